@@ -1,0 +1,121 @@
+"""The datasets that providers fill: their names, and the shape of their rows. Pure; shared by both apps.
+
+A dataset's name is its identity everywhere: in Redis, in tasks, in logs.
+
+====================  =============================================  =======================================
+kind                  name                                           rows
+====================  =============================================  =======================================
+markets               ``markets:usd`` (coins 1-500 by market cap),   one dict a coin, `COIN_FIELDS`
+                      ``markets:usd:2`` (501-1000), ...
+quotes                ``quotes:usd``: coins asked for by id          one dict a coin, `COIN_FIELDS`
+candles               ``candles:bitcoin:usd:30``                     one dict a candle, `CANDLE_FIELDS`
+currencies            ``currencies``                                 ``{"id": "usd"}``
+coins                 ``coins``                                      ``{"id", "symbol", "name"}``
+====================  =============================================  =======================================
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["markets", "quotes", "candles", "currencies", "coins"]
+Row = dict[str, Any]
+
+#: Coins in one block of a `markets` dataset: two upstream pages of 250.
+BLOCK = 500
+#: Price-change windows, as a provider and our parameters spell them.
+WINDOWS = ("1h", "24h", "7d", "14d", "30d", "200d", "1y")
+#: Candle ranges in days that exist upstream; a wish in between is served from the next longer one.
+CANDLE_RANGES = (1, 7, 14, 30, 90, 180, 365)
+
+#: A coin row. Numbers are float, int or None (the provider has no value), never NaN; `price_change_*` are percentages
+#: (2.34 means 2.34 %); `symbol` is upper case and not unique; `sparkline` is a list of prices, oldest first, hourly over
+#: seven days, or None; `last_updated` is epoch milliseconds or None.
+COIN_FIELDS = (
+    "id", "symbol", "name", "logo", "price", "market_cap", "market_cap_rank", "fully_diluted_valuation", "volume_24h",
+    "high_24h", "low_24h", *(f"price_change_{window}" for window in WINDOWS), "circulating_supply", "total_supply",
+    "max_supply", "ath", "atl", "sparkline", "last_updated",
+)  # fmt: skip
+#: A candle row: `timestamp` is the OPEN time in epoch milliseconds; `volume` what `meta["volume_basis"]` says, or None.
+CANDLE_FIELDS = ("timestamp", "open", "high", "low", "close", "volume")
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_CURRENCY = re.compile(r"[a-z0-9]{2,10}")
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One dataset by its parts; `name` and `parse` are inverse to each other."""
+
+    kind: Kind
+    currency: str = ""
+    coin: str = ""
+    days: int = 0
+    block: int = 1
+
+    @property
+    def name(self) -> str:
+        """The dataset's name, as in the table above."""
+        if self.kind == "markets":
+            return f"markets:{self.currency}" + (f":{self.block}" if self.block > 1 else "")
+        if self.kind == "quotes":
+            return f"quotes:{self.currency}"
+        if self.kind == "candles":
+            return f"candles:{self.coin}:{self.currency}:{self.days}"
+        return self.kind
+
+    @classmethod
+    def parse(cls, name: str) -> Dataset:
+        """The dataset of that name. ValueError when no dataset can have it: names come from Redis and task arguments."""
+        kind, *rest = name.split(":")
+        match kind, rest:
+            case "markets", [currency]:
+                made = cls("markets", currency)
+            case "markets", [currency, block]:
+                made = cls("markets", currency, block=int(block))
+            case "quotes", [currency]:
+                made = cls("quotes", currency)
+            case "candles", [coin, currency, days]:
+                made = cls("candles", currency, coin=coin, days=int(days))
+            case ("currencies" | "coins"), []:
+                made = cls(kind)
+            case _:
+                raise ValueError(f"{name!r} names no dataset")
+        if made.name != name or not made._sane():
+            raise ValueError(f"{name!r} names no dataset")
+        return made
+
+    def _sane(self) -> bool:
+        currency_ok = self.kind in ("currencies", "coins") or _CURRENCY.fullmatch(self.currency)
+        coin_ok = self.kind != "candles" or (_ID.fullmatch(self.coin) and self.days in CANDLE_RANGES)
+        return bool(currency_ok and coin_ok and self.block >= 1)
+
+
+def is_coin_id(text: str) -> bool:
+    """Whether the text has the form of a coin id: nothing else may come near a URL. Membership is checked besides."""
+    return _ID.fullmatch(text) is not None and text not in (".", "..")
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a provider answered, normalised.
+
+    `as_of` is the provider's own time of the data in epoch milliseconds (of its oldest part; None when it does not
+    say), `fetched_at` ours. `source` is the provider's name, `label` how people write it, `calls` what it cost.
+    `settle_ms` is how much older than its `as_of` the provider's answers may ordinarily be (its own cache).
+    `meta` holds what only this kind has: for candles `interval_ms` and `volume_basis`; for markets `universe`, the
+    number of coins the provider says it ranks.
+    """
+
+    dataset: Dataset
+    rows: list[Row]
+    as_of: int | None
+    fetched_at: int
+    source: str
+    label: str
+    simulated: bool
+    calls: int
+    settle_ms: int = 0
+    meta: dict[str, Any] = field(default_factory=dict)

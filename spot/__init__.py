@@ -1,0 +1,1 @@
+"""Serving snapshots: store, query, feeds, wire, hub, consumers."""

@@ -1,0 +1,15 @@
+"""ASGI entry: HTTP goes to Django, WebSockets to the feeds behind the origin gate."""
+
+import os
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spot_project.settings")
+
+http = get_asgi_application()  # sets Django up; the imports below need it
+
+from spot.gate import OriginGate  # noqa: E402
+from spot.routing import websocket_urlpatterns  # noqa: E402
+
+application = ProtocolTypeRouter({"http": http, "websocket": OriginGate(URLRouter(websocket_urlpatterns))})

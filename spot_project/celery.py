@@ -1,0 +1,15 @@
+"""The Celery application and its one periodic task.
+
+Beat only says "look now": what is due, and what it may cost, is decided in the task (`spot.tasks.tick`), so a
+second beat by mistake, or a backlog after an outage, changes nothing.
+"""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spot_project.settings")
+
+app = Celery("spot")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

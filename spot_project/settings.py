@@ -1,0 +1,181 @@
+"""Every setting, and the only place that reads the environment.
+
+Each has a default that is right for one machine; `docs/configuration.md` describes them all (a test holds the two
+together). A value may also come from a file named by the variable with `_FILE` appended, as container secrets do.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import quote
+
+import environ
+
+env = environ.FileAwareEnv()
+BASE_DIR = Path(__file__).resolve().parent.parent
+SPOT_HOME = Path(env.str("SPOT_HOME", default=str(BASE_DIR / ".spot"))).expanduser().resolve()
+
+
+def _generated(name: str) -> str:
+    """A secret made on first use and kept in SPOT_HOME with mode 0600; two processes that race agree on one."""
+    path = SPOT_HOME / "secrets" / name
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(handle, "w") as file:
+        value = secrets.token_urlsafe(48)
+        file.write(value)
+    return value
+
+
+# --- the site -----------------------------------------------------------------------------------------------------
+DEBUG = env.bool("SPOT_DEBUG", default=False)
+SECRET_KEY = env.str("SPOT_SECRET_KEY", default="") or _generated("secret_key")
+# Keys that encrypt provider keys at rest, newest first: prepend one to rotate.
+SPOT_SECRET_KEYS = env.list("SPOT_SECRET_KEYS", default=[]) or [_generated("provider_keys")]
+PORT = env.int("PORT", default=8000)
+SPOT_BIND = env.str("SPOT_BIND", default="127.0.0.1")
+SPOT_SERVER = env.str("SPOT_SERVER", default="uvicorn")
+SPOT_HTTPS = env.bool("SPOT_HTTPS", default=False)  # True behind a TLS proxy: secure cookies, HSTS
+ALLOWED_HOSTS = env.list("SPOT_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+# Origins besides the site's own that may open sockets, as scheme://host[:port]; "*" only with SPOT_DEBUG.
+SPOT_ALLOWED_ORIGINS = env.list("SPOT_ALLOWED_ORIGINS", default=[])
+# Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.
+SPOT_TRUSTED_PROXIES = env.list("SPOT_TRUSTED_PROXIES", default=[])
+
+# --- upstreams ----------------------------------------------------------------------------------------------------
+SPOT_DEMO = env.str("SPOT_DEMO", default="auto")  # on, off, auto
+SPOT_POLL_SECONDS = env.float("SPOT_POLL_SECONDS", default=60.0)  # the markets interval wished for
+COINGECKO_BASE_URL = env.str("COINGECKO_BASE_URL", default="")  # "": the plan's own host
+COINGECKO_API_KEY = env.str("COINGECKO_API_KEY", default="")
+COINGECKO_PLAN = env.str("COINGECKO_PLAN", default="keyless")  # keyless, demo, pro
+COINGECKO_CALLS_PER_MINUTE = env.int("COINGECKO_CALLS_PER_MINUTE", default=None)  # None: the plan's, 0: no limit
+COINGECKO_CALLS_PER_MONTH = env.int("COINGECKO_CALLS_PER_MONTH", default=None)
+SANDBOX_BASE_URL = env.str("SANDBOX_BASE_URL", default="http://127.0.0.1:8099/api/v3")
+
+# --- limits for clients (spot/limits.py says what happens when one is passed) ----------------------------------------
+SPOT_CONNECTIONS_PER_ADDRESS = env.int("SPOT_CONNECTIONS_PER_ADDRESS", default=200)
+SPOT_CONNECTIONS = env.int("SPOT_CONNECTIONS", default=20_000)
+SPOT_QUERIES = env.int("SPOT_QUERIES", default=10_000)
+SPOT_CURRENCIES = env.int("SPOT_CURRENCIES", default=8)
+SPOT_CHARTS = env.int("SPOT_CHARTS", default=100)
+SPOT_EXTRA_COINS = env.int("SPOT_EXTRA_COINS", default=250)
+SPOT_DEPTH = env.int("SPOT_DEPTH", default=1000)  # coins by market cap that heatmap pages reach
+SPOT_MESSAGES_PER_SECOND = env.float("SPOT_MESSAGES_PER_SECOND", default=10.0)
+SPOT_SEND_SECONDS = env.float("SPOT_SEND_SECONDS", default=10.0)
+SPOT_HEARTBEAT_SECONDS = env.float("SPOT_HEARTBEAT_SECONDS", default=30.0)
+
+# --- Redis: the store, the channel layer and Celery's broker -----------------------------------------------------------
+REDIS_URL = env.str("REDIS_URL", default=f"unix://{SPOT_HOME}/redis.sock")
+# redis-py 8 gives idle connections 5 s and pools of 100 that raise, which breaks Channels: say everything.
+REDIS_OPTIONS = {"socket_timeout": 15, "socket_connect_timeout": 3, "health_check_interval": 15, "socket_keepalive": not REDIS_URL.startswith("unix:")}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [{"address": REDIS_URL, **REDIS_OPTIONS}], "prefix": "spot"},
+    },
+}
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1) if REDIS_URL.startswith("unix:") else REDIS_URL
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 15, "socket_connect_timeout": 3, "health_check_interval": 15, "visibility_timeout": 120, "global_keyprefix": "spot:celery:"}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SOFT_TIME_LIMIT = 45
+CELERY_TASK_TIME_LIMIT = 60
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 2000
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {"tick": {"task": "spot.tasks.tick", "schedule": 1.0, "options": {"expires": 1.0}}}
+CELERY_BEAT_SCHEDULE_FILENAME = str(SPOT_HOME / "beat-schedule")
+
+# --- database ---------------------------------------------------------------------------------------------------------
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{quote(str(SPOT_HOME / 'spot.sqlite3'))}")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # IMMEDIATE: a read-then-write in a deferred transaction fails at once under contention, whatever the timeout.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Django ------------------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "daphne",  # before staticfiles: it makes runserver speak ASGI
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "csp",
+    "providers",
+    "spot",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "spot_project.urls"
+ASGI_APPLICATION = "spot_project.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = Path(env.str("SPOT_STATIC_ROOT", default=str(SPOT_HOME / "static")))
+STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}}
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SPOT_HTTPS
+SECURE_SSL_REDIRECT = SPOT_HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if SPOT_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SPOT_HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SPOT_HTTPS and SPOT_TRUSTED_PROXIES else None
+CSRF_TRUSTED_ORIGINS = [origin for origin in SPOT_ALLOWED_ORIGINS if origin != "*"]
+if not SPOT_HTTPS:
+    # Plain HTTP on this machine is a supported way to run; the four checks ask for what SPOT_HTTPS=on switches on.
+    SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]

@@ -1,0 +1,9 @@
+"""URL root: the admin, and everything that `spot` serves."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("", include("spot.urls")),
+]
