@@ -1,0 +1,95 @@
+"""The web process: a listening socket of our own, and the server that answers on it.
+
+The socket is ours so that two options which no server offers hold for every connection: a peer that takes no bytes
+for 30 s is dropped by the kernel, and no peer can make the kernel hold more than a quarter of a megabyte for it.
+"""
+
+import errno
+import resource
+import socket
+import threading
+from importlib import import_module
+from typing import Any
+
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+SEND_BUFFER_BYTES = 262_144
+UNACKNOWLEDGED_MS = 30_000
+BACKLOG = 4096
+INBOUND_BYTES = 65_536  # the largest WebSocket message that is read
+PING_SECONDS = 20
+GRACE_SECONDS = 3  # for answers in flight when the process is asked to end
+HEAD_SECONDS = 10  # to send a request's line and headers
+BODY_SECONDS = 30  # and its body
+LOOPBACK = ("127.", "::1", "localhost")
+
+#: Set once this process has been asked to end: it answers what it has and wants nothing new.
+draining = threading.Event()
+
+
+class CannotServe(Exception):
+    """The web process cannot start; the message says why and what to do, for the operator."""
+
+
+def is_loopback(host: str) -> bool:
+    return host.startswith(LOOPBACK)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound and listening socket whose options the accepted connections inherit.
+
+    Raises CannotServe with one sentence when the address cannot be had.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        raise CannotServe(f"SPOT_BIND={host} is not an address of this machine.") from error
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+    try:
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise CannotServe(_why_not(error, host, port)) from error
+    return listener
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} is taken by another program. Stop it, or choose another port: PORT={port + 1} make run"
+    if error.errno == errno.EACCES:
+        return f"This user may not listen on port {port}. Choose one above 1023: PORT=8000 make run"
+    return f"Cannot listen on {host} port {port} (SPOT_BIND, PORT): {error.strerror}."
+
+
+def raise_file_limit() -> None:
+    """Let this process open as many files as it may: a socket is a file, and the usual limit is 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wished = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft != resource.RLIM_INFINITY and soft < wished:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wished, hard))
+
+
+def asgi_application(path: str, trusted_proxies: list[str]) -> Any:
+    """The ASGI application at a dotted path, told the client's address and scheme by the proxies that are trusted."""
+    module, _, name = path.rpartition(".")
+    application = getattr(import_module(module), name)
+    return ProxyHeadersMiddleware(application, trusted_hosts=trusted_proxies) if trusted_proxies else application
+
+
+def serve(server: str, application: Any, listener: socket.socket) -> None:
+    """Answer on the listening socket with `server` (uvicorn or daphne) until SIGTERM or SIGINT."""
+    if server == "uvicorn":
+        from spot.serving_uvicorn import run  # noqa: PLC0415  each server's import takes the event loop its own way
+    elif server == "daphne":
+        from spot.serving_daphne import run  # noqa: PLC0415
+    else:
+        raise CannotServe(f"SPOT_SERVER={server} is unknown. Use uvicorn or daphne.")
+    run(application, listener)

@@ -1,0 +1,98 @@
+"""daphne, with the same limits and the same mended request lines as uvicorn.
+
+daphne never waits for a slow reader: what the application sends to one is buffered in this process until the kernel
+gives the connection up. That is why it is not the default.
+"""
+
+# Importing daphne.server installs Twisted's asyncio reactor, which must precede every other import of Twisted.
+from daphne.server import Server  # isort: skip
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from daphne.ws_protocol import WebSocketProtocol
+from twisted.internet import reactor
+from twisted.internet.interfaces import IDelayedCall
+from twisted.web.http import HTTPChannel
+
+from spot import serving
+from spot.request_line import repair
+
+
+class SpotChannel(HTTPChannel):
+    """One HTTP connection that mends raw request lines and bounds the time a request's head may take."""
+
+    head_deadline: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:  # noqa: N802  Twisted's name
+        super().connectionMade()
+        self._expect_head()
+
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802
+        if self.head_deadline is None:
+            self._expect_head()
+        super().lineReceived(repair(line))  # a header never looks like a request line
+
+    def allHeadersReceived(self) -> None:  # noqa: N802
+        self._expect_nothing()
+        super().allHeadersReceived()
+
+    def connectionLost(self, reason: Any) -> None:  # noqa: N802
+        self._expect_nothing()
+        super().connectionLost(reason)
+
+    def _expect_head(self) -> None:
+        self.head_deadline = reactor.callLater(serving.HEAD_SECONDS, self.forceAbortClient)
+
+    def _expect_nothing(self) -> None:
+        if self.head_deadline is not None and self.head_deadline.active():
+            self.head_deadline.cancel()
+        self.head_deadline = None
+
+
+class SpotWebSocketProtocol(WebSocketProtocol):
+    """Lets the application close with any code; autobahn's `sendClose` raises for 1012 and 1013."""
+
+    def serverClose(self, code: int | None = None) -> None:  # noqa: N802
+        self.sendCloseFrame(code=1000 if code is None else code)
+
+
+class SpotServer(Server):
+    """daphne's server on a socket that is already listening, which says 1012 to its sockets when it ends."""
+
+    def __init__(self, application: Callable[..., Any], listener: socket.socket) -> None:
+        super().__init__(
+            application,
+            endpoints=["adopted in `adopt`"],
+            ready_callable=self.adopt,
+            ping_interval=serving.PING_SECONDS,
+            ping_timeout=serving.PING_SECONDS,
+            websocket_max_message_size=serving.INBOUND_BYTES,
+            websocket_max_frame_size=serving.INBOUND_BYTES,
+            application_close_timeout=serving.GRACE_SECONDS,
+            server_name="",
+        )
+        self.endpoints = []  # daphne can only make sockets of its own
+        self.listener = listener
+
+    def adopt(self) -> None:
+        self.http_factory.protocol = SpotChannel
+        self.ws_factory.protocol = SpotWebSocketProtocol
+        self.ws_factory.setProtocolOptions(failByDrop=False)  # say 1009 and the like instead of vanishing
+        self.listener.setblocking(False)
+        reactor.adoptStreamPort(self.listener.fileno(), self.listener.family, self.http_factory)
+
+    def kill_all_applications(self) -> Any:
+        serving.draining.set()
+        for protocol in list(self.connections):
+            if isinstance(protocol, WebSocketProtocol) and protocol.state == protocol.STATE_OPEN:
+                protocol.sendCloseFrame(code=1012)
+        # daphne trips over connections that have sent half a request and so have no application yet.
+        self.connections = {p: facts for p, facts in self.connections.items() if "application_instance" in facts}
+        return super().kill_all_applications()
+
+
+def run(application: Callable[..., Any], listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    SpotServer(application, listener).run()

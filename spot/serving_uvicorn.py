@@ -1,0 +1,154 @@
+"""uvicorn, with its HTTP protocol mended where a public server needs it."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from spot import serving
+from spot.request_line import repair
+
+HEAD_BYTES = 32_768
+BODY_BYTES = 1_048_576  # forms of the admin; nothing else posts
+
+
+class SpotHttpProtocol(HttpToolsProtocol):
+    """One HTTP connection: mends raw request lines, and bounds how long and how large a request may be."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request_line: bytes | None = b""  # what has come of it; None once the parser has begun on the request
+        self.head_bytes = 0
+        self.body_bytes = 0
+        self.deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_within(serving.HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect_nothing()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return  # refused already; a parser that has failed must not be fed again
+        self.head_bytes += len(data)
+        if self.request_line is not None:
+            data = self._take_request_line(data)
+        if self.head_bytes > HEAD_BYTES:
+            self._refuse(431, "Request head too large.")
+        elif data:
+            super().data_received(data)
+
+    def _take_request_line(self, data: bytes) -> bytes:
+        """What the parser may have: nothing until the line is whole, then the mended line and what followed it."""
+        if not self.request_line and self.deadline is None:
+            self._expect_within(serving.HEAD_SECONDS)
+        self.request_line = ((self.request_line or b"") + data).lstrip(b"\r\n")
+        line, newline, rest = self.request_line.partition(b"\n")
+        if not newline:
+            return b""
+        self.request_line = b""
+        return repair(line) + newline + rest
+
+    def on_message_begin(self) -> None:
+        self.request_line = None
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._expect_within(serving.BODY_SECONDS)
+        self.head_bytes = self.body_bytes = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self.head_bytes = 0
+        self.body_bytes += len(body)
+        if self.body_bytes > BODY_BYTES:
+            self._refuse(413, "Request body too large.")
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._expect_nothing()
+        self.request_line = b""
+        self.head_bytes = 0
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._expect_nothing()
+        super().handle_websocket_upgrade()
+
+    def _expect_within(self, seconds: float) -> None:
+        self._expect_nothing()
+        self.deadline = self.loop.call_later(seconds, self._refuse, 408, "Request took too long to arrive.")
+
+    def _expect_nothing(self) -> None:
+        if self.deadline is not None:
+            self.deadline.cancel()
+            self.deadline = None
+
+    def _refuse(self, status: int, sentence: str) -> None:
+        self._expect_nothing()
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            body = sentence.encode()
+            head = b"content-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+            self.transport.write(STATUS_LINE[status] + head + body)
+        self.transport.close()
+
+
+class SpotWebSocketProtocol(WebSocketsSansIOProtocol):
+    """One WebSocket. The place for what the server can do better than the application, frame by frame."""
+
+
+class SpotServer(Server):
+    """Tells the readiness page that the process is ending."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        serving.draining.set()
+        super().handle_exit(sig, frame)
+
+
+def without_traceback(record: logging.LogRecord) -> bool:
+    """Broken frames are the client's doing: one line each, or anybody could fill the log."""
+    if record.exc_info and "Invalid UTF-8" in record.getMessage():
+        record.exc_info = None
+    return True
+
+
+def config(application: Callable[..., Any]) -> Config:
+    return Config(
+        application,
+        loop="auto",  # uvloop
+        http=SpotHttpProtocol,
+        ws=SpotWebSocketProtocol,
+        ws_max_size=serving.INBOUND_BYTES,
+        ws_ping_interval=serving.PING_SECONDS,
+        ws_ping_timeout=serving.PING_SECONDS,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,  # uvicorn logs whole URLs, and a key may stand in a query string
+        proxy_headers=False,  # `serving.asgi_application` asks the trusted proxies, under every server
+        server_header=False,
+        backlog=serving.BACKLOG,
+        timeout_graceful_shutdown=serving.GRACE_SECONDS,
+    )
+
+
+def run(application: Callable[..., Any], listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT; WebSockets are closed with 1012 and answers in flight get a moment."""
+    errors = logging.getLogger("uvicorn.error")
+    errors.setLevel(logging.WARNING)  # at INFO every socket's URL would be logged with its query string
+    errors.addFilter(without_traceback)
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it is done
+        SpotServer(config(application)).run(sockets=[listener])
