@@ -1,0 +1,97 @@
+"""Every refusal we can give: error codes, close codes, and the one exception that carries them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Close(IntEnum):
+    """WebSocket close codes. Below 4000 they are the protocol's own. `CLOSES` says which of them invite a reconnect."""
+
+    RESTARTING = 1012
+    OVERLOADED = 1013
+    TOO_BIG = 1009
+    BAD_REQUEST = 4400
+    ORIGIN = 4403
+    NOT_FOUND = 4404
+    TOO_MANY_QUERIES = 4413
+    TOO_MANY_MESSAGES = 4429
+    TOO_MANY_CONNECTIONS = 4430
+    SLOW_READER = 4508
+
+
+class CloseFact(NamedTuple):
+    """What a client should know of a close code."""
+
+    meaning: str
+    reconnect: bool
+
+
+CLOSES: dict[Close, CloseFact] = {
+    Close.TOO_BIG: CloseFact("a message was larger than 64 KiB", reconnect=False),
+    Close.RESTARTING: CloseFact("the server restarts", reconnect=True),
+    Close.OVERLOADED: CloseFact("the server has all the connections it takes; try again later", reconnect=True),
+    Close.BAD_REQUEST: CloseFact(
+        "the address asks for something that cannot be; the error frame says what", reconnect=False
+    ),
+    Close.ORIGIN: CloseFact("the page's origin is not allowed here", reconnect=False),
+    Close.NOT_FOUND: CloseFact("no such feed, coin or currency", reconnect=False),
+    Close.TOO_MANY_QUERIES: CloseFact(
+        "more distinct queries, currencies or charts than the server keeps", reconnect=False
+    ),
+    Close.TOO_MANY_MESSAGES: CloseFact("messages came faster than the limit for too long", reconnect=True),
+    Close.TOO_MANY_CONNECTIONS: CloseFact("too many connections from one address", reconnect=False),
+    Close.SLOW_READER: CloseFact("the client did not read for the send deadline", reconnect=True),
+}
+
+
+class ErrorFact(NamedTuple):
+    """What follows from an error code: the close code where no connection can be had, the HTTP status, and whether
+    the same request may succeed later."""
+
+    close: Close
+    status: int
+    retry: bool
+
+
+ERRORS: dict[str, ErrorFact] = {
+    "bad_message": ErrorFact(Close.BAD_REQUEST, 400, retry=False),
+    "unknown_field": ErrorFact(Close.BAD_REQUEST, 400, retry=False),
+    "bad_value": ErrorFact(Close.BAD_REQUEST, 400, retry=False),
+    "missing_field": ErrorFact(Close.BAD_REQUEST, 400, retry=False),
+    "unknown_coin": ErrorFact(Close.NOT_FOUND, 404, retry=False),
+    "unknown_currency": ErrorFact(Close.NOT_FOUND, 404, retry=False),
+    "unknown_feed": ErrorFact(Close.NOT_FOUND, 404, retry=False),
+    "too_many_datasets": ErrorFact(Close.TOO_MANY_QUERIES, 429, retry=True),
+    "too_many_queries": ErrorFact(Close.TOO_MANY_QUERIES, 429, retry=True),
+    "too_many_messages": ErrorFact(Close.TOO_MANY_MESSAGES, 429, retry=True),
+    "too_many_connections": ErrorFact(Close.TOO_MANY_CONNECTIONS, 429, retry=True),
+    "overloaded": ErrorFact(Close.OVERLOADED, 503, retry=True),
+    "unavailable": ErrorFact(Close.OVERLOADED, 503, retry=True),
+}
+
+
+@dataclass(eq=False)
+class Refused(ValueError):
+    """What was asked cannot be. `message` is a sentence that names the field and what is allowed."""
+
+    code: str
+    message: str
+    field: str | None = None
+    allowed: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__(self.message)
+
+    @property
+    def fact(self) -> ErrorFact:
+        """Close code, HTTP status and retry of this refusal."""
+        return ERRORS[self.code]
+
+
+def bad_value(field: str, allowed: str, got: object = None) -> Refused:
+    """The refusal of one field's value. `got` is shown shortened, and never when it is long or not text or number."""
+    shown = f", not {got!r}" if isinstance(got, (str, int, float, bool)) and len(repr(got)) <= 40 else ""
+    return Refused("bad_value", f"{field} must be {allowed}{shown}.", field, allowed)
