@@ -1,0 +1,456 @@
+"""The seven feeds: what each reads, offers and looks like. Pure.
+
+One `Feed` is one declaration; its routes, validation, HTTP twin, documentation row and contract tests follow from it.
+The row shapes are those of the source document, to the letter; `extras` are the fields that the envelope adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+
+from providers.datasets import BLOCK, CANDLE_RANGES, WINDOWS, Dataset
+from spot.codes import Refused, bad_value
+from spot.params import (
+    ONLY_24H,
+    VS_CURRENCY,
+    WINDOWS_ALLOWED,
+    Param,
+    amount,
+    parse_coin_id,
+    parse_coin_ids,
+    parse_windows,
+    truth,
+    whole_number,
+)
+from spot.query import Field, Fields
+from spot.table import Order, Row, Table, Universe
+
+Params = Mapping[str, Any]
+#: Day in milliseconds.
+_DAY = 86_400_000
+#: The gainers' and losers' default floor of 24 h volume, in US dollars' worth: less is noise, not a market.
+DUST_VOLUME_USD = 50_000
+
+
+class Shape(NamedTuple):
+    """How a row looks on the wire.
+
+    `encode` gives the row's JSON without its place, `place` what stands before it for the row at a place (None:
+    nothing). `cells` gives the same row as a Python object, for deltas. `key` names the shape: equal keys, equal bytes.
+    """
+
+    key: tuple[Any, ...]
+    encode: Callable[[Row], bytes]
+    place: Callable[[int], bytes] | None
+    cells: Callable[[Row, int], dict[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Feed:
+    """One WebSocket path and its HTTP twin.
+
+    `datasets(params, paged)` names the snapshots it reads, the one it cannot do without first; `universe` picks its
+    rows from their table; `shape(params, extras)` says how a row looks; `frame(params, body)` wraps the joined rows (a
+    bare list for most). `paged` tells the heatmap that `page` is the view's.
+    """
+
+    channel: str
+    purpose: str
+    params: tuple[Param, ...]
+    fields: Fields
+    datasets: Callable[[Params], tuple[Dataset, ...]]
+    universe: Callable[[Table, Params], Universe]
+    shape: Callable[[Params, bool], Shape]
+    table: Callable[[Sequence[Row]], Table]
+    headers: Callable[[Params], list[str]] | None = None
+    time_field: str | None = None
+    own_page: bool = False
+
+    def param(self, name: str) -> Param | None:
+        """The upstream parameter of that name."""
+        return next((param for param in self.params if param.name == name), None)
+
+
+# --- rows: what all coin feeds share
+# -------------------------------------------------------------------------------------
+
+_EXTRAS = (
+    "id", "symbol", "name", "logo", "price", "market_cap", "market_cap_rank", "volume_24h", "high_24h", "low_24h",
+    *(f"price_change_{window}" for window in WINDOWS),
+)  # fmt: skip
+
+
+def _label(row: Row) -> str:
+    """`BTC 2.34%`, `BTC -1.20%`, and the symbol alone when the change is not known."""
+    change = row.get("price_change_24h")
+    return row["symbol"] if change is None else f"{row['symbol']} {round(change, 2) + 0.0:.2f}%"
+
+
+def _color(row: Row) -> str:
+    change = row.get("price_change_24h") or 0
+    return "green" if change > 0 else "red" if change < 0 else "gray"
+
+
+def coin_table(rows: Sequence[Row]) -> Table:
+    """The table of coin rows (`providers.datasets.COIN_FIELDS`)."""
+    return Table(
+        rows, "id", lambda row: f"{row['name']} {row['symbol']} {row['id']}", {"content": _label, "color": _color}
+    )
+
+
+def _spellings(window: str) -> tuple[str, ...]:
+    upstream = f"price_change_percentage_{window}"
+    return f"{window} change", f"change_pct_{window}", upstream, f"{upstream}_in_currency"
+
+
+def _coin_fields(*own: Field) -> Fields:
+    windows = (
+        Field(f"price_change_{window}", f"price_change_{window}", "number", _spellings(window)) for window in WINDOWS
+    )
+    return Fields([
+        *own,
+        Field("id", "id", "text", ("coin_id",)),
+        Field("symbol", "symbol", "text"),
+        Field("name", "name", "text", ("coin",)),
+        Field("price", "price", "number", ("current_price",)),
+        Field("market_cap", "market_cap", "number", ("size",)),
+        Field("market_cap_rank", "market_cap_rank", "number"),
+        Field("volume_24h", "volume_24h", "number", ("24h volume", "volume", "total_volume")),
+        Field("high_24h", "high_24h", "number"),
+        Field("low_24h", "low_24h", "number"),
+        Field("last_updated", "last_updated", "number"),
+        *windows,
+    ])  # fmt: skip
+
+
+def _dict_shape(
+    key: tuple[Any, ...], cells: Callable[[Row], dict[str, Any]], extras: bool, ranked: bool = False
+) -> Shape:
+    """The shape of rows that are JSON objects; with `ranked`, each begins with its `rank`."""
+
+    def whole(row: Row) -> dict[str, Any]:
+        documented = cells(row)
+        return (
+            {**documented, **{name: row.get(name) for name in _EXTRAS if name not in documented}}
+            if extras
+            else documented
+        )
+
+    if not ranked:
+        return Shape((*key, extras), lambda row: orjson.dumps(whole(row)), None, lambda row, _place: whole(row))
+    return Shape(
+        (*key, extras),
+        lambda row: orjson.dumps(whole(row))[1:],
+        lambda place: b'{"rank":%d,' % place,
+        lambda row, place: {"rank": place, **whole(row)},
+    )
+
+
+def _first(table: Table, count: int, start: int = 0) -> Order:
+    return (
+        np.arange(start, min(start + count, len(table)), dtype=np.intp) if start < len(table) else np.empty(0, np.intp)
+    )
+
+
+# --- market
+# --------------------------------------------------------------------------------------------------------------
+
+
+def market_headers(params: Params) -> list[str]:
+    """The market table's columns, in the documented order."""
+    windows = params["price_change_percentage"]
+    day = ["24h Change (%)"] if "24h" in windows else []
+    chart = ["7d Chart"] if params["sparkline"] else []
+    rest = [f"{window} Change (%)" for window in windows if window != "24h"]
+    return ["Row", "Logo", "Symbol", "Name", "Price", *day, "Market Cap", "24h Volume", *chart, *rest]
+
+
+def _market_columns(params: Params) -> tuple[str, ...]:
+    windows = params["price_change_percentage"]
+    day = ("price_change_24h",) if "24h" in windows else ()
+    chart = ("sparkline",) if params["sparkline"] else ()
+    rest = tuple(f"price_change_{window}" for window in windows if window != "24h")
+    return ("logo", "symbol", "name", "price", *day, "market_cap", "volume_24h", *chart, *rest)
+
+
+def _market_shape(params: Params, _extras: bool) -> Shape:
+    columns = _market_columns(params)
+
+    def values(row: Row) -> list[Any]:
+        return [row.get(column) for column in columns]
+
+    return Shape(
+        ("market", columns),
+        lambda row: b"," + orjson.dumps(values(row))[1:],
+        lambda place: b"[%d" % place,
+        lambda row, place: {str(index): value for index, value in enumerate([place, *values(row)])},
+    )
+
+
+MARKET = Feed(
+    channel="market",
+    purpose="the market table: columns follow the price-change windows asked for",
+    params=(
+        VS_CURRENCY,
+        Param("per_page", whole_number("per_page", 1, BLOCK), 250, "1 to 500 coins by market cap"),
+        Param("sparkline", truth("sparkline"), True, "true or false"),
+        Param("price_change_percentage", parse_windows, ("24h", "7d"), WINDOWS_ALLOWED),
+    ),
+    fields=_coin_fields(Field("Row", "", "position", ("rank",))),
+    datasets=lambda params: (Dataset("markets", params["vs_currency"]),),
+    universe=lambda table, params: Universe(table, _first(table, params["per_page"])),
+    shape=_market_shape,
+    table=coin_table,
+    headers=market_headers,
+)
+
+
+# --- heatmap
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def _heatmap_cells(row: Row) -> dict[str, Any]:
+    return {
+        "size": row["market_cap"],
+        "content": _label(row),
+        "symbol": row["symbol"],
+        "price_change_24h": row.get("price_change_24h"),
+        "market_cap": row["market_cap"],
+        "color": _color(row),
+    }
+
+
+def _heatmap_blocks(params: Params) -> tuple[Dataset, ...]:
+    end = params["page"] * params["per_page"]
+    first, last = (end - params["per_page"]) // BLOCK + 1, (end - 1) // BLOCK + 1
+    return tuple(Dataset("markets", params["vs_currency"], block=block) for block in range(first, last + 1))
+
+
+def _heatmap_universe(table: Table, params: Params) -> Universe:
+    start = (params["page"] - 1) * params["per_page"]
+    return Universe(table, _first(table, params["per_page"], start - start // BLOCK * BLOCK))
+
+
+HEATMAP = Feed(
+    channel="coin-heatmap",
+    purpose="tiles for a map of the market: size, label and colour",
+    params=(
+        VS_CURRENCY,
+        Param("per_page", whole_number("per_page", 1, BLOCK), 250, "1 to 500 coins"),
+        Param(
+            "page",
+            whole_number("page", 1, 1_000_000),
+            1,
+            "without page_size: the page of per_page coins by market cap, as deep as SPOT_DEPTH coins",
+        ),
+        ONLY_24H,
+    ),
+    fields=_coin_fields(Field("color", "color", "text"), Field("content", "content", "text")),
+    datasets=_heatmap_blocks,
+    universe=_heatmap_universe,
+    shape=lambda _params, extras: _dict_shape(("heatmap",), _heatmap_cells, extras),
+    table=coin_table,
+    own_page=True,
+)
+
+
+# --- ticker tape
+# -------------------------------------------------------------------------------------------------------------
+
+
+def _tape_shape(params: Params, extras: bool) -> Shape:
+    currency = params["vs_currency"].upper()
+
+    def cells(row: Row) -> dict[str, Any]:
+        return {
+            "logo": row["logo"],
+            "symbol_pair": f"{row['symbol']}/{currency}",
+            "price": row["price"],
+            "change_pct_24h": row.get("price_change_24h"),
+            "name": row["name"],
+        }
+
+    return _dict_shape(("tape", currency), cells, extras)
+
+
+def _tape_universe(table: Table, params: Params) -> Universe:
+    position = table.position()
+    return Universe(table, np.array([position[coin] for coin in params["coin_ids"] if coin in position], dtype=np.intp))
+
+
+TAPE = Feed(
+    channel="ticker-tape",
+    purpose="a short line of coins, in the order asked for",
+    params=(
+        Param("coin_ids", parse_coin_ids, None, "1 to 50 coin ids, comma-separated", required=True),
+        VS_CURRENCY,
+        ONLY_24H,
+    ),
+    fields=_coin_fields(Field("symbol_pair", "symbol", "text")),
+    datasets=lambda params: (Dataset("markets", params["vs_currency"]), Dataset("quotes", params["vs_currency"])),
+    universe=_tape_universe,
+    shape=_tape_shape,
+    table=coin_table,
+)
+
+
+# --- movers
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def _mover_shape(params: Params, extras: bool) -> Shape:
+    windows = params["price_change_percentage"]
+
+    def cells(row: Row) -> dict[str, Any]:
+        stats = {name: row.get(name) for name in ("name", "logo", "symbol", "price", "market_cap", "volume_24h")}
+        return stats | {f"price_change_{window}": row.get(f"price_change_{window}") for window in windows}
+
+    return _dict_shape(("mover", windows), cells, extras, ranked=True)
+
+
+def dust_volume(table: Table) -> float:
+    """The default floor of 24 h volume in the table's own currency: a dollar's price is that of the largest dollar
+    coin, so no exchange rate has to be fetched. 0 when the table does not tell."""
+    index = table.position().get("tether")
+    price = None if index is None else table.rows[index].get("price")
+    return DUST_VOLUME_USD * price if price else 0.0
+
+
+def _ranked(column: Callable[[Params], str], *, descending: bool, floor: bool) -> Callable[[Table, Params], Universe]:
+    def universe(table: Table, params: Params) -> Universe:
+        order = table.order(column(params), text=False, descending=descending)
+        wanted = params["min_volume"]
+        least = (dust_volume(table) if floor else 0.0) if wanted is None else wanted
+        has_value = ~np.isnan(table.numbers(column(params)))
+        big_enough = _at_least(table, "volume_24h", least) & _at_least(table, "market_cap", params["min_market_cap"])
+        return Universe(table, order[(has_value & big_enough)[order]][: params["per_page"]])
+
+    return universe
+
+
+def _at_least(table: Table, column: str, least: float) -> Any:
+    return table.numbers(column) >= least if least else np.ones(len(table), np.bool_)
+
+
+def _mover(channel: str, purpose: str, column: Callable[[Params], str], *, descending: bool, floor: bool) -> Feed:
+    least = f"{DUST_VOLUME_USD:,} US dollars' worth" if floor else "0"
+    return Feed(
+        channel=channel,
+        purpose=purpose,
+        params=(
+            VS_CURRENCY,
+            Param("per_page", whole_number("per_page", 1, 250), 10, "1 to 250 coins"),
+            Param("price_change_percentage", parse_windows, ("24h",), WINDOWS_ALLOWED),
+            Param("min_volume", amount("min_volume"), None, f"least 24 h volume, in vs_currency; {least} unless given"),
+            Param("min_market_cap", amount("min_market_cap"), 0.0, "least market cap, in vs_currency"),
+        ),
+        fields=_coin_fields(Field("rank", "", "position", ("row",))),
+        datasets=lambda params: (Dataset("markets", params["vs_currency"]),),
+        universe=_ranked(column, descending=descending, floor=floor),
+        shape=_mover_shape,
+        table=coin_table,
+    )
+
+
+def _first_window(params: Params) -> str:
+    return f"price_change_{params['price_change_percentage'][0]}"
+
+
+GAINERS = _mover(
+    "top-gainers", "coins that gained most over the first window asked for", _first_window, descending=True, floor=True
+)
+LOSERS = _mover(
+    "top-losers", "coins that lost most over the first window asked for", _first_window, descending=False, floor=True
+)
+ACTIVE = _mover("most-active", "coins by 24 h volume", lambda _params: "volume_24h", descending=True, floor=False)
+
+
+# --- candles
+# -------------------------------------------------------------------------------------------------------------------
+
+
+def _candle_search(row: Row) -> str:
+    return datetime.fromtimestamp(row["timestamp"] / 1000, UTC).isoformat()
+
+
+def candle_table(rows: Sequence[Row]) -> Table:
+    """The table of candle rows (`providers.datasets.CANDLE_FIELDS`), oldest first; search looks in their UTC times."""
+    return Table(rows, "timestamp", _candle_search)
+
+
+def _candle_universe(table: Table, params: Params) -> Universe:
+    """The last `days` days: the provider's range may be longer, and its last candle ends the range."""
+    if not len(table):
+        return Universe(table, np.empty(0, np.intp))
+    opens = table.numbers("timestamp")
+    return Universe(table, np.flatnonzero(opens > opens[-1] - params["days"] * _DAY))
+
+
+def _candle_cells(row: Row) -> dict[str, Any]:
+    return {name: row[name] for name in ("timestamp", "open", "high", "low", "close", "volume")}
+
+
+def candle_range(days: int) -> int:
+    """The shortest range the provider has that covers `days` days."""
+    return next(span for span in CANDLE_RANGES if span >= days)
+
+
+OHLCV = Feed(
+    channel="historical-ohlcv",
+    purpose="candles of one coin; timestamps are opening times, volume is the rolling 24 h figure",
+    params=(
+        Param("coin_id", parse_coin_id, None, "a coin id", required=True),
+        VS_CURRENCY,
+        Param("days", whole_number("days", 1, 365), 30, "1 to 365"),
+    ),
+    fields=Fields(
+        [
+            Field("timestamp", "timestamp", "number", ("x", "t", "time", "date")),
+            *(Field(name, name, "number", (name[0],)) for name in ("open", "high", "low", "close", "volume")),
+        ]
+    ),
+    datasets=lambda params: (
+        Dataset("candles", params["vs_currency"], params["coin_id"], candle_range(params["days"])),
+    ),
+    universe=_candle_universe,
+    shape=lambda _params, _extras: Shape(
+        ("candles",), lambda row: orjson.dumps(_candle_cells(row)), None, lambda row, _place: _candle_cells(row)
+    ),
+    table=candle_table,
+    time_field="timestamp",
+)
+
+FEEDS: dict[str, Feed] = {feed.channel: feed for feed in (MARKET, HEATMAP, TAPE, GAINERS, LOSERS, ACTIVE, OHLCV)}
+
+
+def parse_params(feed: Feed, raw: Mapping[str, object], depth: int) -> dict[str, Any]:
+    """The upstream parameters of a feed out of what a client sent, defaults filled in. Raises `Refused`.
+
+    `depth` is how many coins by market cap heatmap pages may reach.
+    """
+    params = {}
+    for param in feed.params:
+        value = raw.get(param.name)
+        if value is not None:
+            params[param.name] = param.parse(value)
+        elif param.required:
+            raise Refused("missing_field", f"{param.name} is required: {param.allowed}.", param.name, param.allowed)
+        else:
+            params[param.name] = param.default
+    if feed.own_page:
+        if raw.get("page_size") is not None:
+            params["page"] = 1
+        if params["page"] * params["per_page"] > depth:
+            last = depth // params["per_page"]
+            raise bad_value(
+                "page",
+                f"1 to {last} with per_page={params['per_page']}: the market reaches {depth} coins here",
+                params["page"],
+            )
+    return params
