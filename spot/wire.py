@@ -1,0 +1,276 @@
+"""Frames as bytes, and messages from bytes. Pure.
+
+The plain dialect sends the documented shapes and nothing else of its own accord. The envelope wraps the same rows in
+what a careful client needs: which snapshot, how old, from whom, how many. Control frames are objects with a `type`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+import orjson
+
+from spot.codes import Refused, bad_value
+from spot.subscription import Answer, Subscription
+
+#: The largest message that a client may send, in bytes.
+MAX_MESSAGE = 64 * 1024
+ACTIONS = ("export", "ping", "resync")
+
+
+class Facts(NamedTuple):
+    """Where data come from and how old they are; every time in epoch milliseconds.
+
+    Of an answer drawn from several snapshots these are the facts of its oldest part. `meta` holds what only its kind
+    has.
+    """
+
+    epoch: str
+    version: int
+    as_of: int | None
+    fetched_at: int
+    max_age_ms: int
+    source: str
+    label: str
+    simulated: bool
+    meta: dict[str, Any]
+
+    def age_ms(self, now_ms: int) -> int:
+        """How old the data are by their provider's time, by ours where the provider gives none."""
+        return max(0, now_ms - (self.fetched_at if self.as_of is None else min(self.as_of, self.fetched_at)))
+
+    def stale(self, now_ms: int) -> bool:
+        """Whether the data are older than this feed's limit."""
+        return self.age_ms(now_ms) > self.max_age_ms
+
+
+# --- out
+# -----------------------------------------------------------------------------------------------------------------
+
+
+def snapshot_frame(answer: Answer, facts: Facts, seq: int, *, stale: bool) -> bytes:
+    """The envelope around one whole page."""
+    return _head("snapshot", answer, facts, seq, stale, answer.subscription.asked()) + b',"data":' + answer.data + b"}"
+
+
+def delta_frame(old: Answer, new: Answer, facts: Facts, base: int, seq: int, *, stale: bool) -> bytes:
+    """What changed between two pages: cells, entered and left rows, and the order when it is another."""
+    before = {key: index for index, key in enumerate(old.keys())}
+    keys = new.keys()
+    body: dict[str, Any] = {"base": base, "changed": _changed(old, new, before)}
+    entered = [index for index, key in enumerate(keys) if key not in before]
+    if entered:
+        cells = new.cells()
+        body["entered"] = {str(keys[index]): cells[index] for index in entered}
+    now = set(keys)
+    left = [str(key) for key in before if key not in now]
+    if left:
+        body["left"] = left
+    if keys != list(before):
+        body["order"] = [str(key) for key in keys]
+    return _head("delta", new, facts, seq, stale, None) + b"," + orjson.dumps(body)[1:]
+
+
+def _changed(old: Answer, new: Answer, before: dict[Any, int]) -> dict[str, dict[str, Any]]:
+    old_fragments, new_fragments = old.fragments(), new.fragments()
+    old_places, new_places = old.places(), new.places()
+    placed = new.subscription.shape.place is not None
+    old_rows, new_rows, cells_of = old.rows(), new.rows(), new.subscription.shape.cells
+    changed = {}
+    for index, key in enumerate(new.keys()):
+        was = before.get(key)
+        if was is None or (
+            new_fragments[index] == old_fragments[was] and not (placed and new_places[index] != old_places[was])
+        ):
+            continue
+        then, cells = cells_of(old_rows[was], old_places[was]), cells_of(new_rows[index], new_places[index])
+        changed[str(key)] = {name: value for name, value in cells.items() if then[name] != value}
+    return changed
+
+
+def _head(kind: str, answer: Answer, facts: Facts, seq: int, stale: bool, asked: dict[str, Any] | None) -> bytes:
+    page = answer.page
+    head = {
+        "type": kind,
+        "channel": answer.subscription.feed.channel,
+        **({} if asked is None else {"params": asked}),
+        "seq": seq,
+        "epoch": facts.epoch,
+        "version": facts.version,
+        "as_of": facts.as_of,
+        "fetched_at": facts.fetched_at,
+        "max_age_ms": facts.max_age_ms,
+        "source": facts.source,
+        "source_label": facts.label,
+        "simulated": facts.simulated,
+        "stale": stale,
+        "total": page.total,
+        "page": page.page,
+        "pages": page.pages,
+        **facts.meta,
+    }
+    return orjson.dumps(head)[:-1]
+
+
+State = Literal["waiting", "live", "stale", "unavailable"]
+
+
+def status_frame(
+    channel: str,
+    state: State,
+    facts: Facts | None,
+    now_ms: int,
+    reason: str | None = None,
+    next_try_ms: int | None = None,
+) -> bytes:
+    """How a feed's data are doing, for clients that asked to be told."""
+    known = None if facts is None else facts.as_of
+    return orjson.dumps(
+        {
+            "type": "status",
+            "channel": channel,
+            "state": state,
+            "reason": reason,
+            "as_of": known,
+            "fetched_at": None if facts is None else facts.fetched_at,
+            "age_ms": None if facts is None else facts.age_ms(now_ms),
+            "source": None if facts is None else facts.source,
+            "next_try_ms": next_try_ms,
+        }
+    )
+
+
+def heartbeat_frame(channel: str, facts: Facts, seq: int, now_ms: int) -> bytes:
+    """Proof that the server lives, with the age of what it last sent."""
+    return orjson.dumps(
+        {
+            "type": "heartbeat",
+            "channel": channel,
+            "ts": now_ms,
+            "seq": seq,
+            "epoch": facts.epoch,
+            "version": facts.version,
+            "as_of": facts.as_of,
+            "age_ms": facts.age_ms(now_ms),
+            "stale": facts.stale(now_ms),
+        }
+    )
+
+
+def notice_frame(code: str, message: str) -> bytes:
+    """Something a person should read once, such as a change of source."""
+    return orjson.dumps({"type": "notice", "code": code, "message": message})
+
+
+def error_frame(refused: Refused) -> bytes:
+    """The answer to a client's mistake: what is wrong, in which field, and what is allowed."""
+    body = {"type": "error", "code": refused.code, "message": refused.message, "retry": refused.fact.retry}
+    if refused.field is not None:
+        body["field"] = refused.field
+    if refused.allowed is not None:
+        body["allowed"] = refused.allowed
+    return orjson.dumps(body)
+
+
+def pong_frame(now_ms: int) -> bytes:
+    """The answer to `{"action": "ping"}`."""
+    return orjson.dumps({"type": "pong", "ts": now_ms})
+
+
+def export_frame(answer: Answer, text: str) -> bytes:
+    """An export for envelope clients, with a file name to save it under."""
+    return orjson.dumps({"type": "export", "format": "csv", "filename": export_name(answer.subscription), "data": text})
+
+
+# --- CSV
+# -------------------------------------------------------------------------------------------------------------------
+
+
+def export_name(subscription: Subscription) -> str:
+    """`historical-ohlcv-bitcoin-usd-30d.csv`, `market-usd.csv`."""
+    params = subscription.params
+    parts = [
+        subscription.feed.channel,
+        params.get("coin_id"),
+        params["vs_currency"],
+        f"{params['days']}d" if "days" in params else None,
+    ]
+    return "-".join(part for part in parts if part) + ".csv"
+
+
+def csv_text(answer: Answer) -> str:
+    """The answer's rows as CSV: the documented columns, full precision; candles with their UTC time in ISO 8601
+    besides.
+
+    A text cell that a spreadsheet would take for a formula gets an apostrophe before it; numbers are never touched.
+    """
+    feed = answer.subscription.feed
+    rows = answer.cells()
+    columns = _columns(answer, rows)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    timed = feed.time_field
+    writer.writerow([*columns, "time_utc"] if timed else columns)
+    for row in rows:
+        cells = [_cell(value) for value in row.values()]
+        writer.writerow([*cells, datetime.fromtimestamp(row[timed] / 1000, UTC).isoformat()] if timed else cells)
+    return out.getvalue()
+
+
+def _columns(answer: Answer, rows: list[dict[str, Any]]) -> list[str]:
+    feed = answer.subscription.feed
+    if feed.headers is not None:
+        return feed.headers(answer.subscription.params)
+    return list(rows[0]) if rows else []
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, list):
+        return orjson.dumps(value).decode()
+    if isinstance(value, str) and value.lstrip("\u00a0\u200b\ufeff ")[:1] in tuple(
+        "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
+    ):
+        return "'" + value
+    return "" if value is None else value
+
+
+# --- in
+# --------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A client's message: an action, or the parameters it changes."""
+
+    action: str | None
+    changes: dict[str, object]
+
+
+def parse_message(text: str | None) -> Message:
+    """What a client's text frame says. Raises `Refused`; no input raises anything else."""
+    if text is None:
+        raise Refused("bad_message", "Messages are JSON text; binary frames are not understood.")
+    if len(text) > MAX_MESSAGE:
+        raise Refused("bad_message", f"A message may have at most {MAX_MESSAGE} bytes.")
+    try:
+        raw = orjson.loads(text)
+    except (orjson.JSONDecodeError, UnicodeEncodeError) as error:
+        raise Refused("bad_message", "The message is not valid JSON.") from error
+    if not isinstance(raw, dict):
+        raise Refused("bad_message", 'The message must be a JSON object such as {"search": "btc", "page": 1}.')
+    return _action(raw) if "action" in raw else Message(None, raw)
+
+
+def _action(raw: dict[str, object]) -> Message:
+    action = raw.pop("action")
+    if action not in ACTIONS:
+        raise bad_value("action", f"one of {', '.join(ACTIONS)}", action)
+    if action == "export" and raw.pop("format", "csv") != "csv":
+        raise bad_value("format", '"csv"')
+    if raw:
+        raise Refused("unknown_field", f"{action} takes no {next(iter(raw))[:40]!r}.", next(iter(raw))[:40])
+    return Message(str(action), {})
