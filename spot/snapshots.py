@@ -1,0 +1,332 @@
+"""The snapshot store: the only module that knows its Redis keys.
+
+Writers (Celery, sync) replace a dataset whole and send one nudge; readers (the hub, async) load what is newer than they
+have. Rows never travel through the channel layer, so a lost nudge costs a few seconds, never data.
+
+Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values never mix with real ones:
+
+===============================  ==============================================================================
+`seen-live`                      set once real data have been stored: from then on `auto` never shows a simulation
+`REALM:epoch`                    a random name for this store's life: versions only compare within one epoch
+`REALM:version`                  the counter that numbers snapshots
+`REALM:snapshot:NAME`            hash: version, meta (JSON), body (JSON rows)
+`REALM:trouble:NAME`             why the last fetch failed, until one succeeds
+`wanted`                         sorted set: dataset -> when somebody last looked at it, epoch ms
+`wanted:quotes:CURRENCY`         the same for coins outside the markets snapshot
+`claim:NAME`                     who is fetching a dataset now
+`probe`                          while it lives, real providers are known to be out of reach
+`worker`                         when a worker last ran the tick
+===============================  ==============================================================================
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import orjson
+import redis
+import redis.asyncio
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.conf import settings
+
+from providers.datasets import Dataset, Fetched, Row
+
+Realm = Literal["live", "demo"]
+#: The channel-layer group that every web process's hub is in.
+GROUP = "snapshots"
+_DAY = 86_400
+#: How long the last good values are kept, by kind, in seconds.
+_KEEP = {"markets": 7 * _DAY, "quotes": 7 * _DAY, "candles": _DAY, "currencies": 60 * _DAY, "coins": 60 * _DAY}
+#: A dataset that nobody has looked at for this long is no longer fetched.
+LINGER_MS = 120_000
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A dataset at a version. Times are epoch milliseconds; `interval_ms` is the pace at which it is renewed,
+    `max_age_ms` the age from which it is stale. The other fields are those of `Fetched`."""
+
+    dataset: Dataset
+    epoch: str
+    version: int
+    rows: list[Row]
+    as_of: int | None
+    fetched_at: int
+    source: str
+    label: str
+    simulated: bool
+    interval_ms: int
+    max_age_ms: int
+    meta: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a dataset could not be fetched last time, and when it is tried again (epoch ms). `permanent`: asking again
+    will not help; `code` is one of `spot.codes.ERRORS`."""
+
+    code: str
+    message: str
+    at: int
+    next_try: int | None
+    permanent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What the store has for a dataset: the version stored (0: none), and trouble, if the last fetch failed."""
+
+    epoch: str
+    version: int
+    trouble: Trouble | None
+
+
+def now_ms() -> int:
+    """Epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def realm_of(mode: str, seen_live: bool) -> Realm:
+    """Which snapshots are shown: SPOT_DEMO `on` and `off` decide; `auto` is the demo until real data have been seen."""
+    if mode == "auto":
+        return "live" if seen_live else "demo"
+    return "demo" if mode == "on" else "live"
+
+
+# --- the sync side: workers, commands ---------------------------------------------------------------------------------
+
+
+@cache
+def connection() -> redis.Redis:
+    """This process's Redis client."""
+    return redis.Redis.from_url(settings.REDIS_URL, **settings.REDIS_OPTIONS)
+
+
+def realm() -> Realm:
+    """The realm in force."""
+    return realm_of(settings.SPOT_DEMO, seen_live())
+
+
+def seen_live() -> bool:
+    """Whether this store has ever held real data."""
+    return bool(connection().exists("spot:seen-live"))
+
+
+def save(fetched: Fetched, interval_s: float) -> int:
+    """Store what was fetched as the dataset's newest snapshot, nudge the hubs, and return its version.
+
+    `interval_s` is the pace at which the dataset is renewed now. Stale is what has missed a renewal, and the provider's
+    own delay besides.
+    """
+    client = connection()
+    where: Realm = "demo" if fetched.simulated else "live"
+    if where == "live" and client.set("spot:seen-live", 1, nx=True):
+        _end_demo(client)
+    client.set(f"spot:{where}:epoch", secrets.token_hex(4), nx=True)
+    version = int(client.incr(f"spot:{where}:version"))  # type: ignore[arg-type]
+    name = fetched.dataset.name
+    meta = {
+        "as_of": fetched.as_of,
+        "fetched_at": fetched.fetched_at,
+        "source": fetched.source,
+        "label": fetched.label,
+        "simulated": fetched.simulated,
+        "interval_ms": int(interval_s * 1000),
+        "max_age_ms": int(interval_s * 2000) + fetched.settle_ms,
+        "meta": fetched.meta,
+    }
+    with client.pipeline(transaction=True) as pipe:
+        key = f"spot:{where}:snapshot:{name}"
+        pipe.hset(key, mapping={"version": version, "meta": orjson.dumps(meta), "body": orjson.dumps(fetched.rows)})
+        pipe.expire(key, _KEEP[fetched.dataset.kind])
+        pipe.delete(f"spot:{where}:trouble:{name}")
+        pipe.execute()
+    nudge(name)
+    return version
+
+
+def _end_demo(client: redis.Redis) -> None:
+    for key in client.scan_iter("spot:demo:*", count=500):
+        client.delete(key)
+
+
+def set_trouble(dataset: Dataset, trouble: Trouble) -> None:
+    """Remember why a fetch failed, and tell the hubs."""
+    key = f"spot:{realm()}:trouble:{dataset.name}"
+    connection().set(key, orjson.dumps(trouble), ex=3600)
+    nudge(dataset.name)
+
+
+def trouble(dataset: Dataset) -> Trouble | None:
+    """Why the dataset's last fetch failed; None when it did not."""
+    raw = connection().get(f"spot:{realm()}:trouble:{dataset.name}")
+    return None if raw is None else Trouble(**orjson.loads(raw))  # type: ignore[arg-type]
+
+
+def load(dataset: Dataset) -> Snapshot | None:
+    """The newest snapshot of a dataset."""
+    client, where = connection(), realm()
+    version, meta, body = client.hmget(f"spot:{where}:snapshot:{dataset.name}", ["version", "meta", "body"])  # type: ignore[misc]
+    return _snapshot(dataset, client.get(f"spot:{where}:epoch"), version, meta, body)
+
+
+def ages(datasets: Sequence[Dataset]) -> dict[str, tuple[int | None, int | None]]:
+    """By name: when each dataset was fetched, and when its next try is due after trouble; None where there is
+    neither."""
+    client, where = connection(), realm()
+    with client.pipeline(transaction=False) as pipe:
+        for dataset in datasets:
+            pipe.hget(f"spot:{where}:snapshot:{dataset.name}", "meta")
+            pipe.get(f"spot:{where}:trouble:{dataset.name}")
+        answers = pipe.execute()
+    found = {}
+    for dataset, meta, failed in zip(datasets, answers[::2], answers[1::2], strict=True):
+        fetched_at = None if meta is None else orjson.loads(meta)["fetched_at"]
+        next_try = None if failed is None else orjson.loads(failed)["next_try"]
+        found[dataset.name] = (fetched_at, next_try)
+    return found
+
+
+def nudge(name: str) -> None:
+    """Tell every hub that a dataset has news. Losing it is harmless: hubs also compare versions on a slow timer."""
+    async_to_sync(get_channel_layer().group_send)(GROUP, {"type": "snapshot.news", "name": name})
+
+
+def claim(dataset: Dataset, seconds: float) -> str | None:
+    """Become the one who fetches a dataset; None when somebody is. The claim ends by itself after `seconds`."""
+    token = secrets.token_hex(8)
+    taken = connection().set(f"spot:claim:{dataset.name}", token, nx=True, px=int(seconds * 1000))
+    return token if taken else None
+
+
+def holds(dataset: Dataset, token: str) -> bool:
+    """Whether the claim is still that token's."""
+    return connection().get(f"spot:claim:{dataset.name}") == token.encode()
+
+
+def release(dataset: Dataset, token: str) -> None:
+    """End a claim, if it is still the token's."""
+    if holds(dataset, token):
+        connection().delete(f"spot:claim:{dataset.name}")
+
+
+def first_in(name: str, seconds: float) -> bool:
+    """True for one caller per `seconds`, whatever the number of processes."""
+    return bool(connection().set(f"spot:{name}", 1, nx=True, px=int(seconds * 1000)))
+
+
+def resting(name: str) -> bool:
+    """Whether somebody was `first_in` that name so lately that it still holds."""
+    return bool(connection().exists(f"spot:{name}"))
+
+
+def mark_worker() -> None:
+    """Note that a worker ran a task just now."""
+    connection().set("spot:worker", now_ms(), ex=_DAY)
+
+
+def worker_seen_ms() -> int | None:
+    """When a worker last ran a task, epoch ms; None when never."""
+    raw = connection().get("spot:worker")
+    return None if raw is None else int(raw)  # type: ignore[arg-type]
+
+
+def wanted() -> list[Dataset]:
+    """The datasets that somebody looked at lately, most recently wanted first."""
+    client, oldest = connection(), now_ms() - LINGER_MS
+    client.zremrangebyscore("spot:wanted", "-inf", oldest)
+    names = client.zrevrange("spot:wanted", 0, 999)
+    return [Dataset.parse(name.decode()) for name in names]  # type: ignore[union-attr]
+
+
+def wanted_coins(currency: str, limit: int) -> list[str]:
+    """The coins asked for by id in a currency, most recently wanted first."""
+    client, key = connection(), f"spot:wanted:quotes:{currency}"
+    client.zremrangebyscore(key, "-inf", now_ms() - LINGER_MS)
+    return [name.decode() for name in client.zrevrange(key, 0, limit - 1)]  # type: ignore[union-attr]
+
+
+def want(datasets: Iterable[Dataset], coins: dict[str, list[str]] | None = None) -> None:
+    """Ask, from the sync side, for datasets to be fetched for a while (see `Reader.want`)."""
+    client, now = connection(), now_ms()
+    names = {dataset.name: now for dataset in datasets}
+    if names:
+        client.zadd("spot:wanted", names)
+    for currency, ids in (coins or {}).items():
+        client.zadd(f"spot:wanted:quotes:{currency}", dict.fromkeys(ids, now))
+
+
+# --- the async side: the hub
+# ----------------------------------------------------------------------------------------------
+
+
+class Reader:
+    """An event loop's view of the store: one small blocking pool, and what the store says now."""
+
+    def __init__(self) -> None:
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            settings.REDIS_URL, max_connections=8, timeout=5, **settings.REDIS_OPTIONS
+        )
+        self._redis = redis.asyncio.Redis(connection_pool=pool)
+        self.realm: Realm = realm_of(settings.SPOT_DEMO, seen_live=False)
+
+    async def news(self, names: Sequence[str]) -> dict[str, News]:
+        """What the store has of each dataset, in one round trip (two when the realm has just changed)."""
+        before = self.realm
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.exists("spot:seen-live")
+        pipe.get(f"spot:{before}:epoch")
+        for name in names:
+            pipe.hget(f"spot:{before}:snapshot:{name}", "version")
+            pipe.get(f"spot:{before}:trouble:{name}")
+        seen, epoch, *answers = await pipe.execute()
+        self.realm = realm_of(settings.SPOT_DEMO, bool(seen))
+        if self.realm != before:
+            return await self.news(names)
+        name_of_epoch = epoch.decode() if epoch else ""
+        return {
+            name: News(name_of_epoch, int(version or 0), None if failed is None else Trouble(**orjson.loads(failed)))
+            for name, version, failed in zip(names, answers[::2], answers[1::2], strict=True)
+        }
+
+    async def load(self, dataset: Dataset) -> Snapshot | None:
+        """The newest snapshot of a dataset in the realm in force."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.get(f"spot:{self.realm}:epoch")
+        pipe.hmget(f"spot:{self.realm}:snapshot:{dataset.name}", ["version", "meta", "body"])
+        epoch, (version, meta, body) = await pipe.execute()
+        return _snapshot(dataset, epoch, version, meta, body)
+
+    async def want(self, datasets: Iterable[Dataset], coins: dict[str, list[str]]) -> None:
+        """Say that somebody looks at these datasets; `coins`: ids wanted by currency that no markets snapshot has."""
+        now = now_ms()
+        pipe = self._redis.pipeline(transaction=False)
+        names = {dataset.name: now for dataset in datasets}
+        if names:
+            pipe.zadd("spot:wanted", names)
+        for currency, ids in coins.items():
+            if ids:
+                pipe.zadd(f"spot:wanted:quotes:{currency}", dict.fromkeys(ids, now))
+        await pipe.execute()
+
+    async def ping(self) -> None:
+        """Raise when Redis does not answer."""
+        await self._redis.ping()  # type: ignore[misc]
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+        await self._redis.connection_pool.disconnect()
+
+
+def _snapshot(dataset: Dataset, epoch: Any, version: Any, meta: Any, body: Any) -> Snapshot | None:
+    if version is None or meta is None or body is None or epoch is None:
+        return None
+    facts = orjson.loads(meta)
+    return Snapshot(dataset=dataset, epoch=epoch.decode(), version=int(version), rows=orjson.loads(body), **facts)
