@@ -1,0 +1,224 @@
+"""Topics and groups: a snapshot with who watches it, and the members that share one subscription.
+
+A group's state is rendered once; each member takes the frame that fits what it last had.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from providers.datasets import Dataset, Row
+from spot.feeds import FEEDS
+from spot.snapshots import News, Snapshot, Trouble
+from spot.subscription import Answer, Subscription
+from spot.table import Table
+from spot.wire import Facts, State, delta_frame, heartbeat_frame, notice_frame, snapshot_frame, status_frame
+
+if TYPE_CHECKING:
+    from spot.hub import Member
+
+
+class Topic:
+    """One dataset as this process has it."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self.snapshot: Snapshot | None = None
+        self.table: Table | None = None
+        self.news: News | None = None
+        self.groups: set[Group] = set()
+        self.left_at = 0
+        self._was_stale = False
+
+    @property
+    def version(self) -> int:
+        """The snapshot's version; 0 without one."""
+        return self.snapshot.version if self.snapshot else 0
+
+    @property
+    def rows(self) -> list[Row]:
+        """The snapshot's rows."""
+        return self.snapshot.rows if self.snapshot else []
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """Why the last fetch failed."""
+        return self.news.trouble if self.news else None
+
+    def outdated(self, news: News) -> bool:
+        """Whether the store has another snapshot than we."""
+        ours = ("", 0) if self.snapshot is None else (self.snapshot.epoch, self.snapshot.version)
+        return ours != ((news.epoch, news.version) if news.version else ("", 0))
+
+    def differs(self, news: News) -> bool:
+        """Whether the store says anything that we do not know."""
+        return self.outdated(news) or self.news is None or self.news.trouble != news.trouble
+
+    def take(self, snapshot: Snapshot | None) -> None:
+        """Replace the snapshot. A store that was emptied keeps what we have: last good values, with their age."""
+        if snapshot is None and self.snapshot is not None:
+            return
+        self.snapshot = snapshot
+        self.table = None if snapshot is None else _table(snapshot)
+        self._was_stale = False
+
+    def turned(self, now_ms: int) -> bool:
+        """Whether the data went stale, or came back, since the last call."""
+        stale = self.snapshot is not None and facts_of([self.snapshot]).stale(now_ms)
+        turned, self._was_stale = stale != self._was_stale, stale
+        return turned
+
+
+def _table(snapshot: Snapshot) -> Table:
+    kind = snapshot.dataset.kind
+    make = FEEDS["historical-ohlcv" if kind == "candles" else "market"].table
+    if kind in ("currencies", "coins"):
+        return Table(snapshot.rows, "id", lambda row: row["id"])
+    return make(snapshot.rows)
+
+
+def facts_of(parts: list[Snapshot]) -> Facts:
+    """The facts of an answer drawn from these snapshots: the oldest times, the newest version, the first one's
+    source."""
+    first = parts[0]
+    times = [part.as_of for part in parts]
+    return Facts(
+        epoch=first.epoch,
+        version=max(part.version for part in parts),
+        as_of=None if None in times else min(time for time in times if time is not None),
+        fetched_at=min(part.fetched_at for part in parts),
+        max_age_ms=first.max_age_ms,
+        source=first.source,
+        label=first.label,
+        simulated=any(part.simulated for part in parts),
+        meta=first.meta,
+    )
+
+
+class Update:
+    """A group's state as frames, each made when the first member needs it."""
+
+    def __init__(self, answer: Answer, facts: Facts, seq: int, stale: bool, before: Update | None) -> None:
+        self.answer = answer
+        self.facts = facts
+        self.seq = seq
+        self.stale = stale
+        self.base = before.seq if before else None
+        self._before = before.answer if before else None
+
+    @cached_property
+    def full(self) -> str:
+        """The whole page."""
+        if not self.answer.subscription.dialect.envelope:
+            return self.answer.data.decode()
+        return snapshot_frame(self.answer, self.facts, self.seq, stale=self.stale).decode()
+
+    @cached_property
+    def delta(self) -> str:
+        """What changed since the state before."""
+        assert self._before is not None
+        assert self.base is not None
+        return delta_frame(self._before, self.answer, self.facts, self.base, self.seq, stale=self.stale).decode()
+
+    def frame_after(self, seq: int | None) -> str:
+        """The frame for a member whose last one had that number: the change where it continues from there."""
+        continues = self.answer.subscription.dialect.delta and self._before is not None and seq == self.base
+        return self.delta if continues else self.full
+
+
+class Group:
+    """The members of one process with equal feed, query and dialect."""
+
+    def __init__(self, subscription: Subscription, topics: list[Topic], *, verified: bool) -> None:
+        self.subscription = subscription
+        self.topics = topics
+        self.verified = verified
+        self.members: set[Member] = set()
+        self.update: Update | None = None
+        self.state: State = "waiting"
+        self._said: tuple[State, str | None] | None = None
+        self._quiet_since = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether every snapshot is there that the feed cannot do without."""
+        return all(topic.snapshot is not None for topic in self.topics if topic.dataset.kind != "quotes")
+
+    def facts(self) -> Facts | None:
+        """Where the data come from and how old they are."""
+        parts = [topic.snapshot for topic in self.topics if topic.snapshot is not None]
+        return facts_of(parts) if parts else None
+
+    def missing_coins(self) -> list[str]:
+        """Coins asked for by id that the markets snapshot lacks."""
+        ids = self.subscription.params.get("coin_ids", ())
+        table = self.topics[0].table
+        return [] if table is None or not self.verified else [coin for coin in ids if coin not in table.position()]
+
+    def wanted(self) -> list[Dataset]:
+        """The datasets to be kept fresh for this group."""
+        missing = self.missing_coins()
+        return [topic.dataset for topic in self.topics if topic.dataset.kind != "quotes" or missing]
+
+    def render(self, table: Table, seq: int, now_ms: int) -> None:
+        """Make the newest state and push it to the members, unless they would see the same bytes again."""
+        facts = self.facts()
+        assert facts is not None
+        answer, before = Answer(self.subscription, table), self.update
+        update = Update(answer, facts, seq, facts.stale(now_ms), before)
+        if before is not None and self._same(before, update):
+            return
+        self.update = update
+        self._quiet_since = now_ms
+        for member in self.members:
+            member.push(update)
+
+    def _same(self, before: Update, update: Update) -> bool:
+        if self.subscription.dialect.envelope:
+            return before.facts == update.facts and before.stale == update.stale
+        return before.answer.data == update.answer.data
+
+    def status(self, now_ms: int) -> bytes | None:
+        """A status frame for members that are told of freshness."""
+        if not self.subscription.dialect.heartbeats:
+            return None
+        state, reason, next_try = self._condition(now_ms)
+        return status_frame(self.subscription.feed.channel, state, self.facts(), now_ms, reason, next_try)
+
+    def tell_status(self, now_ms: int) -> None:
+        """Tell the members when the state of their data has changed."""
+        state, reason, _ = self._condition(now_ms)
+        self.state = state
+        if (state, reason) != self._said:
+            first, self._said = self._said is None, (state, reason)
+            frame = self.status(now_ms)
+            if frame is not None and not (first and state == "live"):
+                self._tell(frame, "status")
+
+    def notice(self, code: str, message: str) -> None:
+        """Tell envelope members something that a person should read."""
+        if self.subscription.dialect.envelope:
+            self._tell(notice_frame(code, message), "notice")
+
+    def beat(self, now_ms: int) -> None:
+        """A heartbeat after a silence, with the age of the data."""
+        quiet = now_ms - self._quiet_since > settings.SPOT_HEARTBEAT_SECONDS * 1000
+        facts = self.facts()
+        if quiet and self.update is not None and facts is not None and self.subscription.dialect.heartbeats:
+            self._quiet_since = now_ms
+            self._tell(heartbeat_frame(self.subscription.feed.channel, facts, self.update.seq, now_ms), "heartbeat")
+
+    def _tell(self, frame: bytes, kind: str) -> None:
+        for member in self.members:
+            member.say(frame, kind)
+
+    def _condition(self, now_ms: int) -> tuple[State, str | None, int | None]:
+        facts = self.facts()
+        trouble = next((topic.trouble for topic in self.topics if topic.trouble), None)
+        reason, next_try = (trouble.message, trouble.next_try) if trouble else (None, None)
+        if facts is None or not self.ready:
+            return ("unavailable" if trouble else "waiting"), reason, next_try
+        return ("stale", reason, next_try) if facts.stale(now_ms) else ("live", None, None)

@@ -1,0 +1,367 @@
+"""The hub: one per web process. It holds the newest snapshots, and serves every group of equal subscriptions once.
+
+One task reads Redis (`_read_forever`): names become due by a nudge, by a slow timer, or because somebody joined. One
+task listens for nudges, one looks at the clock. Joining and leaving are plain calls that touch no network: what is not
+there yet is pushed when it arrives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import weakref
+from collections.abc import Hashable, Iterable
+from typing import Protocol
+
+import structlog
+from celery import current_app
+from channels.layers import get_channel_layer
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from providers.datasets import Dataset, Row
+from spot import snapshots
+from spot.codes import Refused
+from spot.groups import Group, Topic, Update
+from spot.snapshots import News, Reader, now_ms
+from spot.subscription import Subscription
+from spot.table import Table
+
+log = structlog.get_logger(__name__)
+
+#: How often versions are compared although no nudge came, and demand is renewed, in seconds.
+_SLOW_TIMER = 5.0
+#: A topic that nobody looks at is kept this long (ms), so that a reload of the page finds it.
+_KEEP_TOPIC_MS = 60_000
+#: A broadcast gives way to pings, joins and other groups after so many seconds.
+_SLICE = 0.010
+CURRENCIES, COINS = Dataset("currencies"), Dataset("coins")
+
+
+class Member(Protocol):
+    """Who joins groups: a socket, or one HTTP request that waits for its answer."""
+
+    def push(self, update: Update) -> None:
+        """The group has a newer state: only the newest matters."""
+
+    def say(self, frame: bytes, kind: str) -> None:
+        """A control frame; of each kind only the newest matters."""
+
+    def refuse_later(self, refused: Refused) -> None:
+        """What was joined turned out not to exist; the hub has already forgotten the member."""
+
+
+class Hub:
+    """The snapshots and groups of one event loop."""
+
+    _of_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
+
+    @classmethod
+    def current(cls) -> Hub:
+        """The running loop's hub, started on first use (Daphne has no lifespan to start it in)."""
+        loop = asyncio.get_running_loop()
+        hub = cls._of_loop.get(loop)
+        if hub is None:
+            hub = cls._of_loop[loop] = cls()
+            hub._start()
+        return hub
+
+    def __init__(self) -> None:
+        self.reader = Reader()
+        self.topics: dict[str, Topic] = {}
+        self.groups: dict[Hashable, Group] = {}
+        self.listening = False
+        self.read_at_ms = 0
+        self._group_of: dict[Member, Group] = {}
+        self._seq = 0
+        self._due: set[str] = set()
+        self._wake = asyncio.Event()
+        self._merged: dict[tuple[str, ...], tuple[tuple[int, ...], Table]] = {}
+        self._kicked: dict[str, int] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _start(self) -> None:
+        for dataset in (CURRENCIES, COINS):
+            self._topic(dataset)
+        for loop in (self._read_forever, self._listen_forever, self._watch_forever):
+            self._tasks.append(asyncio.create_task(loop(), name=f"hub {loop.__name__}"))
+
+    async def aclose(self) -> None:
+        """Stop the tasks and close the connections."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.reader.aclose()
+        self._of_loop.pop(asyncio.get_running_loop(), None)
+
+    # --- members ------------------------------------------------------------------------------------------------------
+
+    def join(self, member: Member, subscription: Subscription) -> None:
+        """Put the member into its subscription's group, out of the one it was in. Raises `Refused` and changes nothing
+        when the subscription cannot be had; what cannot be known yet is told later by `Member.refuse_later`."""
+        group = self.groups.get(subscription.key)
+        if group is None:
+            group = self._make_group(subscription)
+        old = self._group_of.get(member)
+        group.members.add(member)
+        self._group_of[member] = group
+        if old is not None and old is not group:
+            self._drop(old, member)
+        if group.update is not None:
+            member.push(group.update)
+        if (status := group.status(now_ms())) is not None and (group.update is None or group.state != "live"):
+            member.say(status, "status")
+
+    def leave(self, member: Member) -> None:
+        """Forget the member. Harmless when it is not known."""
+        group = self._group_of.pop(member, None)
+        if group is not None:
+            self._drop(group, member)
+
+    def group_of(self, member: Member) -> Group | None:
+        """The group a member is in."""
+        return self._group_of.get(member)
+
+    def _drop(self, group: Group, member: Member) -> None:
+        group.members.discard(member)
+        if not group.members:
+            self.groups.pop(group.subscription.key, None)
+            for topic in group.topics:
+                topic.groups.discard(group)
+                topic.left_at = now_ms()
+
+    def _make_group(self, subscription: Subscription) -> Group:
+        if settings.SPOT_QUERIES and len(self.groups) >= settings.SPOT_QUERIES:
+            raise Refused("too_many_queries", f"The server keeps at most {settings.SPOT_QUERIES} distinct queries.")
+        verified = self._verify(subscription)
+        self._check_bounds(subscription)
+        topics = [self._topic(dataset) for dataset in subscription.datasets]
+        group = Group(subscription, topics, verified=verified)
+        for topic in topics:
+            topic.groups.add(group)
+        self.groups[subscription.key] = group
+        self._render(group)
+        if not group.ready:
+            self._soon(topic.dataset.name for topic in topics)
+        return group
+
+    def _topic(self, dataset: Dataset) -> Topic:
+        topic = self.topics.get(dataset.name)
+        if topic is None:
+            topic = self.topics[dataset.name] = Topic(dataset)
+            self._soon([dataset.name])
+        return topic
+
+    # --- what exists --------------------------------------------------------------------------------------------------
+
+    def _verify(self, subscription: Subscription) -> bool:
+        """Whether its currency and coins are known to exist; False while the lists are not there. Raises `Refused`."""
+        params = subscription.params
+        currency, currencies = params["vs_currency"], self.topics[CURRENCIES.name].table
+        if currencies is not None and currency not in currencies.position():
+            known = ", ".join(sorted(currencies.keys))
+            raise Refused(
+                "unknown_currency",
+                f"vs_currency: {currency!r} is not quoted. Currencies: {known}.",
+                "vs_currency",
+                known,
+            )
+        coins = [params["coin_id"]] if "coin_id" in params else list(params.get("coin_ids", ()))
+        unknown = [coin for coin in coins if not self._is_coin(coin)]
+        if unknown and self.topics[COINS.name].table is not None:
+            name = "coin_id" if "coin_id" in params else "coin_ids"
+            raise Refused(
+                "unknown_coin",
+                f"{name}: no coin has the id {unknown[0]!r}.",
+                name,
+                "an id from the provider's coin list",
+            )
+        return currencies is not None and not unknown
+
+    def _is_coin(self, coin: str) -> bool:
+        tables = (topic.table for topic in self.topics.values() if topic.dataset.kind in ("coins", "markets"))
+        return any(table is not None and coin in table.position() for table in tables)
+
+    def _check_bounds(self, subscription: Subscription) -> None:
+        """Distinct datasets are bounded, so that no client can invent work without end."""
+        watched = [topic.dataset for topic in self.topics.values() if topic.groups]
+        for dataset in subscription.datasets:
+            if dataset.kind == "candles":
+                charts = {one.name for one in watched if one.kind == "candles"} | {dataset.name}
+                _bounded("charts", len(charts), settings.SPOT_CHARTS)
+            else:
+                currencies = {one.currency for one in watched if one.currency} | {dataset.currency}
+                _bounded("currencies", len(currencies), settings.SPOT_CURRENCIES)
+        extra = {coin for group in self.groups.values() for coin in group.missing_coins()}
+        extra.update(
+            coin for coin in subscription.params.get("coin_ids", ()) if self._outside_markets(subscription, coin)
+        )
+        _bounded("coins outside the market's top", len(extra), settings.SPOT_EXTRA_COINS)
+
+    def _outside_markets(self, subscription: Subscription, coin: str) -> bool:
+        topic = self.topics.get(subscription.datasets[0].name)
+        return topic is not None and topic.table is not None and coin not in topic.table.position()
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def _soon(self, names: Iterable[str]) -> None:
+        self._due.update(names)
+        self._wake.set()
+
+    async def _read_forever(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SLOW_TIMER):
+                    await self._wake.wait()
+            self._wake.clear()
+            names = self._due & self.topics.keys() or set(self.topics)
+            self._due.clear()
+            try:
+                await self._read(sorted(names))
+                await self._demand()
+            except (RedisError, OSError, TimeoutError) as error:
+                log.warning("store out of reach", error=type(error).__name__)
+                self._due.update(names)
+                await asyncio.sleep(1)
+            except Exception:  # one bad snapshot must not end the reading of all others
+                log.exception("reading failed", names=names)
+                await asyncio.sleep(1)
+
+    async def _read(self, names: list[str]) -> None:
+        """Load what is newer than what we have, and publish it. The lists come first: others are judged by them."""
+        news = await self.reader.news(names)
+        self.read_at_ms = now_ms()
+        names.sort(key=lambda name: name not in (CURRENCIES.name, COINS.name))
+        for name in names:
+            topic = self.topics.get(name)
+            if topic is not None and topic.differs(news[name]):
+                await self._renew(topic, news[name])
+
+    async def _renew(self, topic: Topic, news: News) -> None:
+        if topic.outdated(news):
+            snapshot = await self.reader.load(topic.dataset) if news.version else None
+            before = topic.snapshot
+            topic.take(snapshot)
+            if before and snapshot and before.source != snapshot.source:
+                self._announce(topic, before.label, snapshot.label)
+        topic.news = news
+        if topic.dataset.kind in ("currencies", "coins"):
+            self._reverify()
+        await self._publish(topic.groups)
+
+    def _announce(self, topic: Topic, old: str, new: str) -> None:
+        for group in topic.groups:
+            group.notice("source_changed", f"The data now come from {new}; before, they came from {old}.")
+
+    def _reverify(self) -> None:
+        for group in [group for group in self.groups.values() if not group.verified]:
+            try:
+                group.verified = self._verify(group.subscription)
+            except Refused as refused:
+                for member in list(group.members):
+                    self.leave(member)
+                    member.refuse_later(refused)
+            else:
+                self._render(group)
+
+    async def _publish(self, groups: Iterable[Group]) -> None:
+        """Render each group once and hand the result to its members, giving way to other work every few
+        milliseconds."""
+        clock = asyncio.get_running_loop().time
+        slice_end = clock() + _SLICE
+        for group in list(groups):
+            if not group.members:
+                continue
+            self._render(group)
+            if clock() > slice_end:
+                await asyncio.sleep(0)
+                slice_end = clock() + _SLICE
+
+    def _render(self, group: Group) -> None:
+        if group.ready and group.verified:
+            self._seq += 1
+            group.render(self._table(group), self._seq, now_ms())
+        group.tell_status(now_ms())
+
+    def _table(self, group: Group) -> Table:
+        """The table of the group's snapshots: the snapshot's own, or those of several joined, each row once."""
+        present = [topic for topic in group.topics if topic.snapshot is not None and topic.table is not None]
+        if len(present) == 1:
+            assert present[0].table is not None
+            return present[0].table
+        names = tuple(topic.dataset.name for topic in present)
+        versions = tuple(topic.version for topic in present)
+        kept = self._merged.get(names)
+        if kept is None or kept[0] != versions:
+            rows: dict[str, Row] = {}
+            for topic in present:
+                for row in topic.rows:
+                    rows.setdefault(row["id"], row)
+            kept = self._merged[names] = (versions, group.subscription.feed.table(list(rows.values())))
+        return kept[1]
+
+    # --- demand -------------------------------------------------------------------------------------------------------
+
+    async def _demand(self) -> None:
+        """Tell the workers what is looked at; start at once what has never been fetched."""
+        now = now_ms()
+        for name, topic in list(self.topics.items()):
+            if not topic.groups and topic.dataset not in (CURRENCIES, COINS) and now - topic.left_at > _KEEP_TOPIC_MS:
+                del self.topics[name]
+        self._merged = {names: kept for names, kept in self._merged.items() if self.topics.keys() >= set(names)}
+        groups = list(self.groups.values())
+        coins: dict[str, list[str]] = {}
+        datasets = {dataset for group in groups if group.verified for dataset in group.wanted()}
+        for group in groups:
+            if missing := group.missing_coins():
+                coins.setdefault(group.subscription.params["vs_currency"], []).extend(missing)
+        if groups:
+            datasets |= {CURRENCIES, COINS}
+            await self.reader.want(datasets, coins)
+            await self._kick([dataset.name for dataset in datasets if self._is_cold(dataset)], now)
+
+    def _is_cold(self, dataset: Dataset) -> bool:
+        topic = self.topics.get(dataset.name)
+        return topic is not None and topic.snapshot is None and topic.trouble is None
+
+    async def _kick(self, names: list[str], now: int) -> None:
+        """Ask a worker to fetch what is not there at all, without waiting for beat; each name at most every 5 s."""
+        names = [name for name in names if now - self._kicked.get(name, 0) > 5000]
+        if names:
+            self._kicked |= dict.fromkeys(names, now)
+            # kombu is synchronous; this is off the message path, and rare.
+            await asyncio.to_thread(current_app.send_task, "spot.tasks.start", (names,), expires=10, ignore_result=True)
+
+    # --- nudges and the clock
+    # ---------------------------------------------------------------------------------------------
+
+    async def _listen_forever(self) -> None:
+        layer = get_channel_layer()
+        while True:
+            try:
+                channel = await layer.new_channel()
+                await layer.group_add(snapshots.GROUP, channel)
+                self.listening = True
+                while True:
+                    message = await layer.receive(channel)
+                    if message.get("name") in self.topics:
+                        self._soon([message["name"]])
+            except (RedisError, OSError, TimeoutError) as error:
+                self.listening = False
+                log.warning("nudges out of reach", error=type(error).__name__)
+                await asyncio.sleep(1)
+
+    async def _watch_forever(self) -> None:
+        """Once a second: whose data have gone stale, and whose silence is due a heartbeat."""
+        while True:
+            await asyncio.sleep(1)
+            now = now_ms()
+            turned = {group for topic in self.topics.values() if topic.turned(now) for group in topic.groups}
+            await self._publish(turned)
+            for group in list(self.groups.values()):
+                group.beat(now)
+
+
+def _bounded(what: str, count: int, limit: int) -> None:
+    if limit and count > limit:
+        raise Refused("too_many_datasets", f"At most {limit} {what} can be watched together; try again later.")
