@@ -1,0 +1,270 @@
+"""The one WebSocket consumer: accept, admit, parse, push the newest frame. It knows neither Redis nor rows.
+
+No ORM, no thread and no channel layer on the message path: snapshots reach a socket through its group in the hub.
+Handlers only set state; whatever is to be sent goes through the mailbox, which keeps the newest frame and drops what it
+replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from typing import Any
+
+import structlog
+from channels.consumer import AsyncConsumer, get_handler_name
+from channels.exceptions import StopConsumer
+from django.conf import settings
+
+from spot.codes import Close, Refused
+from spot.feeds import Feed
+from spot.groups import Update
+from spot.hub import Hub
+from spot.limits import MessageRate, admission
+from spot.snapshots import now_ms
+from spot.subscription import Answer, Subscription, from_query_string, whole_range
+from spot.wire import csv_text, error_frame, export_frame, parse_message, pong_frame
+
+log = structlog.get_logger(__name__)
+
+#: The sub-protocol that asks for the envelope.
+ENVELOPE = "spot.v2"
+#: Replies that may wait for one socket: more means that it asks without reading.
+_REPLIES = 64
+#: Messages refused for their rate in a row before the connection is closed.
+_PATIENCE = 100
+
+
+class BaseConsumer(AsyncConsumer):
+    """Channels' consumer without what costs a thread hop per message and leaks when a handler raises.
+
+    Stock `dispatch` closes old database connections in a thread for every message; nothing here opens one. Clean-up
+    stands in a `finally`, because `disconnect` is skipped when a handler or the server raises.
+    """
+
+    channel_layer_alias = None
+    #: Whether we ended the connection ourselves because the client does not read.
+    cut = False
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Serve one connection: events in order, until it ends."""
+        self.scope = scope
+        self.base_send = send
+        try:
+            while True:
+                await self.dispatch(await receive())
+        except StopConsumer:
+            pass
+        except asyncio.CancelledError:
+            if not self.cut:
+                raise
+        finally:
+            self.released()
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Hand an event to the method named after it."""
+        await getattr(self, get_handler_name(message))(message)
+
+    async def websocket_disconnect(self, _message: dict[str, Any]) -> None:
+        """The connection has ended."""
+        raise StopConsumer
+
+    async def refuse(self, refused: Refused) -> None:
+        """Tell a client why it cannot be served, and close with the code that says so."""
+        await self.send({"type": "websocket.send", "text": error_frame(refused).decode()})
+        await self.close(refused.fact.close)
+
+    async def close(self, code: Close) -> None:
+        """Close the connection."""
+        await self.send({"type": "websocket.close", "code": int(code)})
+
+    def released(self) -> None:
+        """Give back what the connection held. Called exactly once, however it ended."""
+
+
+class FeedConsumer(BaseConsumer):
+    """One socket on one feed."""
+
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
+        self.subscription: Subscription | None = None
+        self._before: Subscription | None = None
+        self._seq: int | None = None
+        self._update: Update | None = None
+        self._replies: deque[str] = deque()
+        self._said: dict[str, str] = {}
+        self._closing: Close | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._writer: asyncio.Task[None] | None = None
+        self._address: str | None = None
+        self._rate = MessageRate(settings.SPOT_MESSAGES_PER_SECOND)
+
+    # --- the connection
+    # ---------------------------------------------------------------------------------------------------
+
+    async def websocket_connect(self, _message: dict[str, Any]) -> None:
+        """Accept, then admit and subscribe: a browser can read the reason of a close, not of a refused handshake."""
+        self._task = asyncio.current_task()
+        wants_envelope = ENVELOPE in self.scope["subprotocols"]
+        await self.send({"type": "websocket.accept", "subprotocol": ENVELOPE if wants_envelope else None})
+        try:
+            self._admit()
+            subscription = from_query_string(
+                self.feed, self.scope["query_string"], settings.SPOT_DEPTH, envelope=wants_envelope
+            )
+            self._join(subscription)
+        except Refused as refused:
+            await self.refuse(refused)
+
+    def _admit(self) -> None:
+        client = self.scope.get("client")
+        address = client[0] if client else ""
+        admission.enter(address)
+        self._address = address
+
+    def released(self) -> None:
+        """Leave the group, stop writing, count the socket out."""
+        if self.subscription is not None:
+            Hub.current().leave(self)
+        if self._writer is not None:
+            self._writer.cancel()
+        if self._address is not None:
+            admission.leave(self._address)
+
+    # --- messages
+    # -----------------------------------------------------------------------------------------------------------
+
+    async def websocket_receive(self, message: dict[str, Any]) -> None:
+        """A client's message: bad ones get one error frame, and change nothing."""
+        if self.subscription is None:
+            return
+        try:
+            self._check_rate()
+            self._handle(message.get("text"))
+        except Refused as refused:
+            self._reply(error_frame(refused).decode())
+        if self._rate.refused > _PATIENCE or len(self._replies) > _REPLIES:
+            await self.close(Close.TOO_MANY_MESSAGES)
+
+    def _check_rate(self) -> None:
+        if not self._rate.allow(asyncio.get_running_loop().time()):
+            raise Refused(
+                "too_many_messages", f"At most {self._rate.rate:g} messages a second; this one was not heard."
+            )
+
+    def _handle(self, text: str | None) -> None:
+        assert self.subscription is not None
+        message = parse_message(text)
+        match message.action:
+            case None:
+                self._join(self.subscription.updated(message.changes, settings.SPOT_DEPTH))
+            case "ping":
+                self._reply(pong_frame(now_ms()).decode())
+            case "resync":
+                self._join(self.subscription)
+            case "export":
+                self._export()
+
+    def _join(self, subscription: Subscription) -> None:
+        """Subscribe anew. The answer is a whole frame at once, or as soon as there is one."""
+        waiting, seq = self._update, self._seq
+        self._update = self._seq = None
+        try:
+            Hub.current().join(self, subscription)
+        except Refused:
+            self._update, self._seq = waiting, seq
+            raise
+        self._before, self.subscription = self.subscription, subscription
+
+    def _export(self) -> None:
+        assert self.subscription is not None
+        group = Hub.current().group_of(self)
+        if group is None or group.update is None:
+            raise Refused("unavailable", "There are no data to export yet; try again when the first frame has come.")
+        answer = Answer(whole_range(self.subscription), group.update.answer.table)
+        text = csv_text(answer)
+        self._reply(export_frame(answer, text).decode() if self.subscription.dialect.envelope else text)
+
+    # --- what the hub calls
+    # ---------------------------------------------------------------------------------------------------
+
+    def push(self, update: Update) -> None:
+        """The group's newest state; it replaces one that has not been sent yet."""
+        self._update = update
+        self._write_soon()
+
+    def say(self, frame: bytes, kind: str) -> None:
+        """A control frame; it replaces one of its kind that has not been sent yet."""
+        self._said[kind] = frame.decode()
+        self._write_soon()
+
+    def refuse_later(self, refused: Refused) -> None:
+        """What was asked for does not exist after all: back to what was there before, or goodbye."""
+        self._reply(error_frame(refused).decode())
+        before, self.subscription = self._before, None
+        if before is None:
+            self._closing = refused.fact.close
+        else:
+            with contextlib.suppress(Refused):
+                self._join(before)
+
+    # --- writing
+    # ----------------------------------------------------------------------------------------------------------------
+
+    def _reply(self, text: str) -> None:
+        self._replies.append(text)
+        self._write_soon()
+
+    def _write_soon(self) -> None:
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+
+    async def _write(self) -> None:
+        """Send what waits, one frame in flight at a time; a reader that does not read is cut at the deadline."""
+        try:
+            async with asyncio.timeout(None) as deadline:
+                while (text := self._next()) is not None:
+                    if settings.SPOT_SEND_SECONDS:
+                        deadline.reschedule(asyncio.get_running_loop().time() + settings.SPOT_SEND_SECONDS)
+                    await self.send({"type": "websocket.send", "text": text})
+        except TimeoutError:
+            log.info("slow reader cut", feed=self.feed.channel)
+            await self._cut()
+        except (OSError, RuntimeError) as error:  # how servers say that the peer is gone, or the close has been sent
+            log.debug("socket ended while writing", error=type(error).__name__)
+        else:
+            self._writer = None
+            if self._closing is not None:
+                await self.close(self._closing)
+
+    def _next(self) -> str | None:
+        if self._replies:
+            return self._replies.popleft()
+        if self._said:
+            return self._said.pop(next(iter(self._said)))
+        update, self._update = self._update, None
+        if update is None:
+            return None
+        frame, self._seq = update.frame_after(self._seq), update.seq
+        return frame
+
+    async def _cut(self) -> None:
+        self.cut = True
+        with contextlib.suppress(OSError, RuntimeError, TimeoutError):
+            async with asyncio.timeout(1):
+                await self.close(Close.SLOW_READER)
+        if self._task is not None:
+            self._task.cancel()
+
+
+class NoFeedConsumer(BaseConsumer):
+    """Any other WebSocket path: a reason and a close, not a traceback."""
+
+    async def websocket_connect(self, _message: dict[str, Any]) -> None:
+        """Accept, say that there is nothing here, close."""
+        await self.send({"type": "websocket.accept"})
+        await self.refuse(Refused("unknown_feed", "There is no feed at this path."))
+
+    async def websocket_receive(self, _message: dict[str, Any]) -> None:
+        """Nothing is expected."""

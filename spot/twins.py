@@ -1,0 +1,144 @@
+"""The HTTP twins: every feed at its path without `/ws`, for who wants one answer and not a stream.
+
+Same parameters, same rows, same refusals; `ETag` for cheap polling, `format=csv`, freshness in headers. A request is a
+member of the hub for as long as it takes to get its first state, so that it asks for data as a socket would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from spot.codes import Refused, bad_value
+from spot.feeds import Feed
+from spot.groups import Update
+from spot.hub import Hub
+from spot.snapshots import now_ms
+from spot.subscription import Answer, Subscription, from_query_string, whole_range
+from spot.wire import csv_text, error_frame, export_name
+
+#: How long a request waits for data that have never been fetched, in seconds.
+PATIENCE = 10.0
+_FORMATS = ("json", "csv")
+
+
+class Waiter:
+    """A member of the hub that waits for one state."""
+
+    def __init__(self) -> None:
+        self.first: asyncio.Future[Update] = asyncio.get_running_loop().create_future()
+
+    def push(self, update: Update) -> None:
+        """The state waited for, or a newer one that comes too late."""
+        if not self.first.done():
+            self.first.set_result(update)
+
+    def say(self, frame: bytes, kind: str) -> None:
+        """Control frames are for sockets."""
+
+    def refuse_later(self, refused: Refused) -> None:
+        """What was asked for does not exist."""
+        if not self.first.done():
+            self.first.set_exception(refused)
+
+
+async def current(subscription: Subscription, patience: float = PATIENCE) -> Update:
+    """The newest state of a subscription, waiting up to `patience` seconds for its first. Raises `Refused`."""
+    hub, waiter = Hub.current(), Waiter()
+    try:
+        hub.join(waiter, subscription)
+        async with asyncio.timeout(patience):
+            return await waiter.first
+    except TimeoutError:
+        raise Refused("unavailable", _why_nothing(hub, waiter)) from None
+    finally:
+        hub.leave(waiter)
+
+
+def _why_nothing(hub: Hub, waiter: Waiter) -> str:
+    group = hub.group_of(waiter)
+    troubles = [topic.trouble.message for topic in group.topics if topic.trouble] if group else []
+    return troubles[0] if troubles else "No data have been fetched yet; try again in a few seconds."
+
+
+def twin(feed: Feed) -> Any:
+    """The view of a feed's HTTP twin."""
+
+    async def view(request: HttpRequest) -> HttpResponse:
+        query_string = request.META.get("QUERY_STRING", "").encode("latin-1", "replace")
+        try:
+            form = _form(request.GET.get("format"))
+            subscription = from_query_string(feed, query_string, settings.SPOT_DEPTH, extra=("format",))
+            response = _response(request, await current(subscription), form)
+        except Refused as refused:
+            response = _refusal(refused)
+        return _shared_with(request, response)
+
+    view.__name__ = feed.channel.replace("-", "_")
+    view.__doc__ = f"{feed.purpose[0].upper()}{feed.purpose[1:]}."
+    return require_safe(view)
+
+
+def _form(raw: str | None) -> str:
+    if raw is not None and raw not in _FORMATS:
+        raise bad_value("format", "json or csv", raw)
+    return raw or "json"
+
+
+def _response(request: HttpRequest, update: Update, form: str) -> HttpResponse:
+    response = HttpResponse() if request.headers.get("If-None-Match") == _etag(update, form) else _body(update, form)
+    if not response.content:
+        response.status_code = 304
+    facts, now = update.facts, now_ms()
+    response["ETag"] = _etag(update, form)
+    response["Cache-Control"] = "no-cache"
+    response["X-Spot-Source"] = facts.source
+    response["X-Spot-Version"] = f"{facts.epoch}-{facts.version}"
+    response["X-Spot-As-Of"] = "" if facts.as_of is None else str(facts.as_of)
+    response["X-Spot-Fetched-At"] = str(facts.fetched_at)
+    response["X-Spot-Age-Ms"] = str(facts.age_ms(now))
+    response["X-Spot-Stale"] = str(facts.stale(now)).lower()
+    response["X-Spot-Simulated"] = str(facts.simulated).lower()
+    response["X-Spot-Total"] = str(update.answer.page.total)
+    return response
+
+
+def _body(update: Update, form: str) -> HttpResponse:
+    if form == "json":
+        return HttpResponse(update.full, content_type="application/json")
+    answer = Answer(whole_range(update.answer.subscription), update.answer.table)
+    response = HttpResponse(csv_text(answer), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{export_name(answer.subscription)}"'
+    return response
+
+
+def _etag(update: Update, form: str) -> str:
+    """Equal while snapshot, freshness and question are equal: the question's key is its own best summary."""
+    facts = update.facts
+    what = repr((facts.epoch, facts.version, update.stale, form, update.answer.subscription.key))
+    return f'W/"{hashlib.blake2b(what.encode(), digest_size=12).hexdigest()}"'
+
+
+def _refusal(refused: Refused) -> HttpResponse:
+    response = HttpResponse(error_frame(refused), content_type="application/json", status=refused.fact.status)
+    response["Cache-Control"] = "no-store"
+    if refused.fact.retry:
+        response["Retry-After"] = "5"
+    return response
+
+
+def _shared_with(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Let pages of the allowed origins read the answer, as they may read the sockets."""
+    origin = request.headers.get("Origin")
+    if origin and origin in settings.SPOT_ALLOWED_ORIGINS:
+        response["Access-Control-Allow-Origin"] = origin
+        response["Access-Control-Expose-Headers"] = ", ".join(
+            ["ETag", *(n for n in response.headers if n.startswith("X-Spot-"))]
+        )
+    response["Vary"] = "Origin"
+    return response

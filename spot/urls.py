@@ -1,0 +1,16 @@
+"""HTTP routes: pages, health, and the twin of every feed."""
+
+from django.urls import path, re_path
+
+from spot import health, pages
+from spot.feeds import FEEDS
+from spot.routing import PREFIX
+from spot.twins import twin
+
+urlpatterns = [
+    path("", pages.dashboard, name="dashboard"),
+    path("coin/<str:coin_id>/", pages.coin, name="coin"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    *(re_path(rf"^{PREFIX}/{channel}/?$", twin(feed), name=channel) for channel, feed in FEEDS.items()),
+]
