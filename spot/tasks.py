@@ -1,0 +1,150 @@
+"""Celery tasks: look what is due, fetch it, store it. The only periodic one is `tick`.
+
+Nothing overlaps: one tick at a time, one claim per dataset, and what waited too long in the queue expires. A second
+beat, a second worker or a backlog after an outage therefore changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+from celery import shared_task
+from django.conf import settings
+
+from providers import fetching
+from providers.datasets import Dataset, Fetched
+from providers.errors import NotFound, ProviderError, Unreachable
+from spot import snapshots
+from spot.snapshots import Trouble, now_ms
+
+log = structlog.get_logger(__name__)
+
+#: A claim outlives the task's hard time limit, so that a dataset is never fetched twice at once.
+_CLAIM_SECONDS = settings.CELERY_TASK_TIME_LIMIT + 5
+#: After real providers were out of reach while there is only the demo, ask them again this often, in seconds.
+_PROBE_SECONDS = 60
+CURRENCIES, COINS = Dataset("currencies"), Dataset("coins")
+
+
+@shared_task(ignore_result=True)
+def tick() -> None:
+    """Start the fetch of every dataset that is wanted and due."""
+    snapshots.mark_worker()
+    if snapshots.first_in("tick", 0.8):
+        start_due(snapshots.wanted())
+
+
+@shared_task(ignore_result=True)
+def start(names: list[str]) -> None:
+    """Start the fetch of these datasets if they are due: what a hub asks for when somebody waits."""
+    start_due([Dataset.parse(name) for name in names])
+
+
+def start_due(wanted: Sequence[Dataset]) -> None:
+    """Queue one fetch for each of these datasets that is due and that nobody is fetching."""
+    wanted = _bounded(wanted)
+    intervals = fetching.intervals(wanted)
+    ages, now = snapshots.ages(wanted), now_ms()
+    for dataset in wanted:
+        fetched_at, next_try = ages[dataset.name]
+        interval = intervals[dataset.name]
+        if (next_try is not None and now < next_try) or (fetched_at is not None and now < fetched_at + interval * 1000):
+            continue
+        if (token := snapshots.claim(dataset, _CLAIM_SECONDS)) is not None:
+            fetch.apply_async((dataset.name, token), expires=max(5.0, interval))
+
+
+def _bounded(wanted: Sequence[Dataset]) -> list[Dataset]:
+    """The most recently wanted, no more than the limits allow, whatever many web processes ask for together."""
+    charts = [dataset for dataset in wanted if dataset.kind == "candles"]
+    currencies = list(dict.fromkeys(dataset.currency for dataset in wanted if dataset.currency))
+    kept_charts = set(charts[: settings.SPOT_CHARTS] if settings.SPOT_CHARTS else charts)
+    kept_currencies = set(currencies[: settings.SPOT_CURRENCIES] if settings.SPOT_CURRENCIES else currencies)
+    return [
+        dataset
+        for dataset in wanted
+        if (dataset.kind != "candles" or dataset in kept_charts)
+        and (not dataset.currency or dataset.currency in kept_currencies)
+    ]
+
+
+@shared_task(ignore_result=True)
+def fetch(name: str, token: str) -> None:
+    """Fetch one dataset and store it, or remember why that failed."""
+    dataset = Dataset.parse(name)
+    if not snapshots.holds(dataset, token):
+        return  # delivered twice, or so late that somebody else has taken over
+    try:
+        refresh(dataset)
+    except ProviderError as error:
+        _remember(dataset, error)
+    finally:
+        snapshots.release(dataset, token)
+
+
+def refresh(dataset: Dataset) -> int:
+    """Fetch one dataset now and store it; its version. Raises `ProviderError`, `NotFound` for what does not exist."""
+    ids = _checked(dataset)
+    fetched = _fetch(dataset, ids)
+    return snapshots.save(fetched, fetching.intervals([dataset])[dataset.name])
+
+
+def _checked(dataset: Dataset) -> list[str]:
+    """Hold the dataset's currency and coins against the provider's own lists; the ids of a quotes dataset."""
+    if dataset.currency:
+        _require(CURRENCIES, dataset.currency)
+    if dataset.kind == "candles":
+        _require(COINS, dataset.coin)
+    if dataset.kind != "quotes":
+        return []
+    known = _ids(COINS)
+    ids = [
+        coin for coin in snapshots.wanted_coins(dataset.currency, settings.SPOT_EXTRA_COINS or 1000) if coin in known
+    ]
+    if not ids:
+        raise NotFound("None of the coins asked for is in the provider's list.")
+    return ids
+
+
+def _require(listing: Dataset, name: str) -> None:
+    if name not in _ids(listing):
+        raise NotFound(f"{name!r} is not in the provider's list of {listing.name}.")
+
+
+def _ids(listing: Dataset) -> set[str]:
+    snapshot = snapshots.load(listing)
+    if snapshot is None:
+        refresh(listing)
+        snapshot = snapshots.load(listing)
+    return {row["id"] for row in snapshot.rows} if snapshot else set()
+
+
+def _fetch(dataset: Dataset, ids: list[str]) -> Fetched:
+    """From the real providers, or from the simulated one where SPOT_DEMO says so.
+
+    `auto` shows the demo only while no real data were ever seen here and the providers cannot be reached; it keeps
+    asking.
+    """
+    mode = settings.SPOT_DEMO
+    if mode == "on":
+        return fetching.fetch(dataset, ids, simulated=True)
+    if mode == "off" or snapshots.seen_live():
+        return fetching.fetch(dataset, ids)
+    if snapshots.resting("probe"):
+        return fetching.fetch(dataset, ids, simulated=True)
+    try:
+        return fetching.fetch(dataset, ids)
+    except Unreachable as error:
+        log.info("no provider can be reached: showing the demo", error=str(error))
+        snapshots.first_in("probe", _PROBE_SECONDS)
+        return fetching.fetch(dataset, ids, simulated=True)
+
+
+def _remember(dataset: Dataset, error: ProviderError) -> None:
+    """Keep the last good data, say why there are no newer ones, and when we try again."""
+    interval = fetching.intervals([dataset])[dataset.name]
+    wait = error.retry_after if error.retry_after is not None else min(max(interval, 5.0), 60.0)
+    now = now_ms()
+    log.warning("fetch failed", dataset=dataset.name, error=str(error), retry_in=round(wait, 1))
+    snapshots.set_trouble(dataset, Trouble("unavailable", str(error), now, now + int(wait * 1000), error.permanent))
