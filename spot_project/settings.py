@@ -4,8 +4,11 @@ Each has a default that is right for one machine; `docs/configuration.md` descri
 together). A value may also come from a file named by the variable with `_FILE` appended, as container secrets do.
 """
 
+import contextlib
+import hashlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,16 +21,25 @@ SPOT_HOME = Path(env.str("SPOT_HOME", default=str(BASE_DIR / ".spot"))).expandus
 
 def _generated(name: str) -> str:
     """A secret made on first use and kept in SPOT_HOME with mode 0600; two processes that race agree on one."""
+    SPOT_HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = SPOT_HOME / "secrets" / name
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(handle, "w") as file:
-        value = secrets.token_urlsafe(48)
-        file.write(value)
-    return value
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    if not path.exists():
+        draft = path.with_name(f"{name}.{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48))
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)  # whole at once, and only the first
+        draft.unlink()
+    return path.read_text().strip()
+
+
+def _private_socket() -> Path:
+    """Where the private Redis listens: in SPOT_HOME, unless its path is longer than the 104 bytes a socket's may have."""
+    path = SPOT_HOME / "redis" / "redis.sock"
+    if len(os.fsencode(path)) < 100:
+        return path
+    return Path(tempfile.gettempdir(), f"spot-{hashlib.sha256(os.fsencode(SPOT_HOME)).hexdigest()[:16]}", "redis.sock")
 
 
 # --- the site -----------------------------------------------------------------------------------------------------
@@ -67,10 +79,19 @@ SPOT_MESSAGES_PER_SECOND = env.float("SPOT_MESSAGES_PER_SECOND", default=10.0)
 SPOT_SEND_SECONDS = env.float("SPOT_SEND_SECONDS", default=10.0)
 SPOT_HEARTBEAT_SECONDS = env.float("SPOT_HEARTBEAT_SECONDS", default=30.0)
 
-# --- Redis: the store, the channel layer and Celery's broker -----------------------------------------------------------
-REDIS_URL = env.str("REDIS_URL", default=f"unix://{SPOT_HOME}/redis.sock")
+# The first administrator, made when the database has none of that name; there is no default.
+SPOT_ADMIN_USER = env.str("SPOT_ADMIN_USER", default="")
+SPOT_ADMIN_PASSWORD = env.str("SPOT_ADMIN_PASSWORD", default="")
+
+# --- Redis: the store, the channel layer and Celery's broker
+# -----------------------------------------------------------
+# Without one, `make run` starts a private server on this socket.
+SPOT_PRIVATE_SOCKET = _private_socket()
+REDIS_URL = env.str("REDIS_URL", default="") or f"unix://{SPOT_PRIVATE_SOCKET}"
 # redis-py 8 gives idle connections 5 s and pools of 100 that raise, which breaks Channels: say everything.
-REDIS_OPTIONS = {"socket_timeout": 15, "socket_connect_timeout": 3, "health_check_interval": 15, "socket_keepalive": not REDIS_URL.startswith("unix:")}
+REDIS_OPTIONS = {"socket_timeout": 15, "health_check_interval": 15}
+if not REDIS_URL.startswith("unix:"):
+    REDIS_OPTIONS |= {"socket_connect_timeout": 3, "socket_keepalive": True}
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
@@ -78,7 +99,13 @@ CHANNEL_LAYERS = {
     },
 }
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1) if REDIS_URL.startswith("unix:") else REDIS_URL
-CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 15, "socket_connect_timeout": 3, "health_check_interval": 15, "visibility_timeout": 120, "global_keyprefix": "spot:celery:"}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_timeout": 15,
+    "socket_connect_timeout": 3,
+    "health_check_interval": 15,
+    "visibility_timeout": 120,
+    "global_keyprefix": "spot:celery:",
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
@@ -101,9 +128,12 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
+else:
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- Django ------------------------------------------------------------------------------------------------------------
+# --- Django
+# ------------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "daphne",  # before staticfiles: it makes runserver speak ASGI
     "django.contrib.admin",
@@ -172,6 +202,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SPOT_HTTPS
 SECURE_SSL_REDIRECT = SPOT_HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]  # asked by the machine itself, without the proxy
 SECURE_HSTS_SECONDS = 31_536_000 if SPOT_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SPOT_HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SPOT_HTTPS and SPOT_TRUSTED_PROXIES else None
