@@ -44,7 +44,7 @@ def start(names: list[str]) -> None:
 def start_due(wanted: Sequence[Dataset]) -> None:
     """Queue one fetch for each of these datasets that is due and that nobody is fetching."""
     wanted = _bounded(wanted)
-    intervals = fetching.intervals(wanted)
+    intervals = paces(wanted)
     ages, now = snapshots.ages(wanted), now_ms()
     for dataset in wanted:
         fetched_at, next_try = ages[dataset.name]
@@ -52,7 +52,13 @@ def start_due(wanted: Sequence[Dataset]) -> None:
         if (next_try is not None and now < next_try) or (fetched_at is not None and now < fetched_at + interval * 1000):
             continue
         if (token := snapshots.claim(dataset, _CLAIM_SECONDS)) is not None:
-            fetch.apply_async((dataset.name, token), expires=max(5.0, interval))
+            fetch.apply_async((dataset.name, token, interval), expires=max(5.0, interval))
+
+
+def paces(datasets: Sequence[Dataset]) -> dict[str, float]:
+    """By name, the seconds between two fetches of each of these datasets at their demand together."""
+    found = fetching.intervals(datasets, simulated=snapshots.realm() == "demo")
+    return {dataset.name: found.get(dataset.name, settings.SPOT_POLL_SECONDS) for dataset in datasets}
 
 
 def _bounded(wanted: Sequence[Dataset]) -> list[Dataset]:
@@ -70,24 +76,27 @@ def _bounded(wanted: Sequence[Dataset]) -> list[Dataset]:
 
 
 @shared_task(ignore_result=True)
-def fetch(name: str, token: str) -> None:
-    """Fetch one dataset and store it, or remember why that failed."""
+def fetch(name: str, token: str, interval: float) -> None:
+    """Fetch one dataset, renewed every `interval` seconds now, and store it, or remember why that failed."""
     dataset = Dataset.parse(name)
     if not snapshots.holds(dataset, token):
         return  # delivered twice, or so late that somebody else has taken over
     try:
-        refresh(dataset)
+        refresh(dataset, interval)
     except ProviderError as error:
-        _remember(dataset, error)
+        _remember(dataset, error, interval)
     finally:
         snapshots.release(dataset, token)
 
 
-def refresh(dataset: Dataset) -> int:
-    """Fetch one dataset now and store it; its version. Raises `ProviderError`, `NotFound` for what does not exist."""
+def refresh(dataset: Dataset, interval: float | None = None) -> int:
+    """Fetch one dataset now and store it; its version. Raises `ProviderError`, `NotFound` for what does not exist.
+
+    `interval` is the pace at which it is renewed; without one, that of everything wanted together.
+    """
     ids = _checked(dataset)
     fetched = _fetch(dataset, ids)
-    return snapshots.save(fetched, fetching.intervals([dataset])[dataset.name])
+    return snapshots.save(fetched, interval or paces([*snapshots.wanted(), dataset])[dataset.name])
 
 
 def _checked(dataset: Dataset) -> list[str]:
@@ -134,16 +143,15 @@ def _fetch(dataset: Dataset, ids: list[str]) -> Fetched:
     if snapshots.resting("probe"):
         return fetching.fetch(dataset, ids, simulated=True)
     try:
-        return fetching.fetch(dataset, ids)
+        return fetching.fetch(dataset, ids, tries=1)
     except Unreachable as error:
         log.info("no provider can be reached: showing the demo", error=str(error))
         snapshots.first_in("probe", _PROBE_SECONDS)
         return fetching.fetch(dataset, ids, simulated=True)
 
 
-def _remember(dataset: Dataset, error: ProviderError) -> None:
+def _remember(dataset: Dataset, error: ProviderError, interval: float) -> None:
     """Keep the last good data, say why there are no newer ones, and when we try again."""
-    interval = fetching.intervals([dataset])[dataset.name]
     wait = error.retry_after if error.retry_after is not None else min(max(interval, 5.0), 60.0)
     now = now_ms()
     log.warning("fetch failed", dataset=dataset.name, error=str(error), retry_in=round(wait, 1))
