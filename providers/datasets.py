@@ -31,8 +31,8 @@ WINDOWS = ("1h", "24h", "7d", "14d", "30d", "200d", "1y")
 CANDLE_RANGES = (1, 7, 14, 30, 90, 180, 365)
 
 #: A coin row. Numbers are float, int or None (the provider has no value), never NaN; `price_change_*` are percentages
-#: (2.34 means 2.34 %); `symbol` is upper case and not unique; `sparkline` is a list of prices, oldest first, hourly over
-#: seven days, or None; `last_updated` is epoch milliseconds or None.
+#: (2.34 means 2.34 %); `symbol` is upper case and not unique; `sparkline` is a list of prices, oldest first, hourly
+#: over seven days, or None; `last_updated` is epoch milliseconds or None.
 COIN_FIELDS = (
     "id", "symbol", "name", "logo", "price", "market_cap", "market_cap_rank", "fully_diluted_valuation", "volume_24h",
     "high_24h", "low_24h", *(f"price_change_{window}" for window in WINDOWS), "circulating_supply", "total_supply",
@@ -68,7 +68,7 @@ class Dataset:
 
     @classmethod
     def parse(cls, name: str) -> Dataset:
-        """The dataset of that name. ValueError when no dataset can have it: names come from Redis and task arguments."""
+        """The dataset of that name. ValueError when there is none: names come from Redis and task arguments."""
         kind, *rest = name.split(":")
         match kind, rest:
             case "markets", [currency]:
@@ -79,7 +79,7 @@ class Dataset:
                 made = cls("quotes", currency)
             case "candles", [coin, currency, days]:
                 made = cls("candles", currency, coin=coin, days=int(days))
-            case ("currencies" | "coins"), []:
+            case (("currencies" | "coins"), []):
                 made = cls(kind)
             case _:
                 raise ValueError(f"{name!r} names no dataset")
@@ -96,6 +96,11 @@ class Dataset:
 def is_coin_id(text: str) -> bool:
     """Whether the text has the form of a coin id: nothing else may come near a URL. Membership is checked besides."""
     return _ID.fullmatch(text) is not None and text not in (".", "..")
+
+
+def is_currency(text: str) -> bool:
+    """Whether the text has the form of a currency code, as providers write it: lower case."""
+    return _CURRENCY.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

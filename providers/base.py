@@ -1,0 +1,151 @@
+"""What an adapter may declare. Frozen, and checked when the adapter is imported: a mistake never waits for 3 a.m.
+
+An adapter is data and pure functions: which calls a dataset takes, and what rows the answers make. It sends nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from providers.datasets import Dataset, Kind, Row
+from providers.errors import ProviderError
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
+#: Printable ASCII without what means something else in an address.
+_PLAIN = re.compile(r"[!-$&-\[\]-~]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One of a provider's tariffs. Host, key header and allowance go together; 0 calls means no limit."""
+
+    name: str
+    base_url: str
+    per_minute: int
+    per_month: int
+    header: str = ""  # the header that carries the key; "": the plan takes none
+    paid: bool = False  # paid plans are served from a fresher cache
+
+    def __post_init__(self) -> None:
+        problem = base_url_problem(self.base_url)
+        if problem and self.base_url:
+            raise ValueError(f"plan {self.name}: {problem}")
+        if self.per_minute < 0 or self.per_month < 0:
+            raise ValueError(f"plan {self.name}: limits are counts of calls, 0 for none")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One GET. `parts` fill the braces of `path` and are quoted whole, so that no part can leave its segment."""
+
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def full_path(self) -> str:
+        """The path with its parts filled in and quoted."""
+        return self.path.format(**{name: quote(part, safe="") for name, part in self.parts.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A 200 with JSON: the payload (any JSON value; its numbers may be infinite) and the headers, names lower case."""
+
+    payload: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+    size: int = 0  # bytes, decoded
+
+
+@dataclass(frozen=True, slots=True)
+class Normalised:
+    """Rows in the shape of `providers.datasets`. `dropped` rows and `blanked` values were not believable."""
+
+    rows: list[Row]
+    as_of: int | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+    dropped: int = 0
+    blanked: int = 0
+
+
+def _never(_call: Call, _answer: Answer) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """How one kind of dataset is had: its calls, in order, and the function that makes rows of their answers.
+
+    `ended(call, answer)` says that the list ended with this answer, so that the calls after it need not be made.
+    `cache_seconds` is how long the provider itself serves the same answer: asking faster buys nothing.
+    """
+
+    kind: Kind
+    calls: Callable[[Dataset, tuple[str, ...]], tuple[Call, ...]]
+    normalise: Callable[[Dataset, list[Answer]], Normalised]
+    cache_seconds: float
+    paid_cache_seconds: float
+    ended: Callable[[Call, Answer], bool] = _never
+
+    def cache(self, plan: Plan) -> float:
+        """Seconds for which the provider's own cache may hold an answer under that plan."""
+        return self.paid_cache_seconds if plan.paid else self.cache_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """An upstream company. `order`: who is asked first, lowest first. The first plan must be one that takes no key.
+
+    `explain` finds a code and a sentence in the body of an error answer; `codes` says which of those codes mean another
+    error than their HTTP status would. `probe` is the cheapest call that proves a plan's key; `proven` reads it.
+    """
+
+    name: str
+    label: str
+    plans: tuple[Plan, ...]
+    endpoints: tuple[Endpoint, ...]
+    explain: Callable[[Any], tuple[int | None, str]]
+    codes: Mapping[int, type[ProviderError]]
+    probe: Callable[[Plan], Call]
+    proven: Callable[[Any], str]
+    order: int = 100
+    simulated: bool = False
+    key_hint: str = ""  # how a key ordinarily begins
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name!r} is no provider name: lower case letters, digits and _, a letter first")
+        if not self.plans or self.plans[0].header:
+            raise ValueError(f"{self.name}: the first plan is what is used without a key, so it takes none")
+        for what, names in (("plan", [plan.name for plan in self.plans]), ("kind", [e.kind for e in self.endpoints])):
+            if len(set(names)) != len(names):
+                raise ValueError(f"{self.name}: each {what} once")
+
+    def plan(self, name: str) -> Plan | None:
+        """The plan of that name."""
+        return next((plan for plan in self.plans if plan.name == name), None)
+
+    def endpoint(self, kind: Kind) -> Endpoint | None:
+        """How this provider serves that kind of dataset, if it does."""
+        return next((endpoint for endpoint in self.endpoints if endpoint.kind == kind), None)
+
+
+def base_url_problem(url: str) -> str:
+    """What is wrong with a base URL, as a sentence for the person who typed it; "" when nothing is."""
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        return f"This is not a URL: {error}."
+    problems = {
+        "Give a full address, such as https://api.example.com/v3.": not whole,
+        "No user name or password in the address: a key has a place of its own.": "@" in parts.netloc,
+        "The address ends with the path: no ? and no #.": "?" in url or "#" in url,
+        "Plain letters, digits and punctuation only, no spaces, % or backslashes.": not _PLAIN.fullmatch(url),
+        "No . or .. in the path.": bool({".", ".."} & set(parts.path.split("/"))),
+    }
+    return next((sentence for sentence, wrong in problems.items() if wrong), "")
