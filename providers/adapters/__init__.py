@@ -1,0 +1,1 @@
+"""One provider a file; the folder is the registry (`providers.all`)."""

@@ -1,0 +1,354 @@
+"""CoinGecko's REST API, version 3: https://docs.coingecko.com.
+
+One call is one credit; only a 200 costs one, but every request counts for the minute. The published demo rate has been
+both 30 and 100 a minute, and keyless has no published figure and is shared by everybody behind one address (5 to 15
+were seen): the cautious figures stand here, and the admin can raise them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+from providers.base import Answer, Call, Endpoint, Normalised, Plan, Provider
+from providers.clean import Cleaner, link, text
+from providers.datasets import BLOCK, WINDOWS, Dataset, Row, is_coin_id, is_currency
+from providers.errors import BadPayload, NotFound, ProviderError, Unauthorized
+
+#: /coins/markets takes no more a page, and no more ids can come back in one.
+PAGE = 250
+_EVERYTHING = {
+    "order": "market_cap_desc",
+    "per_page": str(PAGE),
+    "sparkline": "true",
+    "price_change_percentage": ",".join(WINDOWS),
+}
+#: Our field: theirs. None of these can be below zero.
+_AMOUNTS = {
+    "price": "current_price",
+    "market_cap": "market_cap",
+    "market_cap_rank": "market_cap_rank",
+    "fully_diluted_valuation": "fully_diluted_valuation",
+    "volume_24h": "total_volume",
+    "high_24h": "high_24h",
+    "low_24h": "low_24h",
+    "circulating_supply": "circulating_supply",
+    "total_supply": "total_supply",
+    "max_supply": "max_supply",
+    "ath": "ath",
+    "atl": "atl",
+}
+
+
+# --- markets and quotes ---------------------------------------------------------------------------------------------
+def market_calls(dataset: Dataset, _ids: tuple[str, ...]) -> tuple[Call, ...]:
+    """Block n of 500 coins is pages 2n-1 and 2n of 250."""
+    pages = BLOCK // PAGE
+    first = (dataset.block - 1) * pages + 1
+    return tuple(
+        Call("/coins/markets", {"vs_currency": dataset.currency, **_EVERYTHING, "page": str(page)})
+        for page in range(first, first + pages)
+    )
+
+
+def quote_calls(dataset: Dataset, ids: tuple[str, ...]) -> tuple[Call, ...]:
+    """The coins by id, as many a call as one page of answers holds."""
+    return tuple(
+        Call("/coins/markets", {"vs_currency": dataset.currency, "ids": ",".join(ids[at : at + PAGE]), **_EVERYTHING})
+        for at in range(0, len(ids), PAGE)
+    )
+
+
+def market_ended(call: Call, answer: Answer) -> bool:
+    """Whether no coin comes after this page. BadPayload for a page that is shorter than the total says it should be."""
+    if "page" not in call.params or not isinstance(answer.payload, list):
+        return False
+    total, before = _total(answer), (int(call.params["page"]) - 1) * PAGE
+    if total is not None and len(answer.payload) < min(PAGE, total - before):
+        raise BadPayload(f"page {call.params['page']} has {len(answer.payload)} coins of {total}: a part is missing")
+    return len(answer.payload) < PAGE or total == before + PAGE
+
+
+def normalise_markets(dataset: Dataset, answers: list[Answer]) -> Normalised:
+    """All pages as one list by market cap, each coin once. A row upstream (null wherever nothing is known)::
+
+    {"id": "bitcoin", "symbol": "btc", "name": "Bitcoin", "image": "https://…/bitcoin.png?1696501400",
+     "current_price": 122780, "market_cap": 2447267044011, "market_cap_rank": 1, "total_volume": 69490686984,
+     "high_24h": 125506, "low_24h": 121822, "price_change_percentage_24h": 0.77568, "ath": 125506, "atl": 67.81,
+     "last_updated": "2025-10-07T08:08:36.321Z", "sparkline_in_7d": {"price": [117356.8, …168…]},
+     "price_change_percentage_1h_in_currency": -0.64, "price_change_percentage_7d_in_currency": 4.9, …}
+    """
+    cleaner = Cleaner()
+    pages = [[row for raw in _list(answer) if (row := _coin(raw, cleaner))] for answer in answers]
+    _refuse_repeats(pages)
+    raws = sum(len(answer.payload) for answer in answers)
+    rows = _merged(row for page in pages for row in page)
+    if not rows:
+        raise _empty(dataset, answers, raws)
+    meta = {} if (total := _total(answers[0])) is None or dataset.kind == "quotes" else {"universe": total}
+    return Normalised(rows, _as_of(pages), meta, raws - sum(map(len, pages)), cleaner.blanked)
+
+
+def _coin(raw: Any, cleaner: Cleaner) -> Row | None:
+    if not isinstance(raw, dict) or not isinstance(raw.get("id"), str) or not is_coin_id(raw["id"]):
+        return None
+    symbol, name = text(raw.get("symbol")).upper(), text(raw.get("name"))
+    if not (symbol and name):
+        return None
+    row: Row = {"id": raw["id"], "symbol": symbol, "name": name, "logo": link(raw.get("image"))}
+    row |= {ours: cleaner.number(raw.get(theirs)) for ours, theirs in _AMOUNTS.items()}
+    row |= {f"price_change_{window}": cleaner.number(_change(raw, window), signed=True) for window in WINDOWS}
+    sparkline = raw.get("sparkline_in_7d")
+    points = cleaner.numbers(sparkline.get("price")) if isinstance(sparkline, dict) else []
+    return row | {"sparkline": points or None, "last_updated": cleaner.millis(raw.get("last_updated"))}
+
+
+def _change(raw: dict[str, Any], window: str) -> Any:
+    asked = raw.get(f"price_change_percentage_{window}_in_currency")
+    return raw.get(f"price_change_percentage_{window}") if asked is None and window == "24h" else asked
+
+
+def _refuse_repeats(pages: list[list[Row]]) -> None:
+    """A coin or two slip over a page boundary between two calls; a whole page that comes twice is a fault."""
+    for page, following in pairwise(pages):
+        ids = {row["id"] for row in page}
+        both = sum(row["id"] in ids for row in following)
+        if following and both > max(25, len(following) // 2):
+            raise BadPayload(f"{both} of {len(following)} coins stand on two pages at once")
+
+
+def _merged(rows: Iterable[Row]) -> list[Row]:
+    newest: dict[str, Row] = {}
+    for row in rows:
+        known = newest.get(row["id"])
+        if known is None or (row["last_updated"] or 0) > (known["last_updated"] or 0):
+            newest[row["id"]] = row
+    return sorted(newest.values(), key=lambda row: (row["market_cap"] is None, -(row["market_cap"] or 0), row["id"]))
+
+
+def _as_of(pages: list[list[Row]]) -> int | None:
+    """The pages are cached apart from each other, so the whole is as old as its oldest page."""
+    ages = [max((row["last_updated"] or 0 for row in page), default=0) for page in pages if page]
+    return min(ages, default=0) or None
+
+
+def _empty(dataset: Dataset, answers: list[Answer], raws: int) -> ProviderError:
+    if dataset.kind == "quotes" and not raws:
+        return NotFound("none of the coins asked for has a price")
+    total = _total(answers[0])
+    if total is not None and dataset.block > 1 and total <= (dataset.block - 1) * BLOCK:
+        return NotFound(f"there are only {total} coins")
+    return BadPayload("no coin in the answer" if not raws else f"none of {raws} coins is readable")
+
+
+def _total(answer: Answer) -> int | None:
+    stated = answer.headers.get("total", "")
+    return int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 10 else None
+
+
+# --- candles --------------------------------------------------------------------------------------------------------
+def candle_calls(dataset: Dataset, _ids: tuple[str, ...]) -> tuple[Call, ...]:
+    """Prices from /ohlc, which has no volume, and the volume from /market_chart over the same days."""
+    params = {"vs_currency": dataset.currency, "days": str(dataset.days)}
+    return tuple(Call(f"/coins/{{coin}}/{what}", params, {"coin": dataset.coin}) for what in ("ohlc", "market_chart"))
+
+
+def normalise_candles(dataset: Dataset, answers: list[Answer]) -> Normalised:
+    """Candles by their OPEN time, with the volume of the 24 hours before their close.
+
+    Upstream stamps the close: `[[close_ms, open, high, low, close], …]`, the last of them unfinished and in the future.
+    The chart is `{"prices": [[ms, price], …], "total_volumes": [[ms, volume], …]}`, at irregular times, not all sorted.
+    """
+    ohlc, chart = answers
+    cleaner = Cleaner()
+    raws = _list(ohlc)
+    closes = {candle[0]: candle for raw in raws if (candle := _candle(raw, cleaner))}
+    if not closes:
+        raise BadPayload("no candle is readable") if raws else NotFound(f"no candles of {dataset.coin}")
+    stamps = sorted(closes)
+    step = _step(stamps, dataset.days)
+    volumes = _series(chart, "total_volumes", cleaner)
+    times = [moment for moment, _ in volumes]
+    rows = [_published(closes[stamp], step, _volume_at(stamp, step, times, volumes)) for stamp in stamps]
+    prices = _series(chart, "prices", cleaner)
+    as_of = prices[-1][0] if prices else stamps[-1] - step
+    meta = {"interval_ms": step, "volume_basis": "rolling_24h"}
+    return Normalised(rows, as_of, meta, len(raws) - len(closes), cleaner.blanked)
+
+
+def _candle(raw: Any, cleaner: Cleaner) -> tuple[int, list[float | int]] | None:
+    if not isinstance(raw, list) or len(raw) != 5:
+        return None
+    stamp, *prices = [cleaner.number(value) for value in raw]
+    kept = [price for price in prices if price is not None]
+    if not stamp or len(kept) != 4 or kept[1] < max(kept) or kept[2] > min(kept):
+        return None
+    return int(stamp), kept
+
+
+def _published(candle: tuple[int, list[float | int]], step: int, volume: float | None) -> Row:
+    stamp, (opened, high, low, close) = candle
+    return {"timestamp": stamp - step, "open": opened, "high": high, "low": low, "close": close, "volume": volume}
+
+
+def _step(stamps: list[int], days: int) -> int:
+    """The candles' length: the commonest distance, or with a single candle what the range has by the documentation."""
+    gaps = Counter(later - earlier for earlier, later in pairwise(stamps))
+    if gaps:
+        return min(gaps, key=lambda gap: (-gaps[gap], gap))
+    return {1: 1_800_000, 7: 14_400_000, 14: 14_400_000, 30: 14_400_000}.get(days, 345_600_000)
+
+
+def _series(answer: Answer, name: str, cleaner: Cleaner) -> list[tuple[int, float | int]]:
+    points = answer.payload.get(name) if isinstance(answer.payload, dict) else None
+    if not isinstance(points, list):
+        raise BadPayload(f"the chart has no {name}")
+    pairs = [
+        [cleaner.number(value) for value in point] for point in points if isinstance(point, list) and len(point) == 2
+    ]
+    return sorted({int(moment): value for moment, value in pairs if moment and value is not None}.items())
+
+
+def _volume_at(stamp: int, step: int, times: list[int], volumes: list[tuple[int, float | int]]) -> float | int | None:
+    at = bisect_right(times, stamp) - 1
+    return volumes[at][1] if at >= 0 and times[at] > stamp - step else None
+
+
+# --- lists ----------------------------------------------------------------------------------------------------------
+def normalise_currencies(_dataset: Dataset, answers: list[Answer]) -> Normalised:
+    """`["btc", "eth", "usd", …]`"""
+    raws = _list(answers[0])
+    ids = sorted({code for raw in raws if is_currency(code := text(raw).lower())})
+    if not ids:
+        raise BadPayload("no currency in the answer")
+    return Normalised([{"id": code} for code in ids], dropped=len(raws) - len(ids))
+
+
+def normalise_coins(_dataset: Dataset, answers: list[Answer]) -> Normalised:
+    """`[{"id": "bitcoin", "symbol": "btc", "name": "Bitcoin"}, …]`, some 17,000. Ids unfit for a URL fall out."""
+    raws = _list(answers[0])
+    rows = {raw["id"]: _listed(raw) for raw in raws if isinstance(raw, dict) and isinstance(raw.get("id"), str)}
+    kept = [row for coin, row in rows.items() if is_coin_id(coin) and row["symbol"] and row["name"]]
+    if not kept:
+        raise BadPayload("no coin in the answer")
+    return Normalised(kept, dropped=len(raws) - len(kept))
+
+
+def _listed(raw: dict[str, Any]) -> Row:
+    return {"id": raw["id"], "symbol": text(raw.get("symbol")).upper(), "name": text(raw.get("name"))}
+
+
+def _list(answer: Answer) -> list[Any]:
+    if not isinstance(answer.payload, list):
+        raise BadPayload(f"a list was asked for, the answer is {type(answer.payload).__name__}")
+    return answer.payload
+
+
+# --- errors and keys ------------------------------------------------------------------------------------------------
+def explain(body: Any) -> tuple[int | None, str]:
+    """The code and the sentence of an error body, which comes in four shapes (and a fifth at 500)::
+
+    {"status": {"error_code": 429, "error_message": "…"}}
+    {"error_code": 10010, "status": {"error_message": "…"}}
+    {"error": {"status": {"error_code": 10012, "error_message": "…"}}}
+    {"error": "coin not found"}
+    {"status": 500, "error": "Internal Server Error"}
+    """
+    if not isinstance(body, dict):
+        return None, ""
+    error, status = body.get("error"), body.get("status")
+    if isinstance(error, dict):
+        return explain(error)
+    if isinstance(error, str):
+        return None, text(error)
+    status = status if isinstance(status, dict) else {}
+    code = status.get("error_code", body.get("error_code"))
+    return (code if isinstance(code, int) else None), text(status.get("error_message"))
+
+
+def probe(plan: Plan) -> Call:
+    """Paid keys can ask for their own allowance; for the others any call shows whether the key is taken."""
+    return Call("/key") if plan.paid else Call("/ping")
+
+
+def proven(payload: Any) -> str:
+    """What the answer to `probe` says: `{"gecko_says": "…"}`, or the plan and what is left of the month."""
+    known = payload if isinstance(payload, dict) else {}
+    if "gecko_says" in known:
+        return "accepted"
+    if "monthly_call_credit" not in known:
+        raise BadPayload("this does not answer like CoinGecko")
+    left, total = known.get("current_remaining_monthly_calls"), known["monthly_call_credit"]
+    return text(f"accepted: plan {known.get('plan')}, {left} of {total} calls left this month")
+
+
+provider = Provider(
+    name="coingecko",
+    label="CoinGecko",
+    order=10,
+    key_hint="CG-",
+    plans=(
+        Plan(name="keyless", base_url="https://api.coingecko.com/api/v3", per_minute=5, per_month=0),
+        Plan(
+            name="demo",
+            base_url="https://api.coingecko.com/api/v3",
+            header="x-cg-demo-api-key",
+            per_minute=30,
+            per_month=10_000,
+        ),
+        Plan(
+            name="pro",
+            base_url="https://pro-api.coingecko.com/api/v3",
+            header="x-cg-pro-api-key",
+            per_minute=500,
+            per_month=500_000,
+            paid=True,
+        ),
+    ),
+    endpoints=(
+        Endpoint(
+            kind="markets",
+            calls=market_calls,
+            ended=market_ended,
+            normalise=normalise_markets,
+            cache_seconds=60,
+            paid_cache_seconds=45,
+        ),
+        Endpoint(
+            kind="quotes",
+            calls=quote_calls,
+            normalise=normalise_markets,
+            cache_seconds=60,
+            paid_cache_seconds=45,
+        ),
+        Endpoint(
+            kind="candles",
+            calls=candle_calls,
+            normalise=normalise_candles,
+            cache_seconds=900,
+            paid_cache_seconds=900,
+        ),
+        Endpoint(
+            kind="currencies",
+            calls=lambda _dataset, _ids: (Call("/simple/supported_vs_currencies"),),
+            normalise=normalise_currencies,
+            cache_seconds=60,
+            paid_cache_seconds=30,
+        ),
+        Endpoint(
+            kind="coins",
+            calls=lambda _dataset, _ids: (Call("/coins/list"),),
+            normalise=normalise_coins,
+            cache_seconds=1800,
+            paid_cache_seconds=300,
+        ),
+    ),
+    explain=explain,
+    # 10005 and 10012 speak of one request, not of the key: the endpoint or the years asked for are not in the plan.
+    codes={10002: Unauthorized, 10010: Unauthorized, 10011: Unauthorized, 10005: NotFound, 10012: NotFound},
+    probe=probe,
+    proven=proven,
+)

@@ -1,0 +1,18 @@
+"""The simulated market of `providers.sandbox`: the same protocol as CoinGecko, its own address, no limits, no truth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from providers.adapters import coingecko
+from providers.base import Plan
+
+provider = replace(
+    coingecko.provider,
+    name="sandbox",
+    label="Sandbox",
+    order=1000,
+    simulated=True,
+    key_hint="",
+    plans=(Plan(name="open", base_url="", per_minute=0, per_month=0),),  # the address is settings.SANDBOX_BASE_URL
+)
