@@ -1,5 +1,27 @@
+"""The app: registers its system checks, and sees to it that every provider has its row to be changed."""
+
 from django.apps import AppConfig
+from django.apps.registry import Apps
+from django.db.models.signals import post_migrate
+
+import providers
 
 
 class ProvidersConfig(AppConfig):
     name = "providers"
+    verbose_name = "Market data providers"
+
+    def ready(self) -> None:
+        from providers import checks  # noqa: F401, PLC0415 - importing registers them, and they need models
+
+        post_migrate.connect(make_rows, sender=self)
+
+
+def make_rows(using: str, apps: Apps, **_kwargs: object) -> None:
+    """Add a settings row for each provider that has none yet: the admin changes rows, it does not add them."""
+    try:
+        rows = apps.get_model("providers", "ProviderSettings").objects.using(using)
+    except LookupError:
+        return  # migrated back to nothing
+    for provider in providers.all():
+        rows.get_or_create(name=provider.name)

@@ -1,0 +1,79 @@
+"""System checks: what in the environment or in the rows cannot work as it was meant, with a hint for the operator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
+
+import providers
+from providers.base import Provider, base_url_problem
+from providers.models import LEAST_PER_MINUTE, ApiKey, ProviderSettings
+from providers.vault import Locked
+
+
+@register("providers")
+def environment(**_kwargs: Any) -> list[CheckMessage]:
+    """What the environment says about each provider."""
+    return [message for provider in providers.all() for message in _of(provider)]
+
+
+def _of(provider: Provider) -> Iterator[CheckMessage]:
+    prefix = provider.name.upper()
+    url, key, named, per_minute = (
+        getattr(settings, f"{prefix}_{what}", None) for what in ("BASE_URL", "API_KEY", "PLAN", "CALLS_PER_MINUTE")
+    )
+    if url and (problem := base_url_problem(url)):
+        yield Error(f"{prefix}_BASE_URL cannot be used: {problem}", id="providers.E001")
+    if per_minute is not None and (per_minute < 0 or 0 < per_minute < LEAST_PER_MINUTE):
+        hint = f"At least {LEAST_PER_MINUTE}, because one look at the market is two calls; or 0 for no limit."
+        yield Error(f"{prefix}_CALLS_PER_MINUTE is {per_minute}.", hint=hint, id="providers.E002")
+    if (getattr(settings, f"{prefix}_CALLS_PER_MONTH", None) or 0) < 0:
+        yield Error(f"{prefix}_CALLS_PER_MONTH is below zero.", hint="0 means no limit.", id="providers.E003")
+    plan = provider.plan(named) if named else provider.plans[0]
+    if plan is None:
+        known = ", ".join(plan.name for plan in provider.plans)
+        yield Error(f"{prefix}_PLAN is {named!r}.", hint=f"{provider.label} has: {known}.", id="providers.E004")
+    elif key and not plan.header:
+        hint = f"Set {prefix}_PLAN to the key's plan: {', '.join(plan.name for plan in provider.plans if plan.header)}."
+        yield checks.Warning(
+            f"{prefix}_API_KEY is set, but plan {plan.name} sends no key.", hint=hint, id="providers.W001"
+        )
+    elif plan.header and not key:
+        hint = f"Until there is a key, here or in the admin, plan {provider.plans[0].name} is used."
+        yield checks.Warning(
+            f"{prefix}_PLAN is {plan.name}, but {prefix}_API_KEY is empty.", hint=hint, id="providers.W002"
+        )
+
+
+@register(Tags.database)
+def rows(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """What the rows say; run by migrate, and by `check --database default`."""
+    if "default" not in (databases or ()) or not _migrated():
+        return []
+    return [*_orphans(), *_locked()]
+
+
+def _migrated() -> bool:
+    from django.db import connection  # noqa: PLC0415 - a connection is only wanted when this check runs
+
+    return ApiKey._meta.db_table in connection.introspection.table_names()
+
+
+def _orphans() -> Iterator[CheckMessage]:
+    for row in ProviderSettings.objects.all():
+        if row.provider is None:
+            hint = "Delete it in the admin, or bring the adapter back."
+            yield checks.Warning(f"No adapter is called {row.name!r} any more.", hint=hint, id="providers.W003")
+
+
+def _locked() -> Iterator[CheckMessage]:
+    for key in ApiKey.objects.filter(enabled=True).select_related("provider"):
+        try:
+            key.secret  # noqa: B018 - reading it is the test
+        except Locked:
+            hint = "Enter the key again, or put the old secret back at the end of SPOT_SECRET_KEYS."
+            yield checks.Warning(f"{key} cannot be decrypted and is not used.", hint=hint, id="providers.W004")

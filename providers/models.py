@@ -1,0 +1,123 @@
+"""What an operator can change while it runs. Providers and plans are stored by name and checked against the registry in
+`clean`, never as `choices`: a new adapter needs no migration."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator
+from django.db import models
+
+import providers
+from providers import vault
+from providers.base import Plan, Provider, base_url_problem
+from providers.vault import Secret
+
+#: A markets fetch is two calls in one go, so a limit of one a minute could never be kept and served.
+LEAST_PER_MINUTE = 2
+
+
+class ProviderSettings(models.Model):
+    """One row a provider, made by migrate. What is left empty follows the environment, and else the plan."""
+
+    name = models.CharField(max_length=40, unique=True, editable=False)
+    enabled = models.BooleanField(default=True, help_text="Off: it is not asked for anything.")
+    base_url = models.CharField(
+        "base URL", max_length=300, blank=True, help_text="Empty: the environment's, else the plan's own address."
+    )
+    per_minute = models.PositiveIntegerField(
+        "calls per minute",
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(100_000)],
+        help_text="0: no limit. Empty: the environment's, else the plan's.",
+    )
+    per_month = models.PositiveIntegerField(
+        "calls per month",
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(1_000_000_000)],
+        help_text="0: no limit. Empty: the environment's, else the plan's. Spread evenly over the month (UTC).",
+    )
+
+    class Meta:
+        ordering = ("name",)
+        verbose_name = "provider"
+
+    def __str__(self) -> str:
+        return self.provider.label if self.provider else f"{self.name} (no longer installed)"
+
+    @property
+    def provider(self) -> Provider | None:
+        """What the row is about; None when its adapter has gone."""
+        return providers.get(self.name)
+
+    def clean(self) -> None:
+        problems = {}
+        self.base_url = self.base_url.strip().rstrip("/")
+        if self.base_url and (problem := base_url_problem(self.base_url)):
+            problems["base_url"] = problem
+        if self.per_minute is not None and 0 < self.per_minute < LEAST_PER_MINUTE:
+            problems["per_minute"] = f"At least {LEAST_PER_MINUTE}, because one look at the market is two calls; or 0."
+        if problems:
+            raise ValidationError(problems)
+
+
+class ApiKey(models.Model):
+    """A provider's key, and the plan it belongs to. The newest enabled one is used; its text is never shown again."""
+
+    provider = models.ForeignKey(ProviderSettings, on_delete=models.CASCADE, related_name="keys")
+    plan = models.CharField(max_length=40)
+    label = models.CharField(max_length=80, blank=True, help_text="For your own eyes, such as the account's name.")
+    enabled = models.BooleanField(default=True)
+    token = models.TextField(editable=False)
+    last_four = models.CharField(max_length=4, editable=False)
+    created_at = models.DateTimeField("entered", auto_now_add=True)
+
+    class Meta:
+        ordering = ("provider__name", "-pk")
+        verbose_name = "API key"
+        verbose_name_plural = "API keys"
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.plan} key {self.masked}"
+
+    @property
+    def masked(self) -> str:
+        """All that is ever shown of it."""
+        return f"••••{self.last_four}"
+
+    @property
+    def secret(self) -> Secret:
+        """The key itself. vault.Locked when the secret that encrypted it is gone."""
+        return vault.unlock(self.token)
+
+    @secret.setter
+    def secret(self, secret: Secret) -> None:
+        self.token = vault.lock(secret)
+        self.last_four = secret.reveal()[-4:] if len(secret.reveal()) >= 12 else ""
+
+    @property
+    def tariff(self) -> Plan | None:
+        """The plan by its declaration; None when the adapter no longer has it."""
+        return self.provider.provider.plan(self.plan) if self.provider.provider else None
+
+    def clean(self) -> None:
+        provider = self.provider.provider if self.provider_id else None
+        if provider is None:
+            return
+        keyed = [plan.name for plan in provider.plans if plan.header]
+        if not keyed:
+            raise ValidationError({"provider": f"{provider.label} takes no key."})
+        if self.plan not in keyed:
+            raise ValidationError({"plan": f"{provider.label} has no such plan. It has: {', '.join(keyed)}."})
+
+
+def key_problem(text: str) -> str:
+    """What is wrong with a key that somebody typed, as a sentence that does not repeat it; "" when nothing is."""
+    if not text:
+        return "Paste the key."
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        return "A key is one word of plain letters, digits and signs: something else came along when it was copied."
+    if not 8 <= len(text) <= 200:
+        return f"A key has between 8 and 200 characters, this has {len(text)}."
+    return ""
