@@ -1,0 +1,269 @@
+"""The only outbound HTTP of the project.
+
+Every request has a connect and a read timeout and, because a timeout in `requests` is only between two bytes, a
+deadline for the whole; a cap on decoded bytes; no redirects, because a redirect would take the key along; and the key
+in one header, out of reach of exceptions and logs. What goes wrong leaves as a `ProviderError`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import requests
+import stamina
+import urllib3
+from requests.auth import AuthBase
+
+from providers.access import Access
+from providers.base import Answer, Call, base_url_problem
+from providers.clean import text
+from providers.errors import (
+    BadPayload,
+    NotFound,
+    OutOfBudget,
+    ProviderError,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+)
+
+CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 3.05, 10.0, 20.0
+#: /coins/list, the largest answer there is, has some 2 MB; pages of markets with sparklines 1 MB.
+MAX_BYTES = 16 * 1024 * 1024
+_ERROR_BYTES = 64 * 1024
+_CHUNK = 64 * 1024
+_USER_AGENT = "Spot/0.1 (self-hosted market-data gateway)"
+
+#: Foreign exceptions and ours; the first that fits. Their own texts hold URLs, so only the sentence here goes on.
+_FOREIGN: tuple[tuple[type[Exception], type[ProviderError], str], ...] = (
+    (requests.exceptions.ReadTimeout, Unavailable, "no answer in time"),
+    (requests.exceptions.ConnectTimeout, Unreachable, "no connection in time"),
+    (requests.exceptions.SSLError, Unreachable, "the certificate or the TLS handshake failed"),
+    (requests.exceptions.ProxyError, Unreachable, "the proxy refused or failed"),
+    (requests.exceptions.InvalidHeader, Unauthorized, "the key cannot be sent: it holds characters that no header may"),
+    (requests.exceptions.ContentDecodingError, BadPayload, "the body cannot be decompressed"),
+    (requests.exceptions.RequestException, Unavailable, "the request failed"),
+    (urllib3.exceptions.ReadTimeoutError, Unavailable, "the answer stopped coming"),
+    (urllib3.exceptions.DecodeError, BadPayload, "the body cannot be decompressed"),
+    (urllib3.exceptions.HTTPError, Unavailable, "the answer was cut off"),
+    (OSError, Unavailable, "the answer was cut off"),
+)
+_STATUSES: dict[int, type[ProviderError]] = {
+    401: Unauthorized,
+    403: RateLimited,  # the edge turns addresses away that ask too much; a wrong key is 401 or 400 with a code
+    408: Unavailable,
+    425: Unavailable,
+    429: RateLimited,
+}
+
+
+class _KeyHeader(AuthBase):
+    """Adds the key at the last moment. Being an `auth`, it also keeps `requests` from adding one from a .netrc."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._access.key:
+            request.headers[self._access.plan.header] = self._access.key.reveal()
+        return request
+
+
+def fetch_json(
+    access: Access,
+    call: Call,
+    *,
+    tries: int = 3,
+    may_retry: Callable[[], None] = lambda: None,
+    seconds: float = TOTAL_SECONDS,
+    max_bytes: int = MAX_BYTES,
+    clock: Callable[[], float] = time.monotonic,
+) -> Answer:
+    """GET the call's JSON within that many seconds, retries and all. ProviderError when there is none to be had.
+
+    What may pass by itself (5xx, a timeout, a cut-off) is tried again with a jittered pause, after `may_retry` did not
+    raise OutOfBudget; a 429 is not, since the provider has just said when. Refused connections are not either: they do
+    not mend within a second.
+    """
+    deadline = clock() + seconds
+    failures: list[ProviderError] = []
+    # Not after half of the time: a second long wait would not fit into the rest.
+    policy = stamina.retry_context(on=Unavailable, attempts=tries, timeout=seconds / 2, wait_initial=0.3, wait_max=2.0)
+    try:
+        for attempt in policy:
+            with attempt:
+                if failures:
+                    may_retry()
+                return _try(access, call, deadline, max_bytes, clock, failures)
+    except OutOfBudget:
+        raise failures[-1] from None
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _try(
+    access: Access,
+    call: Call,
+    deadline: float,
+    max_bytes: int,
+    clock: Callable[[], float],
+    failures: list[ProviderError],
+) -> Answer:
+    try:
+        return _exchange(access, call, deadline, max_bytes, clock)
+    except ProviderError as error:
+        error.message = scrub(error.message, access)
+        error.args = (error.message,)
+        failures.append(error)
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as foreign:
+        failures.append(_translated(foreign, access))
+    raise failures[-1] from None
+
+
+def _exchange(access: Access, call: Call, deadline: float, max_bytes: int, clock: Callable[[], float]) -> Answer:
+    if problem := base_url_problem(access.base_url):
+        raise Unreachable(f"the base URL is wrong: {problem}", permanent=True)
+    session = _session(os.getpid())
+    left = max(0.1, deadline - clock())
+    request = session.prepare_request(_request(access, call))
+    _check_address(str(request.url), access, call)
+    # This machine is reached directly, whatever proxy the environment names for the rest of the world.
+    proxied: Any = {} if _local(access) else session.merge_environment_settings(request.url, {}, True, None, None)
+    timeout = (min(CONNECT_SECONDS, left), min(READ_SECONDS, left))
+    options: Any = {"proxies": {}, **proxied, "stream": True, "timeout": timeout, "allow_redirects": False}
+    response = session.send(request, **options)
+    with response:
+        body = _body(response, deadline, max_bytes if response.status_code == 200 else _ERROR_BYTES, clock)
+        if response.status_code != 200:
+            raise _refusal(response, body, access)
+        if "json" not in response.headers.get("content-type", ""):
+            raise Unavailable(f"a page came instead of data ({_content_type(response)})")
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(parse(body), headers, len(body))
+
+
+def _request(access: Access, call: Call) -> requests.Request:
+    headers = {"accept": "application/json", "accept-encoding": "gzip", "user-agent": _USER_AGENT}
+    url = access.base_url + call.full_path
+    return requests.Request("GET", url, params=dict(call.params), headers=headers, auth=_KeyHeader(access))
+
+
+def _check_address(url: str, access: Access, call: Call) -> None:
+    """The last look before sending: nothing may have moved host or path from what was meant."""
+    meant, made = urlsplit(access.base_url + call.full_path), urlsplit(url)
+    same = (made.scheme, made.netloc, made.path) == (meant.scheme, meant.netloc.lower(), meant.path)
+    if not same or {".", ".."} & set(made.path.split("/")):
+        raise NotFound(f"refused to ask for {text(call.full_path)!r}: it leads somewhere else")
+
+
+def _body(response: requests.Response, deadline: float, max_bytes: int, clock: Callable[[], float]) -> bytes:
+    """The decoded body, read as it comes: `iter_content` would wait for full chunks, past any deadline."""
+    chunks, size = [], 0
+    while chunk := response.raw.read1(_CHUNK, decode_content=True):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > max_bytes:
+            if response.status_code == 200:
+                raise BadPayload(f"the answer is larger than {max_bytes} bytes")
+            break
+        if clock() > deadline:
+            raise Unavailable("the answer came too slowly")
+    return b"".join(chunks)
+
+
+def parse(body: bytes) -> Any:
+    """The JSON value. NaN and infinities, which JSON has not but servers send, become None or infinite, so that one bad
+    number costs one number. BadPayload when it is no JSON."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(body, parse_constant=lambda _name: None)
+    except (ValueError, RecursionError):
+        raise BadPayload("the body is not JSON" if body else "the body is empty") from None
+
+
+def _refusal(response: requests.Response, body: bytes, access: Access) -> ProviderError:
+    status = response.status_code
+    code, sentence = _explained(body, access)
+    kind = (access.provider.codes.get(code) if code is not None else None) or _kind(status)
+    wait = retry_after(response.headers.get("retry-after", ""))
+    if kind is Unavailable and wait is not None:
+        kind = RateLimited  # it has said when to come back, so nothing is tried before
+    message = f"{status}: {sentence}" if sentence else f"answered {status}"
+    return kind(message, retry_after=wait if kind is RateLimited else None)
+
+
+def _kind(status: int) -> type[ProviderError]:
+    if status < 400:
+        return BadPayload  # redirects, which are not followed, and answers without a body
+    return _STATUSES.get(status) or (Unavailable if status >= 500 else NotFound)
+
+
+def _explained(body: bytes, access: Access) -> tuple[int | None, str]:
+    try:
+        return access.provider.explain(parse(body))
+    except BadPayload:
+        return None, ""
+
+
+def retry_after(value: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float | None:
+    """Seconds of a Retry-After header, which is a count or an HTTP date; at least one; None when it says nothing."""
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return max(1.0, float(value[:9]))
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(1.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now()).total_seconds())
+
+
+def _translated(foreign: Exception, access: Access) -> ProviderError:
+    where = urlsplit(access.base_url).netloc
+    if type(foreign) is requests.exceptions.ConnectionError and _never_connected(foreign):
+        return Unreachable(f"no connection to {where}: refused, or no such name")
+    kind, sentence = next((ours, text) for theirs, ours, text in _FOREIGN if isinstance(foreign, theirs))
+    return kind(f"{where}: {sentence}")
+
+
+def _never_connected(foreign: requests.exceptions.ConnectionError) -> bool:
+    reason = getattr(foreign.args[0], "reason", None) if foreign.args else None
+    return isinstance(reason, urllib3.exceptions.NewConnectionError)
+
+
+def scrub(message: str, access: Access) -> str:
+    """The message without the key, should somebody have echoed it."""
+    return message.replace(access.key.reveal(), "***") if access.key else message
+
+
+def _content_type(response: requests.Response) -> str:
+    return text(response.headers.get("content-type", "no type"))[:60]
+
+
+def _local(access: Access) -> bool:
+    host = urlsplit(access.base_url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@functools.cache
+def _session(_process: int) -> requests.Session:
+    """One a process: a pool shared across a fork would mix up answers. It keeps no cookies: we are no visitor."""
+    session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return session
