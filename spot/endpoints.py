@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 
+from providers.datasets import Dataset
 from spot import snapshots, tasks
 from spot.feeds import FEEDS
 from spot.query import ws_apply_filters
@@ -121,15 +122,11 @@ def _data(channel: str, params: dict[str, Any]) -> Any:
     return orjson.loads(Answer(subscription, table).data)
 
 
-def _newest(dataset: Any, needed: Sequence[str] = ()) -> Snapshot:
+def _newest(dataset: Dataset, needed: Sequence[str] = ()) -> Snapshot:
     """The stored snapshot while it is not due and has the coins needed, else a fresh one."""
     stored = snapshots.load(dataset)
-    interval_ms = fetching.intervals([dataset])[dataset.name] * 1000
-    if (
-        stored is None
-        or now_ms() > stored.fetched_at + interval_ms
-        or not {row["id"] for row in stored.rows} >= set(needed)
-    ):
+    due = stored is None or now_ms() > stored.fetched_at + stored.interval_ms
+    if stored is None or due or not {row.get("id") for row in stored.rows} >= set(needed):
         tasks.refresh(dataset)
         stored = snapshots.load(dataset)
     assert stored is not None
