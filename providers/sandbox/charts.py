@@ -42,7 +42,7 @@ def _candle(times: Ints, prices: Floats, opens: int, closes: int) -> list[float]
     return [closes, float(part[0]), float(part.max()), float(part.min()), float(part[-1])]
 
 
-def points(market: Market, coin_id: str, currency: str, days: int, now: int, daily: bool = False) -> Ints:
+def points(market: Market, coin_id: str, days: int, now: int, daily: bool = False) -> Ints:
     """The stamps of a chart, oldest first but for the quirk below: about 5 minutes, an hour or exactly a day apart.
 
     As recorded from the provider: stamps are irregular in between, the last one is a full second, and for some coins it

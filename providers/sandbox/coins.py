@@ -1,13 +1,13 @@
 """The coins of the simulated market: who they are, and how each kind of coin moves.
 
 `coins.jsonl` holds one JSON array a line: id, symbol, name, price level in USD (of a copy: as a multiple of what it
-copies), circulating, total and maximum supply, day's volume as a part of the market cap, kind, and at times a note. Ids,
-symbols, names and orders of magnitude are facts of the spring of 2026; every movement is invented.
+copies), circulating, total and maximum supply, day's volume as a part of the market cap, kind, and at times a note.
+Ids, symbols, names and orders of magnitude are facts of the spring of 2026; every movement is invented.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -111,3 +111,12 @@ def _coin(
 ) -> Coin:
     family, _, target = kind.partition(":")
     return Coin(id_, symbol, name, level, circulating, total, maximum, turnover, family, target, note)
+
+
+def hostile(coins: list[Coin]) -> list[Coin]:
+    """The same coins, two of them with names and a symbol that are markup: what upstream text must never become."""
+    names = {"dogecoin": "<img src=x onerror=alert(1)>", "cardano": "</script><script>alert(2)</script>\"'"}
+    return [
+        replace(coin, name=names.get(coin.id, coin.name), symbol="<b>ada" if coin.id == "cardano" else coin.symbol)
+        for coin in coins
+    ]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 #: Units of the currency for one US dollar.
 PER_USD = {
-    "usd": 1.0, "aed": 3.67, "ars": 1420.0, "aud": 1.52, "bdt": 122.0, "bhd": 0.377, "bmd": 1.0, "brl": 5.0, "cad": 1.38,
-    "chf": 0.8, "clp": 940.0, "cny": 7.1, "czk": 21.0, "dkk": 6.4, "eur": 0.855, "gbp": 0.75, "gel": 2.7, "hkd": 7.8,
-    "huf": 335.0, "idr": 16_600.0, "ils": 3.3, "inr": 89.0, "jpy": 154.0, "krw": 1440.0, "kwd": 0.307, "lkr": 304.0,
-    "mmk": 2100.0, "mxn": 18.4, "myr": 4.15, "ngn": 1450.0, "nok": 10.1, "nzd": 1.75, "php": 58.5, "pkr": 281.0, "pln": 3.65,
-    "rub": 80.0, "sar": 3.75, "sek": 9.5, "sgd": 1.3, "thb": 32.5, "try": 42.0, "twd": 31.0, "uah": 42.0, "vef": 0.1,
-    "vnd": 26_300.0, "zar": 17.2, "xdr": 0.73, "xag": 1 / 73.0, "xau": 1 / 4600.0,
+    "usd": 1.0, "aed": 3.67, "ars": 1420.0, "aud": 1.52, "bdt": 122.0, "bhd": 0.377, "bmd": 1.0, "brl": 5.0,
+    "cad": 1.38, "chf": 0.8, "clp": 940.0, "cny": 7.1, "czk": 21.0, "dkk": 6.4, "eur": 0.855, "gbp": 0.75, "gel": 2.7,
+    "hkd": 7.8, "huf": 335.0, "idr": 16_600.0, "ils": 3.3, "inr": 89.0, "jpy": 154.0, "krw": 1440.0, "kwd": 0.307,
+    "lkr": 304.0, "mmk": 2100.0, "mxn": 18.4, "myr": 4.15, "ngn": 1450.0, "nok": 10.1, "nzd": 1.75, "php": 58.5,
+    "pkr": 281.0, "pln": 3.65, "rub": 80.0, "sar": 3.75, "sek": 9.5, "sgd": 1.3, "thb": 32.5, "try": 42.0,
+    "twd": 31.0, "uah": 42.0, "vef": 0.1, "vnd": 26_300.0, "zar": 17.2, "xdr": 0.73, "xag": 1 / 73.0,
+    "xau": 1 / 4600.0,
 }  # fmt: skip
 #: Currencies that are coins of the market: the coin's id, and how many units make one coin.
 COINS = {

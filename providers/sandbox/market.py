@@ -32,7 +32,8 @@ _KEPT_MARKS = 1500
 class Board:
     """The whole market at one instant in one currency; NaN where the provider would have no value.
 
-    `changes` are percentages by window; `rank` is 0 for coins outside the ranking; `rate` is units per US dollar.
+    `changes` are percentages by window; `rank` is 0 for coins outside the ranking; `rate` is
+    units per US dollar; `since` is when each coin was listed, `updated` when its values were made.
     """
 
     at: int
@@ -45,6 +46,7 @@ class Board:
     low: Floats
     changes: dict[str, Floats]
     rank: Ints
+    since: Ints
     updated: Ints
 
 
@@ -59,7 +61,9 @@ class Market:
         self._rows = np.arange(len(self.coins))
         self._parents = np.array([self.index.get(coin.target, -1) for coin in self.coins])
         self._level = np.log([coin.level for coin in self.coins])
-        self._turnover = np.array([coin.turnover for coin in self.coins])
+        # Coins whose supply nobody knows trade as if they were worth two million dollars in all.
+        supply = np.where(np.isnan(self.supply), 2e6 / np.exp(self._level), self.supply)
+        self._usual = np.array([coin.turnover for coin in self.coins]) * supply
         self._drift = np.array([0.0 if coin.stale else KINDS[coin.kind].drift for coin in self.coins])
         self._period = np.array([coin.relisted_days * DAY_MS for coin in self.coins], dtype=np.int64)
         self._phase = np.array(
@@ -108,9 +112,12 @@ class Market:
     def volumes(self, times: Sequence[int] | Ints, rows: Ints | None = None, currency: str = "usd") -> Floats:
         """The volume of the 24 hours before each time, in the currency; shape as `prices`."""
         at, rows = np.asarray(times, dtype=np.int64), self._rows if rows is None else rows
-        supply = np.where(np.isnan(self.supply), 2e6 / np.exp(self._level), self.supply)
-        activity = self._interest.at(at, rows) + self._crowd.at(at, np.array([0]))
-        return (self._turnover * supply)[rows][:, None] * self.prices(at, rows, currency) * np.exp(activity)
+        return self.prices(at, rows, currency) * self._traded(at, rows)
+
+    def _traded(self, times: Ints, rows: Ints) -> Floats:
+        """How many coins changed hands in the 24 hours before each time."""
+        activity = self._interest.at(times, rows) + self._crowd.at(times, np.array([0]))
+        return self._usual[rows][:, None] * np.exp(activity)
 
     def rates(self, currency: str, times: Ints) -> Floats:
         """Units of the currency for one US dollar at each time. KeyError when there is no such currency."""
@@ -162,11 +169,12 @@ class Market:
             rate=float(self.rates(currency, np.array([at]))[0]),
             price=price,
             market_cap=price * self.supply,
-            volume=self.volumes([at], currency=currency)[:, 0],
+            volume=price * self._traded(np.array([at]), self._rows)[:, 0],
             high=np.where(day, np.maximum(high, price), np.nan),
             low=np.where(day, np.minimum(low, price), np.nan),
             changes=changes,
             rank=self.ranks(last_mark),
+            since=since,
             updated=self._updated(at),
         )
 
@@ -209,6 +217,6 @@ class Market:
     def sparkline(self, row: int, board: Board) -> Floats:
         """The coin's hourly prices of the last seven days, oldest first; fewer for a coin that is younger than that."""
         last_hour = board.at // HOUR_MS * HOUR_MS
-        since = int(self.listed_since(board.at)[row])
+        since = int(board.since[row])
         first = max(0, 167 - (last_hour - since) // HOUR_MS) if since else 0
         return self.week(last_hour, board.currency)[row, first:]

@@ -18,7 +18,7 @@ Ints = NDArray[np.int64]
 Keys = NDArray[np.uint64]
 
 #: Octave periods in seconds: 4 s, 16 s, ... 2 years.
-PERIODS: Floats = 4.0 * 4.0 ** np.arange(13)
+PERIODS: Floats = np.array([4.0 * 4.0**power for power in range(13)])
 DAY = 86_400.0
 # Chosen so that an amplitude of `walk(0.03)` has a day-to-day standard deviation of 3 %.
 _CALIBRATION = 0.62

@@ -1,0 +1,100 @@
+"""Which faults are to happen, where and how often."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from providers.sandbox.reply import SPOILERS
+from providers.sandbox.sending import SENDERS
+
+#: Fault kinds that change what is answered before it is answered: their options.
+#: `frozen`: data stay as they were when the fault was added. `overlap`: pages repeat rows. `slow`: a late, good answer.
+_INPUTS: dict[str, dict[str, Any]] = {"frozen": {}, "overlap": {"rows": 1}, "slow": {"seconds": 1.0}}
+#: Every kind of fault, and its options with their defaults.
+KINDS: dict[str, dict[str, Any]] = _INPUTS | {
+    kind: options for table in (SPOILERS, SENDERS) for kind, (options, _) in table.items()
+}
+
+
+@dataclass
+class Fault:
+    """Something that goes wrong with calls whose path (without the root) begins with `path_prefix`.
+
+    It leaves the first `after` of them alone, happens to the next `times` (None: to all, until it is removed), and only
+    to those whose target contains `contains`, as in "page=2". `hits` counts how often it happened.
+    """
+
+    path_prefix: str
+    kind: str
+    times: int | None = None
+    after: int = 0
+    contains: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    added_at: int = 0
+    number: int = 0
+    hits: int = 0
+    seen: int = 0
+
+    def concerns(self, path: str, target: str) -> bool:
+        """Whether it is meant for such a call and not used up."""
+        left = self.times is None or self.hits < self.times
+        return left and path.startswith(self.path_prefix) and self.contains in target
+
+
+class Faults:
+    """The faults of one sandbox. One call meets one fault: the oldest that concerns it."""
+
+    def __init__(self, now: Any) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._faults: list[Fault] = []
+
+    def add(
+        self,
+        path_prefix: str,
+        kind: str,
+        times: int | None = None,
+        *,
+        after: int = 0,
+        contains: str = "",
+        **options: Any,
+    ) -> Fault:
+        """Let calls go wrong from now on. ValueError for a kind or an option that does not exist.
+
+        >>> sandbox.faults.add("/coins/markets", "rate_limited", times=2, retry_after=3)
+        """
+        if kind not in KINDS:
+            raise ValueError(f"no fault is called {kind!r}; there are {', '.join(sorted(KINDS))}")
+        if unknown := options.keys() - KINDS[kind]:
+            raise ValueError(f"{kind} takes {sorted(KINDS[kind]) or 'no options'}, not {sorted(unknown)}")
+        with self._lock:
+            fault = Fault(
+                path_prefix, kind, times, after, contains, {**KINDS[kind], **options}, self._now(), next(self._numbers)
+            )
+            self._faults.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """Let everything go well again."""
+        with self._lock:
+            self._faults.clear()
+
+    def all(self) -> list[Fault]:
+        """The faults there are, the used-up ones too."""
+        with self._lock:
+            return list(self._faults)
+
+    def take(self, path: str, target: str) -> Fault | None:
+        """The fault that happens to this call, counted."""
+        with self._lock:
+            for fault in self._faults:
+                if fault.concerns(path, target):
+                    fault.seen += 1
+                    if fault.seen > fault.after:
+                        fault.hits += 1
+                        return fault
+        return None
