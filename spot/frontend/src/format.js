@@ -1,0 +1,131 @@
+// Numbers and times as people read them. Pure: locale, currency, time zone and "now" are arguments.
+
+export const NONE = "–";
+
+const SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉";
+const made = new Map();
+
+/** One Intl object per set of options: making them is what costs. */
+function intl(Type, locale, options) {
+  const key = Type.name + locale + JSON.stringify(options);
+  if (!made.has(key)) made.set(key, new Type(locale, options));
+  return made.get(key);
+}
+
+export function isNumber(value) {
+  return typeof value === "number" && Number.isFinite(value);
+}
+
+/** Fraction digits that tell two neighbouring prices apart: four significant ones below 1. */
+export function priceDecimals(value) {
+  const size = Math.abs(value);
+  if (size === 0 || size >= 10) return 2;
+  if (size >= 1) return 4;
+  return 3 - Math.floor(Math.log10(size));
+}
+
+/** 0.00000644 as "0₅644": the zeros after the point are counted in the subscript. Null when it is not that small. */
+export function tinyFraction(value) {
+  const size = Math.abs(value);
+  if (size === 0 || size >= 1e-4) return null;
+  const [digits, exponent] = size.toExponential(3).split("e-");
+  const zeros = String(Number(exponent) - 1).replace(/\d/g, (digit) => SUBSCRIPTS[digit]);
+  return `0${zeros}${digits.replace(".", "").replace(/0+$/, "")}`;
+}
+
+/** Which way a percentage goes once it is rounded as shown: "up", "down", "flat", or "none" without a value. */
+export function direction(percent) {
+  if (!isNumber(percent)) return "none";
+  const rounded = Math.round(Math.abs(percent) * 100);
+  if (rounded === 0) return "flat";
+  return percent > 0 ? "up" : "down";
+}
+
+/** Functions for one locale and currency (an upstream code such as "usd", "btc" or "sats"). */
+export function numbers(locale, currency) {
+  const code = currency.toUpperCase();
+  const isIso = /^[A-Z]{3}$/.test(code);
+
+  function money(value, options) {
+    const style = isIso ? { style: "currency", currency: code, currencyDisplay: "narrowSymbol" } : {};
+    const parts = intl(Intl.NumberFormat, locale, { ...style, ...options }).formatToParts(value);
+    return (fraction) => {
+      const text = parts.map((part) => (part.type === "fraction" ? (fraction ?? part.value) : part.value)).join("");
+      return isIso ? text : `${text} ${code}`;
+    };
+  }
+
+  return {
+    price(value) {
+      if (!isNumber(value)) return NONE;
+      const tiny = tinyFraction(value);
+      if (tiny) return money(Math.sign(value) * 0, { minimumFractionDigits: 1, maximumFractionDigits: 1 })(tiny);
+      const digits = priceDecimals(value);
+      return money(value, { minimumFractionDigits: digits, maximumFractionDigits: digits })();
+    },
+
+    /** Market caps and volumes: $1.23T, $45.60M. */
+    compact(value) {
+      if (!isNumber(value)) return NONE;
+      if (Math.abs(value) < 1000) return this.price(value);
+      return money(value, { notation: "compact", minimumFractionDigits: 2, maximumFractionDigits: 2 })();
+    },
+
+    /** The value with all its digits, for tooltips. */
+    exact(value) {
+      if (!isNumber(value)) return NONE;
+      return money(value, { maximumFractionDigits: 20, minimumFractionDigits: 0 })();
+    },
+  };
+}
+
+/** +2.34% and -1.20%; what rounds to zero is 0.00% without a sign. */
+export function percent(value, locale) {
+  if (!isNumber(value)) return NONE;
+  const digits = Math.abs(value) >= 1000 ? 0 : 2;
+  return intl(Intl.NumberFormat, locale, {
+    style: "unit",
+    unit: "percent",
+    signDisplay: "exceptZero",
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  }).format(value);
+}
+
+export function count(value, locale) {
+  return isNumber(value) ? intl(Intl.NumberFormat, locale, {}).format(value) : NONE;
+}
+
+/** How long ago: "12 s", "3 min", "2 h", "5 d". Ages below zero are clocks that differ, and read as 0 s. */
+export function age(milliseconds) {
+  if (!isNumber(milliseconds)) return NONE;
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86_400)} d`;
+}
+
+/** HH:MM:SS ZONE, with the date before it when that is not today's. */
+export function clock(time, now, locale, timeZone) {
+  if (!isNumber(time)) return NONE;
+  const day = { year: "numeric", month: "short", day: "numeric", timeZone };
+  const dated = (at) => (isNumber(at) ? intl(Intl.DateTimeFormat, locale, day).format(at) : "");
+  const text = intl(Intl.DateTimeFormat, locale, {
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hourCycle: "h23",
+    timeZoneName: "short",
+    timeZone,
+  }).format(time);
+  return dated(time) === dated(now) ? text : `${dated(time)}, ${text}`;
+}
+
+/** 1 800 000 as "30-minute", 14 400 000 as "4-hour": the length of a candle. */
+export function interval(milliseconds) {
+  for (const [unit, size] of [["day", 86_400_000], ["hour", 3_600_000], ["minute", 60_000]]) {
+    if (milliseconds >= size && milliseconds % size === 0) return `${milliseconds / size}-${unit}`;
+  }
+  return NONE;
+}
