@@ -1,0 +1,54 @@
+// What a panel shows, built from frames: rows by key, in order. Pure: no socket, no DOM.
+//
+// A view is {keys, rows, headers}: `keys` are coin ids (candles: their timestamps) in order, `rows` a Map from key to
+// the row as it came (an object, or for the market table an array of cells), `headers` the market table's columns.
+
+/** A delta that does not fit what we have: the cure is a full snapshot. */
+export class Gap extends Error {}
+
+function keyed(data) {
+  if (!Array.isArray(data)) return data.rows.map((row, index) => [data.ids[index], row]);
+  return data.map((row) => [String(row.id ?? row.timestamp), row]);
+}
+
+/** The view of a snapshot frame's `data`. */
+export function fromSnapshot(data) {
+  const entries = keyed(data);
+  return { keys: entries.map(([key]) => key), rows: new Map(entries), headers: data.headers ?? null };
+}
+
+function merged(row, fields) {
+  const copy = Array.isArray(row) ? row.slice() : { ...row };
+  return Object.assign(copy, fields);
+}
+
+/** The market table's cells come by column number. */
+function entering(row, headers) {
+  return headers ? Object.assign(new Array(headers.length).fill(null), row) : row;
+}
+
+function orderAfter(view, delta) {
+  const keys = delta.order ?? [...view.keys.filter((key) => view.rows.has(key)), ...Object.keys(delta.entered ?? {})];
+  if (keys.length !== view.rows.size || keys.some((key) => !view.rows.has(key))) {
+    throw new Gap("the order does not match the rows");
+  }
+  return keys;
+}
+
+/**
+ * Applies a delta frame to a view, in place. Returns which cells changed, as a Map from key to a list of
+ * `[field, before, after]`. Throws Gap, leaving a view that must be replaced, when the delta does not fit.
+ */
+export function applyDelta(view, delta) {
+  const changes = new Map();
+  for (const key of delta.left ?? []) view.rows.delete(key);
+  for (const [key, fields] of Object.entries(delta.changed ?? {})) {
+    const row = view.rows.get(key);
+    if (!row) throw new Gap(`no row ${key} to change`);
+    changes.set(key, Object.entries(fields).map(([field, value]) => [field, row[field], value]));
+    view.rows.set(key, merged(row, fields));
+  }
+  for (const [key, row] of Object.entries(delta.entered ?? {})) view.rows.set(key, entering(row, view.headers));
+  view.keys = orderAfter(view, delta);
+  return changes;
+}

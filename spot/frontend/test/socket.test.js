@@ -1,0 +1,279 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, mock, test } from "node:test";
+
+import { Feed } from "../src/socket.js";
+
+const NOW = Date.UTC(2026, 0, 1);
+let sockets;
+
+/** A WebSocket whose server is the test. */
+class FakeSocket {
+  constructor(url) {
+    this.url = new URL(url);
+    this.readyState = 0;
+    this.sent = [];
+    sockets.push(this);
+  }
+
+  send(text) {
+    this.sent.push(JSON.parse(text));
+  }
+
+  close() {
+    this.readyState = 3;
+  }
+
+  accept() {
+    this.readyState = 1;
+    this.onopen();
+  }
+
+  say(frame) {
+    this.onmessage({ data: JSON.stringify(frame) });
+  }
+
+  drop(code) {
+    this.readyState = 3;
+    this.onclose({ code });
+  }
+}
+
+const snapshot = (seq, data, more = {}) => ({
+  type: "snapshot", seq, data, as_of: Date.now(), fetched_at: Date.now(), max_age_ms: 60_000, source: "acme", stale: false, simulated: false, ...more,
+});
+const delta = (base, changed, more = {}) => ({ ...snapshot(base + 1), type: "delta", base, changed, ...more });
+const bitcoin = (price) => [{ id: "bitcoin", price }];
+
+function opened(params = {}) {
+  const feed = new Feed("market", params, { random: () => 0.5 });
+  feed.open();
+  sockets.at(-1).accept();
+  return feed;
+}
+
+const server = () => sockets.at(-1);
+const asked = () => server().sent.filter(({ action }) => action !== "ping");
+
+beforeEach(() => {
+  sockets = [];
+  globalThis.location = new URL("https://spot.example/?q=x");
+  globalThis.WebSocket = FakeSocket;
+  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: NOW });
+});
+
+afterEach(() => mock.timers.reset());
+
+describe("connecting", () => {
+  test("asks for the envelope and deltas at the page's own host", () => {
+    opened({ vs_currency: "eur", page: 2 });
+    assert.equal(server().url.href, "wss://spot.example/tzone_apis/services/spot/ws/market?vs_currency=eur&page=2&envelope=1&delta=1");
+  });
+
+  test("is said until the first data, then the feed is live", () => {
+    const feed = opened();
+    assert.equal(feed.condition().name, "connecting");
+    server().say(snapshot(1, bitcoin(3)));
+    assert.equal(feed.condition().name, "live");
+    assert.equal(feed.head.data, undefined);
+  });
+
+  test("to simulated data is a demo, never live", () => {
+    const feed = opened();
+    server().say(snapshot(1, bitcoin(3), { simulated: true }));
+    assert.equal(feed.condition().name, "demo");
+  });
+
+  test("to a server without data yet passes its reason on", () => {
+    const feed = opened();
+    server().say({ type: "status", state: "unavailable", reason: "No provider answers.", next_try_ms: NOW + 5000 });
+    assert.deepEqual(feed.condition(), { name: "unavailable", reason: "No provider answers.", nextTry: NOW + 5000 });
+  });
+});
+
+describe("frames", () => {
+  test("a delta on the newest frame changes the view and says what changed", () => {
+    const feed = opened();
+    const seen = [];
+    feed.addEventListener("frame", ({ detail }) => seen.push([...detail.changes]));
+    server().say(snapshot(1, bitcoin(3)));
+    server().say(delta(1, { bitcoin: { price: 4 } }));
+    assert.equal(feed.view.rows.get("bitcoin").price, 4);
+    assert.deepEqual(seen, [[], [["bitcoin", [["price", 3, 4]]]]]);
+  });
+
+  test("a delta keeps the parameters that the snapshot told", () => {
+    const feed = opened();
+    server().say(snapshot(1, bitcoin(3), { params: { vs_currency: "eur" } }));
+    server().say(delta(1, {}));
+    assert.deepEqual(feed.head.params, { vs_currency: "eur" });
+  });
+
+  test("a delta on another frame is not applied: one resync is asked for, and heals", () => {
+    const feed = opened();
+    server().say(snapshot(1, bitcoin(3)));
+    server().say(delta(2, { bitcoin: { price: 99 } }));
+    server().say(delta(3, { bitcoin: { price: 100 } }));
+    assert.equal(feed.view.rows.get("bitcoin").price, 3);
+    assert.deepEqual(asked(), [{ action: "resync" }]);
+    server().say(snapshot(5, bitcoin(5)));
+    server().say(delta(5, { bitcoin: { price: 6 } }));
+    assert.equal(feed.view.rows.get("bitcoin").price, 6);
+  });
+
+  test("a resync that nobody answers ends the connection", () => {
+    const feed = opened();
+    server().say(snapshot(1, bitcoin(3)));
+    server().say(delta(7, {}));
+    for (let n = 0; n < 3; n += 1) mock.timers.tick(5_000);
+    assert.ok(sockets.length > 1 || feed.link === "waiting");
+  });
+
+  test("frames of a type that we do not know are passed over", () => {
+    const feed = opened();
+    server().say({ type: "novelty" });
+    assert.equal(feed.condition().name, "connecting");
+  });
+});
+
+describe("staleness", () => {
+  test("comes with the age of the data, though the socket is open and silent", () => {
+    const feed = opened();
+    server().say(snapshot(1, bitcoin(3), { max_age_ms: 10_000 }));
+    mock.timers.tick(10_000);
+    assert.equal(feed.condition().name, "live");
+    mock.timers.tick(1);
+    assert.equal(feed.condition().name, "stale");
+  });
+
+  test("comes with the server's word too, and goes with new data", () => {
+    const feed = opened();
+    server().say(snapshot(1, bitcoin(3)));
+    server().say({ type: "heartbeat", seq: 1, as_of: NOW, stale: true });
+    assert.equal(feed.condition().name, "stale");
+    server().say(delta(1, { bitcoin: { price: 4 } }));
+    assert.equal(feed.condition().name, "live");
+  });
+
+  test("is told with its reason", () => {
+    const feed = opened();
+    server().say(snapshot(1, bitcoin(3)));
+    server().say({ type: "status", state: "stale", reason: "The provider is out of budget.", as_of: NOW });
+    assert.deepEqual(feed.condition(), { name: "stale", reason: "The provider is out of budget." });
+  });
+
+  test("is measured by the server's clock", () => {
+    const feed = opened();
+    server().say({ type: "pong", ts: NOW - 3_600_000 });
+    server().say(snapshot(1, bitcoin(3), { as_of: NOW - 3_600_000, max_age_ms: 10_000 }));
+    assert.equal(feed.condition().name, "live");
+    server().say({ type: "pong", ts: NOW });
+    assert.equal(feed.condition().name, "stale");
+    mock.timers.tick(1);
+  });
+});
+
+describe("a lost connection", () => {
+  test("comes back by itself, keeps the last view, and starts with a snapshot", () => {
+    const feed = opened({ search: "btc" });
+    server().say(snapshot(1, bitcoin(3)));
+    server().drop(1006);
+    assert.deepEqual(feed.condition(), { name: "reconnecting", reason: "The connection was lost.", seconds: 1 });
+    assert.equal(feed.view.rows.get("bitcoin").price, 3);
+    mock.timers.tick(500);
+    assert.equal(sockets.length, 2);
+    assert.equal(server().url.searchParams.get("search"), "btc");
+    server().accept();
+    server().say(delta(1, { bitcoin: { price: 9 } }));
+    assert.deepEqual(asked(), [{ action: "resync" }]);
+    server().say(snapshot(1, bitcoin(4)));
+    assert.equal(feed.condition().name, "live");
+  });
+
+  test("waits longer from try to try, until there are data", () => {
+    const feed = opened();
+    const waits = [];
+    for (let n = 0; n < 7; n += 1) {
+      server().drop(1006);
+      waits.push(feed.retryAt - Date.now());
+      mock.timers.tick(waits.at(-1));
+    }
+    assert.deepEqual(waits, [500, 1000, 2000, 4000, 8000, 15000, 15000]);
+    server().accept();
+    server().say(snapshot(1, bitcoin(3)));
+    server().drop(1006);
+    assert.equal(feed.retryAt - Date.now(), 500);
+  });
+
+  test("can be tried again at once", () => {
+    const feed = opened();
+    server().drop(1012);
+    feed.retry();
+    assert.equal(sockets.length, 2);
+    mock.timers.tick(60_000);
+    assert.equal(sockets.length, 2);
+  });
+
+  test("is noticed when the server falls silent without closing", () => {
+    const feed = opened();
+    server().say(snapshot(1, bitcoin(3)));
+    for (let n = 0; n < 14; n += 1) mock.timers.tick(5_000);
+    assert.ok(sockets.length > 1 || feed.link === "waiting");
+  });
+
+  test("is not suspected while heartbeats come", () => {
+    const feed = opened();
+    server().say(snapshot(1, bitcoin(3)));
+    for (let n = 0; n < 10; n += 1) {
+      mock.timers.tick(30_000);
+      server().say({ type: "heartbeat", seq: 1, as_of: Date.now(), stale: false });
+    }
+    assert.equal(sockets.length, 1);
+    assert.equal(feed.condition().name, "live");
+  });
+
+  test("is final when the server would refuse again, and says why", () => {
+    const feed = opened({ coin_id: "nonesuch" });
+    server().say({ type: "error", code: "unknown_coin", message: "No coin has this id.", field: "coin_id" });
+    server().drop(4404);
+    mock.timers.tick(600_000);
+    assert.equal(sockets.length, 1);
+    assert.deepEqual(feed.condition(), { name: "refused", reason: "No coin has this id." });
+  });
+
+  test("stays closed when we closed it", () => {
+    const feed = opened();
+    feed.close();
+    mock.timers.tick(600_000);
+    assert.equal(sockets.length, 1);
+    assert.equal(feed.link, "closed");
+  });
+});
+
+describe("a change of parameters", () => {
+  test("sends only what changed, and null for what is cleared", () => {
+    const feed = opened({ search: "btc", page: 2 });
+    assert.equal(feed.update({ search: null, page: 2, sort_by: "price" }), true);
+    assert.deepEqual(asked(), [{ search: null, sort_by: "price" }]);
+    assert.equal(feed.update({ search: null, page: 2 }), false);
+  });
+
+  test("made while there is no connection goes with the next one", () => {
+    const feed = opened();
+    server().drop(1006);
+    feed.update({ search: "eth" });
+    mock.timers.tick(500);
+    assert.equal(server().url.searchParams.get("search"), "eth");
+  });
+
+  test("that is refused is taken back, so that a reconnect is not refused", () => {
+    const feed = opened({ vs_currency: "usd" });
+    const refusals = [];
+    feed.addEventListener("refusal", ({ detail }) => refusals.push(detail.message));
+    server().say(snapshot(1, bitcoin(3)));
+    feed.update({ vs_currency: "xxx", page: -1 });
+    server().say({ type: "error", code: "bad_value", message: "Unknown currency.", field: "vs_currency" });
+    server().say({ type: "error", code: "bad_value", message: "From 1.", field: "page" });
+    assert.deepEqual(feed.params, { vs_currency: "usd" });
+    assert.deepEqual(refusals, ["Unknown currency.", "From 1."]);
+  });
+});
