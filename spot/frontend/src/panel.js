@@ -1,0 +1,173 @@
+// The base of every panel: its frame on the page, its feeds, its states, and the line that says how old its data are.
+
+import { el, setAttribute, setText } from "./dom.js";
+import { age, clock, numbers } from "./format.js";
+import { page } from "./page.js";
+import { Feed, serverNow } from "./socket.js";
+
+// From best to worst; a panel with several feeds is as good as its worst one.
+const CONDITIONS = ["live", "demo", "stale", "connecting", "waiting", "unavailable", "reconnecting", "offline", "refused"];
+const FLASH_MS = 5_000; // a change that has waited longer than this to be drawn is no news any more
+
+export function worst(conditions) {
+  return conditions.reduce((a, b) => (CONDITIONS.indexOf(b.name) > CONDITIONS.indexOf(a.name) ? b : a));
+}
+
+/** What a panel without data says, as [headline, explanation]. */
+function sentence(condition) {
+  const retry = condition.seconds ? ` Trying again in ${condition.seconds} s.` : "";
+  switch (condition.name) {
+    case "refused": return ["Not available", condition.reason];
+    case "offline": return ["You are offline", "This fills in when the network is back."];
+    case "reconnecting": return ["No connection", `${condition.reason || "The server does not answer."}${retry}`];
+    case "unavailable": return ["No data", unavailable(condition)];
+    case "waiting": return ["Waiting for the first data", condition.reason];
+    default: return ["Loading…", ""];
+  }
+}
+
+function unavailable({ reason, nextTry }) {
+  if (!nextTry) return reason;
+  return `${reason} Next try in ${age(nextTry - serverNow())}.`.trim();
+}
+
+/** Subclasses give `heading`, `build(body, controls)`, `openFeeds()` and `draw(feed, changes)`. */
+export class Panel extends HTMLElement {
+  connectedCallback() {
+    this.abort = new AbortController();
+    if (!this.body) this.#assemble();
+    this.pending = new Map();
+    this.feeds = this.openFeeds();
+    for (const feed of this.feeds) this.#follow(feed);
+    const signal = this.abort.signal;
+    page.addEventListener("second", () => this.#tellState(), { signal });
+    page.addEventListener("currency", () => this.onCurrency(), { signal });
+    page.addEventListener("pause", () => this.#schedule(), { signal });
+    this.#tellState();
+  }
+
+  disconnectedCallback() {
+    this.abort.abort();
+    cancelAnimationFrame(this.drawing);
+    this.drawing = null;
+    for (const feed of this.feeds) feed.close();
+  }
+
+  /** A feed in the page's currency. */
+  feed(path, params) {
+    return new Feed(path, { vs_currency: page.currency, ...params });
+  }
+
+  onCurrency() {
+    for (const feed of this.feeds) this.ask(feed, { vs_currency: page.currency });
+  }
+
+  /** Changes what a feed shows; the panel is marked busy until the answer comes. */
+  ask(feed, changes) {
+    if (feed.update(changes)) this.setAttribute("aria-busy", "true");
+  }
+
+  /** Draws again with what is there, say after a choice that needs no new data. */
+  redraw() {
+    for (const feed of this.feeds) if (feed.view) this.pending.set(feed, this.pending.get(feed) ?? new Map());
+    this.#schedule();
+  }
+
+  #assemble() {
+    this.classList.add("panel");
+    const controls = el("div", { class: "panel-controls" });
+    this.body = el("div", { class: "panel-body" });
+    this.message = el("div", { class: "panel-message", hidden: true });
+    this.problem = el("p", { class: "panel-problem", role: "status", hidden: true });
+    this.foot = this.#footer();
+    this.replaceChildren(
+      el("header", { class: "panel-head" }, el("h2", {}, this.heading), controls),
+      this.problem,
+      el("div", { class: "panel-stage" }, this.body, this.message),
+      this.foot.line,
+    );
+    this.build(this.body, controls);
+  }
+
+  #footer() {
+    const parts = { source: el("span", { class: "foot-source" }), time: el("time"), age: el("span"), tag: el("span", { class: "tag" }) };
+    parts.line = el("footer", { class: "panel-foot" }, parts.tag, parts.source, parts.time, parts.age);
+    return parts;
+  }
+
+  #follow(feed) {
+    const signal = this.abort.signal;
+    page.follow(feed, signal);
+    feed.addEventListener("frame", ({ detail }) => this.#took(feed, detail.changes), { signal });
+    feed.addEventListener("state", () => this.#tellState(), { signal });
+    feed.addEventListener("refusal", ({ detail }) => this.onRefusal(feed, detail), { signal });
+    feed.open();
+  }
+
+  onRefusal(feed, { message }) {
+    this.removeAttribute("aria-busy");
+    if (!feed.view) return; // the panel's message says it
+    setText(this.problem, message);
+    this.problem.hidden = false;
+  }
+
+  #took(feed, changes) {
+    this.removeAttribute("aria-busy");
+    this.problem.hidden = true;
+    const waiting = this.pending.get(feed) ?? new Map();
+    for (const [key, cells] of changes) waiting.set(key, cells);
+    this.pending.set(feed, waiting);
+    this.pendingSince ??= Date.now();
+    this.#schedule();
+  }
+
+  /** At most one drawing per frame of the screen, none while hidden or paused; the newest state wins. */
+  #schedule() {
+    if (this.drawing || page.paused || !this.pending.size) return;
+    this.drawing = requestAnimationFrame(() => {
+      this.drawing = null;
+      const fresh = Date.now() - (this.pendingSince ?? 0) < FLASH_MS;
+      const work = this.pending;
+      this.pending = new Map();
+      this.pendingSince = null;
+      for (const [feed, changes] of work) {
+        // The currency that the rows are in, which for a moment after a switch is not yet the page's.
+        this.numbers = numbers(page.locale, feed.head.params?.vs_currency ?? page.currency);
+        this.draw(feed, fresh && !feed.isStale() ? changes : new Map());
+      }
+    });
+  }
+
+  #tellState() {
+    const conditions = this.feeds.map((feed) => feed.condition());
+    const condition = worst(conditions);
+    const hasData = this.feeds.some((feed) => feed.view);
+    setAttribute(this, "data-state", condition.name);
+    setAttribute(this, "data-empty", hasData ? null : "");
+    this.message.hidden = hasData;
+    if (!hasData) this.#tellWhy(condition);
+    this.#tellAge(condition);
+  }
+
+  #tellWhy(condition) {
+    const [headline, explanation] = sentence(condition);
+    if (this.message.dataset.text === headline + explanation) return;
+    this.message.dataset.text = headline + explanation;
+    this.message.replaceChildren(el("strong", {}, headline), el("span", {}, explanation));
+  }
+
+  /** The line below every panel: the oldest of its feeds, where it comes from, and an age that keeps counting. */
+  #tellAge(condition) {
+    const heads = this.feeds.map((feed) => feed.head).filter(Boolean);
+    if (!heads.length) return;
+    const taken = (head) => head.as_of ?? head.fetched_at;
+    const head = heads.reduce((a, b) => (taken(b) < taken(a) ? b : a));
+    const now = serverNow();
+    setText(this.foot.source, head.source_label ?? head.source);
+    setText(this.foot.time, `as of ${clock(taken(head), now, page.locale, page.timeZone)}`);
+    setAttribute(this.foot.time, "datetime", new Date(taken(head)).toISOString());
+    setText(this.foot.age, `${age(now - taken(head))} ago`);
+    const tag = { stale: "Stale", reconnecting: "Not connected", offline: "Not connected", refused: "Not connected" };
+    setText(this.foot.tag, page.paused ? "Paused" : (tag[condition.name] ?? (head.simulated ? "Demo" : "")));
+  }
+}
