@@ -1,0 +1,5 @@
+// The page of one coin.
+import "./candles.js";
+import "./connection.js";
+import "./currency.js";
+import "./quote.js";
