@@ -1,0 +1,73 @@
+"""`manage.py prepare`: what must be true before the processes start. Running it again changes nothing."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.password_validation import validate_password
+from django.contrib.staticfiles.finders import get_finders
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, connection
+
+from spot.redis_server import masked
+
+
+class Command(BaseCommand):
+    help = "Bring the database up to date, collect static files, and make the first administrator."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--no-static", action="store_true", help="leave the static files as they are")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        migrate()
+        make_administrator()
+        if not options["no_static"] and statics_are_old():
+            call_command("collectstatic", interactive=False, verbosity=0)
+
+
+def migrate() -> None:
+    try:
+        connection.ensure_connection()
+    except OperationalError as error:
+        why = str(error).strip().splitlines()[-1]
+        raise CommandError(f"The database cannot be opened ({database()}): {why}") from error
+    call_command("migrate", interactive=False, verbosity=0)
+
+
+def database() -> str:
+    """The database in use, for people: the file, or host and name; never a password."""
+    facts = settings.DATABASES["default"]
+    if "sqlite" in facts["ENGINE"]:
+        return f"SQLite {facts['NAME']}"
+    user = f"{facts['USER']}:x@" if facts.get("USER") else ""
+    return masked(f"postgres://{user}{facts['HOST'] or 'localhost'}:{facts['PORT'] or 5432}/{facts['NAME']}")
+
+
+def make_administrator() -> None:
+    """Make the administrator that the environment names, unless there is one of that name: a password changed since
+    stays as it is."""
+    name, password = settings.SPOT_ADMIN_USER, settings.SPOT_ADMIN_PASSWORD
+    users = get_user_model().objects
+    if not name or users.filter(username=name).exists():
+        return
+    if not password:
+        raise CommandError("SPOT_ADMIN_USER is set but SPOT_ADMIN_PASSWORD is not; there is no default password.")
+    try:
+        validate_password(password)
+    except ValidationError as error:
+        raise CommandError(f"SPOT_ADMIN_PASSWORD is refused: {' '.join(error.messages)}") from error
+    users.create_superuser(username=name, password=password)
+
+
+def statics_are_old() -> bool:
+    """Whether a static file is newer than their collection (collecting takes a second or two)."""
+    collected = Path(settings.STATIC_ROOT, "staticfiles.json")
+    if not collected.exists():
+        return True
+    made = collected.stat().st_mtime
+    files = (storage.path(name) for finder in get_finders() for name, storage in finder.list(ignore_patterns=[".*"]))
+    return any(Path(file).stat().st_mtime > made for file in files)

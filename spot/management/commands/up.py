@@ -1,0 +1,227 @@
+"""`manage.py up`: everything that Spot is, as processes of this one. `make run` ends here."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import http.client
+import os
+import socket
+import sys
+import threading
+import time
+from argparse import ArgumentParser
+from functools import partial
+from typing import IO, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+
+from spot import redis_server, serving, snapshots
+from spot.management.commands.prepare import database
+from spot.pulse import Pulse
+from spot.supervisor import Program, Supervisor
+
+PARTS = ("worker", "beat", "sandbox", "web")
+SILENT_SECONDS = 60.0  # without a sign of Celery, which ticks every second, before it is started again
+LEAVING_SECONDS = 8.0  # how long a second start waits for the processes of one that is ending
+REDIS_SECONDS = 15.0
+REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  to listen on all addresses is not to be at one
+
+
+class Command(BaseCommand):
+    help = "Start the parts named (default: all, with a private Redis where none is given) and keep them alive."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="worker, beat, sandbox, web")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        if options["parts"]:
+            self._keep(options["parts"], whole=False)
+            return
+        with folder_lock() as lock:
+            self._keep(list(PARTS), whole=True, lock=lock)
+
+    def _keep(self, parts: list[str], *, whole: bool, lock: IO[str] | None = None) -> None:
+        """Start and supervise; `whole`: with Redis, migrations and an open port of our own before the rest."""
+        if settings.DEBUG and not serving.is_loopback(settings.SPOT_BIND):
+            raise CommandError(f"SPOT_DEBUG shows settings to visitors, so it is refused on {settings.SPOT_BIND}.")
+        listener = open_port() if "web" in parts else None
+        with Supervisor(self._say, None if lock is None else lock.fileno()) as supervisor:
+            if whole and not self._lay_ground(supervisor):
+                return
+            sandbox = sandbox_url()
+            for part in parts:
+                if (made := program(part, listener, sandbox)) is not None:
+                    supervisor.start(made)
+            if listener is not None:
+                threading.Thread(target=self._announce, daemon=True).start()
+            supervisor.run(partial(watch_celery, supervisor, Pulse(snapshots.worker_seen_ms), parts))
+            self._say("ending")
+
+    def _lay_ground(self, supervisor: Supervisor) -> bool:
+        """Redis, database, static files, first administrator; False when we were asked to end meanwhile."""
+        redis = find_redis(supervisor)
+        code = supervisor.finish(Program("prepare", manage("prepare")))
+        if code:
+            raise CommandError("Nothing was started.")
+        self._say(f"Redis      {redis}")
+        self._say(f"Database   {database()}")
+        self._say(f"Server     {settings.SPOT_SERVER} on {settings.SPOT_BIND} port {settings.PORT}")
+        self._say(f"Demo data  {DEMO.get(settings.SPOT_DEMO, settings.SPOT_DEMO)}")
+        return code is not None
+
+    def _announce(self) -> None:
+        """Print the URL once the site answers there."""
+        host = "localhost" if settings.SPOT_BIND in {*REACHED_BY, "127.0.0.1", "::1"} else settings.SPOT_BIND
+        url = f"http://{host}:{settings.PORT}/"
+        while not is_served(settings.SPOT_BIND, settings.PORT):
+            time.sleep(0.1)
+        if not get_user_model().objects.filter(is_superuser=True).exists():
+            self._say(f"No administrator yet: {os.path.relpath(sys.executable)} manage.py createsuperuser")
+        self._say(f"Spot is at {url}  (Ctrl-C ends it)")
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
+
+
+DEMO = {
+    "off": "off: real providers only",
+    "on": "on: a simulated market, nothing real is fetched",
+    "auto": "auto: a simulated market, if no provider can be reached and none ever was",
+}
+
+
+def manage(*arguments: str) -> list[str]:
+    return [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
+
+
+def folder_lock() -> IO[str]:
+    """The lock on SPOT_HOME, held by whatever has the file open: this process, and the reaper after it."""
+    path = settings.SPOT_HOME / "up.lock"
+    lock = path.open("a+")
+    deadline = time.monotonic() + LEAVING_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            owner = lock.read().strip()
+            if is_alive(owner) or time.monotonic() > deadline:
+                lock.close()
+                raise CommandError(
+                    f"Spot already runs on {settings.SPOT_HOME} (process {owner}). "
+                    "End that one, or choose another folder: SPOT_HOME=/path make run"
+                ) from None
+            time.sleep(0.1)
+        else:
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            return lock
+
+
+def is_alive(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def open_port() -> socket.socket:
+    """The site's socket, opened here so that a taken port is known before anything starts."""
+    try:
+        return serving.listen(settings.SPOT_BIND, settings.PORT)
+    except serving.CannotServe as error:
+        raise CommandError(str(error)) from error
+
+
+def find_redis(supervisor: Supervisor) -> str:
+    """Make sure that a Redis answers, starting a private one if none is given; what it is, for people."""
+    private = f"unix://{settings.SPOT_PRIVATE_SOCKET}"
+    if private != settings.REDIS_URL:
+        url = redis_server.masked(settings.REDIS_URL)
+        if trouble := redis_server.answers(settings.REDIS_URL):
+            raise CommandError(f"Redis does not answer at {url} (REDIS_URL): {trouble}")
+        return url
+    binary = redis_server.find()
+    if binary is None:
+        raise CommandError(redis_server.NONE_FOUND)
+    start_redis(supervisor, binary)
+    aged = "; too old to be offered to others: install valkey or redis for more than a trial" if binary.embedded else ""
+    return f"{binary.title}, private ({binary.path}{aged})"
+
+
+def start_redis(supervisor: Supervisor, binary: redis_server.Binary) -> None:
+    folder = settings.SPOT_HOME / "redis"
+    supervisor.start(redis_server.program(binary, settings.SPOT_PRIVATE_SOCKET, folder))
+
+    def settled() -> bool:
+        return supervisor.has_ended("redis") or not redis_server.answers(settings.REDIS_URL)
+
+    if supervisor.wait_for(settled, REDIS_SECONDS) and not supervisor.has_ended("redis"):
+        return
+    if supervisor.has_ended("redis") and redis_server.set_aside_unreadable(folder):
+        start_redis(supervisor, binary)
+    elif not supervisor.ending:
+        why = redis_server.last_words(folder)
+        raise CommandError(f"Redis could not start ({binary.path}): {why}. Set REDIS_URL to use another.")
+
+
+def program(part: str, listener: socket.socket | None, sandbox: str | None) -> Program | None:
+    """One part as a program; None for a part that this configuration has no use for."""
+    quiet_as_root = "ignore:You're running the worker"  # of pickled messages, which are not accepted
+    celery = [sys.executable, "-W", quiet_as_root, "-m", "celery", "--quiet", "-A", "spot_project"]
+    told = [] if sandbox is None else ["env", f"SANDBOX_BASE_URL={sandbox}"]
+    if part == "worker":
+        # Two processes: one slow provider must not hold up the tick. Gossip and mingling are for meeting other workers.
+        alone = ["--loglevel=WARNING", "--without-gossip", "--without-mingle", "--concurrency=2"]
+        return Program(part, [*told, *celery, "worker", *alone])
+    if part == "beat":
+        return Program(part, [*told, *celery, "beat", "--loglevel=WARNING", "--pidfile="])
+    if part == "web":
+        assert listener is not None
+        return Program(part, [*told, *manage("serve", "--fd", str(listener.fileno()))], fds=(listener.fileno(),))
+    if sandbox is None:
+        return None
+    url = urlsplit(sandbox)
+    return Program(part, [*told, *manage("sandbox", "--host", str(url.hostname), "--port", str(url.port))])
+
+
+def sandbox_url() -> str | None:
+    """Where the simulated market is to be served: at SANDBOX_BASE_URL, or on another port should that be taken.
+
+    None when there is no demo, or when another machine serves it.
+    """
+    url = urlsplit(settings.SANDBOX_BASE_URL)
+    if settings.SPOT_DEMO == "off" or not serving.is_loopback(url.hostname or ""):
+        return None
+    for port in (url.port or 0, 0):
+        with contextlib.suppress(serving.CannotServe), serving.listen(str(url.hostname), port) as free:
+            return urlunsplit(url._replace(netloc=f"{url.hostname}:{free.getsockname()[1]}"))
+    return settings.SANDBOX_BASE_URL
+
+
+def watch_celery(supervisor: Supervisor, pulse: Pulse, parts: list[str]) -> None:
+    """Start worker and beat again when no task has run for too long, although they live."""
+    for part in ("worker", "beat"):
+        if part in parts and min(pulse.silent_seconds(), supervisor.age(part)) > SILENT_SECONDS:
+            supervisor.restart(part, f"has shown no sign of life for {SILENT_SECONDS:g} s")
+
+
+def is_served(host: str, port: int) -> bool:
+    """Whether the web process answers on the port by now."""
+    asked = http.client.HTTPConnection(REACHED_BY.get(host, host), port, timeout=2)
+    try:
+        asked.request("GET", "/healthz")
+        return asked.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        asked.close()
