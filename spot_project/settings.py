@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 import environ
 
+from spot_project import logs
+
 env = environ.FileAwareEnv()
 BASE_DIR = Path(__file__).resolve().parent.parent
 SPOT_HOME = Path(env.str("SPOT_HOME", default=str(BASE_DIR / ".spot"))).expanduser().resolve()
@@ -113,7 +115,7 @@ CELERY_TASK_SOFT_TIME_LIMIT = 45
 CELERY_TASK_TIME_LIMIT = 60
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 2000
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {"tick": {"task": "spot.tasks.tick", "schedule": 1.0, "options": {"expires": 1.0}}}
 CELERY_BEAT_SCHEDULE_FILENAME = str(SPOT_HOME / "beat-schedule")
@@ -195,6 +197,7 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
     }
 }
+LOGGING = logs.config(env.str("SPOT_LOG_LEVEL", default="INFO").upper())
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
