@@ -12,18 +12,21 @@ from collections.abc import Callable
 from typing import Any
 
 from daphne.ws_protocol import WebSocketProtocol
-from twisted.internet import reactor
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet import reactor as installed_reactor
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from spot import serving
 from spot.request_line import repair
 
+reactor: Any = installed_reactor  # its interfaces are declared with zope, which mypy does not read
+
 
 class SpotChannel(HTTPChannel):
     """One HTTP connection that mends raw request lines and bounds the time a request's head may take."""
 
-    head_deadline: IDelayedCall | None = None
+    head_deadline: Any = None
 
     def connectionMade(self) -> None:  # noqa: N802  Twisted's name
         super().connectionMade()
@@ -38,7 +41,7 @@ class SpotChannel(HTTPChannel):
         self._expect_nothing()
         super().allHeadersReceived()
 
-    def connectionLost(self, reason: Any) -> None:  # noqa: N802
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         self._expect_nothing()
         super().connectionLost(reason)
 
@@ -73,7 +76,8 @@ class SpotServer(Server):
             application_close_timeout=serving.GRACE_SECONDS,
             server_name="",
         )
-        self.endpoints = []  # daphne can only make sockets of its own
+        self.endpoints: list[str] = []  # daphne can only make sockets of its own
+        self.connections: dict[Any, dict[str, Any]] = {}
         self.listener = listener
 
     def adopt(self) -> None:
