@@ -7,9 +7,15 @@ second beat by mistake, or a backlog after an outage, changes nothing.
 import os
 
 from celery import Celery
+from celery.signals import setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spot_project.settings")
 
 app = Celery("spot")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def _keep_our_logging(**_: object) -> None:
+    """Celery leaves logging alone when somebody answers this signal: Django's LOGGING is already in force."""
