@@ -129,7 +129,7 @@ def save(fetched: Fetched, interval_s: float) -> int:
     if where == "live" and client.set("spot:seen-live", 1, nx=True):
         _end_demo(client)
     client.set(f"spot:{where}:epoch", secrets.token_hex(4), nx=True)
-    version = int(client.incr(f"spot:{where}:version"))  # type: ignore[arg-type]
+    version = int(client.incr(f"spot:{where}:version"))
     name = fetched.dataset.name
     meta = {
         "as_of": fetched.as_of,
@@ -166,13 +166,13 @@ def set_trouble(dataset: Dataset, trouble: Trouble) -> None:
 def trouble(dataset: Dataset) -> Trouble | None:
     """Why the dataset's last fetch failed; None when it did not."""
     raw = connection().get(f"spot:{realm()}:trouble:{dataset.name}")
-    return None if raw is None else Trouble(**orjson.loads(raw))  # type: ignore[arg-type]
+    return None if raw is None else Trouble(**orjson.loads(raw))
 
 
 def load(dataset: Dataset) -> Snapshot | None:
     """The newest snapshot of a dataset."""
     client, where = connection(), realm()
-    version, meta, body = client.hmget(f"spot:{where}:snapshot:{dataset.name}", ["version", "meta", "body"])  # type: ignore[misc]
+    version, meta, body = client.hmget(f"spot:{where}:snapshot:{dataset.name}", ["version", "meta", "body"])
     return _snapshot(dataset, client.get(f"spot:{where}:epoch"), version, meta, body)
 
 
@@ -234,7 +234,7 @@ def mark_worker() -> None:
 def worker_seen_ms() -> int | None:
     """When a worker last ran a task, epoch ms; None when never."""
     raw = connection().get("spot:worker")
-    return None if raw is None else int(raw)  # type: ignore[arg-type]
+    return None if raw is None else int(raw)
 
 
 def wanted() -> list[Dataset]:
@@ -317,7 +317,7 @@ class Reader:
 
     async def ping(self) -> None:
         """Raise when Redis does not answer."""
-        await self._redis.ping()  # type: ignore[misc]
+        await self._redis.ping()
 
     async def aclose(self) -> None:
         """Close the connections."""

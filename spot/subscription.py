@@ -76,9 +76,9 @@ class Subscription:
     def asked(self) -> dict[str, Any]:
         """Every parameter in force, as the envelope shows it."""
         params = {name: list(value) if isinstance(value, tuple) else value for name, value in self.params.items()}
-        query, raw = self.query, self.raw
+        query, raw, filters = self.query, self.raw, self.raw.get("filters")
         view = {
-            "filters": orjson.loads(raw["filters"]) if isinstance(raw.get("filters"), str) else raw.get("filters"),
+            "filters": orjson.loads(filters) if isinstance(filters, str) else filters,
             "search": raw.get("search"),
             "sort_by": query.sort_by and query.sort_by.name,
             "sort_order": query.sort_by and ("desc" if query.descending else "asc"),

@@ -50,7 +50,7 @@ class Table:
     def memo(self, name: Hashable, make: Callable[[], T]) -> T:
         """What `make` returns, made once in the table's life."""
         try:
-            return self._memo[name]  # type: ignore[no-any-return]
+            return self._memo[name]
         except KeyError:
             made = self._memo[name] = make()
             return made
