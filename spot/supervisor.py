@@ -1,8 +1,8 @@
 """Keeps a handful of processes alive: starts them, starts them again when they die, and ends them all within 5 seconds.
 
 Each runs in a session of its own, so a Ctrl-C in the terminal reaches only the supervisor, which ends them in order.
-What has not ended when asked is killed with all that it forked. `spot.reaper` does the same should the supervisor itself
-be killed.
+What has not ended when asked is killed with all that it forked. `spot.reaper` does the same should the supervisor be
+killed itself.
 """
 
 from __future__ import annotations

