@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,6 +19,8 @@ from providers.access import Access
 from providers.vault import Secret
 
 KEY = "CG-canary-9f8e7d6c5b4a3210"
+#: Without a folder of recordings there is nothing for these to read.
+collect_ignore = [] if os.environ.get("SPOT_SAMPLES") else ["test_recordings.py"]
 SAMPLES = Path(__file__).parent.parent / "samples" / "coingecko"
 
 
@@ -156,7 +159,7 @@ def access_to(url: str, *, plan: str = "keyless", key: str = "", per_minute: int
 
 def coin(coin_id: str, **changes: Any) -> dict[str, Any]:
     """A row of /coins/markets with every field, like Bitcoin's."""
-    row = json.loads((SAMPLES / "markets.json").read_text())[0]
+    row = json.loads((SAMPLES / "markets.json").read_text())["answers"][0]["body"][0]
     return {**row, "id": coin_id, **changes}
 
 
