@@ -79,13 +79,11 @@ def program(binary: Binary, socket: Path, folder: Path) -> Program:
 def answers(url: str) -> str:
     """Empty when a Redis answers at the URL, else why not."""
     limits = {} if url.startswith("unix:") else {"socket_connect_timeout": 3}
-    client = redis.Redis.from_url(url, socket_timeout=3, retry=Retry(NoBackoff(), 0), **limits)
     try:
-        client.ping()
-    except (RedisError, OSError, ValueError) as error:
+        with redis.Redis.from_url(url, socket_timeout=3, retry=Retry(NoBackoff(), 0), **limits) as client:
+            client.ping()
+    except (RedisError, OSError, ValueError) as error:  # ValueError: not a Redis URL at all
         return str(error)
-    finally:
-        client.close()
     return ""
 
 

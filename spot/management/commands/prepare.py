@@ -1,6 +1,7 @@
 """`manage.py prepare`: what must be true before the processes start. Running it again changes nothing."""
 
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,12 @@ def migrate() -> None:
         connection.ensure_connection()
     except OperationalError as error:
         why = str(error).strip().splitlines()[-1]
-        raise CommandError(f"The database cannot be opened ({database()}): {why}") from error
+        raise CommandError(f"The database cannot be opened ({described(connection.settings_dict)}): {why}") from error
     call_command("migrate", interactive=False, verbosity=0)
 
 
-def database() -> str:
-    """The database in use, for people: the file, or host and name; never a password."""
-    facts = settings.DATABASES["default"]
+def described(facts: Mapping[str, Any]) -> str:
+    """A database of settings.DATABASES, for people: the file, or host and name; never a password."""
     if "sqlite" in facts["ENGINE"]:
         return f"SQLite {facts['NAME']}"
     user = f"{facts['USER']}:x@" if facts.get("USER") else ""

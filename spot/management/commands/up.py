@@ -18,9 +18,10 @@ from urllib.parse import urlsplit, urlunsplit
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 
 from spot import redis_server, serving, snapshots
-from spot.management.commands.prepare import database
+from spot.management.commands.prepare import described
 from spot.pulse import Pulse
 from spot.supervisor import Program, Supervisor
 
@@ -68,7 +69,7 @@ class Command(BaseCommand):
         if code:
             raise CommandError("Nothing was started.")
         self._say(f"Redis      {redis}")
-        self._say(f"Database   {database()}")
+        self._say(f"Database   {described(connection.settings_dict)}")
         self._say(f"Server     {settings.SPOT_SERVER} on {settings.SPOT_BIND} port {settings.PORT}")
         self._say(f"Demo data  {DEMO.get(settings.SPOT_DEMO, settings.SPOT_DEMO)}")
         return code is not None

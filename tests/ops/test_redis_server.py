@@ -1,0 +1,73 @@
+"""The private Redis: what it says when it cannot start, and what it never tells."""
+
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from spot import redis_server
+from spot.supervisor import Program
+
+
+def start(tmp_path: Path, socket: Path | None = None) -> tuple[Program, Path]:
+    binary = redis_server.find()
+    assert binary is not None
+    folder = tmp_path / "data with a space"
+    return redis_server.program(binary, socket or folder / "s", folder), folder
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:s3cret@cache:6379/0", "redis://:***@cache:6379/0"),
+        ("rediss://spot:s3cret@cache/2", "rediss://spot:***@cache/2"),
+        ("redis://cache:6379", "redis://cache:6379"),
+        ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+    ],
+)
+def test_a_password_in_a_url_is_masked(url: str, shown: str) -> None:
+    assert redis_server.masked(url) == shown
+
+
+def test_the_server_found_says_what_it_is() -> None:
+    binary = redis_server.find()
+    assert binary is not None
+    assert binary.title.split()[0] in {"Redis", "Valkey"}
+
+
+def test_a_url_where_nobody_listens_says_why() -> None:
+    assert "refused" in redis_server.answers("redis://127.0.0.1:1/0")
+    assert redis_server.answers("unix:///nowhere/redis.sock")
+    assert redis_server.answers("nonsense://x")
+
+
+def test_a_url_that_answers_says_nothing(redis_url: str) -> None:
+    assert redis_server.answers(redis_url) == ""
+
+
+def test_nobody_else_may_open_its_socket_and_it_has_no_port(tmp_path: Path) -> None:
+    program, folder = start(tmp_path)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert program.argv[program.argv.index("--port") + 1] == "0"
+    assert program.argv[program.argv.index("--unixsocketperm") + 1] == "700"
+
+
+def test_a_server_that_cannot_start_leaves_a_reason(tmp_path: Path) -> None:
+    program, folder = start(tmp_path, tmp_path / ("long" * 40) / "s")
+    assert subprocess.run(program.argv, check=False, stdout=subprocess.DEVNULL, timeout=20).returncode
+    assert "socket" in redis_server.last_words(folder)
+    assert not redis_server.set_aside_unreadable(folder)
+
+
+def test_data_that_the_server_cannot_read_are_set_aside_and_kept(tmp_path: Path) -> None:
+    program, folder = start(tmp_path)
+    (folder / "dump.rdb").write_bytes(b"REDIS9999 from a newer server")
+    assert subprocess.run(program.argv, check=False, stdout=subprocess.DEVNULL, timeout=20).returncode
+    assert redis_server.set_aside_unreadable(folder)
+    assert (folder / "dump.rdb.unreadable").read_bytes().startswith(b"REDIS9999")
+    assert not redis_server.set_aside_unreadable(folder)
+
+
+def test_a_server_that_said_nothing_is_reported_as_such(tmp_path: Path) -> None:
+    assert redis_server.last_words(tmp_path) == "it said nothing"
