@@ -118,6 +118,7 @@ def _coin_fields(*own: Field) -> Fields:
         Field("id", "id", "text", ("coin_id",)),
         Field("symbol", "symbol", "text"),
         Field("name", "name", "text", ("coin",)),
+        Field("logo", "logo", "text"),
         Field("price", "price", "number", ("current_price",)),
         Field("market_cap", "market_cap", "number", ("size",)),
         Field("market_cap_rank", "market_cap_rank", "number"),
@@ -280,7 +281,8 @@ def _tape_shape(params: Params, extras: bool) -> Shape:
 
 
 def _tape_universe(table: Table, params: Params) -> Universe:
-    position = table.position()
+    position, currency = table.position(), params["vs_currency"].upper()
+    table.offer("symbol_pair", lambda row: f"{row['symbol']}/{currency}")
     return Universe(table, np.array([position[coin] for coin in params["coin_ids"] if coin in position], dtype=np.intp))
 
 
@@ -292,7 +294,7 @@ TAPE = Feed(
         VS_CURRENCY,
         ONLY_24H,
     ),
-    fields=_coin_fields(Field("symbol_pair", "symbol", "text")),
+    fields=_coin_fields(Field("symbol_pair", "symbol_pair", "text")),
     datasets=lambda params: (Dataset("markets", params["vs_currency"]), Dataset("quotes", params["vs_currency"])),
     universe=_tape_universe,
     shape=_tape_shape,

@@ -55,6 +55,10 @@ class Table:
             made = self._memo[name] = make()
             return made
 
+    def offer(self, field: str, compute: Callable[[Row], Any]) -> None:
+        """Add a computed column that only the reader of the table can know, such as one that names its currency."""
+        self._computed.setdefault(field, compute)
+
     def values(self, field: str) -> list[Any]:
         """The column as Python values; None where a row has none."""
         compute = self._computed.get(field)
