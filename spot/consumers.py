@@ -19,6 +19,7 @@ from django.conf import settings
 
 from spot.codes import Close, Refused
 from spot.feeds import Feed
+from spot.frames import Message
 from spot.groups import Update
 from spot.hub import Hub
 from spot.limits import MessageRate, admission
@@ -92,16 +93,24 @@ class FeedConsumer(BaseConsumer):
         self._before: Subscription | None = None
         self._seq: int | None = None
         self._update: Update | None = None
-        self._replies: deque[str] = deque()
-        self._said: dict[str, str] = {}
+        self._replies: deque[Message] = deque()
+        self._said: dict[str, Message] = {}
         self._closing: Close | None = None
         self._task: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
+        self._socket: Any = None
         self._address: str | None = None
         self._rate = MessageRate(settings.SPOT_MESSAGES_PER_SECOND)
 
     # --- the connection
     # ---------------------------------------------------------------------------------------------------
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Serve one socket, with finished frames where the server takes them."""
+        self._socket = scope.get("extensions", {}).get("spot.prepared", {}).get("socket")
+        if self._socket is not None:
+            self._socket.when_ready = self._write_frames
+        await super().__call__(scope, receive, send)
 
     async def websocket_connect(self, _message: dict[str, Any]) -> None:
         """Accept, then admit and subscribe: a browser can read the reason of a close, not of a refused handshake."""
@@ -143,7 +152,7 @@ class FeedConsumer(BaseConsumer):
             self._check_rate()
             self._handle(message.get("text"))
         except Refused as refused:
-            self._reply(error_frame(refused).decode())
+            self._reply(error_frame(refused))
         if self._rate.refused > _PATIENCE or len(self._replies) > _REPLIES:
             await self.close(Close.TOO_MANY_MESSAGES)
 
@@ -160,7 +169,7 @@ class FeedConsumer(BaseConsumer):
             case None:
                 self._join(self.subscription.updated(message.changes, settings.SPOT_DEPTH))
             case "ping":
-                self._reply(pong_frame(now_ms()).decode())
+                self._reply(pong_frame(now_ms()))
             case "resync":
                 self._join(self.subscription)
             case "export":
@@ -184,7 +193,7 @@ class FeedConsumer(BaseConsumer):
             raise Refused("unavailable", "There are no data to export yet; try again when the first frame has come.")
         answer = Answer(whole_range(self.subscription), group.update.answer.table)
         text = csv_text(answer)
-        self._reply(export_frame(answer, text).decode() if self.subscription.dialect.envelope else text)
+        self._reply(export_frame(answer, text) if self.subscription.dialect.envelope else text.encode())
 
     # --- what the hub calls
     # ---------------------------------------------------------------------------------------------------
@@ -194,14 +203,14 @@ class FeedConsumer(BaseConsumer):
         self._update = update
         self._write_soon()
 
-    def say(self, frame: bytes, kind: str) -> None:
+    def say(self, message: Message, kind: str) -> None:
         """A control frame; it replaces one of its kind that has not been sent yet."""
-        self._said[kind] = frame.decode()
+        self._said[kind] = message
         self._write_soon()
 
     def refuse_later(self, refused: Refused) -> None:
         """What was asked for does not exist after all: back to what was there before, or goodbye."""
-        self._reply(error_frame(refused).decode())
+        self._reply(error_frame(refused))
         before, self.subscription = self._before, None
         if before is None:
             self._closing = refused.fact.close
@@ -212,22 +221,32 @@ class FeedConsumer(BaseConsumer):
     # --- writing
     # ----------------------------------------------------------------------------------------------------------------
 
-    def _reply(self, text: str) -> None:
-        self._replies.append(text)
+    def _reply(self, payload: bytes) -> None:
+        self._replies.append(Message(payload))
         self._write_soon()
 
     def _write_soon(self) -> None:
-        if self._writer is None:
+        if self._socket is not None:
+            self._write_frames()
+        elif self._writer is None:
             self._writer = asyncio.create_task(self._write())
+
+    def _write_frames(self) -> None:
+        """Hand finished frames to the server while the client takes them; what is left waits for `when_ready`."""
+        socket = self._socket
+        while socket.ready and (message := self._next()) is not None:
+            socket.write_frame(message.deflated if socket.deflates else message.prepared)
+        if self._closing is not None and self._writer is None and not self._replies:
+            self._writer = asyncio.create_task(self.close(self._closing))
 
     async def _write(self) -> None:
         """Send what waits, one frame in flight at a time; a reader that does not read is cut at the deadline."""
         try:
             async with asyncio.timeout(None) as deadline:
-                while (text := self._next()) is not None:
+                while (message := self._next()) is not None:
                     if settings.SPOT_SEND_SECONDS:
                         deadline.reschedule(asyncio.get_running_loop().time() + settings.SPOT_SEND_SECONDS)
-                    await self.send({"type": "websocket.send", "text": text})
+                    await self.send({"type": "websocket.send", "text": message.text})
         except TimeoutError:
             log.info("slow reader cut", feed=self.feed.channel)
             await self._cut()
@@ -238,16 +257,17 @@ class FeedConsumer(BaseConsumer):
             if self._closing is not None:
                 await self.close(self._closing)
 
-    def _next(self) -> str | None:
+    def _next(self) -> Message | None:
+        update = self._update
         if self._replies:
             return self._replies.popleft()
         if self._said:
             return self._said.pop(next(iter(self._said)))
-        update, self._update = self._update, None
         if update is None:
             return None
-        frame, self._seq = update.frame_after(self._seq), update.seq
-        return frame
+        message = update.message_after(self._seq)
+        self._update, self._seq = None, update.seq
+        return message
 
     async def _cut(self) -> None:
         self.cut = True

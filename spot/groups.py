@@ -12,6 +12,7 @@ from django.conf import settings
 
 from providers.datasets import Dataset, Row
 from spot.feeds import FEEDS
+from spot.frames import Message
 from spot.snapshots import News, Snapshot, Trouble
 from spot.subscription import Answer, Subscription
 from spot.table import Table
@@ -106,27 +107,27 @@ class Update:
         self.facts = facts
         self.seq = seq
         self.stale = stale
-        self.base = before.seq if before else None
-        self._before = before.answer if before else None
+        continues = before is not None and answer.subscription.dialect.delta
+        #: The number of the state that `delta` continues from; no member has -1.
+        self.base = before.seq if before and continues else -1
+        self._before = before.answer if before and continues else None
 
     @cached_property
-    def full(self) -> str:
+    def full(self) -> Message:
         """The whole page."""
         if not self.answer.subscription.dialect.envelope:
-            return self.answer.data.decode()
-        return snapshot_frame(self.answer, self.facts, self.seq, stale=self.stale).decode()
+            return Message(self.answer.data)
+        return Message(snapshot_frame(self.answer, self.facts, self.seq, stale=self.stale))
 
     @cached_property
-    def delta(self) -> str:
+    def delta(self) -> Message:
         """What changed since the state before."""
         assert self._before is not None
-        assert self.base is not None
-        return delta_frame(self._before, self.answer, self.facts, self.base, self.seq, stale=self.stale).decode()
+        return Message(delta_frame(self._before, self.answer, self.facts, self.base, self.seq, stale=self.stale))
 
-    def frame_after(self, seq: int | None) -> str:
-        """The frame for a member whose last one had that number: the change where it continues from there."""
-        continues = self.answer.subscription.dialect.delta and self._before is not None and seq == self.base
-        return self.delta if continues else self.full
+    def message_after(self, seq: int | None) -> Message:
+        """What a member is sent whose last state had that number: the change, where it continues from there."""
+        return self.delta if seq == self.base else self.full
 
 
 class Group:
@@ -212,8 +213,9 @@ class Group:
             self._tell(heartbeat_frame(self.subscription.feed.channel, facts, self.update.seq, now_ms), "heartbeat")
 
     def _tell(self, frame: bytes, kind: str) -> None:
+        message = Message(frame)
         for member in self.members:
-            member.say(frame, kind)
+            member.say(message, kind)
 
     def _condition(self, now_ms: int) -> tuple[State, str | None, int | None]:
         facts = self.facts()

@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 from providers.datasets import Dataset, Row
 from spot import snapshots
 from spot.codes import Refused
+from spot.frames import Message
 from spot.groups import Group, Topic, Update
 from spot.snapshots import News, Reader, now_ms
 from spot.subscription import Subscription
@@ -44,7 +45,7 @@ class Member(Protocol):
     def push(self, update: Update) -> None:
         """The group has a newer state: only the newest matters."""
 
-    def say(self, frame: bytes, kind: str) -> None:
+    def say(self, message: Message, kind: str) -> None:
         """A control frame; of each kind only the newest matters."""
 
     def refuse_later(self, refused: Refused) -> None:
@@ -110,7 +111,7 @@ class Hub:
         if group.update is not None:
             member.push(group.update)
         if (status := group.status(now_ms())) is not None and (group.update is None or group.state != "live"):
-            member.say(status, "status")
+            member.say(Message(status), "status")
 
     def leave(self, member: Member) -> None:
         """Forget the member. Harmless when it is not known."""

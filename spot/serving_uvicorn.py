@@ -8,11 +8,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from django.conf import settings
 from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from spot import serving
+from spot.prepared import PreparedProtocol
 from spot.request_line import repair
 
 HEAD_BYTES = 32_768
@@ -106,10 +107,6 @@ class SpotHttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-class SpotWebSocketProtocol(WebSocketsSansIOProtocol):
-    """One WebSocket. The place for what the server can do better than the application, frame by frame."""
-
-
 class SpotServer(Server):
     """Tells the readiness page that the process is ending."""
 
@@ -130,11 +127,11 @@ def config(application: Callable[..., Any]) -> Config:
         application,
         loop="auto",  # uvloop
         http=SpotHttpProtocol,
-        ws=SpotWebSocketProtocol,
+        ws=PreparedProtocol,
         ws_max_size=serving.INBOUND_BYTES,
         ws_ping_interval=serving.PING_SECONDS,
         ws_ping_timeout=serving.PING_SECONDS,
-        ws_per_message_deflate=False,
+        ws_per_message_deflate=True,  # offered without context, see `spot.prepared`
         lifespan="off",
         log_config=None,
         access_log=False,  # uvicorn logs whole URLs, and a key may stand in a query string
@@ -147,6 +144,7 @@ def config(application: Callable[..., Any]) -> Config:
 
 def run(application: Callable[..., Any], listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; WebSockets are closed with 1012 and answers in flight get a moment."""
+    PreparedProtocol.send_seconds = settings.SPOT_SEND_SECONDS
     errors = logging.getLogger("uvicorn.error")
     errors.setLevel(logging.WARNING)  # at INFO every socket's URL would be logged with its query string
     errors.addFilter(without_traceback)

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 
 from spot.codes import Refused, bad_value
 from spot.feeds import Feed
+from spot.frames import Message
 from spot.groups import Update
 from spot.hub import Hub
 from spot.snapshots import now_ms
@@ -38,7 +39,7 @@ class Waiter:
         if not self.first.done():
             self.first.set_result(update)
 
-    def say(self, frame: bytes, kind: str) -> None:
+    def say(self, message: Message, kind: str) -> None:
         """Control frames are for sockets."""
 
     def refuse_later(self, refused: Refused) -> None:
@@ -110,7 +111,7 @@ def _response(request: HttpRequest, update: Update, form: str) -> HttpResponse:
 
 def _body(update: Update, form: str) -> HttpResponse:
     if form == "json":
-        return HttpResponse(update.full, content_type="application/json")
+        return HttpResponse(update.full.payload, content_type="application/json")
     answer = Answer(whole_range(update.answer.subscription), update.answer.table)
     response = HttpResponse(csv_text(answer), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{export_name(answer.subscription)}"'

@@ -1,0 +1,121 @@
+"""uvicorn's WebSocket protocol with one ASGI extension more: finished frames, straight to the transport.
+
+The extension, `scope["extensions"]["spot.prepared"] = {"socket": socket}`, is offered on every WebSocket. An
+application that uses it must have accepted the connection; it may go on using `send` besides, whole messages never
+interleave.
+
+``socket.ready``
+    True while the connection is open and the peer has taken everything written so far.
+``socket.deflates``
+    True when permessage-deflate was negotiated so that frames compressed without context may be sent.
+``socket.write_frame(frame)``
+    Write one finished frame (header and payload, unmasked). To be called only while `ready`; afterwards `ready` tells
+    whether the peer took it at once.
+``socket.when_ready``
+    A callable that the application may set: called each time the socket becomes ready again.
+
+A peer that leaves a frame untaken for `send_seconds` is closed with 4508, and cut a second later. Until then its socket
+holds that one frame; the application keeps at most the newest one that waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
+from websockets.http11 import Request
+from websockets.protocol import State
+
+from spot.codes import Close
+
+EXTENSION = "spot.prepared"
+#: No context on either side: a compressed frame can be shared by all sockets, and no socket keeps a dictionary.
+_DEFLATE = ServerPerMessageDeflateFactory(
+    server_no_context_takeover=True, client_no_context_takeover=True, compress_settings={"memLevel": 5}
+)
+
+
+class PreparedProtocol(WebSocketsSansIOProtocol):
+    """One WebSocket that takes finished frames."""
+
+    #: How long a peer may leave a frame untaken, in seconds; 0: as long as the kernel lets it.
+    send_seconds = 10.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.conn.available_extensions = [_DEFLATE]
+        self.ready = False
+        self.deflates = False
+        self.when_ready: Callable[[], None] | None = None
+        self._patience: asyncio.TimerHandle | None = None
+
+    # --- the extension
+    # --------------------------------------------------------------------------------------------------
+
+    def write_frame(self, frame: bytes) -> None:
+        """Write a finished frame, unless the connection is on its way out."""
+        if not self.close_sent and not self.transport.is_closing():
+            self.transport.write(frame)
+
+    def handle_connect(self, event: Request) -> None:
+        """Offer the extension: the application's task starts later, and sees it."""
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            self.scope["extensions"][EXTENSION] = {"socket": self}
+
+    def start_keepalive(self) -> None:
+        """The handshake's answer has just been written: what was negotiated is known, and frames may go out."""
+        super().start_keepalive()
+        self.deflates = any(
+            isinstance(one, PerMessageDeflate) and one.local_no_context_takeover and one.local_max_window_bits == 15
+            for one in self.conn.extensions
+        )
+        self.ready = self.writable.is_set()
+
+    # --- flow
+    # -------------------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count as untaken whatever the kernel does not take at once."""
+        super().connection_made(transport)
+        self.transport.set_write_buffer_limits(high=0)
+
+    def pause_writing(self) -> None:
+        """The peer has stopped taking what we write: it has `send_seconds` to go on."""
+        super().pause_writing()
+        self.ready = False
+        if self._patience is None and self.send_seconds:
+            self._patience = self.loop.call_later(self.send_seconds, self._cut)
+
+    def resume_writing(self) -> None:
+        """The peer has taken everything."""
+        super().resume_writing()
+        self._end_patience()
+        self.ready = self.handshake_complete
+        if self.when_ready is not None and not self.close_sent:
+            self.when_ready()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended."""
+        self.ready = False
+        self.when_ready = None
+        self._end_patience()
+        super().connection_lost(exc)
+
+    def _end_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _cut(self) -> None:
+        """Say why, in case the peer reads after all, and end the connection without waiting for it to."""
+        self._patience = None
+        if self.conn.state is State.OPEN:
+            self.conn.send_close(Close.SLOW_READER, "the client does not read")
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": int(Close.SLOW_READER)})
+        self.loop.call_later(1, self.transport.abort)
