@@ -6,7 +6,7 @@ import numpy as np
 
 from providers.sandbox.coins import DAY_MS
 from providers.sandbox.market import HOUR_MS, MARK_MS, Market
-from providers.sandbox.noise import Floats, Ints, key
+from providers.sandbox.noise import Floats, Ints, key, scatter
 
 _MINUTE_MS = 60_000
 #: Candle ranges in days that can be asked for, and the length of their candles.
@@ -51,14 +51,8 @@ def points(market: Market, coin_id: str, days: int, now: int, daily: bool = Fals
     row = market.index[coin_id]
     step = DAY_MS if daily or days > 90 else HOUR_MS if days > 1 else MARK_MS
     grid = np.arange((now - days * DAY_MS) // step + 1, now // step + 1) * step
-    if step != DAY_MS:
-        grid = grid + _jitter(key(coin_id, "stamps"), grid // step, step)
+    if step != DAY_MS:  # up to 30 % of a step to either side
+        grid = grid + ((scatter(grid // step, key(coin_id, "stamps")) - 0.5) * 0.6 * step).astype(np.int64)
     tail = [now - 45, now // 1000 * 1000 - 1000] if key(coin_id, "quirk") % 2 else [now // 1000 * 1000]
     stamps = np.append(grid[grid < now - 2000], tail)
     return stamps[stamps > market.listed_since(now)[row]]
-
-
-def _jitter(salt: int, numbers: Ints, step: int) -> Ints:
-    """Up to 30 % of a step, to either side, always the same for the same number."""
-    scattered = (numbers * 0x5851F42D + salt % 2**31) % 1_000_003
-    return (scattered * step * 6 // 10_000_030) - step * 3 // 10

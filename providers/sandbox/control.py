@@ -1,7 +1,7 @@
 """The control API, for tests in other processes: what `Sandbox` offers as a library, over HTTP at /_sandbox/.
 
 =======================  ======================================================================================
-POST /_sandbox/faults    {"path_prefix", "kind", "times"?, "after"?, "contains"?, and the kind's own options}
+POST /_sandbox/faults    {"path_prefix", "kind", "times"?, "after"?, "params"?, and the kind's own options}
 GET, DELETE              the faults there are; remove them all
 POST /_sandbox/clock     any of {"now_ms", "advance_ms", "rate", "frozen": true}
 GET                      {"now_ms"}
@@ -37,6 +37,8 @@ def reply(sandbox: Sandbox, method: str, target: str, body: bytes) -> Reply:
         return Reply.of({"error": f"there is no {method} {name}"}, 404)
     try:
         wish = orjson.loads(body) if body else {}
+        if not isinstance(wish, dict):
+            raise TypeError("the body must be a JSON object")
         return Reply.of(handler(sandbox, wish))
     except (ValueError, TypeError) as error:
         return Reply.of({"error": str(error)}, 400)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,30 +25,30 @@ class Fault:
     """Something that goes wrong with calls whose path (without the root) begins with `path_prefix`.
 
     It leaves the first `after` of them alone, happens to the next `times` (None: to all, until it is removed), and only
-    to those whose target contains `contains`, as in "page=2". `hits` counts how often it happened.
+    to calls with these `params`, as in {"page": "2"}. `hits` counts how often it happened.
     """
 
     path_prefix: str
     kind: str
     times: int | None = None
     after: int = 0
-    contains: str = ""
+    params: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     added_at: int = 0
     number: int = 0
     hits: int = 0
     seen: int = 0
 
-    def concerns(self, path: str, target: str) -> bool:
+    def concerns(self, path: str, params: dict[str, str]) -> bool:
         """Whether it is meant for such a call and not used up."""
         left = self.times is None or self.hits < self.times
-        return left and path.startswith(self.path_prefix) and self.contains in target
+        return left and path.startswith(self.path_prefix) and self.params.items() <= params.items()
 
 
 class Faults:
     """The faults of one sandbox. One call meets one fault: the oldest that concerns it."""
 
-    def __init__(self, now: Any) -> None:
+    def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
@@ -60,7 +61,7 @@ class Faults:
         times: int | None = None,
         *,
         after: int = 0,
-        contains: str = "",
+        params: dict[str, str] | None = None,
         **options: Any,
     ) -> Fault:
         """Let calls go wrong from now on. ValueError for a kind or an option that does not exist.
@@ -73,7 +74,14 @@ class Faults:
             raise ValueError(f"{kind} takes {sorted(KINDS[kind]) or 'no options'}, not {sorted(unknown)}")
         with self._lock:
             fault = Fault(
-                path_prefix, kind, times, after, contains, {**KINDS[kind], **options}, self._now(), next(self._numbers)
+                path_prefix,
+                kind,
+                times,
+                after,
+                params or {},
+                {**KINDS[kind], **options},
+                self._now(),
+                next(self._numbers),
             )
             self._faults.append(fault)
         return fault
@@ -88,11 +96,11 @@ class Faults:
         with self._lock:
             return list(self._faults)
 
-    def take(self, path: str, target: str) -> Fault | None:
+    def take(self, path: str, params: dict[str, str]) -> Fault | None:
         """The fault that happens to this call, counted."""
         with self._lock:
             for fault in self._faults:
-                if fault.concerns(path, target):
+                if fault.concerns(path, params):
                     fault.seen += 1
                     if fault.seen > fault.after:
                         fault.hits += 1

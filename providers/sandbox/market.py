@@ -7,6 +7,7 @@ All times are epoch milliseconds; arrays are indexed by coin in the order of `Ma
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -76,6 +77,7 @@ class Market:
         self._at_level = np.zeros(len(self.coins))
         self._at_level = self._motion(np.array([LEVEL_AT]), self._rows)[:, 0]
         self._marks: dict[int, Floats] = {}
+        self._marking = threading.Lock()
         self.day_range = lru_cache(maxsize=16)(self._day_range)
         self.week = lru_cache(maxsize=16)(self._week)
         self.board = lru_cache(maxsize=16)(self._board)
@@ -192,12 +194,13 @@ class Market:
 
     def marks(self, times: Sequence[int]) -> Floats:
         """USD prices of all coins at those marks (multiples of MARK_MS), computed once each."""
-        if missing := [time for time in times if time not in self._marks]:
-            for time, column in zip(missing, self.prices(missing).T, strict=True):
-                self._marks[time] = np.ascontiguousarray(column)
-        found = np.stack([self._marks[time] for time in times], axis=1)
-        while len(self._marks) > _KEPT_MARKS:
-            self._marks.pop(next(iter(self._marks)))
+        with self._marking:
+            if missing := [time for time in times if time not in self._marks]:
+                for time, column in zip(missing, self.prices(missing).T, strict=True):
+                    self._marks[time] = np.ascontiguousarray(column)
+            found = np.stack([self._marks[time] for time in times], axis=1)
+            while len(self._marks) > _KEPT_MARKS:
+                self._marks.pop(next(iter(self._marks)))
         return found
 
     def _in_currency(self, times: Sequence[int], currency: str) -> Floats:

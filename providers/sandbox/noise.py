@@ -36,6 +36,12 @@ def fraction(*parts: object) -> float:
     return key(*parts) / 2**64
 
 
+def scatter(numbers: Ints, salt: int) -> Floats:
+    """A fixed value in [0, 1) for each number, without any pattern from one number to the next."""
+    bits = _mix(_mix(numbers.astype(np.uint64) + np.uint64(_GOLDEN)) ^ np.uint64(salt))
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
 def walk(daily: float) -> Floats:
     """Octave amplitudes of a random walk with that standard deviation a day, livelier within a minute.
 

@@ -49,8 +49,9 @@ class Reply:
         )
 
     def with_body(self, body: bytes) -> Reply:
-        """The same with another body."""
-        return replace(self, body=body, zipped=None)
+        """The same with another body; without the ETag, which would belong to the old one."""
+        headers = {name: value for name, value in self.headers.items() if name != "ETag"}
+        return replace(self, headers=headers, body=body, zipped=None)
 
 
 def _status(_reply: Reply, options: Options) -> Reply:

@@ -89,16 +89,24 @@ class Rows:
     ) -> list[dict[str, Any]]:
         """The rows of /coins/markets for those coins, in that order."""
         made = []
+        ranks = self._ranks_of_all(board) if rehypothecated else {}
         for row in rows:
             entry = self._coin(board, row, precision)
             if rehypothecated:
-                entry["market_cap_rank_with_rehypothecated"] = entry["market_cap_rank"]
+                entry["market_cap_rank_with_rehypothecated"] = ranks.get(row)
             if sparkline:
                 entry["sparkline_in_7d"] = {"price": self._market.sparkline(row, board)}
             for window in windows:
                 entry[f"price_change_percentage_{window}_in_currency"] = percent(float(board.changes[window][row]), 12)
             made.append(entry)
         return made
+
+    @staticmethod
+    def _ranks_of_all(board: Board) -> dict[int, int]:
+        """Places by market cap with the claims on other coins counted in."""
+        known = np.flatnonzero(~np.isnan(board.market_cap))
+        order = known[np.argsort(-board.market_cap[known], kind="stable")]
+        return {int(row): place for place, row in enumerate(order, start=1)}
 
     def _coin(self, board: Board, row: int, precision: Precision) -> dict[str, Any]:
         coin, now = self._market.coins[row], float(board.price[row])

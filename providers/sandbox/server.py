@@ -122,7 +122,7 @@ class Sandbox:
         path = url.path.removeprefix(ROOT) if url.path.startswith(ROOT + "/") else ""
         params, now = dict(parse_qsl(url.query)), self.clock.now()
         self.requests.append(Request(path, params, target, headers, now))
-        fault = self.faults.take(path, target)
+        fault = self.faults.take(path, params)
         try:
             self.limits.check(headers, params, now)
             reply = self._made(path, params, now, fault)
