@@ -52,7 +52,6 @@ _FOREIGN: tuple[tuple[type[Exception], type[ProviderError], str], ...] = (
     (requests.exceptions.ConnectTimeout, Unreachable, "no connection in time"),
     (requests.exceptions.SSLError, Unreachable, "the certificate or the TLS handshake failed"),
     (requests.exceptions.ProxyError, Unreachable, "the proxy refused or failed"),
-    (requests.exceptions.InvalidHeader, Unauthorized, "the key cannot be sent: it holds characters that no header may"),
     (requests.exceptions.ContentDecodingError, BadPayload, "the body cannot be decompressed"),
     (requests.exceptions.RequestException, Unavailable, "the request failed"),
     (urllib3.exceptions.ReadTimeoutError, Unavailable, "the answer stopped coming"),
@@ -134,6 +133,8 @@ def _try(
 def _exchange(access: Access, call: Call, deadline: float, max_bytes: int, clock: Callable[[], float]) -> Answer:
     if problem := base_url_problem(access.base_url):
         raise Unreachable(f"the base URL is wrong: {problem}", permanent=True)
+    if not (access.key.reveal().isascii() and access.key.reveal().isprintable()):
+        raise Unauthorized("the key holds characters that cannot be sent")
     session = _session(os.getpid())
     left = max(0.1, deadline - clock())
     request = session.prepare_request(_request(access, call))
