@@ -107,7 +107,13 @@ class Upstream:
                 self.send_response(reply.status)
                 encoding = {"content-encoding": "gzip"} if reply.gzip else {}
                 length = len(content) if reply.length is None else reply.length
-                headers = {"content-type": reply.type, "content-length": str(length), **encoding, **reply.headers}
+                headers = {
+                    "content-type": reply.type,
+                    "content-length": str(length),
+                    "connection": "close",
+                    **encoding,
+                    **reply.headers,
+                }
                 for name, value in headers.items():
                     self.send_header(name, value)
                 self.end_headers()
