@@ -1,0 +1,366 @@
+import random
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
+
+import pytest
+from redis import Redis
+
+import providers
+from providers.access import Access
+from providers.budget import LONGEST_REST, PROBE_MS, WINDOW_MS, Budget, month_of, stretch
+from providers.errors import (
+    BadPayload,
+    NotFound,
+    OutOfBudget,
+    ProviderError,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+)
+from tests.providers.conftest import KEY, Clock, access_to
+
+APRIL = 1_775_001_600_000  # 2026-04-01 00:00 UTC; the month has 30 days
+DAY = 86_400
+
+
+def account(per_minute: int = 5, per_month: int = 0, **changes) -> Access:
+    return access_to("http://127.0.0.1:9/api/v3", per_minute=per_minute, per_month=per_month, **changes)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(APRIL)
+
+
+@pytest.fixture
+def budget(redis: Redis, clock: Clock) -> Budget:
+    return Budget(redis, clock, jitter=lambda: 0.5)
+
+
+def spent(budget: Budget, entry: Access, calls: int = 1, urgent: bool = True) -> bool:
+    try:
+        budget.spend(entry, calls, urgent=urgent)
+    except OutOfBudget:
+        return False
+    return True
+
+
+# --- the minute -----------------------------------------------------------------------------------------------------
+def test_a_minute_takes_its_calls_and_then_says_how_long_to_wait(budget: Budget, clock: Clock) -> None:
+    entry = account(per_minute=5)
+    budget.spend(entry, 2)
+    clock.forward(10)
+    budget.spend(entry, 3)
+    with pytest.raises(OutOfBudget, match="this minute") as caught:
+        budget.spend(entry, 1)
+    assert (caught.value.reason, caught.value.retry_after) == ("minute", 51.0)
+    with pytest.raises(OutOfBudget) as caught:
+        budget.spend(entry, 3)
+    assert caught.value.retry_after == 61.0
+    clock.forward(51)
+    budget.spend(entry, 2)
+
+
+def test_calls_are_taken_together_or_not_at_all(budget: Budget) -> None:
+    entry = account(per_minute=3)
+    budget.spend(entry, 2)
+    assert not spent(budget, entry, 2)
+    assert spent(budget, entry, 1)
+
+
+def test_a_limit_that_is_lowered_holds_at_once_and_one_that_is_raised_too(budget: Budget) -> None:
+    assert spent(budget, account(per_minute=30), 20)
+    assert not spent(budget, account(per_minute=5))
+    assert spent(budget, account(per_minute=30), 10)
+    assert not spent(budget, account(per_minute=30))
+    assert spent(budget, account(per_minute=0))
+
+
+def test_more_calls_than_a_minute_has_are_never_taken(budget: Budget) -> None:
+    with pytest.raises(OutOfBudget) as caught:
+        budget.spend(account(per_minute=2), 3)
+    assert caught.value.retry_after == WINDOW_MS / 1000
+
+
+def test_on_demand_calls_leave_room_for_the_polls_and_are_not_starved_by_them(budget: Budget, clock: Clock) -> None:
+    entry = account(per_minute=5)
+    assert spent(budget, entry, 3, urgent=False)
+    assert not spent(budget, entry, 1, urgent=False)
+    assert spent(budget, entry, 2)
+    clock.forward(61)
+    assert spent(budget, entry, 2)
+    assert spent(budget, entry, 2, urgent=False)
+
+
+def most_in_a_window(times: list[int], window_ms: int = 60_000) -> int:
+    return max(bisect_right(times, at + window_ms) - n for n, at in enumerate(times))
+
+
+@pytest.mark.parametrize("per_minute", [2, 5, 30])
+def test_no_window_of_a_minute_holds_more_calls_than_allowed_however_hard_they_are_pushed(
+    budget: Budget, clock: Clock, per_minute: int
+) -> None:
+    entry, rng, sent = account(per_minute=per_minute), random.Random(7), []
+    for _ in range(4000):
+        clock.ms += rng.choice((1, 40, 700, 3000))
+        calls = rng.choice((1, 2, 2, 4))
+        if spent(budget, entry, calls, urgent=rng.random() < 0.3):
+            sent += [clock.ms] * calls
+    assert most_in_a_window(sent) == per_minute
+
+
+# --- the month ------------------------------------------------------------------------------------------------------
+def test_the_month_accrues_evenly_and_says_when_the_next_call_is_due(budget: Budget, clock: Clock) -> None:
+    entry = account(per_minute=0, per_month=7200)  # ten an hour
+    assert spent(budget, entry, 14)
+    with pytest.raises(OutOfBudget, match="spread evenly") as caught:
+        budget.spend(entry, 1)
+    assert (caught.value.reason, caught.value.retry_after) == ("month", 360.0)
+    clock.forward(360)
+    assert spent(budget, entry)
+    assert not spent(budget, entry)
+
+
+def test_what_was_not_used_stays_usable_within_the_month(budget: Budget, clock: Clock) -> None:
+    entry = account(per_minute=0, per_month=7200)
+    budget.spend(entry, 1)
+    clock.forward(10 * DAY)
+    assert spent(budget, entry, 2400)
+
+
+def test_only_answers_with_a_200_cost_the_month(budget: Budget) -> None:
+    entry = account(per_minute=0, per_month=12)
+    for _ in range(5):
+        budget.settle(budget.spend(entry, 12), 0)
+    budget.settle(budget.spend(entry, 12), 3)
+    assert budget.usage(entry).month == 3
+    assert budget.usage(entry).minute == 72
+
+
+def test_a_lost_counter_is_not_made_up_for(budget: Budget, redis: Redis, clock: Clock) -> None:
+    entry = account(per_minute=0, per_month=7200)
+    budget.spend(entry, 1)
+    clock.forward(15 * DAY)
+    redis.flushall()
+    assert not spent(budget, entry, 100)
+    assert spent(budget, entry, 14)
+    calls, seconds = budget.outlook(entry)
+    assert (round(calls), seconds) == (3600, 15 * DAY)
+
+
+def test_a_new_month_and_a_new_key_begin_anew(budget: Budget, clock: Clock) -> None:
+    entry = account(per_minute=0, per_month=24)
+    clock.ms = month_of(APRIL)[1] - 1000
+    assert spent(budget, entry, 12)
+    assert not spent(budget, entry, 12)
+    assert spent(budget, account(per_minute=0, per_month=24, plan="demo", key=KEY), 12)
+    clock.forward(1)
+    assert spent(budget, entry, 12)
+
+
+def demo_month(budget: Budget, clock: Clock, entry: Access, step: int) -> Iterable[tuple[int, bool, int]]:
+    """30 days of one open dashboard, and of clients that push as hard as they can: (time, is it a poll, calls)."""
+    rng, start, next_poll = random.Random(11), clock.ms, clock.ms
+    while clock.ms < start + 30 * DAY * 1000 - step * 1000:
+        if clock.ms >= next_poll and spent(budget, entry, 2):
+            demands = [(2, 60.0), (2, 900.0), (1, 86_400.0), (1, 86_400.0)]
+            next_poll = clock.ms + 60_000 * stretch(demands, entry.per_minute, *budget.outlook(entry))
+            yield clock.ms, True, 2
+        while spent(budget, entry, calls := rng.choice((1, 2)), urgent=False):
+            yield clock.ms, False, calls
+        clock.forward(step)
+
+
+def test_a_demo_month_is_never_exceeded_under_hostile_demand_and_the_polls_go_on(budget: Budget, clock: Clock) -> None:
+    entry = account(per_minute=30, per_month=10_000, plan="demo", key=KEY)
+    fetches = list(demo_month(budget, clock, entry, 300))
+    times = [at for at, _, calls in fetches for _ in range(calls)]
+    assert 9_900 < len(times) <= 10_000
+    assert most_in_a_window(times) <= 30
+    for day in range(30):
+        assert sum(at < APRIL + (day + 1) * DAY * 1000 for at in times) <= 10_000 * (day + 1) / 30 + 20
+    polls = [at for at, poll, _ in fetches if poll]
+    assert max(b - a for a, b in pairwise(polls)) <= 30 * 60_000
+    assert month_of(clock.ms)[0] == APRIL
+
+
+@pytest.mark.parametrize(
+    ("days", "step", "demands"),
+    [
+        (30, 60, {"markets": (2, 60.0), "chart": (2, 900.0), "coins": (1, 86_400.0), "currencies": (1, 86_400.0)}),
+        (2, 15, {"markets": (2, 60.0), "quotes": (1, 60.0), "chart": (2, 900.0), "coins": (1, 86_400.0)}),
+    ],
+    ids=["a month of the dashboard", "two days with coins besides"],
+)
+def test_one_open_dashboard_keeps_its_pace_without_a_key(budget: Budget, clock: Clock, days, step, demands) -> None:
+    entry = account(per_minute=5)
+    assert stretch(demands.values(), 5, *budget.outlook(entry)) == 1.0
+    due, late, sent = dict.fromkeys(demands, clock.ms), {name: [0] for name in demands}, []
+    for _ in range(days * DAY // step):
+        for name, (calls, seconds) in demands.items():
+            if clock.ms >= due[name] and spent(budget, entry, calls, urgent=name not in ("quotes", "chart")):
+                late[name].append(clock.ms - due[name])
+                due[name] = clock.ms + seconds * 1000
+                sent += [clock.ms] * calls
+        clock.forward(step)
+    assert len(sent) >= 2 * days * 1440
+    assert most_in_a_window(sent) <= 5
+    assert max(late["markets"]) <= step * 1000
+    assert max(max(found) for found in late.values()) <= 150_000
+
+
+def test_months_are_those_of_the_calendar() -> None:
+    assert month_of(APRIL) == (APRIL, APRIL + 30 * DAY * 1000)
+    assert month_of(APRIL - 1)[1] == APRIL
+    december = int(datetime(2026, 12, 31, 23, 59, tzinfo=UTC).timestamp() * 1000)
+    assert month_of(december)[1] == int(datetime(2027, 1, 1, tzinfo=UTC).timestamp() * 1000)
+
+
+# --- pacing ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("demands", "per_minute", "calls_left", "factor"),
+    [
+        ([], 5, 0.0, 1.0),
+        ([(2, 60.0)], 5, float("inf"), 1.0),
+        ([(2, 60.0)] * 2, 5, float("inf"), 1.0),
+        ([(2, 60.0)] * 8, 5, float("inf"), 4.0),
+        ([(2, 60.0)], 0, float("inf"), 1.0),
+        ([(2, 60.0)], 30, 10_000.0, 10.8),
+        ([(2, 60.0)], 30, 0.0, 108_000.0),
+    ],
+)
+def test_intervals_stretch_until_the_demand_fits(demands, per_minute: int, calls_left: float, factor: float) -> None:
+    assert stretch(demands, per_minute, calls_left, 30 * DAY) == pytest.approx(factor)
+
+
+def test_the_outlook_counts_what_is_left_until_the_end_of_the_month(budget: Budget, clock: Clock) -> None:
+    entry = account(per_minute=0, per_month=7200)
+    budget.spend(entry, 10)
+    clock.forward(DAY)
+    assert budget.outlook(entry) == (7190, 29 * DAY)
+    assert budget.outlook(account(per_month=0))[0] == float("inf")
+
+
+# --- rests ----------------------------------------------------------------------------------------------------------
+def rest(budget: Budget, entry: Access, error: ProviderError) -> tuple[str, float]:
+    budget.failed(entry, error)
+    with pytest.raises(OutOfBudget) as caught:
+        budget.spend(entry, 1)
+    return caught.value.reason, caught.value.retry_after
+
+
+def test_nothing_is_called_before_the_time_that_the_provider_gave(budget: Budget, clock: Clock) -> None:
+    entry = account()
+    assert rest(budget, entry, RateLimited("no", retry_after=119)) == ("rate_limited", 119.0)
+    clock.forward(118.999)
+    assert not spent(budget, entry)
+    clock.forward(0.001)
+    assert spent(budget, entry)
+
+
+def test_without_a_time_a_minute_is_waited_and_twice_as_long_each_time_with_jitter(
+    budget: Budget, clock: Clock
+) -> None:
+    seconds = []
+    for _ in range(6):
+        seconds.append(budget.failed(account(), RateLimited("no")))
+        clock.forward(601 * 1.1)
+    assert seconds == [60 * 1.05, 120 * 1.05, 240 * 1.05, 480 * 1.05, 600 * 1.05, 600 * 1.05]
+
+
+def test_a_provider_that_asks_for_years_is_tried_after_an_hour(budget: Budget) -> None:
+    assert budget.failed(account(), RateLimited("no", retry_after=1e9)) == LONGEST_REST
+
+
+def test_after_a_rest_one_caller_tries_and_the_others_wait_for_what_it_finds(budget: Budget, clock: Clock) -> None:
+    entry = account(per_minute=0)
+    budget.failed(entry, RateLimited("no", retry_after=60))
+    clock.forward(60)
+    assert [spent(budget, entry) for _ in range(10)].count(True) == 1
+    budget.failed(entry, RateLimited("no", retry_after=60))
+    clock.forward(60)
+    assert [spent(budget, entry) for _ in range(10)].count(True) == 1
+    budget.succeeded(entry)
+    assert all(spent(budget, entry) for _ in range(10))
+
+
+def test_a_caller_that_died_while_trying_is_replaced(budget: Budget, clock: Clock) -> None:
+    entry = account(per_minute=0)
+    budget.failed(entry, RateLimited("no", retry_after=60))
+    clock.forward(60)
+    assert spent(budget, entry)
+    clock.forward(PROBE_MS / 1000)
+    assert spent(budget, entry)
+
+
+def test_a_refused_key_is_not_stormed_and_another_key_is_tried_at_once(budget: Budget) -> None:
+    entry = account(plan="demo", key=KEY)
+    assert rest(budget, entry, Unauthorized("no")) == ("unauthorized", 600.0)
+    assert spent(budget, account(plan="demo", key="CG-another-key"))
+    assert spent(budget, account(plan="pro", key=KEY))
+    assert spent(budget, replace(entry, base_url="http://127.0.0.1:10/api/v3"))
+
+
+def test_three_failures_in_a_row_give_a_short_rest_and_a_success_forgets_them(budget: Budget, clock: Clock) -> None:
+    entry = account(per_minute=0)
+    found = [
+        budget.failed(entry, error("x"))
+        for error in (Unavailable, BadPayload, Unavailable, Unavailable, BadPayload, Unavailable)
+    ]
+    assert found == [0.0, 0.0, 15.0, 30.0, 60.0, 60.0]
+    clock.forward(60)
+    assert spent(budget, entry)
+    budget.succeeded(entry)
+    assert budget.failed(entry, Unavailable("x")) == 0.0
+
+
+def test_out_of_reach_stays_out_of_reach_while_it_is_left_alone(budget: Budget) -> None:
+    for _ in range(3):
+        budget.failed(account(), Unreachable("x"))
+    with pytest.raises(Unreachable) as caught:
+        budget.spend(account(), 1)
+    assert caught.value.retry_after == 15.0
+
+
+def test_a_thing_that_does_not_exist_says_that_the_provider_is_well(budget: Budget) -> None:
+    entry = account(per_minute=0)
+    for _ in range(10):
+        assert budget.failed(entry, NotFound("x")) == 0.0
+    assert spent(budget, entry)
+
+
+def test_simulated_providers_have_no_limits_and_need_no_rest(budget: Budget, redis: Redis) -> None:
+    sandbox = providers.get("sandbox")
+    entry = replace(account(per_minute=1, per_month=1), provider=sandbox, plan=sandbox.plans[0])
+    for _ in range(20):
+        budget.spend(entry, 4)
+        budget.failed(entry, Unreachable("x"))
+    assert redis.keys() == []
+
+
+def test_usage_tells_what_was_called_and_why_nothing_is(budget: Budget, clock: Clock) -> None:
+    entry = account()
+    budget.spend(entry, 2)
+    budget.failed(entry, Unauthorized("401: API Key Missing."))
+    budget.note(entry, {"outcome": "unauthorized"})
+    usage = budget.usage(entry)
+    assert (usage.minute, usage.month, usage.rest_until) == (2, 2, clock.ms + 600_000)
+    assert usage.rest_reason == "unauthorized 401: API Key Missing."
+    assert usage.last == {"outcome": "unauthorized"}
+    clock.forward(600)
+    assert (budget.usage(entry).minute, budget.usage(entry).rest_until) == (0, 0)
+
+
+def test_every_key_is_of_this_area_and_ends_by_itself_and_holds_no_secret(budget: Budget, redis: Redis) -> None:
+    entry = account(plan="demo", key=KEY)
+    budget.spend(entry, 1, urgent=False)
+    budget.failed(entry, RateLimited("x", retry_after=5))
+    budget.note(entry, {})
+    for key in redis.scan_iter():
+        assert key.startswith(b"spot:budget:")
+        assert KEY.encode() not in key
+        assert key.endswith(b":since") or redis.ttl(key) > 0
