@@ -36,12 +36,16 @@ def reply(sandbox: Sandbox, method: str, target: str, body: bytes) -> Reply:
     if handler is None:
         return Reply.of({"error": f"there is no {method} {name}"}, 404)
     try:
-        wish = orjson.loads(body) if body else {}
-        if not isinstance(wish, dict):
-            raise TypeError("the body must be a JSON object")
-        return Reply.of(handler(sandbox, wish))
+        return Reply.of(handler(sandbox, _wish(body)))
     except (ValueError, TypeError) as error:
         return Reply.of({"error": str(error)}, 400)
+
+
+def _wish(body: bytes) -> Body:
+    wish = orjson.loads(body) if body else {}
+    if not isinstance(wish, dict):
+        raise TypeError("the body must be a JSON object")
+    return wish
 
 
 def _add_fault(sandbox: Sandbox, wish: Body) -> Any:

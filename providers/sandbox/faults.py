@@ -72,17 +72,10 @@ class Faults:
             raise ValueError(f"no fault is called {kind!r}; there are {', '.join(sorted(KINDS))}")
         if unknown := options.keys() - KINDS[kind]:
             raise ValueError(f"{kind} takes {sorted(KINDS[kind]) or 'no options'}, not {sorted(unknown)}")
+        wanted = {name: str(value) for name, value in (params or {}).items()}
+        known = {**KINDS[kind], **options}
         with self._lock:
-            fault = Fault(
-                path_prefix,
-                kind,
-                times,
-                after,
-                params or {},
-                {**KINDS[kind], **options},
-                self._now(),
-                next(self._numbers),
-            )
+            fault = Fault(path_prefix, kind, times, after, wanted, known, self._now(), next(self._numbers))
             self._faults.append(fault)
         return fault
 
