@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
-import orjson
 
 from providers.datasets import BLOCK, CANDLE_RANGES, WINDOWS, Dataset
 from spot.codes import Refused, bad_value
+from spot.jsontext import dumps
 from spot.params import (
     ONLY_24H,
     VS_CURRENCY,
@@ -144,10 +144,10 @@ def _dict_shape(
         )
 
     if not ranked:
-        return Shape((*key, extras), lambda row: orjson.dumps(whole(row)), None, lambda row, _place: whole(row))
+        return Shape((*key, extras), lambda row: dumps(whole(row)), None, lambda row, _place: whole(row))
     return Shape(
         (*key, extras),
-        lambda row: orjson.dumps(whole(row))[1:],
+        lambda row: dumps(whole(row))[1:],
         lambda place: b'{"rank":%d,' % place,
         lambda row, place: {"rank": place, **whole(row)},
     )
@@ -188,7 +188,7 @@ def _market_shape(params: Params, _extras: bool) -> Shape:
 
     return Shape(
         ("market", columns),
-        lambda row: b"," + orjson.dumps(values(row))[1:],
+        lambda row: b"," + dumps(values(row))[1:],
         lambda place: b"[%d" % place,
         lambda row, place: {str(index): value for index, value in enumerate([place, *values(row)])},
     )
@@ -422,7 +422,7 @@ OHLCV = Feed(
     ),
     universe=_candle_universe,
     shape=lambda _params, _extras: Shape(
-        ("candles",), lambda row: orjson.dumps(_candle_cells(row)), None, lambda row, _place: _candle_cells(row)
+        ("candles",), lambda row: dumps(_candle_cells(row)), None, lambda row, _place: _candle_cells(row)
     ),
     table=candle_table,
     time_field="timestamp",

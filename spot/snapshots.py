@@ -36,6 +36,7 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 
 from providers.datasets import Dataset, Fetched, Row
+from spot.jsontext import JsonText
 
 Realm = Literal["live", "demo"]
 #: The channel-layer group that every web process's hub is in.
@@ -50,7 +51,8 @@ LINGER_MS = 120_000
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A dataset at a version. Times are epoch milliseconds; `interval_ms` is the pace at which it is renewed,
-    `max_age_ms` the age from which it is stale. The other fields are those of `Fetched`."""
+    `max_age_ms` the age from which it is stale. A row's sparkline is `JsonText`. The other fields are those of
+    `Fetched`."""
 
     dataset: Dataset
     epoch: str
@@ -143,7 +145,7 @@ def save(fetched: Fetched, interval_s: float) -> int:
     }
     with client.pipeline(transaction=True) as pipe:
         key = f"spot:{where}:snapshot:{name}"
-        pipe.hset(key, mapping={"version": version, "meta": orjson.dumps(meta), "body": orjson.dumps(fetched.rows)})
+        pipe.hset(key, mapping={"version": version, "meta": orjson.dumps(meta), "body": _pack(fetched.rows)})
         pipe.expire(key, _KEEP[fetched.dataset.kind])
         pipe.delete(f"spot:{where}:trouble:{name}")
         pipe.execute()
@@ -329,4 +331,23 @@ def _snapshot(dataset: Dataset, epoch: Any, version: Any, meta: Any, body: Any) 
     if version is None or meta is None or body is None or epoch is None:
         return None
     facts = orjson.loads(meta)
-    return Snapshot(dataset=dataset, epoch=epoch.decode(), version=int(version), rows=orjson.loads(body), **facts)
+    return Snapshot(dataset=dataset, epoch=epoch.decode(), version=int(version), rows=_unpack(body), **facts)
+
+
+def _pack(rows: list[Row]) -> bytes:
+    """Rows as JSON, each sparkline as a string of JSON: see `JsonText`."""
+    return orjson.dumps(
+        [{**row, "sparkline": _text(row["sparkline"])} if row.get("sparkline") else row for row in rows]
+    )
+
+
+def _text(sparkline: list[float] | JsonText) -> str:
+    return str(sparkline) if isinstance(sparkline, JsonText) else orjson.dumps(sparkline).decode()
+
+
+def _unpack(body: bytes) -> list[Row]:
+    rows: list[Row] = orjson.loads(body)
+    for row in rows:
+        if row.get("sparkline"):
+            row["sparkline"] = JsonText(row["sparkline"])
+    return rows

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,6 +16,7 @@ import orjson
 from providers.datasets import Dataset
 from spot.codes import Refused, bad_value
 from spot.feeds import Feed, Shape, parse_params
+from spot.jsontext import dumps
 from spot.query import Page, Query, evaluate, parse_query
 from spot.table import Row, Table, Universe
 
@@ -62,19 +64,22 @@ class Subscription:
         merged = {name: value for name, value in {**self.raw, **changes}.items() if value is not None}
         return subscribe(self.feed, merged, self.dialect, depth)
 
-    @property
+    @cached_property
     def shape(self) -> Shape:
         """How this subscription's rows look."""
         return self.feed.shape(self.params, self.dialect.envelope)
 
     def universe(self, table: Table) -> Universe:
         """The feed's rows in that table before the query, made once per table and parameters."""
-        return table.memo(
-            ("universe", self.feed.channel, _frozen(self.params)), lambda: self.feed.universe(table, self.params)
-        )
+        return table.memo(self._universe_name, lambda: self.feed.universe(table, self.params))
 
-    def asked(self) -> dict[str, Any]:
-        """Every parameter in force, as the envelope shows it."""
+    @cached_property
+    def _universe_name(self) -> Hashable:
+        return ("universe", self.feed.channel, _frozen(self.params))
+
+    @cached_property
+    def asked(self) -> orjson.Fragment:
+        """Every parameter in force, as the envelope shows it: JSON, made once."""
         params = {name: list(value) if isinstance(value, tuple) else value for name, value in self.params.items()}
         query, raw, filters = self.query, self.raw, self.raw.get("filters")
         view = {
@@ -86,7 +91,9 @@ class Subscription:
             "start_time": query.start,
             "end_time": query.end,
         }
-        return params | {name: value for name, value in view.items() if value is not None}
+        return orjson.Fragment(
+            orjson.dumps(params | {name: value for name, value in view.items() if value is not None})
+        )
 
 
 def subscribe(feed: Feed, raw: Mapping[str, object], dialect: Dialect, depth: int) -> Subscription:
@@ -224,8 +231,8 @@ class Answer:
     def _with_headers(self, rows: bytes) -> bytes:
         headers = self.subscription.feed.headers
         assert headers is not None
-        ids = b',"ids":' + orjson.dumps(self.keys()) if self.subscription.dialect.envelope else b""
-        return b'{"headers":' + orjson.dumps(headers(self.subscription.params)) + b',"rows":' + rows + ids + b"}"
+        ids = b',"ids":' + dumps(self.keys()) if self.subscription.dialect.envelope else b""
+        return b'{"headers":' + dumps(headers(self.subscription.params)) + b',"rows":' + rows + ids + b"}"
 
 
 def whole_range(subscription: Subscription) -> Subscription:

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from spot.codes import Refused, bad_value
+from spot.jsontext import dumps
 from spot.subscription import Answer, Subscription
 
 #: The largest message that a client may send, in bytes.
@@ -54,7 +55,7 @@ class Facts(NamedTuple):
 
 def snapshot_frame(answer: Answer, facts: Facts, seq: int, *, stale: bool) -> bytes:
     """The envelope around one whole page."""
-    return _head("snapshot", answer, facts, seq, stale, answer.subscription.asked()) + b',"data":' + answer.data + b"}"
+    return _head("snapshot", answer, facts, seq, stale, answer.subscription.asked) + b',"data":' + answer.data + b"}"
 
 
 def delta_frame(old: Answer, new: Answer, facts: Facts, base: int, seq: int, *, stale: bool) -> bytes:
@@ -72,7 +73,7 @@ def delta_frame(old: Answer, new: Answer, facts: Facts, base: int, seq: int, *, 
         body["left"] = left
     if keys != list(before):
         body["order"] = [str(key) for key in keys]
-    return _head("delta", new, facts, seq, stale, None) + b"," + orjson.dumps(body)[1:]
+    return _head("delta", new, facts, seq, stale, None) + b"," + dumps(body)[1:]
 
 
 def _changed(old: Answer, new: Answer, before: dict[Any, int]) -> dict[str, dict[str, Any]]:
@@ -92,7 +93,7 @@ def _changed(old: Answer, new: Answer, before: dict[Any, int]) -> dict[str, dict
     return changed
 
 
-def _head(kind: str, answer: Answer, facts: Facts, seq: int, stale: bool, asked: dict[str, Any] | None) -> bytes:
+def _head(kind: str, answer: Answer, facts: Facts, seq: int, stale: bool, asked: orjson.Fragment | None) -> bytes:
     page = answer.page
     head = {
         "type": kind,
