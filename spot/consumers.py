@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -35,6 +35,12 @@ ENVELOPE = "spot.v2"
 _REPLIES = 64
 #: Messages refused for their rate in a row before the connection is closed.
 _PATIENCE = 100
+
+
+@lru_cache(maxsize=4096)
+def _subscription(feed: Feed, query_string: bytes, depth: int, envelope: bool) -> Subscription:
+    """What a URL asks for. Subscriptions never change, so sockets with the same URL share one, parsed once."""
+    return from_query_string(feed, query_string, depth, envelope=envelope)
 
 
 class BaseConsumer(AsyncConsumer):
@@ -93,7 +99,7 @@ class FeedConsumer(BaseConsumer):
         self._before: Subscription | None = None
         self._seq: int | None = None
         self._update: Update | None = None
-        self._replies: deque[Message] = deque()
+        self._replies: list[Message] = []
         self._said: dict[str, Message] = {}
         self._closing: Close | None = None
         self._task: asyncio.Task[None] | None = None
@@ -119,10 +125,7 @@ class FeedConsumer(BaseConsumer):
         await self.send({"type": "websocket.accept", "subprotocol": ENVELOPE if wants_envelope else None})
         try:
             self._admit()
-            subscription = from_query_string(
-                self.feed, self.scope["query_string"], settings.SPOT_DEPTH, envelope=wants_envelope
-            )
-            self._join(subscription)
+            self._join(_subscription(self.feed, self.scope["query_string"], settings.SPOT_DEPTH, wants_envelope))
         except Refused as refused:
             await self.refuse(refused)
 
@@ -198,6 +201,11 @@ class FeedConsumer(BaseConsumer):
     # --- what the hub calls
     # ---------------------------------------------------------------------------------------------------
 
+    @property
+    def deflates(self) -> bool:
+        """Whether this socket is sent deflated frames."""
+        return self._socket is not None and self._socket.deflates
+
     def push(self, update: Update) -> None:
         """The group's newest state; it replaces one that has not been sent yet."""
         self._update = update
@@ -260,7 +268,7 @@ class FeedConsumer(BaseConsumer):
     def _next(self) -> Message | None:
         update = self._update
         if self._replies:
-            return self._replies.popleft()
+            return self._replies.pop(0)
         if self._said:
             return self._said.pop(next(iter(self._said)))
         if update is None:

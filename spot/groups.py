@@ -12,7 +12,7 @@ from django.conf import settings
 
 from providers.datasets import Dataset, Row
 from spot.feeds import FEEDS
-from spot.frames import Message
+from spot.frames import DEFLATE_IN_THREAD, Message
 from spot.snapshots import News, Snapshot, Trouble
 from spot.subscription import Answer, Subscription
 from spot.table import Table
@@ -29,6 +29,7 @@ class Topic:
         self.dataset = dataset
         self.snapshot: Snapshot | None = None
         self.table: Table | None = None
+        self.facts: Facts | None = None
         self.news: News | None = None
         self.groups: set[Group] = set()
         self.left_at = 0
@@ -64,11 +65,32 @@ class Topic:
             return
         self.snapshot = snapshot
         self.table = None if snapshot is None else _table(snapshot)
+        self.facts = None if snapshot is None else facts_of([snapshot])
         self._was_stale = False
+
+    def drop(self) -> None:
+        """Forget the snapshot: it belongs to the other realm, and simulated values never stand beside real ones."""
+        self.snapshot = self.table = self.facts = self.news = None
+        for group in self.groups:
+            group.update = None
+
+    def wanted(self) -> bool:
+        """Whether anybody looks at it whose coins and currency are known to exist; quotes: at what no market has."""
+        if self.dataset.kind == "quotes":
+            return bool(self.missing_coins())
+        return any(group.verified for group in self.groups)
+
+    def missing_coins(self) -> set[str]:
+        """Of a quotes dataset: the coins that the markets snapshot lacks."""
+        return (
+            {coin for group in self.groups for coin in group.missing_coins()}
+            if self.dataset.kind == "quotes"
+            else set()
+        )
 
     def turned(self, now_ms: int) -> bool:
         """Whether the data went stale, or came back, since the last call."""
-        stale = self.snapshot is not None and facts_of([self.snapshot]).stale(now_ms)
+        stale = self.facts is not None and self.facts.stale(now_ms)
         turned, self._was_stale = stale != self._was_stale, stale
         return turned
 
@@ -125,6 +147,12 @@ class Update:
         assert self._before is not None
         return Message(delta_frame(self._before, self.answer, self.facts, self.base, self.seq, stale=self.stale))
 
+    def deflate(self) -> None:
+        """Make the deflated frames that members will ask for. For a thread: nothing else is touched."""
+        if self.base >= 0:
+            _ = self.delta.deflated
+        _ = self.full.deflated
+
     def message_after(self, seq: int | None) -> Message:
         """What a member is sent whose last state had that number: the change, where it continues from there."""
         return self.delta if seq == self.base else self.full
@@ -139,7 +167,6 @@ class Group:
         self.verified = verified
         self.members: set[Member] = set()
         self.update: Update | None = None
-        self.state: State = "waiting"
         self._said: tuple[State, str | None] | None = None
         self._quiet_since = 0
 
@@ -150,6 +177,8 @@ class Group:
 
     def facts(self) -> Facts | None:
         """Where the data come from and how old they are."""
+        if len(self.topics) == 1:
+            return self.topics[0].facts
         parts = [topic.snapshot for topic in self.topics if topic.snapshot is not None]
         return facts_of(parts) if parts else None
 
@@ -159,45 +188,46 @@ class Group:
         table = self.topics[0].table
         return [] if table is None or not self.verified else [coin for coin in ids if coin not in table.position()]
 
-    def wanted(self) -> list[Dataset]:
-        """The datasets to be kept fresh for this group."""
-        missing = self.missing_coins()
-        return [topic.dataset for topic in self.topics if topic.dataset.kind != "quotes" or missing]
+    @property
+    def heavy(self) -> bool:
+        """Whether its frames are so large that deflating one would hold up the event loop."""
+        return self.update is not None and len(self.update.answer.data) >= DEFLATE_IN_THREAD
 
-    def render(self, table: Table, seq: int, now_ms: int) -> None:
-        """Make the newest state and push it to the members, unless they would see the same bytes again."""
+    def render(self, table: Table, seq: int, now_ms: int) -> Update | None:
+        """Make the newest state; None when the members would see the same bytes again."""
         facts = self.facts()
         assert facts is not None
         answer, before = Answer(self.subscription, table), self.update
         update = Update(answer, facts, seq, facts.stale(now_ms), before)
         if before is not None and self._same(before, update):
-            return
+            return None
         self.update = update
         self._quiet_since = now_ms
-        for member in self.members:
-            member.push(update)
+        return update
 
     def _same(self, before: Update, update: Update) -> bool:
         if self.subscription.dialect.envelope:
             return before.facts == update.facts and before.stale == update.stale
         return before.answer.data == update.answer.data
 
-    def status(self, now_ms: int) -> bytes | None:
-        """A status frame for members that are told of freshness."""
-        if not self.subscription.dialect.heartbeats:
-            return None
+    def state(self, now_ms: int) -> State:
+        """How the group's data are doing."""
+        return self._condition(now_ms)[0]
+
+    def status(self, now_ms: int) -> bytes:
+        """A status frame, for members that are told of freshness."""
         state, reason, next_try = self._condition(now_ms)
         return status_frame(self.subscription.feed.channel, state, self.facts(), now_ms, reason, next_try)
 
     def tell_status(self, now_ms: int) -> None:
-        """Tell the members when the state of their data has changed."""
+        """Tell the members when the state of their data has changed, if they are of the kind that is told."""
+        if not self.subscription.dialect.heartbeats:
+            return
         state, reason, _ = self._condition(now_ms)
-        self.state = state
         if (state, reason) != self._said:
             first, self._said = self._said is None, (state, reason)
-            frame = self.status(now_ms)
-            if frame is not None and not (first and state == "live"):
-                self._tell(frame, "status")
+            if not (first and state == "live"):
+                self._tell(self.status(now_ms), "status")
 
     def notice(self, code: str, message: str) -> None:
         """Tell envelope members something that a person should read."""

@@ -34,13 +34,18 @@ log = structlog.get_logger(__name__)
 _SLOW_TIMER = 5.0
 #: A topic that nobody looks at is kept this long (ms), so that a reload of the page finds it.
 _KEEP_TOPIC_MS = 60_000
-#: A broadcast gives way to pings, joins and other groups after so many seconds.
-_SLICE = 0.010
+#: Publishing gives way to pings, joins and other groups after so many seconds, and after so many members of one group.
+_SLICE_SECONDS = 0.010
+_SLICE_MEMBERS = 512
 CURRENCIES, COINS = Dataset("currencies"), Dataset("coins")
 
 
 class Member(Protocol):
     """Who joins groups: a socket, or one HTTP request that waits for its answer."""
+
+    @property
+    def deflates(self) -> bool:
+        """Whether it is sent deflated frames."""
 
     def push(self, update: Update) -> None:
         """The group has a newer state: only the newest matters."""
@@ -79,6 +84,10 @@ class Hub:
         self._wake = asyncio.Event()
         self._merged: dict[tuple[str, ...], tuple[tuple[int, ...], Table]] = {}
         self._kicked: dict[str, int] = {}
+        self._demand_due = 0.0
+        self._realm = self.reader.realm
+        self._publishing = asyncio.Lock()
+        self._clock = asyncio.get_running_loop().time
         self._tasks: list[asyncio.Task[None]] = []
 
     def _start(self) -> None:
@@ -110,8 +119,8 @@ class Hub:
             self._drop(old, member)
         if group.update is not None:
             member.push(group.update)
-        if (status := group.status(now_ms())) is not None and (group.update is None or group.state != "live"):
-            member.say(Message(status), "status")
+        if subscription.dialect.heartbeats and (group.update is None or group.state(now_ms()) != "live"):
+            member.say(Message(group.status(now_ms())), "status")
 
     def leave(self, member: Member) -> None:
         """Forget the member. Harmless when it is not known."""
@@ -143,6 +152,7 @@ class Hub:
         self.groups[subscription.key] = group
         self._render(group)
         if not group.ready:
+            self._demand_due = 0.0
             self._soon(topic.dataset.name for topic in topics)
         return group
 
@@ -193,15 +203,11 @@ class Hub:
             else:
                 currencies = {one.currency for one in watched if one.currency} | {dataset.currency}
                 _bounded("currencies", len(currencies), settings.SPOT_CURRENCIES)
-        extra = {coin for group in self.groups.values() for coin in group.missing_coins()}
-        extra.update(
-            coin for coin in subscription.params.get("coin_ids", ()) if self._outside_markets(subscription, coin)
-        )
-        _bounded("coins outside the market's top", len(extra), settings.SPOT_EXTRA_COINS)
-
-    def _outside_markets(self, subscription: Subscription, coin: str) -> bool:
-        topic = self.topics.get(subscription.datasets[0].name)
-        return topic is not None and topic.table is not None and coin not in topic.table.position()
+        markets = self.topics.get(subscription.datasets[0].name)
+        if "coin_ids" in subscription.params and markets is not None and markets.table is not None:
+            extra = {coin for coin in subscription.params["coin_ids"] if coin not in markets.table.position()}
+            extra.update(*(topic.missing_coins() for topic in self.topics.values()))
+            _bounded("coins outside the market's top", len(extra), settings.SPOT_EXTRA_COINS)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -219,7 +225,9 @@ class Hub:
             self._due.clear()
             try:
                 await self._read(sorted(names))
-                await self._demand()
+                if self._clock() >= self._demand_due:
+                    self._demand_due = self._clock() + _SLOW_TIMER
+                    await self._demand()
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("store out of reach", error=type(error).__name__)
                 self._due.update(names)
@@ -232,11 +240,27 @@ class Hub:
         """Load what is newer than what we have, and publish it. The lists come first: others are judged by them."""
         news = await self.reader.news(names)
         self.read_at_ms = now_ms()
+        if self.reader.realm != self._realm:
+            self._change_realm()
         names.sort(key=lambda name: name not in (CURRENCIES.name, COINS.name))
         for name in names:
             topic = self.topics.get(name)
             if topic is not None and topic.differs(news[name]):
                 await self._renew(topic, news[name])
+
+    def _change_realm(self) -> None:
+        """Real data have come after the demo, or the other way round: nothing of the old realm is shown again."""
+        self._realm = self.reader.realm
+        for topic in self.topics.values():
+            topic.drop()
+            for group in topic.groups:
+                group.notice(
+                    "realm_changed",
+                    "Real data take the place of the simulated market."
+                    if self._realm == "live"
+                    else "The market is now simulated.",
+                )
+        self._soon(self.topics)
 
     async def _renew(self, topic: Topic, news: News) -> None:
         if topic.outdated(news):
@@ -247,14 +271,16 @@ class Hub:
                 self._announce(topic, before.label, snapshot.label)
         topic.news = news
         if topic.dataset.kind in ("currencies", "coins"):
-            self._reverify()
+            await self._reverify()
         await self._publish(topic.groups)
 
     def _announce(self, topic: Topic, old: str, new: str) -> None:
         for group in topic.groups:
             group.notice("source_changed", f"The data now come from {new}; before, they came from {old}.")
 
-    def _reverify(self) -> None:
+    async def _reverify(self) -> None:
+        """Judge by the lists, now that they are here, what could not be judged before."""
+        proven = []
         for group in [group for group in self.groups.values() if not group.verified]:
             try:
                 group.verified = self._verify(group.subscription)
@@ -263,26 +289,48 @@ class Hub:
                     self.leave(member)
                     member.refuse_later(refused)
             else:
-                self._render(group)
+                self._demand_due = 0.0
+                proven.append(group)
+        await self._publish(proven)
 
     async def _publish(self, groups: Iterable[Group]) -> None:
         """Render each group once and hand the result to its members, giving way to other work every few
         milliseconds."""
-        clock = asyncio.get_running_loop().time
-        slice_end = clock() + _SLICE
-        for group in list(groups):
-            if not group.members:
-                continue
-            self._render(group)
-            if clock() > slice_end:
-                await asyncio.sleep(0)
-                slice_end = clock() + _SLICE
+        async with self._publishing:
+            slice_end = self._slice_end()
+            for group in list(groups):
+                if not group.members or (update := self._render(group)) is None:
+                    continue
+                if len(group.members) > _SLICE_MEMBERS or group.heavy:
+                    await self._fan_out(group, update)
+                else:
+                    for member in list(group.members):
+                        member.push(update)
+                if self._clock() > slice_end:
+                    await asyncio.sleep(0)
+                    slice_end = self._slice_end()
 
-    def _render(self, group: Group) -> None:
+    async def _fan_out(self, group: Group, update: Update) -> None:
+        """Push to a large group in slices, so that pings, joins and other groups are served in between."""
+        members = list(group.members)
+        if group.heavy and any(member.deflates for member in members):
+            await asyncio.to_thread(update.deflate)
+        for start in range(0, len(members), _SLICE_MEMBERS):
+            for member in members[start : start + _SLICE_MEMBERS]:
+                if member in group.members:  # it may have left, or moved on, in between
+                    member.push(update)
+            await asyncio.sleep(0)
+
+    def _render(self, group: Group) -> Update | None:
+        update = None
         if group.ready and group.verified:
             self._seq += 1
-            group.render(self._table(group), self._seq, now_ms())
+            update = group.render(self._table(group), self._seq, now_ms())
         group.tell_status(now_ms())
+        return update
+
+    def _slice_end(self) -> float:
+        return self._clock() + _SLICE_SECONDS
 
     def _table(self, group: Group) -> Table:
         """The table of the group's snapshots: the snapshot's own, or those of several joined, each row once."""
@@ -310,16 +358,15 @@ class Hub:
             if not topic.groups and topic.dataset not in (CURRENCIES, COINS) and now - topic.left_at > _KEEP_TOPIC_MS:
                 del self.topics[name]
         self._merged = {names: kept for names, kept in self._merged.items() if self.topics.keys() >= set(names)}
-        groups = list(self.groups.values())
-        coins: dict[str, list[str]] = {}
-        datasets = {dataset for group in groups if group.verified for dataset in group.wanted()}
-        for group in groups:
-            if missing := group.missing_coins():
-                coins.setdefault(group.subscription.params["vs_currency"], []).extend(missing)
-        if groups:
-            datasets |= {CURRENCIES, COINS}
-            await self.reader.want(datasets, coins)
-            await self._kick([dataset.name for dataset in datasets if self._is_cold(dataset)], now)
+        wanted = {topic.dataset for topic in self.topics.values() if topic.wanted()}
+        if wanted:
+            wanted |= {CURRENCIES, COINS}
+            coins: dict[str, list[str]] = {}
+            for topic in self.topics.values():
+                if missing := topic.missing_coins():
+                    coins[topic.dataset.currency] = sorted(missing)
+            await self.reader.want(wanted, coins)
+            await self._kick([dataset.name for dataset in wanted if self._is_cold(dataset)], now)
 
     def _is_cold(self, dataset: Dataset) -> bool:
         topic = self.topics.get(dataset.name)

@@ -31,6 +31,8 @@ _FORMATS = ("json", "csv")
 class Waiter:
     """A member of the hub that waits for one state."""
 
+    deflates = False
+
     def __init__(self) -> None:
         self.first: asyncio.Future[Update] = asyncio.get_running_loop().create_future()
 
