@@ -1,5 +1,6 @@
 """Logs: one line an event, `key=value`, UTC, on standard error; nothing in them may be a secret."""
 
+import logging
 import re
 from typing import Any
 
@@ -25,6 +26,12 @@ _SHARED: list[structlog.typing.Processor] = [
     structlog.processors.format_exc_info,
     redact,
 ]
+
+
+def one_line(record: logging.LogRecord) -> bool:
+    """An outage of Redis is one line a second from the channel layer, not a traceback a second."""
+    record.exc_info = record.exc_text = None
+    return True
 
 
 def config(level: str) -> dict[str, Any]:
@@ -53,10 +60,13 @@ def config(level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": formatter},
+        "filters": {"one_line": {"()": lambda: one_line}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             **quiet,
+            "channels_redis": {"filters": ["one_line"]},
+            "channels_redis.pubsub": {"filters": ["one_line"]},
             "django": {"handlers": [], "propagate": True},
             "django.server": {"handlers": [], "propagate": True},
         },
