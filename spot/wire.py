@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
@@ -232,11 +233,15 @@ def _columns(answer: Answer, rows: list[dict[str, Any]]) -> list[str]:
 def _cell(value: object) -> object:
     if isinstance(value, list):
         return orjson.dumps(value).decode()
-    if isinstance(value, str) and value.lstrip("\u00a0\u200b\ufeff ")[:1] in tuple(
-        "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
-    ):
+    if isinstance(value, str) and _runs(value):
         return "'" + value
     return "" if value is None else value
+
+
+def _runs(text: str) -> bool:
+    """Whether a spreadsheet may take the text for a formula: what nobody sees (blanks, controls, marks) is skipped."""
+    seen = next((sign for sign in text if unicodedata.category(sign)[0] not in "ZC"), " ")
+    return seen in "=+-@\uff1d\uff0b\uff0d\uff20" or text[:1] in ("\t", "\r", "\n")
 
 
 # --- in
