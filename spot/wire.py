@@ -260,7 +260,7 @@ def parse_message(text: str | None) -> Message:
     """What a client's text frame says. Raises `Refused`; no input raises anything else."""
     if text is None:
         raise Refused("bad_message", "Messages are JSON text; binary frames are not understood.")
-    if len(text) > MAX_MESSAGE:
+    if len(text) > MAX_MESSAGE or len(text.encode("utf-8", "surrogatepass")) > MAX_MESSAGE:
         raise Refused("bad_message", f"A message may have at most {MAX_MESSAGE} bytes.")
     try:
         raw = orjson.loads(text)
