@@ -83,7 +83,7 @@ class Subscription:
         params = {name: list(value) if isinstance(value, tuple) else value for name, value in self.params.items()}
         query, raw, filters = self.query, self.raw, self.raw.get("filters")
         view = {
-            "filters": orjson.loads(filters) if isinstance(filters, str) else filters,
+            "filters": orjson.loads(filters.strip() or "null") if isinstance(filters, str) else filters,
             "search": raw.get("search"),
             "sort_by": query.sort_by and query.sort_by.name,
             "sort_order": query.sort_by and ("desc" if query.descending else "asc"),
