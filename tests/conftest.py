@@ -1,8 +1,11 @@
 """What every test may use: a real Redis of this process's own, emptied between tests."""
 
+import os
+import shutil
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ from redis import Redis
 from redis.exceptions import ConnectionError as NotYet
 
 from spot.redis_server import NONE_FOUND, find
+from tests import chromium
+from tests.live import LiveSite
 
 PLAIN_STATIC = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 
@@ -77,3 +82,40 @@ def impatient_retries() -> Iterator[None]:
     stamina.set_testing(True, attempts=10, cap=True)
     yield
     stamina.set_testing(False)
+
+
+@pytest.fixture(scope="session")
+def make_site() -> Iterator[Callable[..., LiveSite]]:
+    """Makes sites of real processes, ready to serve, as in `make_site(SPOT_DEMO="off", COINGECKO_BASE_URL=...)`."""
+    sites: list[LiveSite] = []
+
+    def make(*parts: str, **environment: str) -> LiveSite:
+        home = Path(tempfile.mkdtemp(prefix="spot-site-"))
+        sites.append(LiveSite(home, **environment))
+        sites[-1].open(*parts)
+        return sites[-1]
+
+    yield make
+    for site in sites:
+        site.close()
+        shutil.rmtree(site.home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def live_site(make_site: Callable[..., LiveSite]) -> LiveSite:
+    """The site that tests from outside share: the sandbox's market, polled every second. Leave it as you found it."""
+    return make_site()
+
+
+@pytest.fixture(scope="session")
+def base_url() -> None:
+    """Tests give whole addresses. The fixture that pytest-playwright has of this name is one that pytest 9 warns of."""
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, object]) -> dict[str, object]:
+    """The machine's own browser; the sandbox of a Chromium needs privileges that a container's root lacks."""
+    path = chromium.find()
+    assert path is not None, chromium.NONE
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    return {**browser_type_launch_args, "executable_path": path, "args": arguments}

@@ -1,0 +1,80 @@
+"""A whole site, from outside: health, raw request lines, restarts, the administrator."""
+
+import contextlib
+import json
+import signal
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from tests.live import ADMINISTRATOR, LiveSite, get, wait_until
+
+pytestmark = pytest.mark.flow
+
+
+def test_a_site_that_serves_data_says_so(live_site: LiveSite) -> None:
+    assert get(f"{live_site.url}/healthz") == (200, {"status": "ok"})
+    status, answer = get(f"{live_site.url}/readyz")
+    assert (status, answer["ready"]) == (200, True)
+    assert set(answer["checks"].values()) == {"ok"}
+
+
+def test_the_documented_address_works_as_it_is_printed(live_site: LiveSite) -> None:
+    address = live_site.socket('market?filters={"Symbol":"BTC"}&sort_by=Market Cap&sort_order=desc&page=1&page_size=20')
+    with connect(address) as client:
+        frame = json.loads(client.recv(timeout=30))
+    symbol = frame["headers"].index("Symbol")
+    assert {row[symbol] for row in frame["rows"]} == {"BTC"}
+
+
+def test_without_redis_the_process_lives_and_says_what_is_wrong(live_site: LiveSite) -> None:
+    live_site.stop("redis", signal.SIGKILL)
+    try:
+        status, answer = get(f"{live_site.url}/readyz")
+        assert status == 503
+        assert answer["checks"]["redis"] != "ok"
+        assert answer["checks"]["process"] == answer["checks"]["database"] == "ok"
+        assert get(f"{live_site.url}/healthz")[0] == 200
+    finally:
+        live_site.start("redis")
+    wait_until(live_site.is_ready)
+
+
+def test_a_restart_tells_sockets_why_and_they_find_the_site_again(live_site: LiveSite) -> None:
+    with connect(live_site.socket("top-gainers")) as client:
+        client.recv(timeout=30)
+        live_site.restart("web")
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                client.recv(timeout=30)
+        assert client.close_code == 1012
+    with connect(live_site.socket("top-gainers"), open_timeout=30) as again:
+        assert json.loads(again.recv(timeout=30))
+    wait_until(live_site.is_ready)
+
+
+def test_the_administrator_of_the_environment_can_log_in(live_site: LiveSite, page) -> None:
+    page.goto(f"{live_site.url}/admin/")
+    page.fill("#id_username", ADMINISTRATOR[0])
+    page.fill("#id_password", ADMINISTRATOR[1])
+    page.click("input[type=submit]")
+    page.wait_for_selector("#user-tools")
+
+
+def test_no_query_string_reaches_a_log(live_site: LiveSite) -> None:
+    with connect(live_site.socket("top-gainers?search=c4n4ry")) as client:
+        client.recv(timeout=30)
+    get(live_site.twin("market?search=c4n4ry"))
+    assert [log for log in Path(live_site.home).glob("*.log") if "c4n4ry" in log.read_text()] == []
+
+
+def test_the_same_site_is_served_by_daphne(make_site) -> None:
+    site = make_site(SPOT_SERVER="daphne")
+    address = site.socket(
+        'coin-heatmap?filters={"symbol":"BTC"}&sort_by=market_cap&sort_order=desc&page=1&page_size=20'
+    )
+    with connect(address) as client:
+        assert [row["symbol"] for row in json.loads(client.recv(timeout=30))] == ["BTC"]
+    assert get(f"{site.url}/readyz")[0] == 200
