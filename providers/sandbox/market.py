@@ -96,7 +96,7 @@ class Market:
             if moves.sector:
                 self._loads[row, 1 + _SECTORS.index(coin.kind)] = 0.7 + 0.6 * beta
             if not coin.stale:
-                own[row] = tether(SPREADS[coin.kind]) if coin.kind in SPREADS else walk(moves.own * (0.65 + 0.9 * size))
+                own[row] = _hovering(coin, size) if coin.kind in SPREADS else walk(moves.own * (0.65 + 0.9 * size))
         self._own = Noise([key(seed, coin.id, "price") for coin in coins], own)
         interest = np.stack(
             [swell(0.0 if coin.stale else 0.3 + 0.3 * fraction(seed, coin.id, "interest")) for coin in coins]
@@ -223,3 +223,9 @@ class Market:
         since = int(board.since[row])
         first = max(0, 167 - (last_hour - since) // HOUR_MS) if since else 0
         return self.week(last_hour, board.currency)[row, first:]
+
+
+def _hovering(coin: Coin, luck: float) -> Floats:
+    """The larger a copy or a pegged coin, the closer it is held to what it follows."""
+    large = coin.level * (coin.circulating or 0) > 1e10
+    return tether(SPREADS[coin.kind] * (0.4 if large else 0.7 + 0.8 * luck))

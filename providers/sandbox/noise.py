@@ -59,8 +59,14 @@ def tether(spread: float) -> Floats:
 
 
 def swell(daily: float) -> Floats:
-    """Octave amplitudes of an activity that doubles and halves over days and does not drift away."""
-    return daily * np.minimum(np.sqrt(PERIODS / DAY), 0.8) * np.where(PERIODS > 100 * DAY, 0.3, 1.0)
+    """Octave amplitudes of an activity that doubles and halves over days and does not drift away.
+
+    It is a sum over the last 24 hours, so that it can hardly change within one.
+    """
+    amplitudes = daily * np.minimum(np.sqrt(PERIODS / DAY), 0.8)
+    amplitudes[PERIODS < DAY / 4] *= 0.25
+    amplitudes[PERIODS > 100 * DAY] *= 0.3
+    return amplitudes
 
 
 class Noise:

@@ -3,6 +3,7 @@
 import http.client
 import re
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
@@ -338,6 +339,14 @@ def test_a_connection_serves_many_calls(sandbox):
         assert connection.getresponse().read()
         assert connection.sock.getsockname()[1] == port
     connection.close()
+
+
+def test_many_clients_at_once_get_the_same_page(sandbox):
+    url = sandbox.url + "/coins/markets?vs_currency=chf&per_page=250&sparkline=true"
+    with ThreadPoolExecutor(8) as clients:
+        pages = list(clients.map(lambda _: requests.get(url, timeout=30).content, range(24)))
+    assert len(set(pages)) == 1
+    assert len(pages[0]) > 500_000
 
 
 def test_answers_change_with_the_second(sandbox, get):
