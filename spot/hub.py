@@ -359,8 +359,8 @@ class Hub:
                 del self.topics[name]
         self._merged = {names: kept for names, kept in self._merged.items() if self.topics.keys() >= set(names)}
         wanted = {topic.dataset for topic in self.topics.values() if topic.wanted()}
-        if wanted:
-            wanted |= {CURRENCIES, COINS}
+        if self.groups:
+            wanted |= {CURRENCIES, COINS}  # what the others are judged by
             coins: dict[str, list[str]] = {}
             for topic in self.topics.values():
                 if missing := topic.missing_coins():
