@@ -34,15 +34,20 @@ class Cleaner:
         return [made for made in map(self.number, values) if made is not None]
 
     def millis(self, value: Any) -> int | None:
-        """Epoch milliseconds of an ISO 8601 time, or None."""
-        if value is None:
-            return None
-        try:
-            moment = datetime.fromisoformat(value)
-            return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
-        except (TypeError, ValueError, OverflowError):
+        """Epoch milliseconds of an ISO 8601 time after 1970, or None."""
+        made = _moment(value)
+        if made is None and value is not None:
             self.blanked += 1
-            return None
+        return made
+
+
+def _moment(value: Any) -> int | None:
+    try:
+        moment = datetime.fromisoformat(value)
+        made = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return made if made > 0 else None
 
 
 def _finite(value: Any) -> float | int | None:
