@@ -1,0 +1,51 @@
+import ast
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import providers
+from providers.datasets import Kind
+
+ROOT = Path(providers.__file__).parent
+
+
+def test_the_folder_is_the_registry() -> None:
+    files = {path.stem for path in (ROOT / "adapters").glob("*.py")} - {"__init__"}
+    assert {provider.name for provider in providers.all()} == files
+
+
+def test_providers_are_asked_in_their_order_and_simulated_ones_last() -> None:
+    simulated = [provider.simulated for provider in providers.all()]
+    assert simulated == sorted(simulated)
+    assert providers.get("coingecko").label == "CoinGecko"
+    assert providers.get("nobody") is None
+
+
+def test_two_of_one_name_are_refused() -> None:
+    real = providers.get("coingecko")
+    with pytest.raises(ValueError, match="two adapters declare coingecko"):
+        providers.ordered((real, replace(real, order=1)))
+
+
+def test_some_real_and_some_simulated_provider_serves_every_kind() -> None:
+    for simulated in (False, True):
+        able = [provider for provider in providers.all() if provider.simulated is simulated]
+        for kind in Kind.__args__:
+            assert any(provider.endpoint(kind) for provider in able), kind
+
+
+def test_no_module_but_an_adapter_names_a_provider() -> None:
+    names = [provider.name for provider in providers.all() if not provider.simulated]
+    for path in ROOT.glob("*.py"):
+        strings = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+        for name in names:
+            assert not [text for text in strings if isinstance(text, str) and text.lower() == name], path
+
+
+def test_this_app_knows_nothing_of_the_other() -> None:
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            imported = getattr(node, "module", None) or "" if isinstance(node, ast.ImportFrom) else ""
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [imported]
+            assert not [name for name in names if name == "spot" or name.startswith("spot.")], path
