@@ -1,0 +1,107 @@
+import pytest
+
+import providers
+from providers import access
+from providers.models import ApiKey, ProviderSettings
+from providers.vault import Secret
+from tests.providers.conftest import KEY
+
+pytestmark = pytest.mark.django_db
+COINGECKO = providers.get("coingecko")
+
+
+def row(**changes) -> ProviderSettings:
+    found = ProviderSettings.objects.get(name="coingecko")
+    for name, value in changes.items():
+        setattr(found, name, value)
+    found.save()
+    return found
+
+
+def key(secret: str = KEY, plan: str = "demo", **changes) -> ApiKey:
+    made = ApiKey(provider=row(), plan=plan, **changes)
+    made.secret = Secret(secret)
+    made.save()
+    return made
+
+
+def seen() -> tuple[str, str, str, int, int]:
+    entry = access.of(COINGECKO)
+    return entry.plan.name, entry.base_url, entry.key.reveal(), entry.per_minute, entry.per_month
+
+
+HOST = "https://api.coingecko.com/api/v3"
+
+
+def test_without_anything_it_is_the_plan_that_takes_no_key() -> None:
+    assert seen() == ("keyless", HOST, "", 5, 0)
+
+
+def test_it_works_before_the_rows_are_made() -> None:
+    ProviderSettings.objects.all().delete()
+    assert seen() == ("keyless", HOST, "", 5, 0)
+
+
+def test_the_environment_changes_what_the_plan_says(settings) -> None:
+    settings.COINGECKO_API_KEY, settings.COINGECKO_PLAN = f" {KEY}\n", "demo"
+    assert seen() == ("demo", HOST, KEY, 30, 10_000)
+    settings.COINGECKO_BASE_URL = "http://127.0.0.1:1/api/v3/"
+    settings.COINGECKO_CALLS_PER_MINUTE, settings.COINGECKO_CALLS_PER_MONTH = 100, 0
+    assert seen() == ("demo", "http://127.0.0.1:1/api/v3", KEY, 100, 0)
+
+
+def test_the_row_changes_what_the_environment_says(settings) -> None:
+    settings.COINGECKO_API_KEY, settings.COINGECKO_PLAN = "CG-environment", "demo"
+    settings.COINGECKO_BASE_URL, settings.COINGECKO_CALLS_PER_MINUTE = "http://127.0.0.1:1", 7
+    row(base_url="http://127.0.0.1:2", per_minute=0, per_month=9)
+    key(plan="pro")
+    assert seen() == ("pro", "http://127.0.0.1:2", KEY, 0, 9)
+
+
+def test_host_header_and_limits_go_with_the_keys_plan() -> None:
+    key(plan="pro")
+    entry = access.of(COINGECKO)
+    assert entry.base_url == "https://pro-api.coingecko.com/api/v3"
+    assert entry.plan.header == "x-cg-pro-api-key"
+    assert (entry.per_minute, entry.per_month) == (500, 500_000)
+    assert entry.usual_address
+
+
+def test_the_newest_enabled_key_that_can_be_used_is_used(settings) -> None:
+    key("CG-first-key")
+    key("CG-second-key")
+    assert seen()[2] == "CG-second-key"
+    key("CG-third-key", enabled=False)
+    key("CG-fourth-key", plan="retired plan")
+    assert seen()[2] == "CG-second-key"
+    ApiKey.objects.update(token="written with another secret")
+    assert seen()[:3] == ("keyless", HOST, "")
+
+
+@pytest.mark.parametrize(("secret", "plan"), [(KEY, "keyless"), (KEY, "gold"), (KEY, ""), ("", "demo"), ("  ", "pro")])
+def test_half_an_environment_is_no_key(settings, secret: str, plan: str) -> None:
+    settings.COINGECKO_API_KEY, settings.COINGECKO_PLAN = secret, plan
+    assert seen()[:3] == ("keyless", HOST, "")
+
+
+def test_a_key_can_be_tried_that_is_not_the_one_in_use() -> None:
+    tried = key("CG-to-be-tried", plan="pro", enabled=False)
+    assert access.of(COINGECKO, tried).key == Secret("CG-to-be-tried")
+    assert seen()[2] == ""
+
+
+def test_another_key_is_another_account_and_any_change_another_route() -> None:
+    keyless = access.of(COINGECKO)
+    key()
+    demo = access.of(COINGECKO)
+    row(base_url="http://127.0.0.1:3")
+    moved = access.of(COINGECKO)
+    assert keyless.account != demo.account == moved.account
+    assert len({keyless.route, demo.route, moved.route}) == 3
+    assert KEY not in f"{demo!r} {demo.account} {demo.route}"
+
+
+def test_the_sandbox_is_where_its_setting_says(settings) -> None:
+    settings.SANDBOX_BASE_URL = "http://127.0.0.1:4/api/v3"
+    entry = access.of(providers.get("sandbox"))
+    assert (entry.base_url, entry.per_minute, entry.per_month) == ("http://127.0.0.1:4/api/v3", 0, 0)
