@@ -36,12 +36,14 @@ class ProviderAdmin(admin.ModelAdmin):
     """One row a provider, made by migrate: nothing to add, and only what has lost its adapter to delete."""
 
     list_display = ("title", "enabled", "plan", "key", "minute", "month", "state", "last")
-    fieldsets = (
-        (None, {"fields": ("enabled", "base_url", "per_minute", "per_month")}),
-        ("In force now", {"fields": ("address", "plan", "key", "minute", "month", "state", "last")}),
-    )
     readonly_fields = ("address", "plan", "key", "minute", "month", "state", "last")
     actions = ("test_connection",)
+
+    def get_fieldsets(self, request: HttpRequest, obj: ProviderSettings | None = None) -> Any:  # noqa: ARG002
+        limited = obj is None or obj.provider is None or not obj.provider.simulated
+        wanted = ("enabled", "base_url", *(("per_minute", "per_month") if limited else ()))
+        told = "The plan goes with the key, which is entered under API keys. A change holds from the next fetch on."
+        return ((None, {"fields": wanted}), ("In force now", {"fields": self.readonly_fields, "description": told}))
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False
@@ -99,11 +101,11 @@ class ApiKeyForm(forms.ModelForm):
 
     plan = forms.ChoiceField(help_text="The plan that the key was issued for: the key does not tell.")
     secret = forms.CharField(
-        label="key",
+        label="Key",
         required=False,
         max_length=1000,
         strip=True,
-        widget=forms.PasswordInput(attrs={"autocomplete": "off", "size": 60}),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password", "size": 60}),
     )
 
     class Meta:
@@ -151,9 +153,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
         if provider is None:
             return
         if typed and not typed.startswith(provider.key_hint):
-            messages.warning(
-                request, f"{provider.label} keys ordinarily begin with {provider.key_hint}. This does not."
-            )
+            messages.warning(request, f"{provider.label} keys usually begin with {provider.key_hint}, this does not.")
         warn_about(request, access.of(provider))
 
     @admin.display(description="key")
@@ -239,7 +239,7 @@ def _state(usage: Usage, entry: Access) -> str:
 def _outcome(last: dict[str, Any] | None) -> str:
     if last is None:
         return "none yet"
-    said = last.get("message") or f"{last['calls']} calls in {last['ms']} ms"
+    said = last.get("message") or f"{last['calls']} call{'s' * (last['calls'] != 1)} in {last['ms']} ms"
     return f"{_time(last['at'])} {last['dataset']}: {last['outcome']}, {said}"
 
 
