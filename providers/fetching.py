@@ -214,7 +214,7 @@ class _Fetch:
             label=self._entry.provider.label,
             simulated=self._entry.provider.simulated,
             calls=self._sent,
-            settle_ms=round(self._endpoint.cache(self._entry.plan) * 1000),
+            settle_ms=round(self._endpoint.cache(self._entry.plan) * 1000) if self._entry.usual_address else 0,
             meta=made.meta,
         )
 

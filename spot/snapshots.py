@@ -42,6 +42,8 @@ Realm = Literal["live", "demo"]
 #: The channel-layer group that every web process's hub is in.
 GROUP = "snapshots"
 _DAY = 86_400
+#: What a renewal may take from being due to being shown, however short the interval, in seconds.
+_SLACK_SECONDS = 5
 #: How long the last good values are kept, by kind, in seconds.
 _KEEP = {"markets": 7 * _DAY, "quotes": 7 * _DAY, "candles": _DAY, "currencies": 60 * _DAY, "coins": 60 * _DAY}
 #: A dataset that nobody has looked at for this long is no longer fetched.
@@ -140,7 +142,7 @@ def save(fetched: Fetched, interval_s: float) -> int:
         "label": fetched.label,
         "simulated": fetched.simulated,
         "interval_ms": int(interval_s * 1000),
-        "max_age_ms": int(interval_s * 2000) + fetched.settle_ms,
+        "max_age_ms": int(max(2 * interval_s, interval_s + _SLACK_SECONDS) * 1000) + fetched.settle_ms,
         "meta": fetched.meta,
     }
     with client.pipeline(transaction=True) as pipe:
