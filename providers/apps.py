@@ -1,6 +1,7 @@
 """The app: registers its system checks, and sees to it that every provider has its row to be changed."""
 
 from django.apps import AppConfig
+from django.apps import apps as installed
 from django.apps.registry import Apps
 from django.db.models.signals import post_migrate
 
@@ -17,8 +18,11 @@ class ProvidersConfig(AppConfig):
         post_migrate.connect(make_rows, sender=self)
 
 
-def make_rows(using: str, apps: Apps, **_kwargs: object) -> None:
-    """Add a settings row for each provider that has none yet: the admin changes rows, it does not add them."""
+def make_rows(using: str, apps: Apps = installed, **_kwargs: object) -> None:
+    """Add a settings row for each provider that has none yet: the admin changes rows, it does not add them.
+
+    `flush` sends the signal as well, without `apps`.
+    """
     try:
         rows = apps.get_model("providers", "ProviderSettings").objects.using(using)
     except LookupError:
