@@ -10,11 +10,19 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from django.conf import settings
+from django.db import Error as DatabaseError
 
 from providers.base import Plan, Provider
 from providers.models import ApiKey, ProviderSettings
 from providers.vault import Locked, Secret
+
+log = structlog.get_logger("providers.access")
+
+#: What the database last said to this process, and the providers about which it says nothing now.
+_known: dict[str, tuple[ProviderSettings, list[ApiKey]]] = {}
+_away: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +63,8 @@ def _short(text: str) -> str:
 
 def of(provider: Provider, key: ApiKey | None = None) -> Access:
     """Today's access to the provider; with `key`, as if that one were the one in use (to try it)."""
-    row = ProviderSettings.objects.filter(name=provider.name).first() or ProviderSettings(name=provider.name)
-    plan, secret = _credentials(provider, [key] if key else _enabled(row))
+    row, keys = _rows(provider)
+    plan, secret = _credentials(provider, [key] if key else keys)
     return Access(
         provider=provider,
         plan=plan,
@@ -68,8 +76,18 @@ def of(provider: Provider, key: ApiKey | None = None) -> Access:
     )
 
 
-def _enabled(row: ProviderSettings) -> list[ApiKey]:
-    return list(row.keys.filter(enabled=True).order_by("-pk")) if row.pk else []
+def _rows(provider: Provider) -> tuple[ProviderSettings, list[ApiKey]]:
+    """The settings and the enabled keys, newest first; while the database is away, what it last said to this process,
+    because prices must go on without it."""
+    try:
+        row = ProviderSettings.objects.filter(name=provider.name).first() or ProviderSettings(name=provider.name)
+        _known[provider.name] = row, list(row.keys.filter(enabled=True).order_by("-pk")) if row.pk else []
+        _away.discard(provider.name)
+    except DatabaseError as error:
+        if provider.name not in _away:
+            _away.add(provider.name)
+            log.warning("settings unread, the last known hold", provider=provider.name, error=str(error))
+    return _known.get(provider.name) or (ProviderSettings(name=provider.name), [])
 
 
 def _credentials(provider: Provider, keys: list[ApiKey]) -> tuple[Plan, Secret]:
@@ -81,10 +99,8 @@ def _credentials(provider: Provider, keys: list[ApiKey]) -> tuple[Plan, Secret]:
                 return plan, key.secret
         except Locked:
             continue  # the system check and the admin say so; the next best is used meanwhile
-    secret, plan = (
-        Secret((_setting(provider, "API_KEY") or "").strip()),
-        provider.plan(_setting(provider, "PLAN") or ""),
-    )
+    secret = Secret((_setting(provider, "API_KEY") or "").strip())
+    plan = provider.plan(_setting(provider, "PLAN") or "")
     if secret and plan and plan.header:
         return plan, secret
     return provider.plans[0], Secret("")

@@ -1,4 +1,6 @@
 import pytest
+from django.db import OperationalError
+from structlog.testing import capture_logs
 
 import providers
 from providers import access
@@ -99,6 +101,26 @@ def test_another_key_is_another_account_and_any_change_another_route() -> None:
     assert keyless.account != demo.account == moved.account
     assert len({keyless.route, demo.route, moved.route}) == 3
     assert KEY not in f"{demo!r} {demo.account} {demo.route}"
+
+
+def test_what_was_last_known_holds_while_the_database_is_away(monkeypatch) -> None:
+    key()
+    row(per_minute=7)
+    known = seen()
+    monkeypatch.setattr(ProviderSettings, "objects", _Away())
+    with capture_logs() as lines:
+        assert seen() == seen() == known
+    assert [line["event"] for line in lines] == ["settings unread, the last known hold"]
+    monkeypatch.setattr(access, "_known", {})
+    assert seen() == ("keyless", HOST, "", 5, 0)
+    monkeypatch.undo()
+    row(per_minute=8)
+    assert seen()[3] == 8
+
+
+class _Away:
+    def filter(self, **_lookup: object) -> None:
+        raise OperationalError("the server closed the connection unexpectedly")
 
 
 def test_the_sandbox_is_where_its_setting_says(settings) -> None:
