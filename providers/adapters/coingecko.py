@@ -318,18 +318,10 @@ provider = Provider(
             paid_cache_seconds=45,
         ),
         Endpoint(
-            kind="quotes",
-            calls=quote_calls,
-            normalise=normalise_markets,
-            cache_seconds=60,
-            paid_cache_seconds=45,
+            kind="quotes", calls=quote_calls, normalise=normalise_markets, cache_seconds=60, paid_cache_seconds=45
         ),
         Endpoint(
-            kind="candles",
-            calls=candle_calls,
-            normalise=normalise_candles,
-            cache_seconds=900,
-            paid_cache_seconds=900,
+            kind="candles", calls=candle_calls, normalise=normalise_candles, cache_seconds=900, paid_cache_seconds=900
         ),
         Endpoint(
             kind="currencies",
