@@ -207,9 +207,18 @@ class FeedConsumer(BaseConsumer):
         return self._socket is not None and self._socket.deflates
 
     def push(self, update: Update) -> None:
-        """The group's newest state; it replaces one that has not been sent yet."""
-        self._update = update
-        self._write_soon()
+        """The group's newest state; it replaces one that has not been sent yet.
+
+        The usual case stands here in full, because a broadcast comes through thousands of times.
+        """
+        socket = self._socket
+        if socket is None or not socket.ready or self._replies or self._said:
+            self._update = update
+            self._write_soon()
+            return
+        message = update.delta if self._seq == update.base else update.full
+        self._update, self._seq = None, update.seq
+        socket.write_frame(message.deflated if socket.deflates else message.prepared)
 
     def say(self, message: Message, kind: str) -> None:
         """A control frame; it replaces one of its kind that has not been sent yet."""
