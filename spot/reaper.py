@@ -1,8 +1,9 @@
 """The last one out: ends what a supervisor started, should the supervisor itself be killed.
 
 A process of its own, because nobody else notices a `kill -9` on every system. It reads process groups from its standard
-input (`+123` started, `-123` ended); when the input ends, the supervisor is gone, and whatever is left is ended too. It
-holds the supervisor's lock file open, so that a second start waits until the first one's processes are really gone.
+input (`+123` started, `-123` ended); when the input ends, the supervisor is gone, and whatever is left is ended too.
+Its argument is the file descriptor of the supervisor's lock: holding it open makes a second start wait until the first
+one's processes are really gone, and emptying the file says that they are going.
 """
 
 import contextlib
@@ -24,6 +25,8 @@ def main() -> None:
             groups.add(group)
         else:
             groups.discard(group)
+    if sys.argv[1:]:
+        os.ftruncate(int(sys.argv[1]), 0)
     end(groups)
 
 

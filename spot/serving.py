@@ -21,6 +21,7 @@ PING_SECONDS = 20
 GRACE_SECONDS = 3  # for answers in flight when the process is asked to end
 HEAD_SECONDS = 10  # to send a request's line and headers
 BODY_SECONDS = 30  # and its body
+SERVERS = ("uvicorn", "daphne")
 LOOPBACK = ("127.", "::1", "localhost")
 
 #: Set once this process has been asked to end: it answers what it has and wants nothing new.
@@ -85,11 +86,8 @@ def asgi_application(path: str, trusted_proxies: list[str]) -> Any:
 
 
 def serve(server: str, application: Any, listener: socket.socket) -> None:
-    """Answer on the listening socket with `server` (uvicorn or daphne) until SIGTERM or SIGINT."""
-    if server == "uvicorn":
-        from spot.serving_uvicorn import run  # noqa: PLC0415  each server's import takes the event loop its own way
-    elif server == "daphne":
-        from spot.serving_daphne import run  # noqa: PLC0415
-    else:
-        raise CannotServe(f"SPOT_SERVER={server} is unknown. Use uvicorn or daphne.")
-    run(application, listener)
+    """Answer on the listening socket with one of SERVERS until SIGTERM or SIGINT."""
+    if server not in SERVERS:
+        raise CannotServe(f"SPOT_SERVER={server} is unknown. Use {' or '.join(SERVERS)}.")
+    # Imported only now: the one installs Twisted's reactor, the other brings uvloop.
+    import_module(f"spot.serving_{server}").run(application, listener)

@@ -7,6 +7,7 @@ killed itself.
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import socket
@@ -67,10 +68,11 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._asked_to_end)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)  # only to wake the loop
+        held = () if self.lock_fd is None else (self.lock_fd,)
         self._reaper = subprocess.Popen(
-            [sys.executable, "-I", str(Path(reaper.__file__))],
+            [sys.executable, "-I", str(Path(reaper.__file__)), *map(str, held)],
             stdin=subprocess.PIPE,
-            pass_fds=() if self.lock_fd is None else (self.lock_fd,),
+            pass_fds=held,
             start_new_session=True,
         )
         return self
@@ -78,6 +80,8 @@ class Supervisor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self.lock_fd is not None:
+            os.ftruncate(self.lock_fd, 0)  # who waits for the lock may expect it soon
         self._stop([run for run in self._runs.values() if not run.program.last], STOP_SECONDS)
         self._stop([run for run in self._runs.values() if run.program.last], STOP_LAST_SECONDS)
         assert self._reaper.stdin is not None

@@ -10,13 +10,26 @@ import os
 import secrets
 import tempfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from spot_project import logs
 
-env = environ.FileAwareEnv()
+
+class _Env(environ.FileAwareEnv):
+    """The environment; a value that cannot be read is reported by the variable's name, and without the value."""
+
+    def get_value(self, var: str, cast: Any = None, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().get_value(var, cast, *args, **kwargs)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{var} cannot be read as {getattr(cast, '__name__', cast)}.") from error
+
+
+env = _Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 SPOT_HOME = Path(env.str("SPOT_HOME", default=str(BASE_DIR / ".spot"))).expanduser().resolve()
 

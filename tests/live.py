@@ -102,7 +102,7 @@ class LiveSite:
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.redis_url = f"unix://{home}/redis.sock"
-        self.environment = {**_inherited(), **self._defaults(), **environment}
+        self.environment = {**inherited(), **self._defaults(), **environment}
         self._reaper = subprocess.Popen(
             [sys.executable, "-I", str(reaper.__file__)], stdin=subprocess.PIPE, start_new_session=True
         )
@@ -210,6 +210,7 @@ class LiveSite:
         return process
 
 
-def _inherited() -> dict[str, str]:
+def inherited() -> dict[str, str]:
+    """This process's environment without what would change a site."""
     ours = ("SPOT_", "COINGECKO_", "SANDBOX_", "REDIS_", "DATABASE_", "PORT")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}

@@ -28,6 +28,7 @@ from spot.supervisor import Program, Supervisor
 PARTS = ("worker", "beat", "sandbox", "web")
 SILENT_SECONDS = 60.0  # without a sign of Celery, which ticks every second, before it is started again
 LEAVING_SECONDS = 8.0  # how long a second start waits for the processes of one that is ending
+NOTICING_SECONDS = 0.5  # how long before one that was killed is known to be ending
 REDIS_SECONDS = 15.0
 REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  to listen on all addresses is not to be at one
 
@@ -47,8 +48,7 @@ class Command(BaseCommand):
 
     def _keep(self, parts: list[str], *, whole: bool, lock: IO[str] | None = None) -> None:
         """Start and supervise; `whole`: with Redis, migrations and an open port of our own before the rest."""
-        if settings.DEBUG and not serving.is_loopback(settings.SPOT_BIND):
-            raise CommandError(f"SPOT_DEBUG shows settings to visitors, so it is refused on {settings.SPOT_BIND}.")
+        refuse_what_cannot_work()
         listener = open_port() if "web" in parts else None
         with Supervisor(self._say, None if lock is None else lock.fileno()) as supervisor:
             if whole and not self._lay_ground(supervisor):
@@ -71,7 +71,7 @@ class Command(BaseCommand):
         self._say(f"Redis      {redis}")
         self._say(f"Database   {described(connection.settings_dict)}")
         self._say(f"Server     {settings.SPOT_SERVER} on {settings.SPOT_BIND} port {settings.PORT}")
-        self._say(f"Demo data  {DEMO.get(settings.SPOT_DEMO, settings.SPOT_DEMO)}")
+        self._say(f"Demo data  {DEMO[settings.SPOT_DEMO]}")
         return code is not None
 
     def _announce(self) -> None:
@@ -96,42 +96,50 @@ DEMO = {
 }
 
 
+def refuse_what_cannot_work() -> None:
+    """Say now what a part would otherwise say again and again, each time it is started."""
+    if settings.DEBUG and not serving.is_loopback(settings.SPOT_BIND):
+        raise CommandError(f"SPOT_DEBUG shows settings to visitors, so it is refused on {settings.SPOT_BIND}.")
+    if settings.SPOT_SERVER not in serving.SERVERS:
+        raise CommandError(f"SPOT_SERVER={settings.SPOT_SERVER} is unknown. Use {' or '.join(serving.SERVERS)}.")
+    if settings.SPOT_DEMO not in DEMO:
+        raise CommandError(f"SPOT_DEMO={settings.SPOT_DEMO} is unknown. Use on, off or auto.")
+
+
 def manage(*arguments: str) -> list[str]:
     return [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
 
 
 def folder_lock() -> IO[str]:
-    """The lock on SPOT_HOME, held by whatever has the file open: this process, and the reaper after it."""
-    path = settings.SPOT_HOME / "up.lock"
-    lock = path.open("a+")
-    deadline = time.monotonic() + LEAVING_SECONDS
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            owner = lock.read().strip()
-            if is_alive(owner) or time.monotonic() > deadline:
-                lock.close()
-                raise CommandError(
-                    f"Spot already runs on {settings.SPOT_HOME} (process {owner}). "
-                    "End that one, or choose another folder: SPOT_HOME=/path make run"
-                ) from None
-            time.sleep(0.1)
-        else:
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
-            return lock
+    """The lock on SPOT_HOME, held by whatever has the file open: this process, and the reaper after it.
+
+    The file holds this process's number; it is empty while the processes of an earlier run are being ended.
+    """
+    lock = (settings.SPOT_HOME / "up.lock").open("a+")
+    started = time.monotonic()
+    while not is_locked(lock):
+        waited = time.monotonic() - started
+        lock.seek(0)
+        owner = lock.read()
+        if waited > (NOTICING_SECONDS if owner else LEAVING_SECONDS):
+            lock.close()
+            raise CommandError(
+                f"Spot already runs on {settings.SPOT_HOME} (process {owner or 'that is ending'}). "
+                "End that one, or choose another folder: SPOT_HOME=/path make run"
+            )
+        time.sleep(0.1)
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
 
 
-def is_alive(process: str) -> bool:
+def is_locked(file: IO[str]) -> bool:
+    """Whether the file's lock is ours now."""
     try:
-        os.kill(int(process), 0)
-    except (ValueError, ProcessLookupError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
-    except PermissionError:
-        return True
     return True
 
 
@@ -161,7 +169,10 @@ def find_redis(supervisor: Supervisor) -> str:
 
 def start_redis(supervisor: Supervisor, binary: redis_server.Binary) -> None:
     folder = settings.SPOT_HOME / "redis"
-    supervisor.start(redis_server.program(binary, settings.SPOT_PRIVATE_SOCKET, folder))
+    try:
+        supervisor.start(redis_server.program(binary, settings.SPOT_PRIVATE_SOCKET, folder))
+    except OSError as error:
+        raise CommandError(f"Redis could not start: {error}") from error
 
     def settled() -> bool:
         return supervisor.has_ended("redis") or not redis_server.answers(settings.REDIS_URL)
