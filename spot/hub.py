@@ -98,9 +98,11 @@ class Hub:
 
     async def aclose(self) -> None:
         """Stop the tasks and close the connections."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        running = set(self._tasks)
+        while running:  # cancelled once more when it was lost: a client that is just connecting swallows it
+            for task in running:
+                task.cancel()
+            _, running = await asyncio.wait(running, timeout=0.2)
         await self.reader.aclose()
         self._of_loop.pop(asyncio.get_running_loop(), None)
 
