@@ -84,7 +84,7 @@ class Hub:
         self._wake = asyncio.Event()
         self._merged: dict[tuple[str, ...], tuple[tuple[int, ...], Table]] = {}
         self._kicked: dict[str, int] = {}
-        self._demand_due = 0.0
+        self._demand_due = self._comparison_due = 0.0
         self._realm = self.reader.realm
         self._publishing = asyncio.Lock()
         self._clock = asyncio.get_running_loop().time
@@ -223,7 +223,9 @@ class Hub:
                 async with asyncio.timeout(_SLOW_TIMER):
                     await self._wake.wait()
             self._wake.clear()
-            names = self._due & self.topics.keys() or set(self.topics)
+            names = self._due & self.topics.keys()
+            if self._clock() >= self._comparison_due:
+                self._comparison_due, names = self._clock() + _SLOW_TIMER, set(self.topics)
             self._due.clear()
             try:
                 await self._read(sorted(names))
@@ -232,7 +234,7 @@ class Hub:
                     await self._demand()
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("store out of reach", error=type(error).__name__)
-                self._due.update(names)
+                self._soon(names)
                 await asyncio.sleep(1)
             except Exception:  # one bad snapshot must not end the reading of all others
                 log.exception("reading failed", names=names)
