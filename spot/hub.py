@@ -274,7 +274,7 @@ class Hub:
             if before and snapshot and before.source != snapshot.source:
                 self._announce(topic, before.label, snapshot.label)
         topic.news = news
-        if topic.dataset.kind in ("currencies", "coins"):
+        if topic.dataset.kind in ("currencies", "coins", "markets"):
             await self._reverify()
         await self._publish(topic.groups)
 
