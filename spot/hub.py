@@ -407,11 +407,16 @@ class Hub:
         """Once a second: whose data have gone stale, and whose silence is due a heartbeat."""
         while True:
             await asyncio.sleep(1)
-            now = now_ms()
-            turned = {group for topic in self.topics.values() if topic.turned(now) for group in topic.groups}
-            await self._publish(turned)
-            for group in list(self.groups.values()):
-                group.beat(now)
+            try:
+                await self._watch(now_ms())
+            except Exception:  # one bad group must not end the watch over all others
+                log.exception("watching failed")
+
+    async def _watch(self, now: int) -> None:
+        turned = {group for topic in self.topics.values() if topic.turned(now) for group in topic.groups}
+        await self._publish(turned)
+        for group in list(self.groups.values()):
+            group.beat(now)
 
 
 def _bounded(what: str, count: int, limit: int) -> None:
