@@ -179,8 +179,13 @@ class Group:
         """Where the data come from and how old they are."""
         if len(self.topics) == 1:
             return self.topics[0].facts
-        parts = [topic.snapshot for topic in self.topics if topic.snapshot is not None]
+        parts = [topic.snapshot for topic in self._used() if topic.snapshot is not None]
         return facts_of(parts) if parts else None
+
+    def _used(self) -> list[Topic]:
+        """The topics its answer draws on: quotes only where a coin is missing from the market."""
+        missing = self.missing_coins()
+        return [topic for topic in self.topics if topic.dataset.kind != "quotes" or missing]
 
     def missing_coins(self) -> list[str]:
         """Coins asked for by id that the markets snapshot lacks."""
@@ -249,7 +254,7 @@ class Group:
 
     def _condition(self, now_ms: int) -> tuple[State, str | None, int | None]:
         facts = self.facts()
-        trouble = next((topic.trouble for topic in self.topics if topic.trouble), None)
+        trouble = next((topic.trouble for topic in self._used() if topic.trouble), None)
         reason, next_try = (trouble.message, trouble.next_try) if trouble else (None, None)
         if facts is None or not self.ready:
             return ("unavailable" if trouble else "waiting"), reason, next_try
