@@ -180,14 +180,16 @@ class FeedConsumer(BaseConsumer):
 
     def _join(self, subscription: Subscription) -> None:
         """Subscribe anew. The answer is a whole frame at once, or as soon as there is one."""
-        waiting, seq = self._update, self._seq
+        old, waiting, seq = Hub.current().group_of(self), self._update, self._seq
         self._update = self._seq = None
         try:
             Hub.current().join(self, subscription)
         except Refused:
             self._update, self._seq = waiting, seq
             raise
-        self._before, self.subscription = self.subscription, subscription
+        if old is not None and old.verified:
+            self._before = self.subscription
+        self.subscription = subscription
 
     def _export(self) -> None:
         assert self.subscription is not None
@@ -229,11 +231,12 @@ class FeedConsumer(BaseConsumer):
         """What was asked for does not exist after all: back to what was there before, or goodbye."""
         self._reply(error_frame(refused))
         before, self.subscription = self._before, None
-        if before is None:
-            self._closing = refused.fact.close
-        else:
-            with contextlib.suppress(Refused):
+        with contextlib.suppress(Refused):
+            if before is not None:
                 self._join(before)
+        if self.subscription is None:
+            self._closing = refused.fact.close
+            self._write_soon()
 
     # --- writing
     # ----------------------------------------------------------------------------------------------------------------
