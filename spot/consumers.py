@@ -53,6 +53,8 @@ class BaseConsumer(AsyncConsumer):
     channel_layer_alias = None
     #: Whether we ended the connection ourselves because the client does not read.
     cut = False
+    #: Whether we have sent our close: nothing may follow it.
+    ended = False
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Serve one connection: events in order, until it ends."""
@@ -84,7 +86,9 @@ class BaseConsumer(AsyncConsumer):
 
     async def close(self, code: Close) -> None:
         """Close the connection."""
-        await self.send({"type": "websocket.close", "code": int(code)})
+        if not self.ended:
+            self.ended = True
+            await self.send({"type": "websocket.close", "code": int(code)})
 
     def released(self) -> None:
         """Give back what the connection held. Called exactly once, however it ended."""
@@ -149,7 +153,7 @@ class FeedConsumer(BaseConsumer):
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:
         """A client's message: bad ones get one error frame, and change nothing."""
-        if self.subscription is None:
+        if self.subscription is None or self.ended:
             return
         try:
             self._check_rate()
@@ -278,6 +282,8 @@ class FeedConsumer(BaseConsumer):
                 await self.close(self._closing)
 
     def _next(self) -> Message | None:
+        if self.ended:
+            return None
         update = self._update
         if self._replies:
             return self._replies.pop(0)
