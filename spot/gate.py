@@ -24,7 +24,10 @@ def origin_allowed(origin: str | None, host: str, scheme: str, *, has_cookie: bo
     allowed = settings.SPOT_ALLOWED_ORIGINS
     if origin in allowed or ("*" in allowed and settings.DEBUG):
         return True
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:  # a bracket that is never closed
+        return False
     expected = "https" if scheme == "wss" or (settings.SPOT_HTTPS and settings.SPOT_TRUSTED_PROXIES) else "http"
     return parts.scheme == expected and parts.netloc.lower() == host.lower() != ""
 
