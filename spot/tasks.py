@@ -85,6 +85,9 @@ def fetch(name: str, token: str, interval: float) -> None:
         refresh(dataset, interval)
     except ProviderError as error:
         _remember(dataset, error, interval)
+    except Exception:
+        _remember(dataset, ProviderError("The fetch failed inside the gateway; its log says how."), interval)
+        raise
     finally:
         snapshots.release(dataset, token)
 
