@@ -94,9 +94,9 @@ def _form(raw: str | None) -> str:
 
 
 def _response(request: HttpRequest, update: Update, form: str) -> HttpResponse:
-    response = HttpResponse() if request.headers.get("If-None-Match") == _etag(update, form) else _body(update, form)
-    if not response.content:
-        response.status_code = 304
+    known = {tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")}
+    unchanged = bool(known & {"*", _etag(update, form)})
+    response = HttpResponse(status=304) if unchanged else _body(update, form)
     facts, now = update.facts, now_ms()
     response["ETag"] = _etag(update, form)
     response["Cache-Control"] = "no-cache"
