@@ -236,8 +236,8 @@ def whole(results: Results, machine: str, rounds: int, minutes: float) -> str:
         slow = results.slow
         parts.append(
             f"**Clients that never read.** {slow['mutes']} of 1,000 clients, 128 KB frames four times a second: the "
-            f"web process grew by {slow['grown_kb']:,} KB, the last of them was gone after {_number(slow['gone_s'])} s, "
-            f"and the others had their frames after {slow['p50_ms']} ms (median)."
+            f"web process grew by {slow['grown_kb']:,} KB, the last of them was gone after "
+            f"{_number(slow['gone_s'])} s, and the others had their frames after {slow['p50_ms']} ms (median)."
         )
     parts += ["### The query side", query_tables(results)]
     return "\n\n".join(parts)
