@@ -9,7 +9,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
-_home = Path(tempfile.mkdtemp(prefix="spot-test-"))  # a short path: a unix socket's has room for 104 characters
+# A worker's folder is in its controller's, which outlives it: a worker that is interrupted cleans nothing up.
+_above = os.environ.get("TESTS_HOME") if "PYTEST_XDIST_WORKER" in os.environ else None
+# Short names: the path of a unix socket has room for 104 characters.
+_home = Path(tempfile.mkdtemp(prefix="w-" if _above else "spot-test-", dir=_above))
+os.environ["TESTS_HOME"] = str(_home)
 (_home / "static").mkdir()
 for _name in [
     name for name in os.environ if name.startswith(("SPOT_", "COINGECKO_", "SANDBOX_")) and name != "SPOT_SAMPLES"
