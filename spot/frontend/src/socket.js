@@ -14,7 +14,7 @@ import { closing, delay } from "./reconnect.js";
 export const SOCKETS = "/tzone_apis/services/spot/ws/";
 
 const SILENCE_MS = 40_000; // the server sends a heartbeat every 30 s
-const ANSWER_MS = 10_000; // for a pong, or for the snapshot after a resync
+const ANSWER_MS = 10_000; // for the handshake, a pong, or the snapshot after a resync
 const CHECK_MS = 5_000;
 
 let clockOffset = 0; // server time minus ours, learned from pongs
@@ -120,6 +120,7 @@ export class Feed extends EventTarget {
     this.#become("connecting");
     const socket = new WebSocket(socketUrl(this.path, this.params));
     this.socket = socket;
+    this.dialledAt = Date.now();
     this.seq = null; // nothing may be applied before the first snapshot
     socket.onopen = () => this.#opened();
     socket.onmessage = (event) => this.#heard(JSON.parse(event.data));
@@ -169,8 +170,9 @@ export class Feed extends EventTarget {
     this.#become("waiting");
   }
 
-  /** Notices a connection that looks open and is not, and a resync that was never answered. */
+  /** Notices a connection that never opens, one that looks open and is not, and a resync that was never answered. */
   #check() {
+    if (this.link === "connecting" && Date.now() - this.dialledAt > ANSWER_MS) return this.#lost(1006);
     if (this.link !== "open") return;
     const silent = Date.now() - this.heardAt;
     const unanswered = this.pingedAt > this.heardAt && Date.now() - this.pingedAt > ANSWER_MS;

@@ -220,6 +220,14 @@ describe("a lost connection", () => {
     assert.ok(sockets.length > 1 || feed.link === "waiting");
   });
 
+  test("is given up when a server takes the connection and never answers the handshake", () => {
+    const feed = new Feed("market", {}, { random: () => 0.5 });
+    feed.open();
+    for (let n = 0; n < 4; n += 1) mock.timers.tick(5_000);
+    assert.equal(sockets[0].readyState, 3);
+    assert.ok(sockets.length > 1);
+  });
+
   test("is not suspected while heartbeats come", () => {
     const feed = opened();
     server().say(snapshot(1, bitcoin(3)));
