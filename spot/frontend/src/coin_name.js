@@ -1,6 +1,6 @@
 // How a coin is named on the page: a lettered disc, its name and its symbol, linked to its own page.
 
-import { el } from "./dom.js";
+import { el, setAttribute, setText } from "./dom.js";
 import { page } from "./page.js";
 
 function address(id) {
@@ -23,19 +23,27 @@ function hue(text) {
   return hash;
 }
 
-/** A disc with the coin's first letter, in a colour that is its own. */
-export function disc(id, symbol) {
-  const mark = el("span", { class: "disc", "aria-hidden": "true" }, [...(symbol || "?")][0]);
+/** The disc of a coin, for its `letter`, in a colour that is its own. */
+export function disc(id) {
+  const mark = el("span", { class: "disc", "aria-hidden": "true" });
   mark.style.setProperty("--hue", hue(id));
   return mark;
 }
 
-/** Disc, name and symbol; <bdi> keeps a right-to-left name from turning its neighbours around. */
-export function coinLink({ id, symbol, name }) {
-  return link(
-    id,
-    { class: "coin", title: `${name} (${symbol}), ${id}` },
-    disc(id, symbol),
-    el("span", { class: "coin-text" }, el("bdi", { class: "coin-name" }, name), el("bdi", { class: "coin-symbol" }, symbol)),
-  );
+export function letter(symbol) {
+  return [...(symbol || "?")][0];
+}
+
+/** Disc, name and symbol of a coin, filled in by `showCoin`. <bdi> keeps a right-to-left name from turning the rest. */
+export function coinLink(id) {
+  const text = el("span", { class: "coin-text" }, el("bdi", { class: "coin-name" }), el("bdi", { class: "coin-symbol" }));
+  return link(id, { class: "coin" }, disc(id), text);
+}
+
+export function showCoin(anchor, { symbol, name }) {
+  const [mark, text] = anchor.children;
+  setText(mark, letter(symbol));
+  setText(text.firstChild, name);
+  setText(text.lastChild, symbol);
+  setAttribute(anchor, "title", `${name} (${symbol}), ${anchor.dataset.coin}`);
 }

@@ -2,7 +2,7 @@
 
 import * as address from "./address.js";
 import { changeCell, flash, showChange } from "./change.js";
-import { coinLink } from "./coin_name.js";
+import { coinLink, showCoin } from "./coin_name.js";
 import { choice, el, setAttribute, setText } from "./dom.js";
 import { numbers } from "./format.js";
 import { page } from "./page.js";
@@ -62,15 +62,16 @@ class Movers extends Panel {
   }
 
   #show(list, key, row) {
-    const line = list.lines.get(key) ?? this.#line(list, key, row);
+    const line = list.lines.get(key) ?? this.#line(list, key);
+    showCoin(line.coin, row);
     setText(line.value, this.numbers[list.format](row[list.field]));
     setAttribute(line.value, "title", this.numbers.exact(row[list.field]));
     showChange(line.change, row[`price_change_${this.window}`]);
   }
 
-  #line(list, key, row) {
-    const line = { value: el("span", { class: "movers-value" }), change: changeCell() };
-    line.li = el("li", {}, coinLink({ id: key, symbol: row.symbol, name: row.name }), line.value, line.change);
+  #line(list, key) {
+    const line = { coin: coinLink(key), value: el("span", { class: "movers-value" }), change: changeCell() };
+    line.li = el("li", {}, line.coin, line.value, line.change);
     list.lines.set(key, line);
     return line;
   }
@@ -85,7 +86,7 @@ class Movers extends Panel {
   #tellGuard({ min_volume: given }) {
     const least = given ?? Number(this.getAttribute("floor"));
     const amount = given == null ? numbers(page.locale, "usd") : this.numbers;
-    setText(this.guard, least ? `Gainers and losers have a 24 h volume of ${amount.compact(least)} or more.` : "");
+    setText(this.guard, least ? `Gainers and losers: 24 h volume from ${amount.compact(least)}` : "");
   }
 }
 

@@ -1,7 +1,7 @@
 // <spot-quote coin="bitcoin">: one coin's price and what belongs to it.
 
 import { changeCell, flash, showChange } from "./change.js";
-import { disc } from "./coin_name.js";
+import { disc, letter } from "./coin_name.js";
 import { el, setAttribute, setText } from "./dom.js";
 import { count } from "./format.js";
 import { page } from "./page.js";
@@ -20,7 +20,8 @@ class Quote extends Panel {
   heading = "Price";
 
   build(body) {
-    this.headline = el("h1", { class: "quote-title" }, el("bdi", {}, this.getAttribute("coin")));
+    const coin = this.getAttribute("coin");
+    this.headline = el("h1", { class: "quote-title" }, disc(coin), el("bdi", {}, coin), el("small"));
     this.price = el("strong", { class: "quote-price" }, "–");
     this.change = changeCell();
     this.windows = new Map(WINDOWS.map((window) => [window, changeCell()]));
@@ -39,7 +40,7 @@ class Quote extends Panel {
     const row = feed.view.rows.get(feed.view.keys[0]);
     if (!row) return;
     const { numbers } = this;
-    this.headline.replaceChildren(disc(row.id, row.symbol), el("bdi", {}, row.name), el("small", {}, row.symbol));
+    for (const [index, text] of [letter(row.symbol), row.name, row.symbol].entries()) setText(this.headline.children[index], text);
     setText(this.price, numbers.price(row.price));
     setAttribute(this.price, "title", numbers.exact(row.price));
     showChange(this.change, row.price_change_24h);

@@ -2,7 +2,7 @@
 
 import * as address from "./address.js";
 import { changeCell, flash, showChange } from "./change.js";
-import { coinLink } from "./coin_name.js";
+import { coinLink, showCoin } from "./coin_name.js";
 import { el, select, setAttribute, setText } from "./dom.js";
 import { count } from "./format.js";
 import { page } from "./page.js";
@@ -114,7 +114,8 @@ class Market extends Panel {
     this.back = step(-1, "‹ Previous", "Previous page");
     this.on = step(1, "Next ›", "Next page");
     this.where = el("span", { class: "pager-where", role: "status" });
-    return el("nav", { class: "pager", "aria-label": "Pages of the table" }, this.where, this.back, this.on);
+    this.pages = el("nav", { class: "pager", "aria-label": "Pages of the table" }, this.where, this.back, this.on);
+    return this.pages;
   }
 
   /** The view parameters as the address has them. */
@@ -180,17 +181,18 @@ class Market extends Panel {
   }
 
   #show(key, row) {
-    const line = this.lines.get(key) ?? this.#line(key, row);
+    const line = this.lines.get(key) ?? this.#line(key);
+    showCoin(line.cells.coin, { symbol: row[this.columns.Symbol], name: row[this.columns.Name] });
     for (const column of COLUMNS) {
       if (column.show) column.show(line.cells[column.id], row[this.columns[column.header]] ?? null, this.numbers);
     }
   }
 
-  #line(key, row) {
+  #line(key) {
     const cells = {};
     const tr = el("tr", {});
     for (const { id, make } of COLUMNS) {
-      cells[id] = make ? make() : coinLink({ id: key, symbol: row[this.columns.Symbol], name: row[this.columns.Name] });
+      cells[id] = make ? make() : coinLink(key);
       tr.append(el(id === "coin" ? "th" : "td", { class: `col-${id}`, scope: id === "coin" && "row" }, cells[id]));
     }
     const line = { tr, cells };
@@ -226,6 +228,7 @@ class Market extends Panel {
     this.back.disabled = at <= 1;
     this.on.disabled = at >= pages;
     this.empty.hidden = shown > 0;
+    this.pages.hidden = !shown;
     setText(this.emptyText, `Nothing in the ${page.currency.toUpperCase()} market has “${this.feeds[0].params.search ?? ""}” in its name or symbol.`);
   }
 }

@@ -1,7 +1,7 @@
 // <spot-ticker coins="bitcoin,ethereum">: prices that scroll by, until somebody points at them or says stop.
 
 import { changeCell, flash, showChange } from "./change.js";
-import { disc, link } from "./coin_name.js";
+import { disc, letter, link } from "./coin_name.js";
 import { el, setAttribute, setText } from "./dom.js";
 import { page } from "./page.js";
 import { Panel } from "./panel.js";
@@ -13,7 +13,9 @@ class Ticker extends Panel {
   items = new Map(); // coin id -> one element per copy of the list
 
   build(body, controls) {
-    this.button = el("button", { type: "button", class: "icon-button", onclick: () => this.#stop(!this.stopped) });
+    this.glyph = el("span", { "aria-hidden": "true" });
+    this.word = el("span", { class: "icon-word" });
+    this.button = el("button", { type: "button", class: "icon-button", onclick: () => this.#stop(!this.stopped) }, this.glyph, this.word);
     controls.append(this.button);
     this.track = el("div", { class: "tape-track" });
     this.rail = el("div", { class: "tape-rail" }, this.track);
@@ -56,7 +58,7 @@ class Ticker extends Panel {
     const item = link(
       key,
       { class: "tape-item", title: row.name },
-      disc(key, row.symbol),
+      disc(key),
       el("bdi", { class: "tape-pair" }),
       el("span", { class: "tape-price" }),
       changeCell(),
@@ -66,7 +68,8 @@ class Ticker extends Panel {
   }
 
   #show(key, row) {
-    for (const { children: [, pair, price, change] } of this.items.get(key)) {
+    for (const { children: [mark, pair, price, change] } of this.items.get(key)) {
+      setText(mark, letter(row.symbol));
       setText(pair, row.symbol_pair);
       setText(price, this.numbers.price(row.price));
       showChange(change, row.change_pct_24h);
@@ -89,8 +92,9 @@ class Ticker extends Panel {
 
   #stop(stopped) {
     this.stopped = stopped;
-    setAttribute(this.button, "aria-pressed", String(stopped));
-    setText(this.button, stopped ? "▶ Play" : "❚❚ Pause");
+    setAttribute(this.button, "aria-label", stopped ? "Play the ticker" : "Pause the ticker");
+    setText(this.glyph, stopped ? "▶" : "❚❚");
+    setText(this.word, stopped ? "Play" : "Pause");
     this.#run();
   }
 
