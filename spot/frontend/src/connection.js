@@ -23,7 +23,7 @@ class Connection extends HTMLElement {
     this.badge = el("span", { class: "badge" });
     this.spoken = el("span", { class: "hidden", role: "status" });
     this.now = el("button", { type: "button", class: "button", hidden: true, onclick: () => this.#retry() }, "Retry now");
-    this.pause = el("button", { type: "button", class: "button", "aria-pressed": "false", onclick: () => page.setPaused(!page.paused) });
+    this.pause = el("button", { type: "button", class: "button", onclick: () => page.setPaused(!page.paused) });
     this.replaceChildren(this.spoken, this.now, this.badge, this.pause);
     for (const type of ["second", "state", "pause"]) page.addEventListener(type, () => this.#tell());
     this.#tell();
@@ -45,7 +45,7 @@ class Connection extends HTMLElement {
     setText(this.spoken, `Connection: ${words({ name: condition.name })}`);
     this.now.hidden = !["reconnecting", "offline", "refused"].includes(condition.name);
     setText(this.pause, page.paused ? "Resume updates" : "Pause updates");
-    setAttribute(this.pause, "aria-pressed", String(page.paused));
+    this.pause.classList.toggle("button-on", page.paused);
     const simulated = [...page.feeds].some((feed) => feed.head?.simulated);
     for (const notice of document.querySelectorAll("[data-demo]")) notice.hidden = !simulated;
   }

@@ -31,11 +31,11 @@ export function setAttribute(element, name, value) {
   else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 }
 
-/** A <select> with a label that only screen readers get when `hidden`. Options are [value, text] pairs. */
+/** A <select> with its label before it. Options are [value, text] pairs. */
 export function select(label, options, value, onchange) {
-  const choice = el("select", { onchange: () => onchange(choice.value) });
+  const choice = el("select", { "aria-label": label, onchange: () => onchange(choice.value) });
   for (const [key, text] of options) choice.append(el("option", { value: key, selected: key === value }, text));
-  return el("label", { class: "field" }, el("span", { class: "field-label" }, label), choice);
+  return el("label", { class: "field" }, el("span", { class: "field-label", "aria-hidden": "true" }, label), choice);
 }
 
 /** Buttons of which one is pressed. Options are [value, text] pairs; returns the group, with `choose(value)`. */

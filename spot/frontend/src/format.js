@@ -79,7 +79,7 @@ export function numbers(locale, currency) {
   };
 }
 
-/** +2.34% and -1.20%; what rounds to zero is 0.00% without a sign. */
+/** +2.34% and −1.20%, with a minus as wide as the plus; what rounds to zero is 0.00% without a sign. */
 export function percent(value, locale) {
   if (!isNumber(value)) return NONE;
   const digits = Math.abs(value) >= 1000 ? 0 : 2;
@@ -89,7 +89,9 @@ export function percent(value, locale) {
     signDisplay: "exceptZero",
     minimumFractionDigits: digits,
     maximumFractionDigits: digits,
-  }).format(value);
+  })
+    .format(value)
+    .replace("-", "−");
 }
 
 export function count(value, locale) {

@@ -13,7 +13,7 @@ import { label, Layout, neighbour } from "./treemap.js";
 const RELAYOUT_MS = 60_000; // tiles may change their size once a minute; their colours follow every frame
 const SIZES = {
   market_cap: ["Market cap", (row) => row.market_cap],
-  root: ["Market cap, evened", (row) => Math.sqrt(row.market_cap)],
+  root: ["√ market cap", (row) => Math.sqrt(row.market_cap)],
   volume: ["24 h volume", (row) => row.volume_24h],
   equal: ["Equal", () => 1],
 };
@@ -55,11 +55,13 @@ class Heatmap extends Panel {
     const keys = changes.size && !this.repaint ? changes.keys() : this.view.keys;
     for (const key of keys) this.#paint(key);
     this.repaint = false;
+    if (this.described) this.#describe(this.described);
   }
 
   #readAddress() {
-    this.count = oneOf(COUNTS, address.get("coins"), innerWidth < 700 ? "50" : "100");
-    this.size = oneOf(Object.keys(SIZES), address.get("size"), "market_cap");
+    const small = innerWidth < 700; // where the largest coin would leave no room for the others
+    this.count = oneOf(COUNTS, address.get("coins"), small ? "50" : "100");
+    this.size = oneOf(Object.keys(SIZES), address.get("size"), small ? "root" : "market_cap");
     this.window = oneOf(SHOWN, address.get("colour"), "24h");
   }
 
@@ -141,9 +143,9 @@ class Heatmap extends Panel {
     for (const type of ["pointerover", "focusin"]) {
       this.map.addEventListener(type, (event) => tileOf(event) && this.#describe(tileOf(event)));
     }
-    this.map.addEventListener("pointerleave", tooltip.hide);
-    this.map.addEventListener("focusout", tooltip.hide);
+    for (const type of ["pointerleave", "focusout"]) this.map.addEventListener(type, () => this.#leave());
     this.map.addEventListener("keydown", (event) => this.#walk(event));
+    addEventListener("keydown", ({ key }) => key === "Escape" && this.#leave());
     new ResizeObserver(() => this.#resized()).observe(this.map);
   }
 
@@ -163,9 +165,15 @@ class Heatmap extends Panel {
     this.tiles.get(next)?.focus({ preventScroll: true });
   }
 
+  #leave() {
+    this.described = null;
+    tooltip.hide();
+  }
+
   #describe(tile) {
     const row = this.view.rows.get(tile.dataset.coin);
-    if (!row) return;
+    if (!row || !tile.isConnected) return this.#leave();
+    this.described = tile;
     const { numbers } = this;
     const { locale } = page;
     const windows = SHOWN.filter((window) => row[`price_change_${window}`] !== undefined);

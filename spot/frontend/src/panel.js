@@ -64,11 +64,14 @@ export class Panel extends HTMLElement {
 
   /** Changes what a feed shows; the panel is marked busy until the answer comes. */
   ask(feed, changes) {
-    if (feed.update(changes)) this.setAttribute("aria-busy", "true");
+    if (!feed.update(changes)) return;
+    this.asked = true; // the visitor's own wish is shown even while updates are paused
+    this.setAttribute("aria-busy", "true");
   }
 
   /** Draws again with what is there, say after a choice that needs no new data. */
   redraw() {
+    this.asked = true;
     for (const feed of this.feeds) if (feed.view) this.pending.set(feed, this.pending.get(feed) ?? new Map());
     this.#schedule();
   }
@@ -123,13 +126,14 @@ export class Panel extends HTMLElement {
 
   /** At most one drawing per frame of the screen, none while hidden or paused; the newest state wins. */
   #schedule() {
-    if (this.drawing || page.paused || !this.pending.size) return;
+    if (this.drawing || !this.pending.size || (page.paused && !this.asked)) return;
     this.drawing = requestAnimationFrame(() => {
       this.drawing = null;
       const fresh = Date.now() - (this.pendingSince ?? 0) < FLASH_MS;
       const work = this.pending;
       this.pending = new Map();
       this.pendingSince = null;
+      this.asked = this.hasAttribute("aria-busy");
       for (const [feed, changes] of work) {
         // The currency that the rows are in, which for a moment after a switch is not yet the page's.
         this.numbers = numbers(page.locale, feed.head.params?.vs_currency ?? page.currency);

@@ -9,7 +9,6 @@ function made() {
   if (card) return card;
   card = el("div", { class: "tooltip", role: "tooltip", id: "tooltip", hidden: true });
   document.body.append(card);
-  addEventListener("keydown", (event) => event.key === "Escape" && hide());
   return card;
 }
 
