@@ -75,6 +75,7 @@ def test_the_newest_enabled_key_that_can_be_used_is_used(settings) -> None:
     assert seen()[2] == "CG-second-key"
     key("CG-third-key", enabled=False)
     key("CG-fourth-key", plan="retired plan")
+    key("CG-fifth-key", plan="keyless")
     assert seen()[2] == "CG-second-key"
     ApiKey.objects.update(token="written with another secret")
     assert seen()[:3] == ("keyless", HOST, "")
