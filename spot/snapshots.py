@@ -285,12 +285,14 @@ class Reader:
         before = self.realm
         pipe = self._redis.pipeline(transaction=False)
         pipe.exists("spot:seen-live")
+        pipe.exists("spot:demo:epoch")
         pipe.get(f"spot:{before}:epoch")
         for name in names:
             pipe.hget(f"spot:{before}:snapshot:{name}", "version")
             pipe.get(f"spot:{before}:trouble:{name}")
-        seen, epoch, *answers = await pipe.execute()
-        self.realm = realm_of(settings.SPOT_DEMO, bool(seen))
+        seen, demo, epoch, *answers = await pipe.execute()
+        # A store that was emptied forgets what it has seen; we do not, unless it holds a demo now.
+        self.realm = realm_of(settings.SPOT_DEMO, bool(seen) or (before == "live" and not demo))
         if self.realm != before:
             return await self.news(names)
         name_of_epoch = epoch.decode() if epoch else ""
