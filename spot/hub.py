@@ -236,7 +236,7 @@ class Hub:
                 log.warning("store out of reach", error=type(error).__name__)
                 self._soon(names)
                 await asyncio.sleep(1)
-            except Exception:  # one bad snapshot must not end the reading of all others
+            except Exception:
                 log.exception("reading failed", names=names)
                 await asyncio.sleep(1)
 
@@ -249,8 +249,14 @@ class Hub:
         names.sort(key=lambda name: name not in (CURRENCIES.name, COINS.name))
         for name in names:
             topic = self.topics.get(name)
-            if topic is not None and topic.differs(news[name]):
+            if topic is None or not topic.differs(news[name]):
+                continue
+            try:
                 await self._renew(topic, news[name])
+            except (RedisError, OSError):
+                raise
+            except Exception:  # one bad snapshot must not end the reading of all others
+                log.exception("snapshot cannot be read", dataset=name)
 
     def _change_realm(self) -> None:
         """Real data have come after the demo, or the other way round: nothing of the old realm is shown again."""
