@@ -26,8 +26,10 @@ from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
+from websockets.server import ServerProtocol
 
 from spot.codes import Close
 
@@ -38,6 +40,16 @@ _DEFLATE = ServerPerMessageDeflateFactory(
 )
 
 
+class _Connection(ServerProtocol):
+    """The state of one WebSocket. The library fails a peer that closes inside a fragmented message, which RFC 6455
+    allows (section 5.4: control frames may be injected in the middle of one)."""
+
+    def recv_frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None
+        super().recv_frame(frame)
+
+
 class PreparedProtocol(WebSocketsSansIOProtocol):
     """One WebSocket that takes finished frames."""
 
@@ -46,7 +58,7 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.conn.available_extensions = [_DEFLATE]
+        self.conn = _Connection(extensions=[_DEFLATE], max_size=self.config.ws_max_size, logger=self.conn.logger)
         self.ready = False
         self.deflates = False
         self.when_ready: Callable[[], None] | None = None
