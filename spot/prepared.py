@@ -131,3 +131,15 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
             self.close_sent = True
         self.queue.put_nowait({"type": "websocket.disconnect", "code": int(Close.SLOW_READER)})
         self.loop.call_later(1, self.transport.abort)
+
+    # --- what peers send
+    # --------------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Answer a handshake that the library cannot read, such as one with a very long line; uvicorn would be silent,
+        and the connection would stay."""
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self.handshake_complete = self.close_sent = True
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
