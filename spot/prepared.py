@@ -63,6 +63,7 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
         self.deflates = False
         self.when_ready: Callable[[], None] | None = None
         self._patience: asyncio.TimerHandle | None = None
+        self._pong = b""
 
     # --- the extension
     # --------------------------------------------------------------------------------------------------
@@ -106,8 +107,11 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
         """The peer has taken everything."""
         super().resume_writing()
         self._end_patience()
-        self.ready = self.handshake_complete
-        if self.when_ready is not None and not self.close_sent:
+        if self._pong:
+            self.transport.write(self._pong)
+            self._pong = b""
+        self.ready = self.handshake_complete and self.writable.is_set()
+        if self.ready and self.when_ready is not None and not self.close_sent:
             self.when_ready()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -143,6 +147,14 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
             self.handshake_complete = self.close_sent = True
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
+
+    def handle_ping(self) -> None:
+        """Answer, or remember the answer to the newest ping while the peer takes nothing: pings must not fill our
+        memory (RFC 6455, section 5.5.3, lets us answer the newest only)."""
+        if self.writable.is_set() or self.conn.state is not State.OPEN:
+            super().handle_ping()
+        elif answers := self.conn.data_to_send():
+            self._pong = answers[-1]
 
     def shutdown(self) -> None:
         """Say 1012, unless closing has begun: saying it twice would raise, and end the shutdown of all others."""
