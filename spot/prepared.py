@@ -64,6 +64,7 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
         self.when_ready: Callable[[], None] | None = None
         self._patience: asyncio.TimerHandle | None = None
         self._pong = b""
+        self._continued = bytearray()
 
     # --- the extension
     # --------------------------------------------------------------------------------------------------
@@ -155,6 +156,14 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
             super().handle_ping()
         elif answers := self.conn.data_to_send():
             self._pong = answers[-1]
+
+    def handle_cont(self, event: Frame) -> None:
+        """Join fragments as they come: any number of tiny or empty ones weighs no more than what it holds."""
+        self._continued += event.data
+        if event.fin:
+            self.frames.append(bytes(self._continued))
+            self._continued.clear()
+            self.send_receive_event_to_app()
 
     def shutdown(self) -> None:
         """Say 1012, unless closing has begun: saying it twice would raise, and end the shutdown of all others."""
