@@ -21,10 +21,12 @@ holds that one frame; the application keeps at most the newest one that waits.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
@@ -164,6 +166,11 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
             self.frames.append(bytes(self._continued))
             self._continued.clear()
             self.send_receive_event_to_app()
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand on a message. One that is no UTF-8 is answered with 1007, unless the peer's own close came with it."""
+        with contextlib.suppress(InvalidState):
+            super().send_receive_event_to_app()
 
     def shutdown(self) -> None:
         """Say 1012, unless closing has begun: saying it twice would raise, and end the shutdown of all others."""
