@@ -1,8 +1,8 @@
 """The passwords of a composed site: made on the first start, kept in volumes, never defaulted.
 
-`python -m spot.compose_secrets SECRETS REDIS DATABASE` writes, with mode 0600, what each container reads: to SECRETS the
-site's keys and the addresses of Redis and database with their passwords, to REDIS its configuration, to DATABASE its
-password. Every file that exists keeps its value, so it may run at each start.
+`python -m spot.compose_secrets SECRETS REDIS DATABASE` writes, with mode 0600, what each container reads: to SECRETS
+the keys of the site and the addresses of Redis and database with their passwords, to REDIS its configuration, to
+DATABASE its password. Every file that exists keeps its value, so it may run at each start.
 """
 
 import secrets

@@ -60,7 +60,7 @@ class Command(BaseCommand):
             if listener is not None:
                 threading.Thread(target=self._announce, daemon=True).start()
             supervisor.run(partial(watch_celery, supervisor, Pulse(snapshots.worker_seen_ms), parts))
-            self._say("ending")
+            self._say("Ending")
 
     def _lay_ground(self, supervisor: Supervisor) -> bool:
         """Redis, database, static files, first administrator; False when we were asked to end meanwhile."""

@@ -1,0 +1,110 @@
+"""What the image and the composition promise, read from the files: no engine is needed for that."""
+
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from spot import compose_secrets
+from spot.redis_server import masked
+from tests.live import ROOT
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+SERVICES = COMPOSE["services"]
+ONCE = {"secrets", "migrate"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_is_hardened(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+    assert "privileged" not in service
+
+
+@pytest.mark.parametrize("name", SERVICES.keys() - ONCE)
+def test_every_lasting_service_is_started_again_and_has_a_health_check(name: str) -> None:
+    service = SERVICES[name]
+    assert service["restart"] == "unless-stopped"
+    assert "healthcheck" in service or "HEALTHCHECK" in DOCKERFILE
+
+
+def test_only_the_site_is_published_and_only_on_this_machine() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert published == {"web": ["${SPOT_PUBLISH:-127.0.0.1}:${PORT:-8000}:8000"]}
+
+
+def test_there_is_one_beat_and_no_way_to_have_two_by_scaling_another() -> None:
+    assert [name for name, service in SERVICES.items() if "beat" in service.get("command", [])] == ["beat"]
+
+
+def test_no_secret_stands_in_the_file() -> None:
+    for service in SERVICES.values():
+        for name, value in service.get("environment", {}).items():
+            if re.search("KEY|PASSWORD|URL", name):
+                assert value is None or name.endswith("_FILE"), name
+
+
+def test_containers_see_only_the_secrets_that_they_need() -> None:
+    mounts = {name: {mount.split(":")[0] for mount in service["volumes"]} for name, service in SERVICES.items()}
+    assert mounts["web"] == mounts["worker"] == mounts["beat"] == mounts["migrate"] == {"secrets"}
+    assert mounts["redis"] == {"redis"}
+    assert mounts["database"] == {"database", "database-secret"}
+    assert all(mount.endswith(":ro") for mount in SERVICES["web"]["volumes"])
+
+
+def test_demo_data_are_off_unless_asked_for() -> None:
+    assert SERVICES["worker"]["environment"]["SPOT_DEMO"] == "${SPOT_DEMO:-off}"
+    assert "SPOT_DEMO=off" in DOCKERFILE
+
+
+def test_the_image_runs_as_nobody_special_and_without_build_tools() -> None:
+    last = DOCKERFILE.rpartition("\nFROM ")[2]
+    assert re.findall(r"^USER (.*)$", last, re.MULTILINE) == ["10001:10001"]
+    assert not re.search(r"\b(npm|pip|apt-get)\b", last)
+
+
+def test_nothing_private_gets_into_the_image() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().split("\n")
+    assert "*" in ignored  # everything, but what is named
+    assert not {"!tests", "!.git", "!.spot", "!."} & set(ignored)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> list[Path]:
+    made = [tmp_path / name for name in ("secrets", "redis", "database")]
+    for folder in made:
+        folder.mkdir()
+    return made
+
+
+def test_secrets_are_made_once_and_only_their_owner_may_read_them(folders: list[Path]) -> None:
+    compose_secrets.write(*folders)
+    first = {file: file.read_text() for folder in folders for file in folder.iterdir()}
+    compose_secrets.write(*folders)
+    assert {file: file.read_text() for folder in folders for file in folder.iterdir()} == first
+    assert {stat.S_IMODE(file.stat().st_mode) for file in first} == {0o600}
+
+
+def test_both_ends_of_a_password_agree(folders: list[Path]) -> None:
+    compose_secrets.write(*folders)
+    site, redis, database = folders
+    assert f":{(database / 'password').read_text()}@database:5432/" in (site / "database_url").read_text()
+    assert f"requirepass {(site / 'redis_password').read_text()}\n" in (redis / "redis.conf").read_text()
+    assert masked((site / "redis_url").read_text()) == "redis://:***@redis:6379/0"
+
+
+def test_two_sites_never_share_a_secret(folders: list[Path], tmp_path: Path) -> None:
+    others = [tmp_path / f"other-{folder.name}" for folder in folders]
+    for folder in others:
+        folder.mkdir()
+    compose_secrets.write(*folders)
+    compose_secrets.write(*others)
+    mine, theirs = ({file.name: file.read_text() for file in where[0].iterdir()} for where in (folders, others))
+    assert all(mine[name] != theirs[name] for name in mine)
