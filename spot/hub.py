@@ -119,10 +119,10 @@ class Hub:
         self._group_of[member] = group
         if old is not None and old is not group:
             self._drop(old, member)
-        if group.update is not None:
-            member.push(group.update)
         if subscription.dialect.heartbeats and (group.update is None or group.state(now_ms()) != "live"):
             member.say(Message(group.status(now_ms())), "status")
+        if group.update is not None:
+            member.push(group.update)
 
     def leave(self, member: Member) -> None:
         """Forget the member. Harmless when it is not known."""
