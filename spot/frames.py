@@ -4,7 +4,8 @@ Pure."""
 from __future__ import annotations
 
 import zlib
-from functools import cached_property
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 #: Messages shorter than this are sent as they are: deflating them saves nothing.
 DEFLATE_FROM = 512
@@ -23,23 +24,42 @@ def _framed(first: int, payload: bytes) -> bytes:
     return bytes((first, 127)) + size.to_bytes(8, "big") + payload
 
 
+Made = TypeVar("Made")
+
+
+class Once(Generic[Made]):
+    """A property made on first use, without the lock of Python 3.11's `cached_property`: that one is shared by all
+    instances, so a frame being deflated in a thread would hold up every other frame in the event loop. Two threads may
+    both make a value; they make the same."""
+
+    def __init__(self, make: Callable[[Any], Made]) -> None:
+        self._make = make
+
+    def __set_name__(self, _owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, _owner: type) -> Made:
+        value = instance.__dict__[self._name] = self._make(instance)
+        return value
+
+
 class Message:
     """A text message to be sent to any number of sockets."""
 
     def __init__(self, payload: bytes) -> None:
         self.payload = payload
 
-    @cached_property
+    @Once
     def text(self) -> str:
         """For servers that frame by themselves."""
         return self.payload.decode()
 
-    @cached_property
+    @Once
     def prepared(self) -> bytes:
         """The finished WebSocket frame."""
         return _framed(_TEXT, self.payload)
 
-    @cached_property
+    @Once
     def deflated(self) -> bytes:
         """The finished frame, compressed without context, so that every socket which negotiated that can have it.
 
