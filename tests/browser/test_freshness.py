@@ -49,6 +49,8 @@ def test_a_killed_server_is_noticed_counted_down_and_found_again(
     expect(dashboard.get_by_role("button", name="Retry now")).to_be_visible()
     expect(dashboard.locator("spot-market .tag")).to_have_text("Not connected")
     expect(dashboard.locator("spot-market .coin-name").first).to_have_text("Bitcoin")
+    dashboard.set_viewport_size({"width": 390, "height": 844})
+    assert dashboard.evaluate("document.documentElement.scrollWidth") <= 390
     live_site.start("web")
     expect(dashboard.locator(BADGE)).to_have_text("Demo", timeout=60 * SECONDS)
     expect(dashboard.locator("spot-market .coin-name").first).to_have_text("Bitcoin")

@@ -24,6 +24,8 @@ class Connection extends HTMLElement {
     this.spoken = el("span", { class: "hidden", role: "status" });
     this.now = el("button", { type: "button", class: "button", hidden: true, onclick: () => this.#retry() }, "Retry now");
     this.pause = el("button", { type: "button", class: "button", onclick: () => page.setPaused(!page.paused) });
+    this.word = el("span", {});
+    this.pause.append(this.word, el("span", { class: "wide" }, " updates"));
     this.replaceChildren(this.spoken, this.now, this.badge, this.pause);
     for (const type of ["second", "state", "pause"]) page.addEventListener(type, () => this.#tell());
     this.#tell();
@@ -44,7 +46,7 @@ class Connection extends HTMLElement {
     // Screen readers hear a new state once, not every second of the countdown.
     setText(this.spoken, `Connection: ${words({ name: condition.name })}`);
     this.now.hidden = !["reconnecting", "offline", "refused"].includes(condition.name);
-    setText(this.pause, page.paused ? "Resume updates" : "Pause updates");
+    setText(this.word, page.paused ? "Resume" : "Pause");
     this.pause.classList.toggle("button-on", page.paused);
     const simulated = [...page.feeds].some((feed) => feed.head?.simulated);
     for (const notice of document.querySelectorAll("[data-demo]")) notice.hidden = !simulated;
