@@ -24,6 +24,8 @@ export function sparkline() {
 }
 
 export function showSparkline(chart, prices, description) {
+  if (chart.prices === prices) return; // most frames leave it as it is
+  chart.prices = prices;
   const known = (prices ?? []).filter(Number.isFinite);
   const way = known.length < 2 || known.at(-1) === known[0] ? "flat" : known.at(-1) > known[0] ? "up" : "down";
   setAttribute(chart, "data-way", way);
