@@ -1,0 +1,229 @@
+"""The store: versions, realms, demand, claims, trouble; one nudge a snapshot, and none that is needed."""
+
+import asyncio
+import time
+
+import orjson
+import pytest
+from channels.layers import get_channel_layer
+
+from providers.datasets import Dataset
+from spot import snapshots
+from spot.snapshots import Reader, Trouble, realm_of
+from tests.spot.rows import USD, candles, fetched, market
+
+EUR = Dataset("markets", "eur")
+BITCOIN = Dataset("candles", "usd", "bitcoin", 30)
+pytestmark = pytest.mark.usefixtures("redis")
+
+
+def reading(story):
+    """Run a story with a reader of the store."""
+
+    async def told():
+        reader = Reader()
+        try:
+            return await story(reader)
+        finally:
+            await reader.aclose()
+
+    return asyncio.run(told())
+
+
+def test_what_is_saved_is_loaded_on_both_sides() -> None:
+    made = fetched(BITCOIN, candles(3), age_ms=700, settle_ms=9000, meta={"volume_basis": "rolling_24h"})
+    version = snapshots.save(made, 900)
+    sync = snapshots.load(BITCOIN)
+    both = reading(lambda reader: _news_and_load(reader, BITCOIN))
+    assert both == sync
+    assert (sync.version, sync.rows, sync.as_of, sync.source, sync.label) == (
+        version,
+        candles(3),
+        made.as_of,
+        "acme",
+        "Acme",
+    )
+    assert (sync.interval_ms, sync.max_age_ms, sync.meta) == (900_000, 1_809_000, {"volume_basis": "rolling_24h"})
+    assert not sync.simulated
+
+
+async def _news_and_load(reader, dataset):
+    await reader.news([dataset.name])
+    return await reader.load(dataset)
+
+
+def test_rows_come_back_as_they_were() -> None:
+    rows = market(5)
+    rows[0] |= {"name": "比特币 🚀", "price": 1e-12, "market_cap": 10**15, "sparkline": None}
+    snapshots.save(fetched(USD, rows), 60)
+    loaded = snapshots.load(USD).rows
+    for row in loaded:
+        row["sparkline"] = None if row["sparkline"] is None else orjson.loads(str(row["sparkline"]))
+    assert loaded == rows
+
+
+def test_versions_only_grow_and_an_epoch_lasts() -> None:
+    versions = [snapshots.save(fetched(dataset, market(1)), 60) for dataset in (USD, EUR, USD)]
+    assert versions == sorted(set(versions))
+    assert snapshots.load(USD).epoch == snapshots.load(EUR).epoch
+
+
+def test_an_emptied_store_begins_a_new_epoch(redis) -> None:
+    snapshots.save(fetched(USD, market(1)), 60)
+    before = snapshots.load(USD).epoch
+    redis.flushall()
+    assert snapshots.load(USD) is None
+    snapshots.save(fetched(USD, market(1)), 60)
+    assert snapshots.load(USD).epoch != before
+
+
+def test_everything_that_is_stored_ends_by_itself_or_is_bounded(redis) -> None:
+    snapshots.save(fetched(USD, market(1)), 60)
+    snapshots.set_trouble(EUR, Trouble("unavailable", "x", 1, 2))
+    snapshots.claim(USD, 5)
+    snapshots.first_in("tick", 5)
+    snapshots.mark_worker()
+    lasting = {key.decode() for key in redis.scan_iter("*") if redis.ttl(key) == -1}
+    assert lasting == {"spot:seen-live", "spot:live:epoch", "spot:live:version"}
+
+
+# --- realms -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "seen", "realm"),
+    [
+        ("on", True, "demo"),
+        ("on", False, "demo"),
+        ("off", False, "live"),
+        ("off", True, "live"),
+        ("auto", False, "demo"),
+        ("auto", True, "live"),
+    ],
+)
+def test_the_mode_and_what_was_seen_choose_the_realm(mode, seen, realm) -> None:
+    assert realm_of(mode, seen) == realm
+
+
+def test_simulated_and_real_values_never_meet(settings) -> None:
+    settings.SPOT_DEMO = "auto"
+    snapshots.save(fetched(USD, market(1), simulated=True), 5)
+    assert snapshots.load(USD).simulated
+    snapshots.save(fetched(EUR, market(1)), 60)
+    assert snapshots.load(USD) is None
+    assert not snapshots.load(EUR).simulated
+    settings.SPOT_DEMO = "on"
+    assert snapshots.load(EUR) is None
+
+
+def test_the_first_real_snapshot_ends_the_demo(redis) -> None:
+    snapshots.save(fetched(USD, market(1), simulated=True), 5)
+    snapshots.set_trouble(EUR, Trouble("unavailable", "x", 1, 2))
+    snapshots.save(fetched(EUR, market(1)), 60)
+    assert not list(redis.scan_iter("spot:demo:*"))
+
+
+def test_a_late_simulated_answer_does_not_come_back_after_real_data() -> None:
+    snapshots.save(fetched(USD, market(1)), 60)
+    snapshots.save(fetched(USD, market(3), simulated=True), 5)
+    assert len(snapshots.load(USD).rows) == 1
+
+
+def test_a_reader_follows_the_realm_in_one_question(settings) -> None:
+    settings.SPOT_DEMO = "auto"
+
+    async def story(reader):
+        await asyncio.to_thread(snapshots.save, fetched(USD, market(1), simulated=True), 5)
+        demo = (await reader.news([USD.name]))[USD.name]
+        await asyncio.to_thread(snapshots.save, fetched(USD, market(2)), 60)
+        live = (await reader.news([USD.name]))[USD.name]
+        assert demo.epoch != live.epoch
+        assert len((await reader.load(USD)).rows) == 2
+
+    reading(story)
+
+
+# --- trouble ----------------------------------------------------------------------------------------------------------
+
+
+def test_trouble_is_told_until_a_fetch_succeeds() -> None:
+    snapshots.save(fetched(USD, market(1)), 60)
+    trouble = Trouble("unavailable", "No.", 1, 2, permanent=True)
+    snapshots.set_trouble(USD, trouble)
+    assert snapshots.trouble(USD) == trouble
+    assert reading(lambda reader: reader.news([USD.name]))[USD.name].trouble == trouble
+    assert snapshots.load(USD) is not None
+    fetched_at, next_try = snapshots.ages([USD, EUR])[USD.name]
+    assert (fetched_at, next_try) == (snapshots.load(USD).fetched_at, 2)
+    snapshots.save(fetched(USD, market(1)), 60)
+    assert snapshots.trouble(USD) is None
+    assert snapshots.ages([USD, EUR])[EUR.name] == (None, None)
+
+
+# --- demand and claims ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_wanted_is_remembered_for_a_while(monkeypatch) -> None:
+    snapshots.want([USD], {"usd": ["rare"]})
+    reading(lambda reader: reader.want([EUR], {"usd": ["rarer"], "eur": []}))
+    assert set(snapshots.wanted()) == {USD, EUR}
+    assert set(snapshots.wanted_coins("usd", 10)) == {"rare", "rarer"}
+    assert len(snapshots.wanted_coins("usd", 1)) == 1
+    assert snapshots.wanted_coins("eur", 10) == []
+    later = snapshots.now_ms() + snapshots.LINGER_MS + 1
+    monkeypatch.setattr(snapshots, "now_ms", lambda: later)
+    assert snapshots.wanted() == []
+    assert snapshots.wanted_coins("usd", 10) == []
+
+
+def test_one_claim_at_a_time_and_only_its_holder_ends_it() -> None:
+    token = snapshots.claim(USD, 10)
+    assert token is not None
+    assert snapshots.claim(USD, 10) is None
+    assert snapshots.claim(EUR, 10) is not None
+    snapshots.release(USD, "another")
+    assert snapshots.holds(USD, token)
+    snapshots.release(USD, token)
+    assert not snapshots.holds(USD, token)
+    assert snapshots.claim(USD, 10) is not None
+
+
+def test_a_claim_ends_by_itself() -> None:
+    token = snapshots.claim(USD, 0.05)
+    deadline = time.monotonic() + 5
+    while snapshots.holds(USD, token) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    again = snapshots.claim(USD, 10)
+    assert again is not None
+    snapshots.release(USD, token)
+    assert snapshots.holds(USD, again)
+
+
+def test_one_of_many_is_first() -> None:
+    assert [snapshots.first_in("tick", 10) for _ in range(3)] == [True, False, False]
+    assert snapshots.resting("tick")
+    assert not snapshots.resting("probe")
+
+
+def test_the_worker_leaves_a_mark() -> None:
+    assert snapshots.worker_seen_ms() is None
+    snapshots.mark_worker()
+    assert abs(snapshots.now_ms() - snapshots.worker_seen_ms()) < 10_000
+
+
+# --- nudges -----------------------------------------------------------------------------------------------------------
+
+
+def test_one_small_nudge_goes_out_for_a_snapshot_of_any_size() -> None:
+    async def story() -> None:
+        layer = get_channel_layer()
+        channel = await layer.new_channel()
+        await layer.group_add(snapshots.GROUP, channel)
+        await asyncio.to_thread(snapshots.save, fetched(USD, market(200)), 60)
+        message = await asyncio.wait_for(layer.receive(channel), 5)
+        assert message == {"type": "snapshot.news", "name": "markets:usd"}
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(layer.receive(channel), 0.2)
+        await layer.flush()
+
+    asyncio.run(story())

@@ -1,0 +1,317 @@
+"""The tasks: what is due starts once, what fails rests, what is not in the lists reaches no provider."""
+
+import pytest
+
+from providers import fetching
+from providers.datasets import Dataset, Fetched
+from providers.errors import NotFound, RateLimited, Unavailable, Unreachable
+from spot import snapshots, tasks
+from spot.snapshots import Trouble
+from tests.spot.rows import COINS, CURRENCIES, USD, candles, coin, fetched, market
+
+EUR, QUOTES = Dataset("markets", "eur"), Dataset("quotes", "usd")
+CHART = Dataset("candles", "usd", "bitcoin", 30)
+pytestmark = pytest.mark.usefixtures("redis")
+
+
+class Upstream:
+    """The providers as `spot.tasks` sees them; every call is kept. `fail` maps a dataset to what it raises."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, tuple[str, ...], bool]] = []
+        self.fail: dict[Dataset, Exception] = {}
+        self.unreachable = False
+
+    def fetch(self, dataset: Dataset, ids=(), simulated: bool = False, **_: object) -> Fetched:
+        self.calls.append((dataset.name, tuple(ids), simulated))
+        if self.unreachable and not simulated:
+            raise Unreachable("No route.")
+        if dataset in self.fail:
+            raise self.fail[dataset]
+        rows = {
+            "markets": lambda: market(3),
+            "quotes": lambda: [coin(id_) for id_ in ids],
+            "candles": lambda: candles(3),
+            "currencies": lambda: [{"id": "usd"}, {"id": "eur"}],
+            "coins": lambda: [{"id": name, "symbol": name, "name": name} for name in ("bitcoin", "rare", "Odd")],
+        }[dataset.kind]()
+        return fetched(dataset, rows, simulated=simulated)
+
+    def intervals(self, datasets, simulated: bool = False, **_: object) -> dict[str, float]:
+        return {dataset.name: 5.0 if simulated else 60.0 for dataset in datasets}
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _, _ in self.calls]
+
+
+@pytest.fixture
+def upstream(monkeypatch, settings):
+    settings.SPOT_DEMO = "off"
+    made = Upstream()
+    monkeypatch.setattr(fetching, "fetch", made.fetch)
+    monkeypatch.setattr(fetching, "intervals", made.intervals)
+    return made
+
+
+@pytest.fixture
+def queue(monkeypatch):
+    """What was queued, instead of a broker: arguments and expiry of each fetch."""
+    queued: list[tuple[tuple, float]] = []
+    monkeypatch.setattr(tasks.fetch, "apply_async", lambda args, expires: queued.append((args, expires)))
+    return queued
+
+
+def work(queue) -> None:
+    """Do what is queued, as a worker does."""
+    while queue:
+        tasks.fetch(*queue.pop(0)[0])
+
+
+# --- what is due ------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_wanted_is_fetched_and_stored(upstream, queue) -> None:
+    snapshots.want([USD, CURRENCIES])
+    tasks.tick()
+    work(queue)
+    assert len(snapshots.load(USD).rows) == 3
+    assert snapshots.load(USD).interval_ms == 60_000
+    assert snapshots.worker_seen_ms()
+
+
+def test_what_nobody_wants_is_not_fetched(upstream, queue) -> None:
+    tasks.tick()
+    assert not queue
+
+
+def test_two_beats_start_one_fetch(upstream, queue) -> None:
+    snapshots.want([USD])
+    tasks.tick()
+    tasks.tick()
+    tasks.start([USD.name])
+    tasks.start([USD.name])
+    assert len(queue) == 1
+
+
+def test_fresh_data_are_not_fetched_again_and_old_ones_are(upstream, queue) -> None:
+    snapshots.save(fetched(USD, market(1)), 60)
+    snapshots.save(fetched(EUR, market(1), age_ms=61_000), 60)
+    tasks.start_due([USD, EUR])
+    assert [args[0] for args, _ in queue] == [EUR.name]
+
+
+def test_a_queued_fetch_expires_with_its_interval(upstream, queue) -> None:
+    tasks.start_due([USD])
+    assert queue[0][1] == 60.0
+
+
+def test_a_task_delivered_twice_fetches_once(upstream, queue) -> None:
+    snapshots.save(fetched(CURRENCIES, [{"id": "usd"}]), 60)
+    tasks.start_due([USD])
+    args = queue[0][0]
+    tasks.fetch(*args)
+    tasks.fetch(*args)
+    assert upstream.names == [USD.name]
+
+
+def test_a_task_whose_claim_ended_leaves_the_work_to_the_new_holder(upstream, queue, redis) -> None:
+    tasks.start_due([USD])
+    args = queue[0][0]
+    redis.delete(f"spot:claim:{USD.name}")
+    token = snapshots.claim(USD, 60)
+    tasks.fetch(*args)
+    assert not upstream.calls
+    assert snapshots.holds(USD, token)
+
+
+def test_more_currencies_and_charts_than_allowed_are_not_fetched_whoever_wants_them(upstream, queue, settings) -> None:
+    settings.SPOT_CURRENCIES, settings.SPOT_CHARTS = 2, 2
+    charts = [Dataset("candles", "usd", f"c{n}", 30) for n in range(5)]
+    currencies = [Dataset("markets", f"cu{n}") for n in range(5)]
+    tasks.start_due([USD, *charts, *currencies, COINS])
+    names = [args[0] for args, _ in queue]
+    assert names == [USD.name, charts[0].name, charts[1].name, currencies[0].name, COINS.name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "x",
+        "markets",
+        "markets:../..",
+        "candles:../..:usd:30",
+        "candles:bitcoin:usd:31",
+        "markets:usd:0",
+        "markets:usd:1",
+        "coins:x",
+        "quotes:usd:x",
+    ],
+)
+def test_a_name_that_is_no_dataset_is_fetched_by_nobody(upstream, queue, name) -> None:
+    with pytest.raises(ValueError):
+        tasks.start([name])
+    with pytest.raises(ValueError):
+        tasks.fetch(name, "token", 5.0)
+    assert not upstream.calls
+    assert not queue
+
+
+# --- what exists ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        Dataset("markets", "xyz"),
+        Dataset("candles", "usd", "nosuchcoin", 30),
+        Dataset("candles", "xyz", "bitcoin", 30),
+        Dataset("candles", "usd", "..", 30),
+        Dataset("candles", "usd", "BITCOIN", 30),
+    ],
+)
+def test_what_is_not_in_the_lists_reaches_no_provider(upstream, dataset) -> None:
+    with pytest.raises(NotFound):
+        tasks.refresh(dataset)
+    assert set(upstream.names) <= {"currencies", "coins"}
+
+
+def test_the_lists_are_fetched_once_and_then_believed(upstream) -> None:
+    tasks.refresh(CHART)
+    tasks.refresh(CHART)
+    assert upstream.names == ["currencies", "coins", CHART.name, CHART.name]
+
+
+def test_quotes_are_asked_for_by_the_ids_that_exist(upstream, settings) -> None:
+    settings.SPOT_EXTRA_COINS = 5
+    snapshots.want([QUOTES], {"usd": ["rare", "nosuchcoin", "../.."]})
+    tasks.refresh(QUOTES)
+    assert upstream.calls[-1][:2] == (QUOTES.name, ("rare",))
+    assert [row["id"] for row in snapshots.load(QUOTES).rows] == ["rare"]
+
+
+def test_quotes_of_no_known_coin_are_not_asked_for(upstream) -> None:
+    snapshots.want([QUOTES], {"usd": ["nosuchcoin"]})
+    with pytest.raises(NotFound):
+        tasks.refresh(QUOTES)
+    assert QUOTES.name not in upstream.names
+
+
+# --- what fails -------------------------------------------------------------------------------------------------------
+
+
+def fail(upstream, queue, error) -> Trouble:
+    snapshots.save(fetched(CURRENCIES, [{"id": "usd"}]), 86_400)
+    snapshots.save(fetched(USD, market(2), age_ms=10**6), 60)
+    upstream.fail[USD] = error
+    tasks.start_due([USD])
+    work(queue)
+    return snapshots.trouble(USD)
+
+
+@pytest.mark.parametrize(
+    ("error", "wait"),
+    [
+        (Unavailable("Down."), 60_000),
+        (RateLimited("Slow down.", retry_after=33.0), 33_000),
+        (NotFound("No such."), 60_000),
+    ],
+)
+def test_a_failure_keeps_the_last_good_values_and_says_why_and_when(upstream, queue, error, wait) -> None:
+    trouble = fail(upstream, queue, error)
+    assert (trouble.message, trouble.permanent) == (error.message, error.permanent)
+    assert trouble.next_try - trouble.at == wait
+    assert len(snapshots.load(USD).rows) == 2
+    tasks.start_due([USD])
+    assert not queue
+    assert snapshots.claim(USD, 1) is not None
+
+
+def test_after_the_rest_it_is_tried_again_and_success_ends_the_trouble(upstream, queue, monkeypatch) -> None:
+    trouble = fail(upstream, queue, RateLimited("Slow down.", retry_after=33.0))
+    upstream.fail.clear()
+    monkeypatch.setattr(tasks, "now_ms", lambda: trouble.next_try - 1)
+    tasks.start_due([USD])
+    assert not queue
+    monkeypatch.setattr(tasks, "now_ms", lambda: trouble.next_try)
+    tasks.start_due([USD])
+    work(queue)
+    assert snapshots.trouble(USD) is None
+    assert len(snapshots.load(USD).rows) == 3
+
+
+def test_a_failure_of_our_own_rests_too_and_holds_no_claim(upstream, queue) -> None:
+    with pytest.raises(KeyError):
+        fail(upstream, queue, KeyError("bug"))
+    assert snapshots.trouble(USD).next_try > snapshots.now_ms()
+    assert "bug" not in snapshots.trouble(USD).message
+    tasks.start_due([USD])
+    assert not queue
+    assert snapshots.claim(USD, 1) is not None
+
+
+# --- the demo ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("mode", "asked"), [("on", [True, True]), ("off", [False, False])])
+def test_on_and_off_ask_one_kind_of_provider_alone(upstream, settings, mode, asked) -> None:
+    settings.SPOT_DEMO = mode
+    tasks.refresh(USD)
+    assert [simulated for _, _, simulated in upstream.calls] == asked
+    assert snapshots.load(USD).simulated is (mode == "on")
+
+
+def test_off_never_shows_a_demo_however_unreachable_the_providers(upstream, queue) -> None:
+    upstream.unreachable = True
+    tasks.start_due([USD])
+    work(queue)
+    assert snapshots.load(USD) is None
+    assert not any(simulated for _, _, simulated in upstream.calls)
+
+
+def test_auto_asks_the_real_ones_first_and_shows_the_demo_when_they_are_out_of_reach(upstream, settings) -> None:
+    settings.SPOT_DEMO, upstream.unreachable = "auto", True
+    tasks.refresh(USD)
+    assert snapshots.load(USD).simulated
+    assert [simulated for _, _, simulated in upstream.calls] == [False, True, True]
+
+
+def test_auto_asks_again_after_a_while_and_real_data_end_the_demo(upstream, settings, redis) -> None:
+    settings.SPOT_DEMO, upstream.unreachable = "auto", True
+    tasks.refresh(USD)
+    upstream.unreachable = False
+    tasks.refresh(USD)
+    assert snapshots.load(USD).simulated
+    redis.delete("spot:probe")
+    tasks.refresh(USD)
+    assert not snapshots.load(USD).simulated
+    assert not list(redis.scan_iter("spot:demo:*"))
+
+
+def test_once_real_data_were_seen_an_outage_shows_no_demo(upstream, settings, queue) -> None:
+    settings.SPOT_DEMO = "auto"
+    tasks.refresh(USD)
+    upstream.unreachable = True
+    upstream.calls.clear()
+    tasks.start_due([EUR])
+    work(queue)
+    assert snapshots.load(EUR) is None
+    assert snapshots.trouble(EUR).message == "No route."
+    assert not any(simulated for _, _, simulated in upstream.calls)
+
+
+def test_a_refusal_that_is_no_outage_shows_no_demo(upstream, settings, queue) -> None:
+    settings.SPOT_DEMO = "auto"
+    upstream.fail[CURRENCIES] = RateLimited("Slow down.", retry_after=5)
+    tasks.start_due([USD])
+    work(queue)
+    assert not any(simulated for _, _, simulated in upstream.calls)
+
+
+def test_a_demo_moves_at_its_own_pace(upstream, settings, queue) -> None:
+    settings.SPOT_DEMO = "on"
+    snapshots.save(fetched(USD, market(1), simulated=True, age_ms=6000), 5)
+    tasks.start_due([USD])
+    assert [args[0] for args, _ in queue] == [USD.name]
+    assert queue[0][1] == 5.0
