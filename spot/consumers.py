@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 import structlog
@@ -24,7 +25,7 @@ from spot.groups import Update
 from spot.hub import Hub
 from spot.limits import MessageRate, admission
 from spot.snapshots import now_ms
-from spot.subscription import Answer, Subscription, from_query_string, whole_range
+from spot.subscription import Answer, Dialect, Subscription, from_query_string, whole_range
 from spot.wire import csv_text, error_frame, export_frame, parse_message, pong_frame
 
 log = structlog.get_logger(__name__)
@@ -103,7 +104,7 @@ class FeedConsumer(BaseConsumer):
         self._before: Subscription | None = None
         self._seq: int | None = None
         self._update: Update | None = None
-        self._replies: list[Message] = []
+        self._replies: list[Callable[[], bytes]] = []
         self._said: dict[str, Message] = {}
         self._closing: Close | None = None
         self._task: asyncio.Task[None] | None = None
@@ -159,7 +160,7 @@ class FeedConsumer(BaseConsumer):
             self._check_rate()
             self._handle(message.get("text"))
         except Refused as refused:
-            self._reply(error_frame(refused))
+            self._reply(partial(error_frame, refused))
         if self._rate.refused > _PATIENCE or len(self._replies) > _REPLIES:
             await self.close(Close.TOO_MANY_MESSAGES)
 
@@ -176,7 +177,7 @@ class FeedConsumer(BaseConsumer):
             case None:
                 self._join(self.subscription.updated(message.changes, settings.SPOT_DEPTH))
             case "ping":
-                self._reply(pong_frame(now_ms()))
+                self._reply(partial(pong_frame, now_ms()))
             case "resync":
                 self._join(self.subscription)
             case "export":
@@ -201,8 +202,7 @@ class FeedConsumer(BaseConsumer):
         if group is None or group.update is None:
             raise Refused("unavailable", "There are no data to export yet; try again when the first frame has come.")
         answer = Answer(whole_range(self.subscription), group.update.answer.table)
-        text = csv_text(answer)
-        self._reply(export_frame(answer, text) if self.subscription.dialect.envelope else text.encode())
+        self._reply(partial(_export_reply, answer, self.subscription.dialect))
 
     # --- what the hub calls
     # ---------------------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ class FeedConsumer(BaseConsumer):
 
     def refuse_later(self, refused: Refused) -> None:
         """What was asked for does not exist after all: back to what was there before, or goodbye."""
-        self._reply(error_frame(refused))
+        self._reply(partial(error_frame, refused))
         before, self.subscription = self._before, None
         with contextlib.suppress(Refused):
             if before is not None:
@@ -245,8 +245,9 @@ class FeedConsumer(BaseConsumer):
     # --- writing
     # ----------------------------------------------------------------------------------------------------------------
 
-    def _reply(self, payload: bytes) -> None:
-        self._replies.append(Message(payload))
+    def _reply(self, make: Callable[[], bytes]) -> None:
+        """An answer to the client, made when it can be sent: exports that wait for a slow reader weigh nothing."""
+        self._replies.append(make)
         self._write_soon()
 
     def _write_soon(self) -> None:
@@ -286,7 +287,7 @@ class FeedConsumer(BaseConsumer):
             return None
         update = self._update
         if self._replies:
-            return self._replies.pop(0)
+            return Message(self._replies.pop(0)())
         if self._said:
             return self._said.pop(next(iter(self._said)))
         if update is None:
@@ -302,6 +303,11 @@ class FeedConsumer(BaseConsumer):
                 await self.close(Close.SLOW_READER)
         if self._task is not None:
             self._task.cancel()
+
+
+def _export_reply(answer: Answer, dialect: Dialect) -> bytes:
+    text = csv_text(answer)
+    return export_frame(answer, text) if dialect.envelope else text.encode()
 
 
 class NoFeedConsumer(BaseConsumer):
