@@ -55,7 +55,17 @@ class SpotChannel(HTTPChannel):
 
 
 class SpotWebSocketProtocol(WebSocketProtocol):
-    """Lets the application close with any code; autobahn's `sendClose` raises for 1012 and 1013."""
+    """Lets the application close with any code, 1012 and 1013 too, and send messages of any length."""
+
+    maxMessagePayloadSize: int  # noqa: N815
+
+    def sendMessage(self, *args: Any, **kwargs: Any) -> None:  # noqa: N802
+        """autobahn holds what we send to the limit that is meant for what we read."""
+        limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
+        try:
+            super().sendMessage(*args, **kwargs)
+        finally:
+            self.maxMessagePayloadSize = limit
 
     def serverClose(self, code: int | None = None) -> None:  # noqa: N802
         self.sendCloseFrame(code=1000 if code is None else code)
