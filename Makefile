@@ -37,7 +37,7 @@ run: $(VENV)/.packages redis $(ASSETS) ## start everything and print the URL; Ct
 	@exec $(PY) manage.py up
 
 test: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(ASSETS) ## run every test: unit, contract, flow, browser
-	@$(ON_NODE); cd $(FRONTEND) && npm test --silent
+	@$(ON_NODE); cd $(FRONTEND) && NODE_OPTIONS=--test-reporter=dot npm test --silent
 	@$(PY) -m tests.chromium
 	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)
 
