@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -79,6 +80,7 @@ def query_side(args: argparse.Namespace, results: Results) -> None:
 def main() -> None:
     """Run what was asked for, print it, and leave nothing behind."""
     args, results, began = options(), Results(), time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that no server is left behind
     files = machine.raise_file_limit()
     try:
         if args.part in ("all", "queries"):
