@@ -6,6 +6,7 @@
 The web server's listening socket is held here, so its address stays and a connection waits while it restarts.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -162,14 +163,13 @@ class LiveSite:
         self.processes[name] = self._spawn(made)
 
     def stop(self, name: str, number: int = signal.SIGTERM) -> None:
-        """End a process, with SIGTERM or another signal, and wait for that."""
+        """End a process, with SIGTERM or another signal; like under `manage.py up`, one that takes too long is killed."""
         process = self.processes.pop(name)
         process.send_signal(number)
-        try:
-            process.wait(10)
-        finally:
-            reaper.send(process.pid, signal.SIGKILL)
-            process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+        reaper.send(process.pid, signal.SIGKILL)
+        process.wait()
 
     def restart(self, name: str, number: int = signal.SIGTERM) -> None:
         """End a process and start it again."""

@@ -9,7 +9,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.live import ADMINISTRATOR, LiveSite, get, wait_until
+from tests.live import LiveSite, get, wait_until
 
 pytestmark = pytest.mark.flow
 
@@ -53,14 +53,6 @@ def test_a_restart_tells_sockets_why_and_they_find_the_site_again(live_site: Liv
     with connect(live_site.socket("top-gainers"), open_timeout=30) as again:
         assert json.loads(again.recv(timeout=30))
     wait_until(live_site.is_ready)
-
-
-def test_the_administrator_of_the_environment_can_log_in(live_site: LiveSite, page) -> None:
-    page.goto(f"{live_site.url}/admin/")
-    page.fill("#id_username", ADMINISTRATOR[0])
-    page.fill("#id_password", ADMINISTRATOR[1])
-    page.click("input[type=submit]")
-    page.wait_for_selector("#user-tools")
 
 
 def test_no_query_string_reaches_a_log(live_site: LiveSite) -> None:
