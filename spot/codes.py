@@ -49,7 +49,7 @@ CLOSES: dict[Close, CloseFact] = {
 
 class ErrorFact(NamedTuple):
     """What follows from an error code: the close code where no connection can be had, the HTTP status, and whether
-    the same request may succeed later."""
+    a program should send the same request again after a while."""
 
     close: Close
     status: int
@@ -64,10 +64,10 @@ ERRORS: dict[str, ErrorFact] = {
     "unknown_coin": ErrorFact(Close.NOT_FOUND, 404, retry=False),
     "unknown_currency": ErrorFact(Close.NOT_FOUND, 404, retry=False),
     "unknown_feed": ErrorFact(Close.NOT_FOUND, 404, retry=False),
-    "too_many_datasets": ErrorFact(Close.TOO_MANY_QUERIES, 429, retry=True),
-    "too_many_queries": ErrorFact(Close.TOO_MANY_QUERIES, 429, retry=True),
+    "too_many_datasets": ErrorFact(Close.TOO_MANY_QUERIES, 429, retry=False),
+    "too_many_queries": ErrorFact(Close.TOO_MANY_QUERIES, 429, retry=False),
     "too_many_messages": ErrorFact(Close.TOO_MANY_MESSAGES, 429, retry=True),
-    "too_many_connections": ErrorFact(Close.TOO_MANY_CONNECTIONS, 429, retry=True),
+    "too_many_connections": ErrorFact(Close.TOO_MANY_CONNECTIONS, 429, retry=False),
     "overloaded": ErrorFact(Close.OVERLOADED, 503, retry=True),
     "unavailable": ErrorFact(Close.OVERLOADED, 503, retry=True),
 }

@@ -130,7 +130,7 @@ def _etag(update: Update, form: str) -> str:
 def _refusal(refused: Refused) -> HttpResponse:
     response = HttpResponse(error_frame(refused), content_type="application/json", status=refused.fact.status)
     response["Cache-Control"] = "no-store"
-    if refused.fact.retry:
+    if refused.fact.status in (429, 503):
         response["Retry-After"] = "5"
     return response
 
