@@ -113,8 +113,7 @@ class FeedConsumer(BaseConsumer):
         self._address: str | None = None
         self._rate = MessageRate(settings.SPOT_MESSAGES_PER_SECOND)
 
-    # --- the connection
-    # ---------------------------------------------------------------------------------------------------
+    # --- the connection ----------------------------------------------------------------------------------------------
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Serve one socket, with finished frames where the server takes them."""
@@ -149,8 +148,7 @@ class FeedConsumer(BaseConsumer):
         if self._address is not None:
             admission.leave(self._address)
 
-    # --- messages
-    # -----------------------------------------------------------------------------------------------------------
+    # --- messages ----------------------------------------------------------------------------------------------------
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:
         """A client's message: bad ones get one error frame, and change nothing."""
@@ -204,8 +202,7 @@ class FeedConsumer(BaseConsumer):
         answer = Answer(whole_range(self.subscription), group.update.answer.table)
         self._reply(partial(_export_reply, answer, self.subscription.dialect))
 
-    # --- what the hub calls
-    # ---------------------------------------------------------------------------------------------------
+    # --- what the hub calls ------------------------------------------------------------------------------------------
 
     @property
     def deflates(self) -> bool:
@@ -242,8 +239,7 @@ class FeedConsumer(BaseConsumer):
             self._closing = refused.fact.close
             self._write_soon()
 
-    # --- writing
-    # ----------------------------------------------------------------------------------------------------------------
+    # --- writing -----------------------------------------------------------------------------------------------------
 
     def _reply(self, make: Callable[[], bytes]) -> None:
         """An answer to the client, made when it can be sent: exports that wait for a slow reader weigh nothing."""

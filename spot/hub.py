@@ -106,7 +106,7 @@ class Hub:
         await self.reader.aclose()
         self._of_loop.pop(asyncio.get_running_loop(), None)
 
-    # --- members ------------------------------------------------------------------------------------------------------
+    # --- members -----------------------------------------------------------------------------------------------------
 
     def join(self, member: Member, subscription: Subscription) -> None:
         """Put the member into its subscription's group, out of the one it was in. Raises `Refused` and changes nothing
@@ -165,7 +165,7 @@ class Hub:
             self._soon([dataset.name])
         return topic
 
-    # --- what exists --------------------------------------------------------------------------------------------------
+    # --- what exists -------------------------------------------------------------------------------------------------
 
     def _verify(self, subscription: Subscription) -> bool:
         """Whether its currency and coins are known to exist; False while the lists are not there. Raises `Refused`."""
@@ -211,7 +211,7 @@ class Hub:
             extra.update(*(topic.missing_coins() for topic in self.topics.values()))
             _bounded("coins outside the market's top", len(extra), settings.SPOT_EXTRA_COINS)
 
-    # --- reading ------------------------------------------------------------------------------------------------------
+    # --- reading -----------------------------------------------------------------------------------------------------
 
     def _soon(self, names: Iterable[str]) -> None:
         self._due.update(names)
@@ -359,7 +359,7 @@ class Hub:
             kept = self._merged[names] = (versions, group.subscription.feed.table(list(rows.values())))
         return kept[1]
 
-    # --- demand -------------------------------------------------------------------------------------------------------
+    # --- demand ------------------------------------------------------------------------------------------------------
 
     async def _demand(self) -> None:
         """Tell the workers what is looked at; start at once what has never been fetched."""
@@ -390,8 +390,7 @@ class Hub:
             # kombu is synchronous; this is off the message path, and rare.
             await asyncio.to_thread(current_app.send_task, "spot.tasks.start", (names,), expires=10, ignore_result=True)
 
-    # --- nudges and the clock
-    # ---------------------------------------------------------------------------------------------
+    # --- nudges and the clock ----------------------------------------------------------------------------------------
 
     async def _listen_forever(self) -> None:
         layer = get_channel_layer()

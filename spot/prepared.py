@@ -68,8 +68,7 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
         self._pong = b""
         self._continued = bytearray()
 
-    # --- the extension
-    # --------------------------------------------------------------------------------------------------
+    # --- the extension -----------------------------------------------------------------------------------------------
 
     def write_frame(self, frame: bytes) -> None:
         """Write a finished frame, unless the connection is on its way out."""
@@ -91,8 +90,7 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
         )
         self.ready = self.writable.is_set()
 
-    # --- flow
-    # -------------------------------------------------------------------------------------------------------------
+    # --- flow --------------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count as untaken whatever the kernel does not take at once."""
@@ -139,8 +137,7 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
         self.queue.put_nowait({"type": "websocket.disconnect", "code": int(Close.SLOW_READER)})
         self.loop.call_later(1, self.transport.abort)
 
-    # --- what peers send
-    # --------------------------------------------------------------------------------------------------
+    # --- what peers send ---------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Answer a handshake that the library cannot read, such as one with a very long line; uvicorn would be silent,

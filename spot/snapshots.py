@@ -103,7 +103,7 @@ def realm_of(mode: str, seen_live: bool) -> Realm:
     return "demo" if mode == "on" else "live"
 
 
-# --- the sync side: workers, commands ---------------------------------------------------------------------------------
+# --- the sync side: workers, commands --------------------------------------------------------------------------------
 
 
 @cache
@@ -266,8 +266,7 @@ def want(datasets: Iterable[Dataset], coins: dict[str, list[str]] | None = None)
         client.zadd(f"spot:wanted:quotes:{currency}", dict.fromkeys(ids, now))
 
 
-# --- the async side: the hub
-# ----------------------------------------------------------------------------------------------
+# --- the async side: the hub -----------------------------------------------------------------------------------------
 
 
 class Reader:

@@ -57,7 +57,7 @@ def _private_socket() -> Path:
     return Path(tempfile.gettempdir(), f"spot-{hashlib.sha256(os.fsencode(SPOT_HOME)).hexdigest()[:16]}", "redis.sock")
 
 
-# --- the site ---------------------------------------------------------------------------------------------------------
+# --- the site --------------------------------------------------------------------------------------------------------
 DEBUG = env.bool("SPOT_DEBUG", default=False)
 SECRET_KEY = env.str("SPOT_SECRET_KEY", default="") or _generated("secret_key")
 # Keys that encrypt provider keys at rest, newest first: prepend one to rotate.
@@ -72,7 +72,7 @@ SPOT_ALLOWED_ORIGINS = env.list("SPOT_ALLOWED_ORIGINS", default=[])
 # Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.
 SPOT_TRUSTED_PROXIES = env.list("SPOT_TRUSTED_PROXIES", default=[])
 
-# --- upstreams --------------------------------------------------------------------------------------------------------
+# --- upstreams -------------------------------------------------------------------------------------------------------
 SPOT_DEMO = env.str("SPOT_DEMO", default="auto")  # on, off, auto
 SPOT_POLL_SECONDS = env.float("SPOT_POLL_SECONDS", default=60.0)  # the markets interval wished for
 COINGECKO_BASE_URL = env.str("COINGECKO_BASE_URL", default="")  # "": the plan's own host
@@ -82,7 +82,7 @@ COINGECKO_CALLS_PER_MINUTE = env.int("COINGECKO_CALLS_PER_MINUTE", default=None)
 COINGECKO_CALLS_PER_MONTH = env.int("COINGECKO_CALLS_PER_MONTH", default=None)
 SANDBOX_BASE_URL = env.str("SANDBOX_BASE_URL", default="http://127.0.0.1:8099/api/v3")
 
-# --- limits for clients (spot/limits.py says what happens when one is passed) -----------------------------------------
+# --- limits for clients (spot/limits.py says what happens when one is passed) ----------------------------------------
 SPOT_CONNECTIONS_PER_ADDRESS = env.int("SPOT_CONNECTIONS_PER_ADDRESS", default=200)
 SPOT_CONNECTIONS = env.int("SPOT_CONNECTIONS", default=20_000)
 SPOT_QUERIES = env.int("SPOT_QUERIES", default=10_000)
@@ -98,7 +98,7 @@ SPOT_HEARTBEAT_SECONDS = env.float("SPOT_HEARTBEAT_SECONDS", default=30.0)
 SPOT_ADMIN_USER = env.str("SPOT_ADMIN_USER", default="")
 SPOT_ADMIN_PASSWORD = env.str("SPOT_ADMIN_PASSWORD", default="")
 
-# --- Redis: the store, the channel layer and Celery's broker ----------------------------------------------------------
+# --- Redis: the store, the channel layer and Celery's broker ---------------------------------------------------------
 # Without one, `make run` starts a private server on this socket.
 SPOT_PRIVATE_SOCKET = _private_socket()
 REDIS_URL = env.str("REDIS_URL", default="") or f"unix://{SPOT_PRIVATE_SOCKET}"
@@ -133,7 +133,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {"tick": {"task": "spot.tasks.tick", "schedule": 1.0, "options": {"expires": 1.0}}}
 CELERY_BEAT_SCHEDULE_FILENAME = str(SPOT_HOME / "beat-schedule")
 
-# --- database ---------------------------------------------------------------------------------------------------------
+# --- database --------------------------------------------------------------------------------------------------------
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{quote(str(SPOT_HOME / 'spot.sqlite3'))}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # IMMEDIATE: a read-then-write in a deferred transaction fails at once under contention, whatever the timeout.
@@ -146,7 +146,7 @@ else:
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- Django -----------------------------------------------------------------------------------------------------------
+# --- Django ----------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "daphne",  # before staticfiles: it makes runserver speak ASGI
     "django.contrib.admin",
