@@ -28,7 +28,7 @@ from providers.errors import BadPayload, NotFound, ProviderError
 log = structlog.get_logger("providers.fetch")
 
 #: All calls of one fetch together; below the time limit of the task around it.
-TOTAL_SECONDS = 40.0
+TOTAL_SECONDS = 22.0
 #: No simulated market moves slower than this, so that a demo looks alive.
 _SIMULATED_SECONDS = 5.0
 #: The polls that everything else waits for; what clients ask for one by one leaves them room.

@@ -14,14 +14,15 @@ from django.conf import settings
 
 from providers import fetching
 from providers.datasets import Dataset, Fetched
-from providers.errors import NotFound, ProviderError, Unreachable
+from providers.errors import NotFound, ProviderError, Unavailable, Unreachable
 from spot import snapshots
 from spot.snapshots import Trouble, now_ms
 
 log = structlog.get_logger(__name__)
 
-#: A claim outlives the task's hard time limit, so that a dataset is never fetched twice at once.
-_CLAIM_SECONDS = settings.CELERY_TASK_TIME_LIMIT + 5
+#: A claim outlives the task's hard time limit, so that a dataset is never fetched twice at once, and a killed worker's
+#: claim is free again soon.
+_CLAIM_SECONDS = settings.CELERY_TASK_TIME_LIMIT + 2
 #: After real providers were out of reach while there is only the demo, ask them again this often, in seconds.
 _PROBE_SECONDS = 60
 CURRENCIES, COINS = Dataset("currencies"), Dataset("coins")
@@ -125,9 +126,14 @@ def _require(listing: Dataset, name: str) -> None:
 
 
 def _ids(listing: Dataset) -> set[str]:
-    snapshot = snapshots.load(listing)
-    if snapshot is None:
-        refresh(listing)
+    """What the provider lists; fetched first when it never was, by one task however many ask."""
+    if (snapshot := snapshots.load(listing)) is None:
+        if (token := snapshots.claim(listing, _CLAIM_SECONDS)) is None:
+            raise Unavailable(f"The provider's list of {listing.name} is just being fetched.", retry_after=2)
+        try:
+            refresh(listing)
+        finally:
+            snapshots.release(listing, token)
         snapshot = snapshots.load(listing)
     return {row["id"] for row in snapshot.rows} if snapshot else set()
 

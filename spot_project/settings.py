@@ -10,7 +10,7 @@ import os
 import secrets
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import environ
@@ -22,7 +22,10 @@ from spot_project import logs
 class _Env(environ.FileAwareEnv):
     """The environment; a value that cannot be read is reported by the variable's name, and without the value."""
 
+    read: ClassVar[set[str]] = set()
+
     def get_value(self, var: str, cast: Any = None, *args: Any, **kwargs: Any) -> Any:
+        self.read.add(var)
         try:
             return super().get_value(var, cast, *args, **kwargs)
         except ValueError as error:
@@ -124,8 +127,9 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_TASK_SOFT_TIME_LIMIT = 45
-CELERY_TASK_TIME_LIMIT = 60
+# A fetch ends itself after 22 s at the latest; what still runs then is stuck.
+CELERY_TASK_SOFT_TIME_LIMIT = 25
+CELERY_TASK_TIME_LIMIT = 28
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 2000
 CELERY_WORKER_REDIRECT_STDOUTS = False
@@ -219,8 +223,18 @@ SECURE_SSL_REDIRECT = SPOT_HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]  # asked by the machine itself, without the proxy
 SECURE_HSTS_SECONDS = 31_536_000 if SPOT_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SPOT_HTTPS
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SPOT_HTTPS and SPOT_TRUSTED_PROXIES else None
+# Whether a request came by HTTPS is told by the server, which believes only SPOT_TRUSTED_PROXIES; a header that Django
+# believed could be sent by anybody.
+SECURE_PROXY_SSL_HEADER = None
 CSRF_TRUSTED_ORIGINS = [origin for origin in SPOT_ALLOWED_ORIGINS if origin != "*"]
 if not SPOT_HTTPS:
     # Plain HTTP on this machine is a supported way to run; the four checks ask for what SPOT_HTTPS=on switches on.
     SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
+
+# --- what nobody has read above: misspelt, most likely (SPOT_SAMPLES is for the tests) ---------------------------------
+SPOT_READ = sorted(env.read)
+SPOT_UNREAD = sorted(
+    name
+    for name in os.environ
+    if name.startswith("SPOT_") and name.removesuffix("_FILE") not in env.read | {"SPOT_SAMPLES"}
+)
