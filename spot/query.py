@@ -306,6 +306,8 @@ def parse_time(name: str, raw: object) -> int | None:
         raw = float(raw)
     if isinstance(raw, (int, float)) and not isinstance(raw, bool) and abs(raw) < 1e15:
         return int(raw * 1000 if abs(raw) < _SECONDS_BELOW else raw)
+    if isinstance(raw, str):  # a plus sign that nobody encoded arrives as a space
+        raw = re.sub(r"(?<=:\d\d) (?=\d\d:?\d\d$)", "+", raw.strip())
     try:
         moment = datetime.fromisoformat(raw) if isinstance(raw, str) and len(raw) <= 40 else None
     except ValueError:
