@@ -403,10 +403,12 @@ class Hub:
                     message = await layer.receive(channel)
                     if message.get("name") in self.topics:
                         self._soon([message["name"]])
-            except (RedisError, OSError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001 - an outermost loop: begin anew, with no old subscription left
                 self.listening = False
                 log.warning("nudges out of reach", error=type(error).__name__)
                 await asyncio.sleep(1)
+                with contextlib.suppress(RedisError, OSError, TimeoutError):
+                    await layer.flush()
 
     async def _watch_forever(self) -> None:
         """Once a second: whose data have gone stale, and whose silence is due a heartbeat."""
