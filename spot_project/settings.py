@@ -231,7 +231,7 @@ if not SPOT_HTTPS:
     # Plain HTTP on this machine is a supported way to run; the four checks ask for what SPOT_HTTPS=on switches on.
     SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
 
-# --- what nobody has read above: misspelt, most likely (SPOT_SAMPLES is for the tests) ---------------------------------
+# --- what nobody has read above: misspelt, most likely (SPOT_SAMPLES is for the tests) --------------------------------
 SPOT_READ = sorted(env.read)
 SPOT_UNREAD = sorted(
     name

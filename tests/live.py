@@ -163,7 +163,7 @@ class LiveSite:
         self.processes[name] = self._spawn(made)
 
     def stop(self, name: str, number: int = signal.SIGTERM) -> None:
-        """End a process, with SIGTERM or another signal; like under `manage.py up`, one that takes too long is killed."""
+        """End a process, with SIGTERM or another signal; one that takes too long is killed, as `manage.py up` does."""
         process = self.processes.pop(name)
         process.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):

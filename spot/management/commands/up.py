@@ -48,7 +48,6 @@ class Command(BaseCommand):
 
     def _keep(self, parts: list[str], *, whole: bool, lock: IO[str] | None = None) -> None:
         """Start and supervise; `whole`: with Redis, migrations and an open port of our own before the rest."""
-        refuse_what_cannot_work()
         listener = open_port() if "web" in parts else None
         with Supervisor(self._say, None if lock is None else lock.fileno()) as supervisor:
             if whole and not self._lay_ground(supervisor):
@@ -70,7 +69,7 @@ class Command(BaseCommand):
             raise CommandError("Nothing was started.")
         self._say(f"Redis      {redis}")
         self._say(f"Database   {described(connection.settings_dict)}")
-        self._say(f"Server     {settings.SPOT_SERVER} on {settings.SPOT_BIND} port {settings.PORT}")
+        self._say(f"Server     {settings.SPOT_SERVER} on {settings.SPOT_BIND} port {settings.PORT}{for_whom()}")
         self._say(f"Demo data  {DEMO[settings.SPOT_DEMO]}")
         return code is not None
 
@@ -96,14 +95,11 @@ DEMO = {
 }
 
 
-def refuse_what_cannot_work() -> None:
-    """Say now what a part would otherwise say again and again, each time it is started."""
-    if settings.DEBUG and not serving.is_loopback(settings.SPOT_BIND):
-        raise CommandError(f"SPOT_DEBUG shows settings to visitors, so it is refused on {settings.SPOT_BIND}.")
-    if settings.SPOT_SERVER not in serving.SERVERS:
-        raise CommandError(f"SPOT_SERVER={settings.SPOT_SERVER} is unknown. Use {' or '.join(serving.SERVERS)}.")
-    if settings.SPOT_DEMO not in DEMO:
-        raise CommandError(f"SPOT_DEMO={settings.SPOT_DEMO} is unknown. Use on, off or auto.")
+def for_whom() -> str:
+    """The names the site answers to, once it can be reached from outside: others are refused, and people wonder."""
+    if serving.is_loopback(settings.SPOT_BIND):
+        return ""
+    return f", as {', '.join(settings.ALLOWED_HOSTS)} (SPOT_ALLOWED_HOSTS)"
 
 
 def manage(*arguments: str) -> list[str]:

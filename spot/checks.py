@@ -1,0 +1,50 @@
+"""System checks: what in the settings cannot work as it was meant. Every command runs them before it does anything."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004  Django's name
+
+from spot import serving
+
+DEMO_POLICIES = ("on", "off", "auto")
+
+
+@register("spot")
+def environment(**_kwargs: Any) -> list[CheckMessage]:
+    """What the environment says that Spot cannot do, and what it says that nobody reads."""
+    return [*_exposed(), *_unknown_values(), *_unread()]
+
+
+def _exposed() -> Iterator[CheckMessage]:
+    if settings.DEBUG and not serving.is_loopback(settings.SPOT_BIND):
+        hint = "Use SPOT_DEBUG on 127.0.0.1 only."
+        yield Error(
+            f"SPOT_DEBUG shows settings to visitors: refused on {settings.SPOT_BIND}.", hint=hint, id="spot.E001"
+        )
+    if "*" in settings.SPOT_ALLOWED_ORIGINS and not settings.DEBUG:
+        hint = "List them as scheme://host[:port]; the site's own needs no mention."
+        yield Error("SPOT_ALLOWED_ORIGINS=* lets any page use a visitor's session.", hint=hint, id="spot.E002")
+    if settings.SPOT_HTTPS and not settings.SPOT_TRUSTED_PROXIES:
+        hint = "Name the address of the proxy that ends TLS: without it every visit would be redirected for ever."
+        yield Error("SPOT_HTTPS is on, but SPOT_TRUSTED_PROXIES is empty.", hint=hint, id="spot.E003")
+
+
+def _unknown_values() -> Iterator[CheckMessage]:
+    if settings.SPOT_SERVER not in serving.SERVERS:
+        hint = f"Use {' or '.join(serving.SERVERS)}."
+        yield Error(f"SPOT_SERVER={settings.SPOT_SERVER} is unknown.", hint=hint, id="spot.E004")
+    if settings.SPOT_DEMO not in DEMO_POLICIES:
+        hint = f"Use {', '.join(DEMO_POLICIES)}."
+        yield Error(f"SPOT_DEMO={settings.SPOT_DEMO} is unknown.", hint=hint, id="spot.E005")
+
+
+def _unread() -> Iterator[CheckMessage]:
+    for name in settings.SPOT_UNREAD:
+        near = difflib.get_close_matches(name, settings.SPOT_READ, n=1)
+        hint = f"Did you mean {near[0]}?" if near else None
+        yield Warning(f"{name} is set, but there is no such setting.", hint=hint, id="spot.W001")
