@@ -15,6 +15,7 @@ import orjson
 from bench import market
 from bench.straightforward import cells, select
 from providers.datasets import BLOCK
+from spot import snapshots
 from spot.feeds import FEEDS, Feed
 from spot.query import Query, parse_query
 from spot.subscription import Answer, Subscription, from_query_string
@@ -86,7 +87,8 @@ def _with_numpy(columns: dict[str, Any], rows: Sequence[Row], query: dict[str, A
 def compare(count: int, *, sparklines: bool = False) -> list[tuple[str, float, float, float]]:
     """Lines (what, ours, list of dicts, numpy without memory), in microseconds."""
     body = orjson.dumps(market.coins(count, sparklines=sparklines))
-    rows = orjson.loads(body)
+    stored = snapshots._pack(market.coins(count, sparklines=sparklines))
+    rows = snapshots._unpack(stored)
     table = MARKET.table(rows)
     columns = {name: np.array([row[name] for row in rows]) for name in ("market_cap", "price_change_7d")}
     queries = [_ours(number, count) for number in range(5000)]
@@ -99,7 +101,7 @@ def compare(count: int, *, sparklines: bool = False) -> list[tuple[str, float, f
     return [
         (
             "decode a snapshot",
-            measured(lambda _turn: MARKET.table(orjson.loads(body))),
+            measured(lambda _turn: MARKET.table(snapshots._unpack(stored))),
             measured(lambda _turn: json.loads(body)),
             measured(lambda _turn: _columns(orjson.loads(body))),
         ),
