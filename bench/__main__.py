@@ -27,7 +27,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--write", action="store_true", help="write the results into docs/performance.md")
     parser.add_argument("--rounds", type=int, default=3, help="medians are of so many (3)")
     parser.add_argument("--milliseconds", type=int, help="of each measurement (1200; quick: 800)")
-    parser.add_argument("--minutes", type=float, default=25, help="begin no new case after so long (25)")
+    parser.add_argument("--minutes", type=float, default=22, help="begin no new case after so long (22)")
     parser.add_argument("--only", default="", help="servers, comma-separated: " + ",".join(CONTENDERS))
     parser.add_argument("--cases", default="", help="cases whose key contains this, such as 1000-16k-1g")
     parser.add_argument("--part", choices=("all", "fanout", "queries", "slow"), default="all")

@@ -81,13 +81,13 @@ class Case:
 def cases(clients: tuple[int, ...], *, quick: bool) -> list[Case]:
     """Every line of the tables, in the order in which they are measured."""
     many = [count for count in clients if count > 1000]
-    sizes = (16,) if quick else (16, 1, 128)
-    found = [Case(count, size) for size in sizes for count in clients]
-    found += [Case(count, 16, whole=True, servers=("spot", "nchan")) for count in clients]
-    found += [Case(count, 16, groups=100, servers=(*FAST, "plain")) for count in (clients[:1] if quick else clients)]
+    found = [Case(count, 16) for count in clients]
     found += [Case(clients[0], groups=clients[0], own=True, servers=CHANNELS)]
     found += [Case(count, groups=500, own=True, servers=("spot", "plain")) for count in many]
     found += [Case(count, 16, deflate=True, servers=DEFLATING) for count in clients]
-    if not quick:
+    found += [Case(count, 16, groups=100, servers=(*FAST, "plain")) for count in clients]
+    found += [Case(count, 16, whole=True, servers=("spot", "nchan")) for count in clients]
+    if not quick:  # the longest last: a slow machine may run out of time
+        found += [Case(count, size) for size in (1, 128) for count in clients]
         found += [Case(clients[0], 128, deflate=True, servers=DEFLATING)]
     return found
