@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -39,7 +40,7 @@ def run(story: Coroutine[Any, Any, None]) -> None:
 async def eventually(condition: Callable[[], object]) -> None:
     """Wait until it holds."""
     async with asyncio.timeout(PATIENCE):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  what it waits for has no event
             await asyncio.sleep(0.005)
 
 
@@ -116,6 +117,7 @@ class Gateway:
         for listener in self._listeners:
             if small:
                 small_buffers(listener)
+        logging.getLogger("uvicorn.error").addFilter(serving_uvicorn.without_traceback)
         await self.server.startup(sockets=self._listeners)
 
     async def stop(self) -> None:

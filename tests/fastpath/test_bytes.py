@@ -162,7 +162,7 @@ def _after(subscription: Subscription, words: dict[str, Any]) -> Subscription:
         return subscription
 
 
-# --- conflation ---------------------------------------------------------------------------------------------------------
+# --- conflation -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("wish", ["market?page_size=200", "market?page_size=200&envelope=1&delta=1&sort_by=price"])
@@ -191,7 +191,7 @@ def test_who_did_not_keep_up_ends_with_the_same_state(redis: Redis, caplog, wish
     assert no_tracebacks(caplog)
 
 
-# --- the same application under another server --------------------------------------------------------------------------
+# --- the same application under another server ------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
