@@ -51,9 +51,10 @@ class Topic:
         return self.news.trouble if self.news else None
 
     def outdated(self, news: News) -> bool:
-        """Whether the store has another snapshot than we."""
-        ours = ("", 0) if self.snapshot is None else (self.snapshot.epoch, self.snapshot.version)
-        return ours != ((news.epoch, news.version) if news.version else ("", 0))
+        """Whether the store has a newer snapshot than we, or one of another life of its own."""
+        if self.snapshot is None or not news.version or news.epoch != self.snapshot.epoch:
+            return bool(news.version)
+        return news.version > self.snapshot.version  # a store restored from an older copy has nothing for us yet
 
     def differs(self, news: News) -> bool:
         """Whether the store says anything that we do not know."""

@@ -8,7 +8,7 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 ===============================  ==============================================================================
 `seen-live`                      set once real data have been stored: from then on `auto` never shows a simulation
 `REALM:epoch`                    a random name for this store's life: versions only compare within one epoch
-`REALM:version`                  the counter that numbers snapshots
+`REALM:version`                  the last snapshot's number: its time in ms, or one more than the one before
 `REALM:snapshot:NAME`            hash: version, meta (JSON), body (JSON rows)
 `REALM:trouble:NAME`             why the last fetch failed, until one succeeds
 `wanted`                         sorted set: dataset -> when somebody last looked at it, epoch ms
@@ -133,7 +133,7 @@ def save(fetched: Fetched, interval_s: float) -> int:
     if where == "live" and client.set("spot:seen-live", 1, nx=True):
         _end_demo(client)
     client.set(f"spot:{where}:epoch", secrets.token_hex(4), nx=True)
-    version = int(client.incr(f"spot:{where}:version"))
+    version = _next_version(client, f"spot:{where}:version")
     name = fetched.dataset.name
     meta = {
         "as_of": fetched.as_of,
@@ -153,6 +153,15 @@ def save(fetched: Fetched, interval_s: float) -> int:
         pipe.execute()
     nudge(name)
     return version
+
+
+def _next_version(client: redis.Redis, counter: str) -> int:
+    """The time in epoch milliseconds, or one more than the last: whatever copy a store is restored from, no number is
+    given out again."""
+    version, now = int(client.incr(counter)), now_ms()
+    if version < now:
+        client.set(counter, now)
+    return max(version, now)
 
 
 def _end_demo(client: redis.Redis) -> None:
