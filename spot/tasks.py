@@ -43,10 +43,16 @@ def start(names: list[str]) -> None:
 
 
 def start_due(wanted: Sequence[Dataset]) -> None:
-    """Queue one fetch for each of these datasets that is due and that nobody is fetching."""
+    """Queue one fetch for each of these datasets that is due and that nobody is fetching.
+
+    While a list is missing that a dataset is checked against, the list comes first; the rest follows as soon as it is
+    there, or with the next tick.
+    """
     wanted = _bounded(wanted)
-    intervals = paces(wanted)
-    ages, now = snapshots.ages(wanted), now_ms()
+    ages, now = snapshots.ages([*wanted, CURRENCIES, COINS]), now_ms()
+    missing = {listing for listing in set().union(*map(_checked_against, wanted)) if ages[listing.name][0] is None}
+    wanted = [*missing, *(one for one in wanted if one not in missing and not missing & _checked_against(one))]
+    intervals = paces(wanted, simulated=snapshots.realm() == "demo")
     for dataset in wanted:
         fetched_at, next_try = ages[dataset.name]
         interval = intervals[dataset.name]
@@ -56,9 +62,14 @@ def start_due(wanted: Sequence[Dataset]) -> None:
             fetch.apply_async((dataset.name, token, interval), expires=max(5.0, interval))
 
 
-def paces(datasets: Sequence[Dataset]) -> dict[str, float]:
+def _checked_against(dataset: Dataset) -> set[Dataset]:
+    """The lists that a dataset's currency and coins are held against."""
+    return ({CURRENCIES} if dataset.currency else set()) | ({COINS} if dataset.kind in ("candles", "quotes") else set())
+
+
+def paces(datasets: Sequence[Dataset], *, simulated: bool) -> dict[str, float]:
     """By name, the seconds between two fetches of each of these datasets at their demand together."""
-    found = fetching.intervals(datasets, simulated=snapshots.realm() == "demo")
+    found = fetching.intervals(datasets, simulated=simulated)
     return {dataset.name: found.get(dataset.name, settings.SPOT_POLL_SECONDS) for dataset in datasets}
 
 
@@ -83,7 +94,9 @@ def fetch(name: str, token: str, interval: float) -> None:
     if not snapshots.holds(dataset, token):
         return  # delivered twice, or so late that somebody else has taken over
     try:
-        refresh(dataset, interval)
+        refresh(dataset)
+        if dataset in (CURRENCIES, COINS):
+            start_due(snapshots.wanted())
     except ProviderError as error:
         _remember(dataset, error, interval)
     except Exception:
@@ -93,14 +106,14 @@ def fetch(name: str, token: str, interval: float) -> None:
         snapshots.release(dataset, token)
 
 
-def refresh(dataset: Dataset, interval: float | None = None) -> int:
+def refresh(dataset: Dataset) -> int:
     """Fetch one dataset now and store it; its version. Raises `ProviderError`, `NotFound` for what does not exist.
 
-    `interval` is the pace at which it is renewed; without one, that of everything wanted together.
+    It is stored with the pace at which its source can renew everything that is wanted: with the first real data after a
+    demo, the pace is the real one at once.
     """
-    ids = _checked(dataset)
-    fetched = _fetch(dataset, ids)
-    return snapshots.save(fetched, interval or paces([*snapshots.wanted(), dataset])[dataset.name])
+    fetched = _fetch(dataset, _checked(dataset))
+    return snapshots.save(fetched, paces([*snapshots.wanted(), dataset], simulated=fetched.simulated)[dataset.name])
 
 
 def _checked(dataset: Dataset) -> list[str]:

@@ -62,6 +62,12 @@ def queue(monkeypatch):
     return queued
 
 
+def have_lists(**how) -> None:
+    """The provider's lists are there: what currencies and coins are held against."""
+    snapshots.save(fetched(CURRENCIES, [{"id": "usd"}, {"id": "eur"}], **how), 86_400)
+    snapshots.save(fetched(COINS, [{"id": "bitcoin"}], **how), 86_400)
+
+
 def work(queue) -> None:
     """Do what is queued, as a worker does."""
     while queue:
@@ -95,10 +101,20 @@ def test_two_beats_start_one_fetch(upstream, queue) -> None:
 
 
 def test_fresh_data_are_not_fetched_again_and_old_ones_are(upstream, queue) -> None:
+    have_lists()
     snapshots.save(fetched(USD, market(1)), 60)
     snapshots.save(fetched(EUR, market(1), age_ms=61_000), 60)
     tasks.start_due([USD, EUR])
     assert [args[0] for args, _ in queue] == [EUR.name]
+
+
+def test_on_a_cold_start_the_lists_come_first_and_the_rest_follows_at_once(upstream, queue) -> None:
+    snapshots.want([USD])
+    tasks.tick()
+    assert [args[0] for args, _ in queue] == [CURRENCIES.name]
+    work(queue)
+    assert snapshots.load(USD) is not None
+    assert snapshots.trouble(USD) is None
 
 
 def test_a_queued_fetch_expires_with_its_interval(upstream, queue) -> None:
@@ -116,6 +132,7 @@ def test_a_task_delivered_twice_fetches_once(upstream, queue) -> None:
 
 
 def test_a_task_whose_claim_ended_leaves_the_work_to_the_new_holder(upstream, queue, redis) -> None:
+    have_lists()
     tasks.start_due([USD])
     args = queue[0][0]
     redis.delete(f"spot:claim:{USD.name}")
@@ -127,6 +144,7 @@ def test_a_task_whose_claim_ended_leaves_the_work_to_the_new_holder(upstream, qu
 
 def test_more_currencies_and_charts_than_allowed_are_not_fetched_whoever_wants_them(upstream, queue, settings) -> None:
     settings.SPOT_CURRENCIES, settings.SPOT_CHARTS = 2, 2
+    have_lists(age_ms=86_401_000)
     charts = [Dataset("candles", "usd", f"c{n}", 30) for n in range(5)]
     currencies = [Dataset("markets", f"cu{n}") for n in range(5)]
     tasks.start_due([USD, *charts, *currencies, COINS])
@@ -311,6 +329,7 @@ def test_a_refusal_that_is_no_outage_shows_no_demo(upstream, settings, queue) ->
 
 def test_a_demo_moves_at_its_own_pace(upstream, settings, queue) -> None:
     settings.SPOT_DEMO = "on"
+    have_lists(simulated=True)
     snapshots.save(fetched(USD, market(1), simulated=True, age_ms=6000), 5)
     tasks.start_due([USD])
     assert [args[0] for args, _ in queue] == [USD.name]
