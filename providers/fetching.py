@@ -102,7 +102,11 @@ def _stretched(entry: Access, found: list[tuple[Dataset, int, float]], budget: B
     if entry.provider.simulated:
         return [(dataset.name, seconds) for dataset, _, seconds in found]
     factor = stretch([(calls, seconds) for _, calls, seconds in found], entry.per_minute, *budget.outlook(entry))
-    return [(dataset.name, seconds * factor) for dataset, _, seconds in found]
+    # A list a day costs next to nothing, and coins that are new would be unknown for weeks.
+    return [
+        (dataset.name, seconds if dataset.kind in ("currencies", "coins") else seconds * factor)
+        for dataset, _, seconds in found
+    ]
 
 
 def _chain(kind: Kind, simulated: bool) -> list[tuple[Provider, Endpoint]]:
