@@ -443,7 +443,7 @@ def parse_params(feed: Feed, raw: Mapping[str, object], depth: int) -> dict[str,
         if raw.get("page_size") is not None:
             params["page"] = 1
         last = max(1, depth // params["per_page"])
-        if params["page"] > last:
+        if depth and params["page"] > last:
             raise bad_value(
                 "page",
                 f"1 to {last} with per_page={params['per_page']}: the market reaches {depth} coins here",

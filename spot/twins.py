@@ -11,7 +11,7 @@ import hashlib
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
@@ -89,6 +89,11 @@ def twin(feed: Feed) -> Any:
     return csrf_exempt(require_safe(view))  # nothing is changed here, so another method gets 405 and not 403
 
 
+async def no_feed(_request: HttpRequest) -> HttpResponse:
+    """Any other path where feeds are: the same refusal as on a socket."""
+    return _refusal(Refused("unknown_feed", "There is no feed at this path."))
+
+
 def _form(raw: str | None) -> str:
     if raw is not None and raw not in _FORMATS:
         raise bad_value("format", "json or csv", raw)
@@ -98,7 +103,7 @@ def _form(raw: str | None) -> str:
 def _response(request: HttpRequest, update: Update, form: str) -> HttpResponse:
     known = {tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")}
     unchanged = bool(known & {"*", _etag(update, form)})
-    response = HttpResponse(status=304) if unchanged else _body(update, form)
+    response = HttpResponseNotModified() if unchanged else _body(update, form)
     facts, now = update.facts, now_ms()
     response["ETag"] = _etag(update, form)
     response["Cache-Control"] = "no-cache"
