@@ -27,7 +27,8 @@ class _Env(environ.FileAwareEnv):
     def get_value(self, var: str, cast: Any = None, *args: Any, **kwargs: Any) -> Any:
         self.read.add(var)
         try:
-            return super().get_value(var, cast, *args, **kwargs)
+            value = super().get_value(var, cast, *args, **kwargs)
+            return value.strip() if isinstance(value, str) else value  # a file's last line ends with a newline
         except ValueError as error:
             raise ImproperlyConfigured(f"{var} cannot be read as {getattr(cast, '__name__', cast)}.") from error
 
@@ -69,7 +70,8 @@ PORT = env.int("PORT", default=8000)
 SPOT_BIND = env.str("SPOT_BIND", default="127.0.0.1")
 SPOT_SERVER = env.str("SPOT_SERVER", default="uvicorn")
 SPOT_HTTPS = env.bool("SPOT_HTTPS", default=False)  # True behind a TLS proxy: secure cookies, HSTS
-ALLOWED_HOSTS = env.list("SPOT_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+# The names this site is reached by; the machine itself may always ask, as its health checks do.
+ALLOWED_HOSTS = [*env.list("SPOT_ALLOWED_HOSTS", default=[]), "localhost", "127.0.0.1", "[::1]"]
 # Origins besides the site's own that may open sockets, as scheme://host[:port]; "*" only with SPOT_DEBUG.
 SPOT_ALLOWED_ORIGINS = env.list("SPOT_ALLOWED_ORIGINS", default=[])
 # Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.
