@@ -24,7 +24,7 @@ from spot import snapshots
 from spot.codes import Refused
 from spot.frames import Message
 from spot.groups import Group, Topic, Update
-from spot.snapshots import News, Reader, now_ms
+from spot.snapshots import News, Reader, Snapshot, now_ms
 from spot.subscription import Subscription
 from spot.table import Table
 
@@ -242,7 +242,9 @@ class Hub:
 
     async def _read(self, names: list[str]) -> None:
         """Load what is newer than what we have, and publish it. The lists come first: others are judged by them."""
-        news = await self.reader.news(names)
+        # One name has been nudged: its snapshot comes with its news. Of many, few will have changed.
+        whole = await self._latest(names[0]) if len(names) == 1 else None
+        news = {names[0]: whole[0]} if whole else await self.reader.news(names)
         self.read_at_ms = now_ms()
         if self.reader.realm != self._realm:
             self._change_realm()
@@ -252,11 +254,20 @@ class Hub:
             if topic is None or not topic.differs(news[name]):
                 continue
             try:
-                await self._renew(topic, news[name])
+                await self._renew(topic, news[name], whole[1] if whole else None)
             except (RedisError, OSError):
                 raise
             except Exception:  # one bad snapshot must not end the reading of all others
                 log.exception("snapshot cannot be read", dataset=name)
+
+    async def _latest(self, name: str) -> tuple[News, Snapshot | None] | None:
+        try:
+            return await self.reader.latest(self.topics[name].dataset)
+        except (RedisError, OSError):
+            raise
+        except Exception:
+            log.exception("snapshot cannot be read", dataset=name)
+            return None
 
     def _change_realm(self) -> None:
         """Real data have come after the demo, or the other way round: nothing of the old realm is shown again."""
@@ -272,9 +283,10 @@ class Hub:
                 )
         self._soon(self.topics)
 
-    async def _renew(self, topic: Topic, news: News) -> None:
+    async def _renew(self, topic: Topic, news: News, snapshot: Snapshot | None) -> None:
         if topic.outdated(news):
-            snapshot = await self.reader.load(topic.dataset) if news.version else None
+            if snapshot is None:
+                news, snapshot = await self.reader.latest(topic.dataset)
             before = topic.snapshot
             topic.take(snapshot)
             if before and snapshot and before.source != snapshot.source:

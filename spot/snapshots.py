@@ -292,30 +292,40 @@ class Reader:
         """What the store has of each dataset, in one round trip (two when the realm has just changed)."""
         before = self.realm
         pipe = self._redis.pipeline(transaction=False)
-        pipe.exists("spot:seen-live")
-        pipe.exists("spot:demo:epoch")
-        pipe.get(f"spot:{before}:epoch")
+        self._ask_realm(pipe)
         for name in names:
             pipe.hget(f"spot:{before}:snapshot:{name}", "version")
             pipe.get(f"spot:{before}:trouble:{name}")
         seen, demo, epoch, *answers = await pipe.execute()
-        # A store that was emptied forgets what it has seen; we do not, unless it holds a demo now.
-        self.realm = realm_of(settings.SPOT_DEMO, bool(seen) or (before == "live" and not demo))
+        self._settle_realm(seen, demo)
         if self.realm != before:
             return await self.news(names)
-        name_of_epoch = epoch.decode() if epoch else ""
         return {
-            name: News(name_of_epoch, int(version or 0), None if failed is None else Trouble(**orjson.loads(failed)))
+            name: _news(epoch, version, failed)
             for name, version, failed in zip(names, answers[::2], answers[1::2], strict=True)
         }
 
-    async def load(self, dataset: Dataset) -> Snapshot | None:
-        """The newest snapshot of a dataset in the realm in force."""
-        pipe = self._redis.pipeline(transaction=False)
+    def _ask_realm(self, pipe: Any) -> None:
+        pipe.exists("spot:seen-live")
+        pipe.exists("spot:demo:epoch")
         pipe.get(f"spot:{self.realm}:epoch")
-        pipe.hmget(f"spot:{self.realm}:snapshot:{dataset.name}", ["version", "meta", "body"])
-        epoch, (version, meta, body) = await pipe.execute()
-        return _snapshot(dataset, epoch, version, meta, body)
+
+    def _settle_realm(self, seen: int, demo: int) -> None:
+        # A store that was emptied forgets what it has seen; we do not, unless it holds a demo now.
+        self.realm = realm_of(settings.SPOT_DEMO, bool(seen) or (self.realm == "live" and not demo))
+
+    async def latest(self, dataset: Dataset) -> tuple[News, Snapshot | None]:
+        """What the store has of a dataset, whole, in one round trip: for when it is known to have something new."""
+        before, name = self.realm, dataset.name
+        pipe = self._redis.pipeline(transaction=False)
+        self._ask_realm(pipe)
+        pipe.get(f"spot:{before}:trouble:{name}")
+        pipe.hmget(f"spot:{before}:snapshot:{name}", ["version", "meta", "body"])
+        seen, demo, epoch, failed, (version, meta, body) = await pipe.execute()
+        self._settle_realm(seen, demo)
+        if self.realm != before:
+            return await self.latest(dataset)
+        return _news(epoch, version, failed), _snapshot(dataset, epoch, version, meta, body)
 
     async def want(self, datasets: Iterable[Dataset], coins: dict[str, list[str]]) -> None:
         """Say that somebody looks at these datasets; `coins`: ids wanted by currency that no markets snapshot has."""
@@ -337,6 +347,11 @@ class Reader:
         """Close the connections."""
         await self._redis.aclose()
         await self._redis.connection_pool.disconnect()
+
+
+def _news(epoch: bytes | None, version: bytes | None, failed: bytes | None) -> News:
+    known = None if failed is None else Trouble(**orjson.loads(failed))
+    return News(epoch.decode() if epoch else "", int(version or 0), known)
 
 
 def _snapshot(dataset: Dataset, epoch: Any, version: Any, meta: Any, body: Any) -> Snapshot | None:

@@ -49,7 +49,7 @@ def test_what_is_saved_is_loaded_on_both_sides() -> None:
 
 async def _news_and_load(reader, dataset):
     await reader.news([dataset.name])
-    return await reader.load(dataset)
+    return (await reader.latest(dataset))[1]
 
 
 def test_rows_come_back_as_they_were() -> None:
@@ -138,7 +138,7 @@ def test_a_reader_follows_the_realm_in_one_question(settings) -> None:
         await asyncio.to_thread(snapshots.save, fetched(USD, market(2)), 60)
         live = (await reader.news([USD.name]))[USD.name]
         assert demo.epoch != live.epoch
-        assert len((await reader.load(USD)).rows) == 2
+        assert len((await reader.latest(USD))[1].rows) == 2
 
     reading(story)
 
