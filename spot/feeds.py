@@ -129,6 +129,11 @@ def _coin_fields(*own: Field) -> Fields:
     ])  # fmt: skip
 
 
+#: What a row at a place begins with, made once: a place never exceeds a block.
+_RANKS = tuple(b'{"rank":%d,' % place for place in range(BLOCK + 1))
+_ROWS = tuple(b"[%d" % place for place in range(BLOCK + 1))
+
+
 def _dict_shape(
     key: tuple[Any, ...], cells: Callable[[Row], dict[str, Any]], extras: bool, ranked: bool = False
 ) -> Shape:
@@ -147,7 +152,7 @@ def _dict_shape(
     return Shape(
         (*key, extras),
         lambda row: dumps(whole(row))[1:],
-        lambda place: b'{"rank":%d,' % place,
+        _RANKS.__getitem__,
         lambda row, place: {"rank": place, **whole(row)},
     )
 
@@ -187,7 +192,7 @@ def _market_shape(params: Params, _extras: bool) -> Shape:
     return Shape(
         ("market", columns),
         lambda row: b"," + dumps(values(row))[1:],
-        lambda place: b"[%d" % place,
+        _ROWS.__getitem__,
         lambda row, place: {str(index): value for index, value in enumerate([place, *values(row)])},
     )
 

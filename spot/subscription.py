@@ -6,8 +6,9 @@ Equal subscriptions have equal keys: the hub serves all sockets of a key as one 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import add
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -72,6 +73,12 @@ class Subscription:
     def universe(self, table: Table) -> Universe:
         """The feed's rows in that table before the query, made once per table and parameters."""
         return table.memo(self._universe_name, lambda: self.feed.universe(table, self.params))
+
+    @cached_property
+    def table_head(self) -> bytes | None:
+        """What stands before the rows of a feed that is a table with headers; None for the bare lists."""
+        headers = self.feed.headers
+        return None if headers is None else b'{"headers":' + dumps(headers(self.params)) + b',"rows":['
 
     @cached_property
     def _universe_name(self) -> Hashable:
@@ -220,40 +227,18 @@ class Answer:
         return [cells(row, place) for row, place in zip(self.rows(), self.places(), strict=True)]
 
     def _encode(self) -> bytes:
-        place, headers = self.subscription.shape.place, self.subscription.feed.headers
+        place, table_head = self.subscription.shape.place, self.subscription.table_head
         fragments = self.fragments()
         if place is not None:
-            fragments = [place(number) + fragment for number, fragment in zip(self.places(), fragments, strict=True)]
-        rows = b"[" + b",".join(fragments) + b"]"
-        return rows if headers is None else self._with_headers(rows)
-
-    def _with_headers(self, rows: bytes) -> bytes:
-        headers = self.subscription.feed.headers
-        assert headers is not None
-        ids = b',"ids":' + dumps(self.keys()) if self.subscription.dialect.envelope else b""
-        return b'{"headers":' + dumps(headers(self.subscription.params)) + b',"rows":' + rows + ids + b"}"
+            fragments = list(map(add, map(place, self.places()), fragments))
+        rows = b",".join(fragments)
+        if table_head is None:
+            return b"[" + rows + b"]"
+        ids = b'],"ids":' + dumps(self.keys()) if self.subscription.dialect.envelope else b"]"
+        return table_head + rows + ids + b"}"
 
 
 def whole_range(subscription: Subscription) -> Subscription:
     """The same subscription without paging: what an export holds."""
-    query = subscription.query
-    unpaged = Query(
-        query.conditions,
-        query.search,
-        query.sort_by,
-        query.descending,
-        1,
-        None,
-        query.start,
-        query.end,
-        query.time_field,
-    )
-    return Subscription(
-        subscription.feed,
-        subscription.raw,
-        subscription.params,
-        unpaged,
-        Dialect(),
-        (subscription.key, "whole"),
-        subscription.datasets,
-    )
+    unpaged = replace(subscription.query, page=1, page_size=None)
+    return replace(subscription, query=unpaged, dialect=Dialect(), key=(subscription.key, "whole"))

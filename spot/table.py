@@ -129,13 +129,12 @@ class Table:
     def fragments(self, shape: Hashable, indices: Sequence[int], encode: Callable[[Row], bytes]) -> list[bytes]:
         """The encoded rows at `indices`, each encoded at most once per shape in the table's life."""
         kept: list[bytes | None] = self.memo(("fragments", shape), lambda: [None] * len(self.rows))
-        out = []
-        for index in indices:
-            fragment = kept[index]
-            if fragment is None:
-                fragment = kept[index] = encode(self.rows[index])
-            out.append(fragment)
-        return out
+        out = [kept[index] for index in indices]
+        if None in out:
+            for at, index in enumerate(indices):
+                if out[at] is None:
+                    out[at] = kept[index] = encode(self.rows[index])
+        return out  # type: ignore[return-value]  # none of them is None now
 
     def _by_key(self) -> Order:
         return self.memo(
