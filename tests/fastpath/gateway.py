@@ -94,6 +94,11 @@ class Gateway:
         """The connections that are WebSockets."""
         return [one for one in self.server.server_state.connections if isinstance(one, PreparedProtocol)]
 
+    def connection(self, client: Client) -> PreparedProtocol:
+        """The server's side of a client."""
+        address = client.peer.getsockname()
+        return next(one for one in self.sockets if one.client == address)
+
     def idle(self) -> bool:
         """Whether nothing is left of any connection."""
         state = self.server.server_state
