@@ -86,16 +86,23 @@ class Client:
         cls, port: int, target: str, offer: str = "", *, receive_buffer: int = 0, headers: tuple[str, ...] = ()
     ) -> Self:
         """Connect and shake hands. `target` is a feed with its query string, or a whole path."""
+        client = await cls.connect(port, receive_buffer)
+        client.offer = offer
+        async with asyncio.timeout(PATIENCE):
+            await client._shake_hands(target if target.startswith("/") else PREFIX + target, offer, headers)
+        return client
+
+    @classmethod
+    async def connect(cls, port: int, receive_buffer: int = 0) -> Self:
+        """A connection on which nothing has been said."""
         peer = socket.socket()
         if receive_buffer:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer.setblocking(False)
         client = cls(peer)
-        client.offer = offer
         async with asyncio.timeout(PATIENCE):
             await client._loop.sock_connect(peer, ("127.0.0.1", port))
-            await client._shake_hands(target if target.startswith("/") else PREFIX + target, offer, headers)
         return client
 
     async def _shake_hands(self, target: str, offer: str, headers: tuple[str, ...]) -> None:
