@@ -109,7 +109,7 @@ class FeedConsumer(BaseConsumer):
         self._closing: Close | None = None
         self._task: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
-        self._socket: Any = None
+        self.socket: Any = None
         self._address: str | None = None
         self._rate = MessageRate(settings.SPOT_MESSAGES_PER_SECOND)
 
@@ -117,9 +117,9 @@ class FeedConsumer(BaseConsumer):
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Serve one socket, with finished frames where the server takes them."""
-        self._socket = scope.get("extensions", {}).get("spot.prepared", {}).get("socket")
-        if self._socket is not None:
-            self._socket.when_ready = self._write_frames
+        self.socket = scope.get("extensions", {}).get("spot.prepared", {}).get("socket")
+        if self.socket is not None:
+            self.socket.when_ready = self._write_frames
         await super().__call__(scope, receive, send)
 
     async def websocket_connect(self, _message: dict[str, Any]) -> None:
@@ -204,24 +204,10 @@ class FeedConsumer(BaseConsumer):
 
     # --- what the hub calls ------------------------------------------------------------------------------------------
 
-    @property
-    def deflates(self) -> bool:
-        """Whether this socket is sent deflated frames."""
-        return self._socket is not None and self._socket.deflates
-
     def push(self, update: Update) -> None:
-        """The group's newest state; it replaces one that has not been sent yet.
-
-        The usual case stands here in full, because a broadcast comes through thousands of times.
-        """
-        socket = self._socket
-        if socket is None or not socket.ready or self._replies or self._said:
-            self._update = update
-            self._write_soon()
-            return
-        message = update.delta if self._seq == update.base else update.full
-        self._update, self._seq = None, update.seq
-        socket.write_frame(message.deflated if socket.deflates else message.prepared)
+        """The group's newest state; it replaces one that has not been sent yet."""
+        self._update = update
+        self._write_soon()
 
     def say(self, message: Message, kind: str) -> None:
         """A control frame; it replaces one of its kind that has not been sent yet."""
@@ -247,14 +233,14 @@ class FeedConsumer(BaseConsumer):
         self._write_soon()
 
     def _write_soon(self) -> None:
-        if self._socket is not None:
+        if self.socket is not None:
             self._write_frames()
         elif self._writer is None:
             self._writer = asyncio.create_task(self._write())
 
     def _write_frames(self) -> None:
         """Hand finished frames to the server while the client takes them; what is left waits for `when_ready`."""
-        socket = self._socket
+        socket = self.socket
         while socket.ready and (message := self._next()) is not None:
             socket.write_frame(message.deflated if socket.deflates else message.prepared)
         if self._closing is not None and self._writer is None and not self._replies:

@@ -154,6 +154,11 @@ class Update:
             _ = self.delta.deflated
         _ = self.full.deflated
 
+    @property
+    def same_for_all(self) -> bool:
+        """Whether every member is sent the same, whatever it had before."""
+        return not self.answer.subscription.dialect.delta
+
     def message_after(self, seq: int | None) -> Message:
         """What a member is sent whose last state had that number: the change, where it continues from there."""
         return self.delta if seq == self.base else self.full

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Protocol
 
 import structlog
@@ -40,12 +40,20 @@ _SLICE_MEMBERS = 512
 CURRENCIES, COINS = Dataset("currencies"), Dataset("coins")
 
 
+class PreparedSocket(Protocol):
+    """What `spot.prepared` offers."""
+
+    ready: bool
+    deflates: bool
+    write_frame: Callable[[bytes], None]
+
+
 class Member(Protocol):
     """Who joins groups: a socket, or one HTTP request that waits for its answer."""
 
-    @property
-    def deflates(self) -> bool:
-        """Whether it is sent deflated frames."""
+    #: Where the server takes finished frames (`spot.prepared`), the socket that does. While it is ready nothing waits
+    #: for it, so a state that needs no number (`Update.same_for_all`) may be written to it at once.
+    socket: PreparedSocket | None
 
     def push(self, update: Update) -> None:
         """The group has a newer state: only the newest matters."""
@@ -326,8 +334,7 @@ class Hub:
                 if len(group.members) > _SLICE_MEMBERS or group.heavy:
                     await self._fan_out(group, update)
                 else:
-                    for member in list(group.members):
-                        member.push(update)
+                    push(update, list(group.members))
                 if self._clock() > slice_end:
                     await asyncio.sleep(0)
                     slice_end = self._slice_end()
@@ -335,12 +342,11 @@ class Hub:
     async def _fan_out(self, group: Group, update: Update) -> None:
         """Push to a large group in slices, so that pings, joins and other groups are served in between."""
         members = list(group.members)
-        if group.heavy and any(member.deflates for member in members):
+        if group.heavy and any(member.socket and member.socket.deflates for member in members):
             await asyncio.to_thread(update.deflate)
         for start in range(0, len(members), _SLICE_MEMBERS):
-            for member in members[start : start + _SLICE_MEMBERS]:
-                if member in group.members:  # it may have left, or moved on, in between
-                    member.push(update)
+            # One may have left, or moved on, in between.
+            push(update, [member for member in members[start : start + _SLICE_MEMBERS] if member in group.members])
             await asyncio.sleep(0)
 
     def _render(self, group: Group) -> Update | None:
@@ -436,6 +442,23 @@ class Hub:
         await self._publish(turned)
         for group in list(self.groups.values()):
             group.beat(now)
+
+
+def push(update: Update, members: list[Member]) -> None:
+    """Give members their group's newest state: all that a broadcast does for each of thousands stands in this loop."""
+    if not update.same_for_all:
+        for member in members:
+            member.push(update)
+        return
+    message = update.full
+    for member in members:
+        socket = member.socket
+        if socket is None or not socket.ready:
+            member.push(update)
+        elif socket.deflates:
+            socket.write_frame(message.deflated)
+        else:
+            socket.write_frame(message.prepared)
 
 
 def _bounded(what: str, count: int, limit: int) -> None:

@@ -59,9 +59,9 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
     send_seconds = 10.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.ready = False
         super().__init__(*args, **kwargs)
         self.conn = _Connection(extensions=[_DEFLATE], max_size=self.config.ws_max_size, logger=self.conn.logger)
-        self.ready = False
         self.deflates = False
         self.when_ready: Callable[[], None] | None = None
         self._patience: asyncio.TimerHandle | None = None
@@ -70,10 +70,28 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
 
     # --- the extension -----------------------------------------------------------------------------------------------
 
-    def write_frame(self, frame: bytes) -> None:
-        """Write a finished frame, unless the connection is on its way out."""
-        if not self.close_sent and not self.transport.is_closing():
-            self.transport.write(frame)
+    @property
+    def close_sent(self) -> bool:  # uvicorn keeps it as a plain attribute
+        """Whether our close has been written: nothing may follow it."""
+        return self._close_sent
+
+    @close_sent.setter
+    def close_sent(self, sent: bool) -> None:
+        self._close_sent = sent
+        if sent:
+            self.ready = False
+
+    def handle_close(self, event: Frame) -> None:
+        """The peer has closed: its close is answered, and nothing else."""
+        self.ready = False
+        super().handle_close(event)
+
+    async def run_asgi(self) -> None:
+        """Run the application; where it ends, the connection does."""
+        try:
+            await super().run_asgi()
+        finally:
+            self.ready = False
 
     def handle_connect(self, event: Request) -> None:
         """Offer the extension: the application's task starts later, and sees it."""
@@ -96,6 +114,8 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
         """Count as untaken whatever the kernel does not take at once."""
         super().connection_made(transport)
         self.transport.set_write_buffer_limits(high=0)
+        #: Writes a finished frame: the transport's own method, because a broadcast calls it thousands of times.
+        self.write_frame: Callable[[bytes], None] = self.transport.write
 
     def pause_writing(self) -> None:
         """The peer has stopped taking what we write: it has `send_seconds` to go on."""
@@ -111,8 +131,9 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
         if self._pong:
             self.transport.write(self._pong)
             self._pong = b""
-        self.ready = self.handshake_complete and self.writable.is_set()
-        if self.ready and self.when_ready is not None and not self.close_sent:
+        open_still = self.handshake_complete and not self.close_sent and not self.transport.is_closing()
+        self.ready = open_still and self.writable.is_set()
+        if self.ready and self.when_ready is not None:
             self.when_ready()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -171,6 +192,7 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
 
     def shutdown(self) -> None:
         """Say 1012, unless closing has begun: saying it twice would raise, and end the shutdown of all others."""
+        self.ready = False
         if self.handshake_complete and self.conn.state is not State.OPEN:
             self.close_sent = True
         super().shutdown()

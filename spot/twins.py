@@ -19,7 +19,7 @@ from spot.codes import Refused, bad_value
 from spot.feeds import Feed
 from spot.frames import Message
 from spot.groups import Update
-from spot.hub import Hub
+from spot.hub import Hub, PreparedSocket
 from spot.snapshots import now_ms
 from spot.subscription import Answer, Subscription, from_query_string, whole_range
 from spot.wire import csv_text, error_frame, export_name
@@ -32,7 +32,7 @@ _FORMATS = ("json", "csv")
 class Waiter:
     """A member of the hub that waits for one state."""
 
-    deflates = False
+    socket: PreparedSocket | None = None
 
     def __init__(self) -> None:
         self.first: asyncio.Future[Update] = asyncio.get_running_loop().create_future()

@@ -109,7 +109,7 @@ def test_a_ping_during_a_large_broadcast_is_answered_in_between() -> None:
         client, happened, crowd = await reader(gate, WISH + "&search=bit"), [], []
 
         class Witness:
-            deflates = False
+            socket = None
 
             def push(self, _update: Any) -> None:
                 if len(crowd) == 10_000 and not happened:

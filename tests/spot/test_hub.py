@@ -33,7 +33,7 @@ class Watcher:
     updates: list = field(default_factory=list)
     said: list = field(default_factory=list)
     refusals: list = field(default_factory=list)
-    deflates: bool = False
+    socket: None = None
 
     def push(self, update) -> None:
         self.updates.append(update)
