@@ -5,6 +5,7 @@ for 30 s is dropped by the kernel, and no peer can make the kernel hold more tha
 """
 
 import errno
+import gc
 import resource
 import socket
 import threading
@@ -85,9 +86,21 @@ def asgi_application(path: str, trusted_proxies: list[str]) -> Any:
     return ProxyHeadersMiddleware(application, trusted_hosts=trusted_proxies) if trusted_proxies else application
 
 
+def calm_garbage_collector() -> None:
+    """Collect rarely, and never look at what was there before the first connection.
+
+    Sockets are freed by reference counts; with the usual thresholds, thousands of connections that come at once have
+    every object of the process walked again and again (connecting 5,000: 4.4 s, and 3.2 s so).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)
+
+
 def serve(server: str, application: Any, listener: socket.socket) -> None:
     """Answer on the listening socket with one of SERVERS until SIGTERM or SIGINT."""
     if server not in SERVERS:
         raise CannotServe(f"SPOT_SERVER={server} is unknown. Use {' or '.join(SERVERS)}.")
+    calm_garbage_collector()
     # Imported only now: the one installs Twisted's reactor, the other brings uvloop.
     import_module(f"spot.serving_{server}").run(application, listener)
