@@ -4,6 +4,7 @@ The socket is ours so that two options which no server offers hold for every con
 for 30 s is dropped by the kernel, and no peer can make the kernel hold more than a quarter of a megabyte for it.
 """
 
+import contextlib
 import errno
 import gc
 import resource
@@ -76,7 +77,8 @@ def raise_file_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wished = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
     if soft != resource.RLIM_INFINITY and soft < wished:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wished, hard))
+        with contextlib.suppress(ValueError, OSError):  # macOS has a lower limit besides, and does not tell
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wished, hard))
 
 
 def asgi_application(path: str, trusted_proxies: list[str]) -> Any:

@@ -54,5 +54,5 @@ def test_a_wheel_that_is_not_what_the_index_says_is_refused(index: str, tmp_path
 
 def test_an_index_without_wheels_is_named(index: str, tmp_path: Path) -> None:
     publish(tmp_path / "index")
-    with pytest.raises(ValueError, match="no wheel of pip at http://127.0.0.1"):
+    with pytest.raises(ValueError, match="no wheel of pip at http"):
         fetch(index, tmp_path)
