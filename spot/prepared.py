@@ -142,6 +142,14 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
         self.when_ready = None
         self._end_patience()
         super().connection_lost(exc)
+        self._untie()
+
+    def _untie(self) -> None:
+        """Undo what refers to itself, so that the memory comes back at once: garbage is collected rarely."""
+        self.conn.parser.close()
+        self.conn.parser_exc = None
+        if hasattr(self, "scope"):
+            self.scope["extensions"].pop(EXTENSION, None)
 
     def _end_patience(self) -> None:
         if self._patience is not None:
