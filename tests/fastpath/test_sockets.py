@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 from typing import Any
@@ -218,14 +219,24 @@ def test_a_restart_is_told_to_everybody_even_when_one_is_half_closed(plain) -> N
     run(story())
 
 
-def test_nothing_of_a_connection_stays_in_memory() -> None:
+def test_nothing_of_a_connection_waits_for_the_garbage_collector(monkeypatch) -> None:
+    monkeypatch.setattr(PreparedProtocol, "send_seconds", 0.2)
+
     async def story(gate: Gateway) -> None:
-        for offer in ("", "permessage-deflate"):
-            slow, gone = (await stalled(gate, offer=offer))[0], await reader(gate, offer=offer)
-            await gone.send('{"search":"b"}')
-            slow.reset()
-        await gate.forget()
-        await eventually(lambda: alive(PreparedProtocol) == alive(FeedConsumer) == 0)
+        gc.collect()
+        gc.disable()
+        try:
+            for offer in ("", "permessage-deflate"):
+                slow, gone, bad = (await stalled(gate, offer=offer))[0], await reader(gate), await reader(gate)
+                await gone.send('{"search":"b"}')
+                await bad.send_raw(framed(TEXT, b"x" * 70_000))
+                assert await bad.closed() == 1009
+                slow.reset()
+                await stalled(gate, offer=offer)
+            await gate.forget()
+            await eventually(lambda: alive(PreparedProtocol) == alive(FeedConsumer) == 0)
+        finally:
+            gc.enable()
 
     told(story)
 
