@@ -119,7 +119,7 @@ class FeedConsumer(BaseConsumer):
         """Serve one socket, with finished frames where the server takes them."""
         self.socket = scope.get("extensions", {}).get("spot.prepared", {}).get("socket")
         if self.socket is not None:
-            self.socket.when_ready = self._write_frames
+            self.socket.when_ready, self.socket.when_blocked = self._ready_again, self._blocked
         await super().__call__(scope, receive, send)
 
     async def websocket_connect(self, _message: dict[str, Any]) -> None:
@@ -245,6 +245,15 @@ class FeedConsumer(BaseConsumer):
             socket.write_frame(message.deflated if socket.deflates else message.prepared)
         if self._closing is not None and self._writer is None and not self._replies:
             self._writer = asyncio.create_task(self.close(self._closing))
+
+    def _ready_again(self) -> None:
+        self._write_frames()
+        if (group := Hub.current().group_of(self)) is not None:
+            group.admit(self)
+
+    def _blocked(self) -> None:
+        if (group := Hub.current().group_of(self)) is not None:
+            group.suspend(self)
 
     async def _write(self) -> None:
         """Send what waits, one frame in flight at a time; a reader that does not read is cut at the deadline."""

@@ -5,6 +5,7 @@ A group's state is rendered once; each member takes the frame that fits what it 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,10 @@ from spot.wire import Facts, State, delta_frame, heartbeat_frame, notice_frame, 
 
 if TYPE_CHECKING:
     from spot.hub import Member
+
+
+#: Writes a finished frame.
+Writer = Callable[[bytes], None]
 
 
 class Topic:
@@ -154,11 +159,6 @@ class Update:
             _ = self.delta.deflated
         _ = self.full.deflated
 
-    @property
-    def same_for_all(self) -> bool:
-        """Whether every member is sent the same, whatever it had before."""
-        return not self.answer.subscription.dialect.delta
-
     def message_after(self, seq: int | None) -> Message:
         """What a member is sent whose last state had that number: the change, where it continues from there."""
         return self.delta if seq == self.base else self.full
@@ -172,9 +172,23 @@ class Group:
         self.topics = topics
         self.verified = verified
         self.members: set[Member] = set()
+        #: The members whose sockets take a frame at once, and what writes it: a broadcast touches nothing else of them.
+        self.writers: dict[Member, Writer] = {}
+        self.deflating: dict[Member, Writer] = {}
         self.update: Update | None = None
         self._said: tuple[State, str | None] | None = None
         self._quiet_since = 0
+
+    def admit(self, member: Member) -> None:
+        """Write straight to a member's socket, if it is ready and every member is sent the same."""
+        socket = member.socket
+        if socket is not None and socket.ready and not self.subscription.dialect.delta:
+            (self.deflating if socket.deflates else self.writers)[member] = socket.write_frame
+
+    def suspend(self, member: Member) -> None:
+        """Push to a member again, which keeps the newest state for when its socket is ready."""
+        self.writers.pop(member, None)
+        self.deflating.pop(member, None)
 
     @property
     def ready(self) -> bool:

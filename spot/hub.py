@@ -23,7 +23,7 @@ from providers.datasets import Dataset, Row
 from spot import snapshots
 from spot.codes import Refused
 from spot.frames import Message
-from spot.groups import Group, Topic, Update
+from spot.groups import Group, Topic, Update, Writer
 from spot.snapshots import News, Reader, Snapshot, now_ms
 from spot.subscription import Subscription
 from spot.table import Table
@@ -51,8 +51,7 @@ class PreparedSocket(Protocol):
 class Member(Protocol):
     """Who joins groups: a socket, or one HTTP request that waits for its answer."""
 
-    #: Where the server takes finished frames (`spot.prepared`), the socket that does. While it is ready nothing waits
-    #: for it, so a state that needs no number (`Update.same_for_all`) may be written to it at once.
+    #: Where the server takes finished frames (`spot.prepared`), the socket that does; while it is ready nothing waits.
     socket: PreparedSocket | None
 
     def push(self, update: Update) -> None:
@@ -131,6 +130,7 @@ class Hub:
             member.say(Message(group.status(now_ms())), "status")
         if group.update is not None:
             member.push(group.update)
+        group.admit(member)
 
     def leave(self, member: Member) -> None:
         """Forget the member. Harmless when it is not known."""
@@ -144,6 +144,7 @@ class Hub:
 
     def _drop(self, group: Group, member: Member) -> None:
         group.members.discard(member)
+        group.suspend(member)
         if not group.members:
             self.groups.pop(group.subscription.key, None)
             for topic in group.topics:
@@ -331,23 +332,38 @@ class Hub:
             for group in list(groups):
                 if not group.members or (update := self._render(group)) is None:
                     continue
-                if len(group.members) > _SLICE_MEMBERS or group.heavy:
-                    await self._fan_out(group, update)
-                else:
-                    push(update, list(group.members))
+                await self._fan_out(group, update)
                 if self._clock() > slice_end:
                     await asyncio.sleep(0)
                     slice_end = self._slice_end()
 
     async def _fan_out(self, group: Group, update: Update) -> None:
-        """Push to a large group in slices, so that pings, joins and other groups are served in between."""
-        members = list(group.members)
-        if group.heavy and any(member.socket and member.socket.deflates for member in members):
+        """Give every member the group's newest state, in slices, so that pings, joins and other groups are served in
+        between. Whose socket is ready has nothing waiting: the frame goes straight into it."""
+        if group.heavy and group.deflating:
             await asyncio.to_thread(update.deflate)
-        for start in range(0, len(members), _SLICE_MEMBERS):
-            # One may have left, or moved on, in between.
-            push(update, [member for member in members[start : start + _SLICE_MEMBERS] if member in group.members])
+        others = [member for member in group.members if member not in group.writers and member not in group.deflating]
+        if group.writers:
+            await self._write(group, update, list(group.writers.items()), update.full.prepared)
+        if group.deflating:
+            await self._write(group, update, list(group.deflating.items()), update.full.deflated)
+        for start in range(0, len(others), _SLICE_MEMBERS):
+            for member in others[start : start + _SLICE_MEMBERS]:
+                if member in group.members:  # it may have left, or moved on, in between
+                    member.push(update)
+            if len(others) > _SLICE_MEMBERS:
+                await asyncio.sleep(0)
+
+    async def _write(self, group: Group, update: Update, ready: list[tuple[Member, Writer]], frame: bytes) -> None:
+        for _member, write in ready[:_SLICE_MEMBERS]:
+            write(frame)
+        for start in range(_SLICE_MEMBERS, len(ready), _SLICE_MEMBERS):
             await asyncio.sleep(0)
+            for member, write in ready[start : start + _SLICE_MEMBERS]:
+                if member in group.writers or member in group.deflating:
+                    write(frame)
+                elif member in group.members:  # it has ceased to be ready in between
+                    member.push(update)
 
     def _render(self, group: Group) -> Update | None:
         update = None
@@ -442,23 +458,6 @@ class Hub:
         await self._publish(turned)
         for group in list(self.groups.values()):
             group.beat(now)
-
-
-def push(update: Update, members: list[Member]) -> None:
-    """Give members their group's newest state: all that a broadcast does for each of thousands stands in this loop."""
-    if not update.same_for_all:
-        for member in members:
-            member.push(update)
-        return
-    message = update.full
-    for member in members:
-        socket = member.socket
-        if socket is None or not socket.ready:
-            member.push(update)
-        elif socket.deflates:
-            socket.write_frame(message.deflated)
-        else:
-            socket.write_frame(message.prepared)
 
 
 def _bounded(what: str, count: int, limit: int) -> None:

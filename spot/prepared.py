@@ -11,8 +11,8 @@ interleave.
 ``socket.write_frame(frame)``
     Write one finished frame (header and payload, unmasked). To be called only while `ready`; afterwards `ready` tells
     whether the peer took it at once.
-``socket.when_ready``
-    A callable that the application may set: called each time the socket becomes ready again.
+``socket.when_ready``, ``socket.when_blocked``
+    Callables that the application may set: called each time the socket becomes ready again, and ceases to be.
 
 A peer that leaves a frame untaken for `send_seconds` is closed with 4508, and cut a second later. Until then its socket
 holds that one frame; the application keeps at most the newest one that waits.
@@ -64,6 +64,7 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
         self.conn = _Connection(extensions=[_DEFLATE], max_size=self.config.ws_max_size, logger=self.conn.logger)
         self.deflates = False
         self.when_ready: Callable[[], None] | None = None
+        self.when_blocked: Callable[[], None] | None = None
         self._patience: asyncio.TimerHandle | None = None
         self._pong = b""
         self._continued = bytearray()
@@ -79,11 +80,11 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
     def close_sent(self, sent: bool) -> None:
         self._close_sent = sent
         if sent:
-            self.ready = False
+            self._block()
 
     def handle_close(self, event: Frame) -> None:
         """The peer has closed: its close is answered, and nothing else."""
-        self.ready = False
+        self._block()
         super().handle_close(event)
 
     async def run_asgi(self) -> None:
@@ -91,7 +92,7 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
         try:
             await super().run_asgi()
         finally:
-            self.ready = False
+            self._block()
 
     def handle_connect(self, event: Request) -> None:
         """Offer the extension: the application's task starts later, and sees it."""
@@ -120,7 +121,7 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         """The peer has stopped taking what we write: it has `send_seconds` to go on."""
         super().pause_writing()
-        self.ready = False
+        self._block()
         if self._patience is None and self.send_seconds:
             self._patience = self.loop.call_later(self.send_seconds, self._cut)
 
@@ -138,8 +139,8 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended."""
-        self.ready = False
-        self.when_ready = None
+        self._block()
+        self.when_ready = self.when_blocked = None
         self._end_patience()
         super().connection_lost(exc)
         self._untie()
@@ -150,6 +151,12 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
         self.conn.parser_exc = None
         if hasattr(self, "scope"):
             self.scope["extensions"].pop(EXTENSION, None)
+
+    def _block(self) -> None:
+        if self.ready:
+            self.ready = False
+            if self.when_blocked is not None:
+                self.when_blocked()
 
     def _end_patience(self) -> None:
         if self._patience is not None:
@@ -200,7 +207,7 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
 
     def shutdown(self) -> None:
         """Say 1012, unless closing has begun: saying it twice would raise, and end the shutdown of all others."""
-        self.ready = False
+        self._block()
         if self.handshake_complete and self.conn.state is not State.OPEN:
             self.close_sent = True
         super().shutdown()
