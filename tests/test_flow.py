@@ -246,7 +246,10 @@ def test_the_http_twin_says_the_same_as_the_socket(site: LiveSite) -> None:
 def test_the_demo_gives_way_to_real_data_for_good(make_site: Callable[..., LiveSite]) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
-    site = make_site(SPOT_DEMO="auto", COINGECKO_BASE_URL=f"http://127.0.0.1:{port}/api/v3", SPOT_POLL_SECONDS="1")
+    site = make_site(
+        SPOT_DEMO="auto", COINGECKO_BASE_URL=f"http://127.0.0.1:{port}/api/v3", COINGECKO_CALLS_PER_MINUTE="0",
+        COINGECKO_CALLS_PER_MONTH="0",
+    )  # fmt: skip
     with connect(site.socket("market?envelope=1&page_size=1"), max_size=None) as client:
         demo = read_until(client, lambda f: f["type"] == "snapshot")
         assert (demo["simulated"], demo["source"]) == (True, "sandbox")
