@@ -34,6 +34,11 @@ def one_line(record: logging.LogRecord) -> bool:
     return True
 
 
+def not_a_probe(record: logging.LogRecord) -> bool:
+    """That the site is not ready yet is the readiness page's answer, not an error of its own."""
+    return getattr(getattr(record, "request", None), "path", "") != "/readyz"
+
+
 def config(level: str) -> dict[str, Any]:
     """Django's LOGGING for our own loggers and everybody else's, and structlog set up to feed it."""
     structlog.configure(
@@ -60,7 +65,7 @@ def config(level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": formatter},
-        "filters": {"one_line": {"()": lambda: one_line}},
+        "filters": {"one_line": {"()": lambda: one_line}, "not_a_probe": {"()": lambda: not_a_probe}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
@@ -68,6 +73,7 @@ def config(level: str) -> dict[str, Any]:
             "channels_redis": {"filters": ["one_line"]},
             "channels_redis.pubsub": {"filters": ["one_line"]},
             "django": {"handlers": [], "propagate": True},
+            "django.request": {"filters": ["not_a_probe"]},
             "django.server": {"handlers": [], "propagate": True},
         },
     }
