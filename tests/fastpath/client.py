@@ -172,8 +172,13 @@ class Client:
 
     def _inflated(self, payload: bytes) -> bytes:
         assert self.window, "compressed, although that was not agreed"
-        inflate = zlib.decompressobj(wbits=-self.window)  # refuses what reaches back further than was agreed
-        data = inflate.decompress(payload + b"\x00\x00\xff\xff")
+        # In small bites zlib has only the window to look back into, and refuses what reaches further than was agreed.
+        bite = 1 << 20 if self.window == 15 else 64
+        inflate, data = zlib.decompressobj(wbits=-self.window), b""
+        rest = payload + b"\x00\x00\xff\xff"
+        while rest:
+            data += inflate.decompress(rest, bite)
+            rest = inflate.unconsumed_tail
         assert not inflate.unused_data
         return data
 

@@ -13,7 +13,7 @@ import pytest
 from spot import consumers
 from spot.consumers import FeedConsumer
 from spot.hub import Hub
-from spot.prepared import PreparedProtocol
+from spot.prepared import PreparedProtocol, _Connection
 from tests.fastpath.client import CLOSE, CONTINUATION, PING, PONG, TEXT, Client, framed
 from tests.fastpath.gateway import Gateway, alive, eventually, gateway, no_tracebacks, put_lists, put_market, run
 from tests.fastpath.markets import asked
@@ -234,7 +234,7 @@ def test_nothing_of_a_connection_waits_for_the_garbage_collector(monkeypatch) ->
                 slow.reset()
                 await stalled(gate, offer=offer)
             await gate.forget()
-            await eventually(lambda: alive(PreparedProtocol) == alive(FeedConsumer) == 0)
+            await eventually(lambda: alive(PreparedProtocol) == alive(_Connection) == alive(FeedConsumer) == 0)
         finally:
             gc.enable()
 
