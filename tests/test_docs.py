@@ -231,14 +231,12 @@ def test_every_limit_is_described(limit: Any) -> None:
     assert [counts, breach] == [limit.counts, limit.breach.replace("`", "")]
 
 
-def test_what_compose_hands_over_is_described() -> None:
+def test_compose_hands_over_every_setting_but_those_that_are_its_own() -> None:
     compose = (ROOT / "compose.yaml").read_text()
-    handed = set(re.findall(r"^    ((?:SPOT|COINGECKO)_\w+):", compose, re.MULTILINE)) - set(
-        re.findall(r"\w+_FILE", compose)
-    )
-    paragraph = re.search(r"hands these settings over.*?For others", OPERATING, re.DOTALL)
-    assert paragraph
-    assert handed == set(re.findall(r"`((?:SPOT|COINGECKO)_\w+)`", paragraph[0]))
+    handed = set(re.findall(r"^    ((?:SPOT|COINGECKO)_\w+?)(?:_FILE)?:", compose, re.MULTILINE))
+    asked = set(re.findall(r'env\.\w+\("((?:SPOT|COINGECKO)_\w+)"', (ROOT / "spot_project/settings.py").read_text()))
+    assert asked - handed == {"SPOT_HOME", "SPOT_STATIC_ROOT", "SPOT_BIND", "SPOT_DEBUG"}
+    assert not handed - asked
 
 
 def test_every_plan_is_described() -> None:
