@@ -281,15 +281,12 @@ class Hub:
     def _change_realm(self) -> None:
         """Real data have come after the demo, or the other way round: nothing of the old realm is shown again."""
         self._realm = self.reader.realm
+        said = "Real data take the place of the simulated market."
+        for group in self.groups.values():
+            if group.update is not None:  # who has been shown nothing yet need not be told
+                group.notice("realm_changed", said if self._realm == "live" else "The market is now simulated.")
         for topic in self.topics.values():
             topic.drop()
-            for group in topic.groups:
-                group.notice(
-                    "realm_changed",
-                    "Real data take the place of the simulated market."
-                    if self._realm == "live"
-                    else "The market is now simulated.",
-                )
         self._soon(self.topics)
 
     async def _renew(self, topic: Topic, news: News, snapshot: Snapshot | None) -> None:
