@@ -69,8 +69,6 @@ $(PY):
 	rm -rf $(VENV); \
 	if "$$found" -m venv --without-pip $(VENV) >/dev/null 2>&1; then \
 	  if "$$found" -m pip --version >/dev/null 2>&1; then exit 0; fi; \
-	  if wheel=$$("$$found" -m spot.fetch_pip "$${PIP_INDEX_URL}" $(VENV)) && \
-	    "$$found" "$$wheel/pip" --python $(PY) install -q pip; then exit 0; fi; \
 	fi; \
 	rm -rf $(VENV); \
 	echo "This Python cannot make virtual environments. On Debian or Ubuntu: apt install $$("$$found" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" >&2; \

@@ -68,6 +68,7 @@ class _Everything:
     def __init__(self, subscription: Subscription, query: Query, universe: Universe) -> None:
         self.feed: Feed = subscription.feed
         self.params, self.dialect, self.shape = subscription.params, subscription.dialect, subscription.shape
+        self.table_head = subscription.table_head
         self.query = query
         self._universe = universe
 

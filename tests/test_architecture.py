@@ -193,8 +193,6 @@ def test_only_one_function_talks_to_the_outside() -> None:
         for path in SOURCES
         if roots(path) & {"requests", "httpx", "aiohttp", "urllib3"} or "urllib.request" in imported(path)
     }
-    before_anything_is_installed = {"spot/fetch_pip.py"}
-    users -= before_anything_is_installed
     assert {name for name in users if not name.startswith("providers/sandbox/")} <= {"providers/client.py"}
 
 
