@@ -11,6 +11,7 @@ import io
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 import orjson
@@ -233,6 +234,8 @@ def _cell(value: object) -> object:
         return orjson.dumps(value).decode()
     if isinstance(value, str) and _runs(value):
         return "'" + value
+    if isinstance(value, float) and "e" in repr(value):
+        return f"{Decimal(repr(value)):f}"  # 0.00000514, not 5.14e-06: the same number, as a person writes it
     return "" if value is None else value
 
 

@@ -302,8 +302,8 @@ def test_numbers_in_a_csv_are_untouched() -> None:
     rows = [coin("a", price=1.23456789012e-12, price_change_24h=-5.1, market_cap=10**15, volume_24h=None)]
     head, row = table_of(csv_text(answer(MARKET, rows, envelope=False, sparkline="0")))
     cells = dict(zip(head, row, strict=True))
-    assert (float(cells["Price"]), cells["24h Change (%)"], cells["Market Cap"], cells["24h Volume"]) == (
-        1.23456789012e-12,
+    assert (cells["Price"], cells["24h Change (%)"], cells["Market Cap"], cells["24h Volume"]) == (
+        "0.00000000000123456789012",
         "-5.1",
         str(10**15),
         "",
