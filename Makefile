@@ -71,7 +71,13 @@ $(PY):
 	  if "$$found" -m pip --version >/dev/null 2>&1; then exit 0; fi; \
 	fi; \
 	rm -rf $(VENV); \
-	echo "This Python cannot make virtual environments. On Debian or Ubuntu: apt install $$("$$found" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" >&2; \
+	package=$$("$$found" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  echo "Installing $$package, which Debian keeps apart from Python"; \
+	  apt-get -qq update >/dev/null && apt-get -qq -y install $$package >/dev/null && "$$found" -m venv $(VENV) && exit 0; \
+	  rm -rf $(VENV); \
+	fi; \
+	echo "This Python cannot make virtual environments. On Debian or Ubuntu: apt install $$package" >&2; \
 	exit 1
 
 $(VENV)/.packages: pyproject.toml constraints.txt | $(PY)
