@@ -24,7 +24,7 @@ from spot.feeds import FEEDS
 from spot.query import ws_apply_filters
 from spot.snapshots import Snapshot, now_ms
 from spot.subscription import Answer, Dialect, subscribe
-from spot.table import Row, Table
+from spot.table import Row, joined
 
 __all__ = [
     "get_coin_heatmap_data",
@@ -111,14 +111,14 @@ def _data(channel: str, params: dict[str, Any]) -> Any:
     subscription = subscribe(
         FEEDS[channel], {k: v for k, v in params.items() if v is not None}, Dialect(), settings.SPOT_DEPTH
     )
-    first, *others = [_newest(dataset) for dataset in subscription.datasets if dataset.kind != "quotes"]
-    rows = {row[subscription.feed.table(first.rows).key]: row for part in (first, *others) for row in part.rows}
-    missing = [coin for coin in subscription.params.get("coin_ids", ()) if coin not in rows]
-    if missing:
-        quotes = subscription.datasets[-1]
-        snapshots.want([quotes], {quotes.currency: missing})
-        rows |= {row["id"]: row for row in _newest(quotes, missing).rows if row["id"] not in rows}
-    table: Table = subscription.feed.table(list(rows.values()))
+    parts = [_newest(dataset).rows for dataset in subscription.datasets if dataset.kind != "quotes"]
+    if coins := subscription.params.get("coin_ids", ()):
+        there = {row["id"] for row in parts[0]}
+        if missing := [coin for coin in coins if coin not in there]:
+            quotes = subscription.datasets[-1]
+            snapshots.want([quotes], {quotes.currency: missing})
+            parts.append(_newest(quotes, missing).rows)
+    table = subscription.feed.table(parts[0] if len(parts) == 1 else joined(parts))
     return orjson.loads(Answer(subscription, table).data)
 
 

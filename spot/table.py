@@ -7,7 +7,7 @@ column, one mask per condition, the encoded bytes of each row per shape.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import accumulate
 from typing import Any, TypeVar
 
@@ -21,6 +21,15 @@ T = TypeVar("T")
 
 #: Bytes of condition masks that one table keeps; past it they are dropped and made again when asked for.
 _MASK_BYTES = 8 * 1024 * 1024
+
+
+def joined(parts: Iterable[Sequence[Row]]) -> list[Row]:
+    """The coins of several snapshots, each once: where two have it, as the earlier one has it."""
+    rows: dict[Any, Row] = {}
+    for part in parts:
+        for row in part:
+            rows.setdefault(row["id"], row)
+    return list(rows.values())
 
 
 class Table:
