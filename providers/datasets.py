@@ -93,6 +93,10 @@ class Dataset:
         return bool(currency_ok and coin_ok and self.block >= 1)
 
 
+#: The lists that currencies and coins are held against before anything is asked about them.
+CURRENCIES, COINS = Dataset("currencies"), Dataset("coins")
+
+
 def is_coin_id(text: str) -> bool:
     """Whether the text has the form of a coin id: nothing else may come near a URL. Membership is checked besides."""
     return _ID.fullmatch(text) is not None and text not in (".", "..")

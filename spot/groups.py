@@ -6,14 +6,13 @@ A group's state is rendered once; each member takes the frame that fits what it 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from providers.datasets import Dataset, Row
 from spot.feeds import FEEDS
-from spot.frames import DEFLATE_IN_THREAD, Message
+from spot.frames import DEFLATE_IN_THREAD, Message, Once
 from spot.snapshots import News, Snapshot, Trouble
 from spot.subscription import Answer, Subscription
 from spot.table import Table
@@ -140,23 +139,21 @@ class Update:
         self.base = before.seq if before and continues else -1
         self._before = before.answer if before and continues else None
 
-    @cached_property
+    @Once
     def full(self) -> Message:
         """The whole page."""
         if not self.answer.subscription.dialect.envelope:
             return Message(self.answer.data)
         return Message(snapshot_frame(self.answer, self.facts, self.seq, stale=self.stale))
 
-    @cached_property
+    @Once
     def delta(self) -> Message:
         """What changed since the state before."""
         assert self._before is not None
         return Message(delta_frame(self._before, self.answer, self.facts, self.base, self.seq, stale=self.stale))
 
     def deflate(self) -> None:
-        """Make the deflated frames that members will ask for. For a thread: nothing else is touched."""
-        if self.base >= 0:
-            _ = self.delta.deflated
+        """Make the deflated frame that members will be written. For a thread: nothing else is touched."""
         _ = self.full.deflated
 
     def message_after(self, seq: int | None) -> Message:

@@ -19,14 +19,14 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from providers.datasets import Dataset, Row
+from providers.datasets import COINS, CURRENCIES, Dataset
 from spot import snapshots
 from spot.codes import Refused
 from spot.frames import Message
 from spot.groups import Group, Topic, Update, Writer
 from spot.snapshots import News, Reader, Snapshot, now_ms
 from spot.subscription import Subscription
-from spot.table import Table
+from spot.table import Table, joined
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +37,6 @@ _KEEP_TOPIC_MS = 60_000
 #: Publishing gives way to pings, joins and other groups after so many seconds, and after so many members of one group.
 _SLICE_SECONDS = 0.010
 _SLICE_MEMBERS = 512
-CURRENCIES, COINS = Dataset("currencies"), Dataset("coins")
 
 
 class PreparedSocket(Protocol):
@@ -383,11 +382,8 @@ class Hub:
         versions = tuple(topic.version for topic in present)
         kept = self._merged.get(names)
         if kept is None or kept[0] != versions:
-            rows: dict[str, Row] = {}
-            for topic in present:
-                for row in topic.rows:
-                    rows.setdefault(row["id"], row)
-            kept = self._merged[names] = (versions, group.subscription.feed.table(list(rows.values())))
+            rows = joined(topic.rows for topic in present)
+            kept = self._merged[names] = (versions, group.subscription.feed.table(rows))
         return kept[1]
 
     # --- demand ------------------------------------------------------------------------------------------------------

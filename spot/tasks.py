@@ -13,7 +13,7 @@ from celery import shared_task
 from django.conf import settings
 
 from providers import fetching
-from providers.datasets import Dataset, Fetched
+from providers.datasets import COINS, CURRENCIES, Dataset, Fetched
 from providers.errors import NotFound, ProviderError, Unavailable, Unreachable
 from spot import snapshots
 from spot.snapshots import Trouble, now_ms
@@ -25,7 +25,6 @@ log = structlog.get_logger(__name__)
 _CLAIM_SECONDS = settings.CELERY_TASK_TIME_LIMIT + 2
 #: After real providers were out of reach while there is only the demo, ask them again this often, in seconds.
 _PROBE_SECONDS = 60
-CURRENCIES, COINS = Dataset("currencies"), Dataset("coins")
 
 
 @shared_task(ignore_result=True)
