@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from providers.datasets import Dataset, Kind, Row
 from providers.errors import ProviderError
+from providers.stream import Stream
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
 #: Printable ASCII without what means something else in an address.
@@ -21,30 +22,41 @@ _PLAIN = re.compile(r"[!-$&-\[\]-~]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One of a provider's tariffs. Host, key header and allowance go together; 0 calls means no limit."""
+    """One of a provider's tariffs. Host, key header and allowance go together; 0 means no limit.
+
+    `per_minute` counts requests, `per_month` what the provider bills: calls, or credits where it has those.
+    """
 
     name: str
-    base_url: str
+    base_url: str  # "": the plan has no REST interface
     per_minute: int
     per_month: int
     header: str = ""  # the header that carries the key; "": the plan takes none
     paid: bool = False  # paid plans are served from a fresher cache
+    stream_url: str = ""  # ws:// or wss://; "": the plan has no stream
+    stream_topics: int = 0  # subscriptions one connection may hold; 0: no limit
 
     def __post_init__(self) -> None:
         problem = base_url_problem(self.base_url)
         if problem and self.base_url:
             raise ValueError(f"plan {self.name}: {problem}")
-        if self.per_minute < 0 or self.per_month < 0:
-            raise ValueError(f"plan {self.name}: limits are counts of calls, 0 for none")
+        if self.stream_url and (problem := stream_url_problem(self.stream_url)):
+            raise ValueError(f"plan {self.name}: {problem}")
+        if self.per_minute < 0 or self.per_month < 0 or self.stream_topics < 0:
+            raise ValueError(f"plan {self.name}: limits are counts, 0 for none")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One GET. `parts` fill the braces of `path` and are quoted whole, so that no part can leave its segment."""
+    """One GET. `parts` fill the braces of `path` and are quoted whole, so that no part can leave its segment.
+
+    `credits` is what the provider is expected to bill for it.
+    """
 
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, str] = field(default_factory=dict)
+    credits: int = 1
 
     @property
     def full_path(self) -> str:
@@ -76,6 +88,18 @@ def _never(_call: Call, _answer: Answer) -> bool:
     return False
 
 
+def _as_expected(_answer: Answer) -> int | None:
+    return None
+
+
+#: Says of an answer with a 200 whether it is an error all the same.
+Fault = Callable[[Answer], ProviderError | None]
+
+
+def _fine(_answer: Answer) -> ProviderError | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """How one kind of dataset is had: its calls, in order, and the function that makes rows of their answers.
@@ -98,7 +122,12 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """An upstream company. `order`: who is asked first, lowest first. The first plan must be one that takes no key.
+    """An upstream company. `order`: who is asked first, lowest first. Where the first plan takes a key, the provider is
+    asked nothing until it has one.
+
+    `foreign` providers have ids of their own: what they are asked for and what they answer is translated by
+    `providers.identity`. `charged` reads from an answer what it cost (None: what was expected), `fault` whether a 200
+    is an error. `stream` is how its stream is had, if it has one.
 
     `explain` finds a code and a sentence in the body of an error answer; `codes` says which of those codes mean another
     error than their HTTP status would. `probe` is the cheapest call that proves a plan's key; `proven` reads it.
@@ -114,16 +143,25 @@ class Provider:
     proven: Callable[[Any], str]
     order: int = 100
     simulated: bool = False
+    foreign: bool = False
+    charged: Callable[[Answer], int | None] = _as_expected
+    fault: Fault = _fine
+    stream: Stream | None = None
     key_hint: str = ""  # how a key ordinarily begins
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"{self.name!r} is no provider name: lower case letters, digits and _, a letter first")
-        if not self.plans or self.plans[0].header:
-            raise ValueError(f"{self.name}: the first plan is what is used without a key, so it takes none")
+        if not self.plans:
+            raise ValueError(f"{self.name}: a provider has at least one plan")
         for what, names in (("plan", [plan.name for plan in self.plans]), ("kind", [e.kind for e in self.endpoints])):
             if len(set(names)) != len(names):
                 raise ValueError(f"{self.name}: each {what} once")
+
+    @property
+    def keyless(self) -> bool:
+        """Whether it answers without a key: under its first plan."""
+        return not self.plans[0].header
 
     def plan(self, name: str) -> Plan | None:
         """The plan of that name."""
@@ -136,13 +174,22 @@ class Provider:
 
 def base_url_problem(url: str) -> str:
     """What is wrong with a base URL, as a sentence for the person who typed it; "" when nothing is."""
+    return _url_problem(url, ("http", "https"))
+
+
+def stream_url_problem(url: str) -> str:
+    """The same of a stream's address."""
+    return _url_problem(url, ("ws", "wss"))
+
+
+def _url_problem(url: str, schemes: tuple[str, str]) -> str:
     try:
         parts = urlsplit(url)
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        whole = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError as error:
         return f"This is not a URL: {error}."
     problems = {
-        "Give a full address, such as https://api.example.com/v3.": not whole,
+        f"Give a full address, such as {schemes[1]}://api.example.com/v3.": not whole,
         "No user name or password in the address: a key has a place of its own.": "@" in parts.netloc,
         "The address ends with the path: no ? and no #.": "?" in url or "#" in url,
         "Plain letters, digits and punctuation only, no spaces, % or backslashes.": not _PLAIN.fullmatch(url),

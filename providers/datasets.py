@@ -11,6 +11,10 @@ quotes                ``quotes:usd``: coins asked for by id          one dict a 
 candles               ``candles:bitcoin:usd:30``                     one dict a candle, `CANDLE_FIELDS`
 currencies            ``currencies``                                 ``{"id": "usd"}``
 coins                 ``coins``                                      ``{"id", "symbol", "name"}``
+assets                ``assets:NAME``: what that provider lists      one dict an asset, `ASSET_FIELDS`
+listings              ``listings``: announcements of exchanges       one dict each, `LISTING_FIELDS`
+onchain               ``onchain:kline.14.0xab….1m``: a provider's    one dict an event, `ONCHAIN_FIELDS`
+                      channel, platform, address and interval
 ====================  =============================================  =======================================
 """
 
@@ -20,7 +24,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["markets", "quotes", "candles", "currencies", "coins"]
+Kind = Literal["markets", "quotes", "candles", "currencies", "coins", "assets", "listings", "onchain"]
 Row = dict[str, Any]
 
 #: Coins in one block of a `markets` dataset: two upstream pages of 250.
@@ -40,9 +44,26 @@ COIN_FIELDS = (
 )  # fmt: skip
 #: A candle row: `timestamp` is the OPEN time in epoch milliseconds; `volume` what `meta["volume_basis"]` says, or None.
 CANDLE_FIELDS = ("timestamp", "open", "high", "low", "close", "volume")
+#: An asset as a provider lists it: `foreign_id` is that provider's own, the others may be "". `coin` is our id for it
+#: where the provider says it itself; `contracts` are addresses, lower case.
+ASSET_FIELDS = ("foreign_id", "symbol", "name", "slug", "coin", "contracts")
+#: An announcement: `id` is ours, the same however often it arrives; `tickers` is a list, upper case; times are epoch
+#: milliseconds or None; `exchange` and `type` as the provider writes them, lower case.
+LISTING_FIELDS = (
+    "id", "exchange", "type", "title", "tickers", "published_at", "detected_at", "received_at", "source",
+)  # fmt: skip
+#: An on-chain event: `id` tells repetitions apart, `at` is epoch milliseconds, `data` the provider's payload.
+ONCHAIN_FIELDS = ("id", "at", "data")
+#: The on-chain channels that can be relayed.
+ONCHAIN_CHANNELS = (
+    "token_agg_event", "transaction", "liquidity_event", "kline", "token_metric", "pool_metric", "unique_trader",
+    "holders_metrics", "holder_wallet_update",
+)  # fmt: skip
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _CURRENCY = re.compile(r"[a-z0-9]{2,10}")
+_PROVIDER = re.compile(r"[a-z][a-z0-9_]{1,39}")
+_TOPIC = re.compile(rf"({'|'.join(ONCHAIN_CHANNELS)})\.([0-9]{{1,9}})\.([A-Za-z0-9]{{8,100}})(\.[0-9]{{1,3}}[smhdw])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +75,7 @@ class Dataset:
     coin: str = ""
     days: int = 0
     block: int = 1
+    topic: str = ""  # of assets: the provider; of onchain: channel.platform.address[.interval]
 
     @property
     def name(self) -> str:
@@ -64,7 +86,7 @@ class Dataset:
             return f"quotes:{self.currency}"
         if self.kind == "candles":
             return f"candles:{self.coin}:{self.currency}:{self.days}"
-        return self.kind
+        return f"{self.kind}:{self.topic}" if self.topic else self.kind
 
     @classmethod
     def parse(cls, name: str) -> Dataset:
@@ -79,8 +101,10 @@ class Dataset:
                 made = cls("quotes", currency)
             case "candles", [coin, currency, days]:
                 made = cls("candles", currency, coin=coin, days=int(days))
-            case (("currencies" | "coins"), []):
+            case (("currencies" | "coins" | "listings"), []):
                 made = cls(kind)
+            case (("assets" | "onchain"), [topic]):
+                made = cls(kind, topic=topic)
             case _:
                 raise ValueError(f"{name!r} names no dataset")
         if made.name != name or not made._sane():
@@ -88,13 +112,19 @@ class Dataset:
         return made
 
     def _sane(self) -> bool:
-        currency_ok = self.kind in ("currencies", "coins") or _CURRENCY.fullmatch(self.currency)
+        if self.kind in ("assets", "onchain"):
+            return bool((_PROVIDER if self.kind == "assets" else _TOPIC).fullmatch(self.topic))
+        currency_ok = self.kind in ("currencies", "coins", "listings") or _CURRENCY.fullmatch(self.currency)
         coin_ok = self.kind != "candles" or (_ID.fullmatch(self.coin) and self.days in CANDLE_RANGES)
         return bool(currency_ok and coin_ok and self.block >= 1)
 
 
 #: The lists that currencies and coins are held against before anything is asked about them.
 CURRENCIES, COINS = Dataset("currencies"), Dataset("coins")
+#: The announcements of exchanges.
+LISTINGS = Dataset("listings")
+#: What comes by stream only: nobody polls it.
+STREAMED: frozenset[Kind] = frozenset({"listings", "onchain"})
 
 
 def is_coin_id(text: str) -> bool:

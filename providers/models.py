@@ -9,7 +9,7 @@ from django.db import models
 
 import providers
 from providers import vault
-from providers.base import Plan, Provider, base_url_problem
+from providers.base import Plan, Provider, base_url_problem, stream_url_problem
 from providers.vault import Secret
 
 #: A markets fetch is two calls in one go, so a limit of one a minute could never be kept and served.
@@ -38,6 +38,16 @@ class ProviderSettings(models.Model):
         validators=[MaxValueValidator(1_000_000_000)],
         help_text="0: no limit. Empty: the environment's, else the plan's. Spread evenly over the month (UTC).",
     )
+    stream_url = models.CharField(
+        "stream URL", max_length=300, blank=True, help_text="Empty: the environment's, else the plan's own address."
+    )
+    stream_coins = models.PositiveIntegerField(
+        "coins streamed",
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(500)],
+        help_text="How many coins, the largest first, its stream keeps fresh between polls. 0: none. Empty: 20.",
+    )
 
     class Meta:
         ordering = ("name",)
@@ -56,6 +66,9 @@ class ProviderSettings(models.Model):
         self.base_url = self.base_url.strip().rstrip("/")
         if self.base_url and (problem := base_url_problem(self.base_url)):
             problems["base_url"] = problem
+        self.stream_url = self.stream_url.strip().rstrip("/")
+        if self.stream_url and (problem := stream_url_problem(self.stream_url)):
+            problems["stream_url"] = problem
         if self.per_minute is not None and 0 < self.per_minute < LEAST_PER_MINUTE:
             problems["per_minute"] = f"At least {LEAST_PER_MINUTE}, because one look at the market is two calls; or 0."
         if problems:
@@ -63,12 +76,26 @@ class ProviderSettings(models.Model):
 
 
 class ApiKey(models.Model):
-    """A provider's key, and the plan it belongs to. The newest enabled one is used; its text is never shown again."""
+    """A provider's key, and the plan it belongs to. Enabled ones are used in turn; the text is never shown again."""
 
     provider = models.ForeignKey(ProviderSettings, on_delete=models.CASCADE, related_name="keys")
     plan = models.CharField(max_length=40)
     label = models.CharField(max_length=80, blank=True, help_text="For your own eyes, such as the account's name.")
     enabled = models.BooleanField(default=True)
+    per_minute = models.PositiveIntegerField(
+        "calls per minute",
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(100_000)],
+        help_text="What this key may use. 0: no limit. Empty: what the provider's row says.",
+    )
+    per_month = models.PositiveIntegerField(
+        "calls or credits per month",
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(1_000_000_000)],
+        help_text="What this key may use. 0: no limit. Empty: what the provider's row says.",
+    )
     token = models.TextField(editable=False)
     last_four = models.CharField(max_length=4, editable=False)
     created_at = models.DateTimeField("entered", auto_now_add=True)
@@ -110,6 +137,109 @@ class ApiKey(models.Model):
             raise ValidationError({"provider": f"{provider.label} takes no key."})
         if self.plan not in keyed:
             raise ValidationError({"plan": f"{provider.label} has no such plan. It has: {', '.join(keyed)}."})
+
+
+class Chain(models.Model):
+    """Who is asked for one kind of dataset, in which order. Without a row, or with an empty one: as adapters say."""
+
+    kind = models.CharField(max_length=20, unique=True, editable=False)
+    order = models.CharField(
+        max_length=300, blank=True, help_text="Names of providers, separated by commas. Empty: as they come."
+    )
+
+    class Meta:
+        ordering = ("kind",)
+        verbose_name = "order of providers"
+        verbose_name_plural = "order of providers"
+
+    def __str__(self) -> str:
+        return self.kind
+
+    @property
+    def names(self) -> list[str]:
+        """The providers named, in order."""
+        return [name for part in self.order.split(",") if (name := part.strip())]
+
+    def clean(self) -> None:
+        able = [one.name for one in providers.all() if not one.simulated and one.endpoint(self.kind)]
+        if unknown := [name for name in self.names if name not in able]:
+            said = f"{', '.join(unknown)}: no provider of {self.kind}. There are: {', '.join(able)}."
+            raise ValidationError({"order": said})
+        if len(set(self.names)) != len(self.names):
+            raise ValidationError({"order": "Each provider once."})
+
+
+class Asset(models.Model):
+    """A coin by its canonical id, which is the first provider's own. Symbols are no identity: many coins share one."""
+
+    id = models.CharField(max_length=100, primary_key=True)
+    symbol = models.CharField(max_length=60, db_index=True)
+    name = models.CharField(max_length=300)
+
+    class Meta:
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.symbol}, {self.pk})"
+
+
+class AssetAlias(models.Model):
+    """What another provider calls a coin. `asset` is empty while nobody knows for certain which coin it is."""
+
+    provider = models.CharField(max_length=40)
+    foreign_id = models.CharField(max_length=100)
+    symbol = models.CharField(max_length=60, db_index=True)
+    name = models.CharField(max_length=300)
+    asset = models.ForeignKey(Asset, null=True, blank=True, on_delete=models.SET_NULL, related_name="aliases")
+    matched = models.CharField(max_length=20, blank=True, help_text="How the coin was recognised.")
+
+    class Meta:
+        ordering = ("provider", "foreign_id")
+        verbose_name_plural = "asset aliases"
+        constraints = [models.UniqueConstraint(fields=["provider", "foreign_id"], name="one_alias_an_id")]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.foreign_id}"
+
+
+class DailyUsage(models.Model):
+    """The ledger: what one account used on one day (UTC). `account` tells keys apart and is no secret."""
+
+    provider = models.CharField(max_length=40)
+    account = models.CharField(max_length=80)
+    day = models.DateField()
+    calls = models.PositiveBigIntegerField(default=0)
+    failures = models.PositiveBigIntegerField(default=0)
+    millicredits = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        ordering = ("-day", "provider", "account")
+        verbose_name = "daily usage"
+        verbose_name_plural = "daily usage"
+        constraints = [models.UniqueConstraint(fields=["provider", "account", "day"], name="one_line_a_day")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.provider} {self.account}"
+
+
+class Announcement(models.Model):
+    """What an exchange announced, once however often it arrived. Times are epoch milliseconds."""
+
+    id = models.CharField(max_length=40, primary_key=True)
+    exchange = models.CharField(max_length=40, db_index=True)
+    type = models.CharField(max_length=40)
+    title = models.CharField(max_length=500)
+    tickers = models.JSONField(default=list)
+    published_at = models.BigIntegerField(null=True)
+    detected_at = models.BigIntegerField(null=True)
+    received_at = models.BigIntegerField(db_index=True)
+    source = models.CharField(max_length=40)
+
+    class Meta:
+        ordering = ("-received_at", "-id")
+
+    def __str__(self) -> str:
+        return f"{self.exchange}: {self.title}"
 
 
 def key_problem(text: str) -> str:

@@ -70,7 +70,6 @@ def test_a_plan_that_cannot_be_fails_when_it_is_declared(changes: dict) -> None:
         {"name": ""},
         {"plans": ()},
         {"plans": (KEYLESS, KEYLESS)},
-        {"plans": (Plan(name="paid", base_url="https://x", per_minute=1, per_month=1, header="x-key"),)},
     ],
 )
 def test_a_provider_that_cannot_be_fails_when_it_is_declared(changes: dict) -> None:
