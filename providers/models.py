@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import models
@@ -10,6 +12,7 @@ from django.db import models
 import providers
 from providers import vault
 from providers.base import Plan, Provider, base_url_problem, stream_url_problem
+from providers.datasets import Kind
 from providers.vault import Secret
 
 #: A markets fetch is two calls in one go, so a limit of one a minute could never be kept and served.
@@ -161,7 +164,7 @@ class Chain(models.Model):
         return [name for part in self.order.split(",") if (name := part.strip())]
 
     def clean(self) -> None:
-        able = [one.name for one in providers.all() if not one.simulated and one.endpoint(self.kind)]
+        able = [one.name for one in providers.all() if not one.simulated and one.endpoint(cast("Kind", self.kind))]
         if unknown := [name for name in self.names if name not in able]:
             said = f"{', '.join(unknown)}: no provider of {self.kind}. There are: {', '.join(able)}."
             raise ValidationError({"order": said})
