@@ -19,9 +19,8 @@ from redis.exceptions import RedisError
 import providers
 from providers import access
 from providers.access import Access
-from providers.budget import Budget, Usage
+from providers.budget import Budget, Usage, connection
 from providers.errors import ProviderError
-from providers.fetching import connection
 from providers.models import ApiKey, ProviderSettings, key_problem
 from providers.probing import probe
 from providers.vault import Locked, Secret

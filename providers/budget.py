@@ -7,17 +7,19 @@ too careful, never too free. The month accrues evenly, so that no amount of aski
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import random
 import time
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from redis import Redis
 
 from providers.access import Access
@@ -211,6 +213,16 @@ def _text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-@cache
+@functools.cache
 def _lua() -> str:
     return Path(__file__).with_name("budget.lua").read_text()
+
+
+def connection() -> Redis:
+    """This process's connection pool to the budget's Redis."""
+    return _connection(settings.REDIS_URL, os.getpid())
+
+
+@functools.lru_cache(maxsize=4)
+def _connection(url: str, _process: int) -> Redis:
+    return Redis.from_url(url, **settings.REDIS_OPTIONS)

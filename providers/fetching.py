@@ -1,27 +1,21 @@
 """A dataset from whoever can serve it: what `spot.tasks` calls.
 
 `fetch` walks the providers in their order, spends their budget, asks, normalises, and writes one log line a try.
-`intervals` says how often each dataset may be fetched at the present demand.
 """
 
 from __future__ import annotations
 
-import functools
-import os
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import structlog
-from django.conf import settings
 from redis import Redis
 
-import providers
-from providers import access, client
+from providers import access, chains, client
 from providers.access import Access
-from providers.base import Answer, Call, Endpoint, Normalised, Provider
-from providers.budget import Budget, Reservation, stretch, wall_ms
+from providers.base import Answer, Call, Endpoint, Normalised
+from providers.budget import Budget, Reservation, connection, wall_ms
 from providers.datasets import Dataset, Fetched, Kind, is_coin_id
 from providers.errors import BadPayload, NotFound, ProviderError
 
@@ -29,8 +23,6 @@ log = structlog.get_logger("providers.fetch")
 
 #: All calls of one fetch together; below the time limit of the task around it.
 TOTAL_SECONDS = 22.0
-#: No simulated market moves slower than this, so that a demo looks alive.
-_SIMULATED_SECONDS = 5.0
 #: The polls that everything else waits for; what clients ask for one by one leaves them room.
 _URGENT: frozenset[Kind] = frozenset({"markets", "currencies", "coins"})
 
@@ -52,7 +44,7 @@ def fetch(
     wanted = tuple(dict.fromkeys(ids))
     _check_form(dataset, wanted)
     failure: ProviderError = NotFound(f"no provider serves {dataset.kind}")
-    for provider, endpoint in _chain(dataset.kind, simulated):
+    for provider, endpoint in chains.of(dataset.kind, simulated):
         entry = access.of(provider)
         if not entry.enabled:
             failure = NotFound(f"{provider.label} is switched off")
@@ -62,56 +54,6 @@ def fetch(
         except ProviderError as error:
             failure = error
     raise failure
-
-
-def intervals(
-    datasets: Iterable[Dataset],
-    simulated: bool = False,
-    *,
-    redis: Redis | None = None,
-    now_ms: Callable[[], int] = wall_ms,
-) -> dict[str, float]:
-    """By dataset name, the seconds between two polls: as wished, no faster than the provider's own cache turns over,
-    and all stretched alike until together they fit the budget. Datasets nobody serves are left out."""
-    budget = Budget(redis or connection(), now_ms)
-    demands: dict[str, list[tuple[Dataset, int, float]]] = defaultdict(list)
-    entries: dict[str, Access] = {}
-    for dataset in datasets:
-        provider, endpoint = next(iter(_chain(dataset.kind, simulated)), (None, None))
-        if provider is None or endpoint is None:
-            continue
-        entry = entries.setdefault(provider.name, entries.get(provider.name) or access.of(provider))
-        calls = len(endpoint.calls(dataset, ("bitcoin",)))
-        demands[provider.name].append((dataset, calls, wished(dataset.kind, endpoint, entry)))
-    return {
-        name: seconds for key, found in demands.items() for name, seconds in _stretched(entries[key], found, budget)
-    }
-
-
-def wished(kind: Kind, endpoint: Endpoint, entry: Access) -> float:
-    """Seconds between polls of such a dataset, were there no budget."""
-    if kind in ("currencies", "coins"):
-        return 86_400.0
-    if entry.provider.simulated:
-        return min(settings.SPOT_POLL_SECONDS, _SIMULATED_SECONDS) if kind != "candles" else 15.0
-    wish = settings.SPOT_POLL_SECONDS if kind != "candles" else 900.0
-    return max(wish, endpoint.cache(entry.plan)) if entry.usual_address else wish
-
-
-def _stretched(entry: Access, found: list[tuple[Dataset, int, float]], budget: Budget) -> list[tuple[str, float]]:
-    if entry.provider.simulated:
-        return [(dataset.name, seconds) for dataset, _, seconds in found]
-    factor = stretch([(calls, seconds) for _, calls, seconds in found], entry.per_minute, *budget.outlook(entry))
-    # A list a day costs next to nothing, and coins that are new would be unknown for weeks.
-    return [
-        (dataset.name, seconds if dataset.kind in ("currencies", "coins") else seconds * factor)
-        for dataset, _, seconds in found
-    ]
-
-
-def _chain(kind: Kind, simulated: bool) -> list[tuple[Provider, Endpoint]]:
-    able = [(provider, provider.endpoint(kind)) for provider in providers.all() if provider.simulated == simulated]
-    return [(provider, endpoint) for provider, endpoint in able if endpoint]
 
 
 def _check_form(dataset: Dataset, ids: tuple[str, ...]) -> None:
@@ -231,13 +173,3 @@ class _Fetch:
         subject = {"dataset": self._dataset.name, "provider": self._entry.provider.name}
         (log.warning if error else log.info)("fetch", **subject, **outcome, bytes=self._size, **counts)
         self._budget.note(self._entry, {"at": self._now_ms(), **subject, **outcome})
-
-
-def connection() -> Redis:
-    """This process's connection pool to the budget's Redis."""
-    return _connection(settings.REDIS_URL, os.getpid())
-
-
-@functools.lru_cache(maxsize=4)
-def _connection(url: str, _process: int) -> Redis:
-    return Redis.from_url(url, **settings.REDIS_OPTIONS)

@@ -6,9 +6,8 @@ from redis import Redis
 
 from providers import client
 from providers.access import Access
-from providers.budget import Budget
+from providers.budget import Budget, connection
 from providers.errors import ProviderError, RateLimited
-from providers.fetching import connection
 
 #: The longest that somebody in front of a page is kept waiting.
 _SECONDS = 8.0

@@ -12,7 +12,7 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
-from providers import fetching
+from providers import fetching, pacing
 from providers.datasets import COINS, CURRENCIES, Dataset, Fetched
 from providers.errors import NotFound, ProviderError, Unavailable, Unreachable
 from spot import snapshots
@@ -68,7 +68,7 @@ def _checked_against(dataset: Dataset) -> set[Dataset]:
 
 def paces(datasets: Sequence[Dataset], *, simulated: bool) -> dict[str, float]:
     """By name, the seconds between two fetches of each of these datasets at their demand together."""
-    found = fetching.intervals(datasets, simulated=simulated)
+    found = pacing.intervals(datasets, simulated=simulated)
     return {dataset.name: found.get(dataset.name, settings.SPOT_POLL_SECONDS) for dataset in datasets}
 
 

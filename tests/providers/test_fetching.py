@@ -280,59 +280,6 @@ def test_the_next_provider_in_order_takes_over_and_the_source_says_who(upstream,
     assert fetching.fetch(USD, redis=redis).source == "toy"
 
 
-# --- intervals ------------------------------------------------------------------------------------------------------
-ALL = [USD, QUOTES, WEEK, Dataset("currencies"), Dataset("coins")]
-
-
-@pytest.fixture
-def own_host(settings, clock: Clock) -> None:
-    settings.COINGECKO_BASE_URL = ""
-    settings.COINGECKO_CALLS_PER_MINUTE = None
-
-
-def test_without_a_key_one_dashboard_is_polled_as_wished(own_host, redis: Redis) -> None:
-    assert fetching.intervals(ALL, redis=redis) == {
-        "markets:usd": 60.0,
-        "quotes:usd": 60.0,
-        "candles:bitcoin:usd:7": 900.0,
-        "currencies": 86_400.0,
-        "coins": 86_400.0,
-    }
-
-
-def test_a_wish_faster_than_the_providers_cache_is_not_followed(own_host, redis: Redis, settings) -> None:
-    settings.SPOT_POLL_SECONDS = 5
-    assert fetching.intervals([USD], redis=redis) == {"markets:usd": 60.0}
-    settings.COINGECKO_API_KEY, settings.COINGECKO_PLAN = KEY, "pro"
-    assert fetching.intervals([USD], redis=redis)["markets:usd"] >= 45.0
-
-
-def test_a_stand_in_is_polled_as_fast_as_wished(redis: Redis, settings) -> None:
-    settings.SPOT_POLL_SECONDS = 5
-    assert fetching.intervals([USD], redis=redis) == {"markets:usd": 5.0}
-
-
-def test_more_demand_than_the_budget_holds_stretches_all_alike(own_host, redis: Redis) -> None:
-    eight = [Dataset("markets", currency) for currency in ("usd", "eur", "btc", "gbp", "jpy", "aud", "cad", "chf")]
-    assert set(fetching.intervals(eight, redis=redis).values()) == {240.0}
-
-
-def test_a_demo_key_is_polled_at_the_pace_its_month_allows(own_host, redis: Redis, settings) -> None:
-    settings.COINGECKO_API_KEY, settings.COINGECKO_PLAN = KEY, "demo"
-    month_start = Clock(1_775_001_600_000)
-    assert fetching.intervals([USD], redis=redis, now_ms=month_start)["markets:usd"] == pytest.approx(648, rel=0.01)
-
-
-def test_a_demo_moves_within_five_seconds(redis: Redis) -> None:
-    found = fetching.intervals(ALL, simulated=True, redis=redis)
-    assert found["markets:usd"] == found["quotes:usd"] == 5.0
-    assert found["candles:bitcoin:usd:7"] == 15.0
-
-
-def test_nothing_wanted_needs_no_interval(redis: Redis) -> None:
-    assert fetching.intervals([], redis=redis) == {}
-
-
 # --- telling --------------------------------------------------------------------------------------------------------
 def test_every_fetch_is_one_line_and_the_last_is_kept(upstream: Upstream, redis: Redis, entry) -> None:
     with capture_logs() as lines:

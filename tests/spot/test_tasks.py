@@ -2,7 +2,7 @@
 
 import pytest
 
-from providers import fetching
+from providers import fetching, pacing
 from providers.datasets import Dataset, Fetched
 from providers.errors import NotFound, RateLimited, Unavailable, Unreachable
 from spot import snapshots, tasks
@@ -50,7 +50,7 @@ def upstream(monkeypatch, settings):
     settings.SPOT_DEMO = "off"
     made = Upstream()
     monkeypatch.setattr(fetching, "fetch", made.fetch)
-    monkeypatch.setattr(fetching, "intervals", made.intervals)
+    monkeypatch.setattr(pacing, "intervals", made.intervals)
     return made
 
 
