@@ -1,20 +1,17 @@
-"""The seven feeds: what each reads, offers and looks like. Pure.
+"""The feeds of coins: market table, heatmap, ticker tape, movers. Pure.
 
-One `Feed` is one declaration; its routes, validation, HTTP twin, documentation row and contract tests follow from it.
-The row shapes are those of the source document, to the letter; `extras` are the fields that the envelope adds.
+`extras` are the fields that the envelope adds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from providers.datasets import BLOCK, CANDLE_RANGES, WINDOWS, Dataset
-from spot.codes import Refused, bad_value
+from providers.datasets import BLOCK, WINDOWS, Dataset
+from spot.feeds.base import Feed, Params, Shape
 from spot.jsontext import dumps
 from spot.params import (
     ONLY_24H,
@@ -22,7 +19,6 @@ from spot.params import (
     WINDOWS_ALLOWED,
     Param,
     amount,
-    parse_coin_id,
     parse_coin_ids,
     parse_windows,
     truth,
@@ -31,50 +27,8 @@ from spot.params import (
 from spot.query import Field, Fields
 from spot.table import Order, Row, Table, Universe
 
-Params = Mapping[str, Any]
-#: Day in milliseconds.
-_DAY = 86_400_000
 #: The gainers' and losers' default floor of 24 h volume, in US dollars' worth: less is noise, not a market.
 DUST_VOLUME_USD = 50_000
-
-
-class Shape(NamedTuple):
-    """How a row looks on the wire.
-
-    `encode` gives the row's JSON without its place, `place` what stands before it for the row at a place (None:
-    nothing). `cells` gives the same row as a Python object, for deltas. `key` names the shape: equal keys, equal bytes.
-    """
-
-    key: tuple[Any, ...]
-    encode: Callable[[Row], bytes]
-    place: Callable[[int], bytes] | None
-    cells: Callable[[Row, int], dict[str, Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class Feed:
-    """One WebSocket path and its HTTP twin.
-
-    `datasets(params, paged)` names the snapshots it reads, the one it cannot do without first; `universe` picks its
-    rows from their table; `shape(params, extras)` says how a row looks; `frame(params, body)` wraps the joined rows (a
-    bare list for most). `paged` tells the heatmap that `page` is the view's.
-    """
-
-    channel: str
-    purpose: str
-    params: tuple[Param, ...]
-    fields: Fields
-    datasets: Callable[[Params], tuple[Dataset, ...]]
-    universe: Callable[[Table, Params], Universe]
-    shape: Callable[[Params, bool], Shape]
-    table: Callable[[Sequence[Row]], Table]
-    headers: Callable[[Params], list[str]] | None = None
-    time_field: str | None = None
-    own_page: bool = False
-
-    def param(self, name: str) -> Param | None:
-        """The upstream parameter of that name."""
-        return next((param for param in self.params if param.name == name), None)
 
 
 # --- rows: what all coin feeds share ---------------------------------------------------------------------------------
@@ -371,87 +325,3 @@ LOSERS = _mover(
     "top-losers", "coins that lost most over the first window asked for", _first_window, descending=False, floor=True
 )
 ACTIVE = _mover("most-active", "coins by 24 h volume", lambda _params: "volume_24h", descending=True, floor=False)
-
-
-# --- candles ---------------------------------------------------------------------------------------------------------
-
-
-def _candle_search(row: Row) -> str:
-    return datetime.fromtimestamp(row["timestamp"] / 1000, UTC).isoformat()
-
-
-def candle_table(rows: Sequence[Row]) -> Table:
-    """The table of candle rows (`providers.datasets.CANDLE_FIELDS`), oldest first; search looks in their UTC times."""
-    return Table(rows, "timestamp", _candle_search)
-
-
-def _candle_universe(table: Table, params: Params) -> Universe:
-    """The last `days` days: the provider's range may be longer, and its last candle ends the range."""
-    if not len(table):
-        return Universe(table, np.empty(0, np.intp))
-    opens = table.numbers("timestamp")
-    return Universe(table, np.flatnonzero(opens > opens[-1] - params["days"] * _DAY))
-
-
-def _candle_cells(row: Row) -> dict[str, Any]:
-    return {name: row[name] for name in ("timestamp", "open", "high", "low", "close", "volume")}
-
-
-def candle_range(days: int) -> int:
-    """The shortest range the provider has that covers `days` days."""
-    return next(span for span in CANDLE_RANGES if span >= days)
-
-
-OHLCV = Feed(
-    channel="historical-ohlcv",
-    purpose="candles of one coin; timestamps are opening times, volume is the rolling 24 h figure",
-    params=(
-        Param("coin_id", parse_coin_id, None, "a coin id", required=True),
-        VS_CURRENCY,
-        Param("days", whole_number("days", 1, 365), 30, "1 to 365"),
-    ),
-    fields=Fields(
-        [
-            Field("timestamp", "timestamp", "number", ("x", "t", "time", "date")),
-            *(Field(name, name, "number", (name[0],)) for name in ("open", "high", "low", "close", "volume")),
-        ]
-    ),
-    datasets=lambda params: (
-        Dataset("candles", params["vs_currency"], params["coin_id"], candle_range(params["days"])),
-    ),
-    universe=_candle_universe,
-    shape=lambda _params, _extras: Shape(
-        ("candles",), lambda row: dumps(_candle_cells(row)), None, lambda row, _place: _candle_cells(row)
-    ),
-    table=candle_table,
-    time_field="timestamp",
-)
-
-FEEDS: dict[str, Feed] = {feed.channel: feed for feed in (MARKET, HEATMAP, TAPE, GAINERS, LOSERS, ACTIVE, OHLCV)}
-
-
-def parse_params(feed: Feed, raw: Mapping[str, object], depth: int) -> dict[str, Any]:
-    """The upstream parameters of a feed out of what a client sent, defaults filled in. Raises `Refused`.
-
-    `depth` is how many coins by market cap heatmap pages may reach.
-    """
-    params = {}
-    for param in feed.params:
-        value = raw.get(param.name)
-        if value is not None:
-            params[param.name] = param.parse(value)
-        elif param.required:
-            raise Refused("missing_field", f"{param.name} is required: {param.allowed}.", param.name, param.allowed)
-        else:
-            params[param.name] = param.default
-    if feed.own_page:
-        if raw.get("page_size") is not None:
-            params["page"] = 1
-        last = max(1, depth // params["per_page"])
-        if depth and params["page"] > last:
-            raise bad_value(
-                "page",
-                f"1 to {last} with per_page={params['per_page']}: the market reaches {depth} coins here",
-                params["page"],
-            )
-    return params

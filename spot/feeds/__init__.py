@@ -1,0 +1,58 @@
+"""The feeds: what each reads, offers and looks like. Pure.
+
+One `Feed` is one declaration; its routes, validation, HTTP twin, documentation row and contract tests follow from it.
+The row shapes of the first seven are those of the source document, to the letter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from spot.codes import Refused, bad_value
+from spot.feeds.base import Feed, Shape
+from spot.feeds.candles import OHLCV, candle_range
+from spot.feeds.coins import (
+    ACTIVE,
+    DUST_VOLUME_USD,
+    GAINERS,
+    HEATMAP,
+    LOSERS,
+    MARKET,
+    TAPE,
+    coin_table,
+)
+
+__all__ = [
+    "ACTIVE", "DUST_VOLUME_USD", "FEEDS", "GAINERS", "HEATMAP", "LOSERS", "MARKET", "OHLCV", "TAPE", "Feed", "Shape",
+    "candle_range", "coin_table", "parse_params",
+]  # fmt: skip
+
+FEEDS: dict[str, Feed] = {feed.channel: feed for feed in (MARKET, HEATMAP, TAPE, GAINERS, LOSERS, ACTIVE, OHLCV)}
+
+
+def parse_params(feed: Feed, raw: Mapping[str, object], depth: int) -> dict[str, Any]:
+    """The upstream parameters of a feed out of what a client sent, defaults filled in. Raises `Refused`.
+
+    `depth` is how many coins by market cap heatmap pages may reach.
+    """
+    params = {}
+    for param in feed.params:
+        value = raw.get(param.name)
+        if value is not None:
+            params[param.name] = param.parse(value)
+        elif param.required:
+            raise Refused("missing_field", f"{param.name} is required: {param.allowed}.", param.name, param.allowed)
+        else:
+            params[param.name] = param.default
+    if feed.own_page:
+        if raw.get("page_size") is not None:
+            params["page"] = 1
+        last = max(1, depth // params["per_page"])
+        if depth and params["page"] > last:
+            raise bad_value(
+                "page",
+                f"1 to {last} with per_page={params['per_page']}: the market reaches {depth} coins here",
+                params["page"],
+            )
+    return params

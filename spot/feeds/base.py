@@ -1,0 +1,54 @@
+"""What a feed is: one declaration, from which its routes, validation, HTTP twin, documentation row and contract tests
+follow. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from providers.datasets import Dataset
+from spot.params import Param
+from spot.query import Fields
+from spot.table import Row, Table, Universe
+
+Params = Mapping[str, Any]
+
+
+class Shape(NamedTuple):
+    """How a row looks on the wire.
+
+    `encode` gives the row's JSON without its place, `place` what stands before it for the row at a place (None:
+    nothing). `cells` gives the same row as a Python object, for deltas. `key` names the shape: equal keys, equal bytes.
+    """
+
+    key: tuple[Any, ...]
+    encode: Callable[[Row], bytes]
+    place: Callable[[int], bytes] | None
+    cells: Callable[[Row, int], dict[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Feed:
+    """One WebSocket path and its HTTP twin.
+
+    `datasets(params, paged)` names the snapshots it reads, the one it cannot do without first; `universe` picks its
+    rows from their table; `shape(params, extras)` says how a row looks; `frame(params, body)` wraps the joined rows (a
+    bare list for most). `paged` tells the heatmap that `page` is the view's.
+    """
+
+    channel: str
+    purpose: str
+    params: tuple[Param, ...]
+    fields: Fields
+    datasets: Callable[[Params], tuple[Dataset, ...]]
+    universe: Callable[[Table, Params], Universe]
+    shape: Callable[[Params, bool], Shape]
+    table: Callable[[Sequence[Row]], Table]
+    headers: Callable[[Params], list[str]] | None = None
+    time_field: str | None = None
+    own_page: bool = False
+
+    def param(self, name: str) -> Param | None:
+        """The upstream parameter of that name."""
+        return next((param for param in self.params if param.name == name), None)

@@ -1,0 +1,71 @@
+"""The feed of candles. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from providers.datasets import CANDLE_RANGES, Dataset
+from spot.feeds.base import Feed, Params, Shape
+from spot.jsontext import dumps
+from spot.params import VS_CURRENCY, Param, parse_coin_id, whole_number
+from spot.query import Field, Fields
+from spot.table import Row, Table, Universe
+
+#: Day in milliseconds.
+_DAY = 86_400_000
+
+
+def _candle_search(row: Row) -> str:
+    return datetime.fromtimestamp(row["timestamp"] / 1000, UTC).isoformat()
+
+
+def candle_table(rows: Sequence[Row]) -> Table:
+    """The table of candle rows (`providers.datasets.CANDLE_FIELDS`), oldest first; search looks in their UTC times."""
+    return Table(rows, "timestamp", _candle_search)
+
+
+def _candle_universe(table: Table, params: Params) -> Universe:
+    """The last `days` days: the provider's range may be longer, and its last candle ends the range."""
+    if not len(table):
+        return Universe(table, np.empty(0, np.intp))
+    opens = table.numbers("timestamp")
+    return Universe(table, np.flatnonzero(opens > opens[-1] - params["days"] * _DAY))
+
+
+def _candle_cells(row: Row) -> dict[str, Any]:
+    return {name: row[name] for name in ("timestamp", "open", "high", "low", "close", "volume")}
+
+
+def candle_range(days: int) -> int:
+    """The shortest range the provider has that covers `days` days."""
+    return next(span for span in CANDLE_RANGES if span >= days)
+
+
+OHLCV = Feed(
+    channel="historical-ohlcv",
+    purpose="candles of one coin; timestamps are opening times, volume is the rolling 24 h figure",
+    params=(
+        Param("coin_id", parse_coin_id, None, "a coin id", required=True),
+        VS_CURRENCY,
+        Param("days", whole_number("days", 1, 365), 30, "1 to 365"),
+    ),
+    fields=Fields(
+        [
+            Field("timestamp", "timestamp", "number", ("x", "t", "time", "date")),
+            *(Field(name, name, "number", (name[0],)) for name in ("open", "high", "low", "close", "volume")),
+        ]
+    ),
+    datasets=lambda params: (
+        Dataset("candles", params["vs_currency"], params["coin_id"], candle_range(params["days"])),
+    ),
+    universe=_candle_universe,
+    shape=lambda _params, _extras: Shape(
+        ("candles",), lambda row: dumps(_candle_cells(row)), None, lambda row, _place: _candle_cells(row)
+    ),
+    table=candle_table,
+    time_field="timestamp",
+)
