@@ -46,10 +46,10 @@ class Fault:
 
 
 class Faults:
-    """The faults of one sandbox. One call meets one fault: the oldest that concerns it."""
+    """The faults of one sandbox. One call meets one fault: the oldest that concerns it. `kinds` are those it knows."""
 
-    def __init__(self, now: Callable[[], int]) -> None:
-        self._now = now
+    def __init__(self, now: Callable[[], int], kinds: dict[str, dict[str, Any]] = KINDS) -> None:
+        self._now, self._kinds = now, kinds
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._faults: list[Fault] = []
@@ -68,12 +68,12 @@ class Faults:
 
         >>> sandbox.faults.add("/coins/markets", "rate_limited", times=2, retry_after=3)
         """
-        if kind not in KINDS:
-            raise ValueError(f"no fault is called {kind!r}; there are {', '.join(sorted(KINDS))}")
-        if unknown := options.keys() - KINDS[kind]:
-            raise ValueError(f"{kind} takes {sorted(KINDS[kind]) or 'no options'}, not {sorted(unknown)}")
+        if kind not in self._kinds:
+            raise ValueError(f"no fault is called {kind!r}; there are {', '.join(sorted(self._kinds))}")
+        if unknown := options.keys() - self._kinds[kind]:
+            raise ValueError(f"{kind} takes {sorted(self._kinds[kind]) or 'no options'}, not {sorted(unknown)}")
         wanted = {name: str(value) for name, value in (params or {}).items()}
-        known = {**KINDS[kind], **options}
+        known = {**self._kinds[kind], **options}
         with self._lock:
             fault = Fault(path_prefix, kind, times, after, wanted, known, self._now(), next(self._numbers))
             self._faults.append(fault)

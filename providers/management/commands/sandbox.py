@@ -48,7 +48,7 @@ class Command(BaseCommand):
             ) from error
         try:
             if options["announce"]:
-                _announce(options["announce"], sandbox.port)
+                announce(options["announce"], sandbox.port)
             self.stdout.write(
                 f"sandbox: {len(sandbox.market.coins)} simulated coins at {sandbox.url} (seed {options['seed']})"
             )
@@ -76,7 +76,7 @@ def _sandbox(options: dict[str, Any]) -> Sandbox:
     return sandbox
 
 
-def _announce(file: Path, port: int) -> None:
+def announce(file: Path, port: int) -> None:
     """Write the port in one step, so that no reader finds half a number."""
     draft = file.with_name(file.name + ".new")
     draft.write_text(f"{port}\n")
