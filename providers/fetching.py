@@ -45,6 +45,8 @@ def fetch(
     _check_form(dataset, wanted)
     failure: ProviderError = NotFound(f"no provider serves {dataset.kind}")
     for provider, endpoint in chains.of(dataset.kind, simulated):
+        if dataset.kind == "assets" and dataset.topic != provider.name:
+            continue  # what one provider lists, no other can tell
         entry = access.of(provider)
         if not entry.enabled:
             failure = NotFound(f"{provider.label} is switched off")
