@@ -241,6 +241,30 @@ def _listed(raw: dict[str, Any]) -> Row:
     return {"id": raw["id"], "symbol": text(raw.get("symbol")).upper(), "name": text(raw.get("name"))}
 
 
+def normalise_assets(_dataset: Dataset, answers: list[Answer]) -> Normalised:
+    """The same list with `"platforms": {"ethereum": "0xdac17f…", …}` in each: on which chain, at which address."""
+    made = normalise_coins(_dataset, answers)
+    raws = [raw for raw in answers[0].payload if isinstance(raw, dict)]
+    platforms = {raw["id"]: raw.get("platforms") for raw in raws if isinstance(raw.get("id"), str)}
+    rows = [
+        {
+            "foreign_id": row["id"],
+            "symbol": row["symbol"],
+            "name": row["name"],
+            "slug": row["id"],
+            "coin": row["id"],
+            "contracts": _contracts(platforms[row["id"]]),
+        }
+        for row in made.rows
+    ]
+    return Normalised(rows, dropped=made.dropped)
+
+
+def _contracts(platforms: Any) -> list[str]:
+    addresses = platforms.values() if isinstance(platforms, dict) else ()
+    return sorted({address for one in addresses if (address := text(one).lower())})
+
+
 def _list(answer: Answer) -> list[Any]:
     if not isinstance(answer.payload, list):
         raise BadPayload(f"a list was asked for, the answer is {type(answer.payload).__name__}")
@@ -334,6 +358,13 @@ provider = Provider(
             kind="coins",
             calls=lambda _dataset, _ids: (Call("/coins/list"),),
             normalise=normalise_coins,
+            cache_seconds=1800,
+            paid_cache_seconds=300,
+        ),
+        Endpoint(
+            kind="assets",
+            calls=lambda _dataset, _ids: (Call("/coins/list", {"include_platform": "true"}),),
+            normalise=normalise_assets,
             cache_seconds=1800,
             paid_cache_seconds=300,
         ),
