@@ -85,6 +85,27 @@ COINGECKO_API_KEY = env.str("COINGECKO_API_KEY", default="")
 COINGECKO_PLAN = env.str("COINGECKO_PLAN", default="keyless")  # keyless, demo, pro
 COINGECKO_CALLS_PER_MINUTE = env.int("COINGECKO_CALLS_PER_MINUTE", default=None)  # None: the plan's, 0: no limit
 COINGECKO_CALLS_PER_MONTH = env.int("COINGECKO_CALLS_PER_MONTH", default=None)
+COINMARKETCAP_BASE_URL = env.str("COINMARKETCAP_BASE_URL", default="")
+COINMARKETCAP_STREAM_URL = env.str("COINMARKETCAP_STREAM_URL", default="")
+COINMARKETCAP_API_KEY = env.str("COINMARKETCAP_API_KEY", default="")
+COINMARKETCAP_PLAN = env.str("COINMARKETCAP_PLAN", default="")  # "": the first plan that takes a key
+COINMARKETCAP_CALLS_PER_MINUTE = env.int("COINMARKETCAP_CALLS_PER_MINUTE", default=None)
+COINMARKETCAP_CALLS_PER_MONTH = env.int("COINMARKETCAP_CALLS_PER_MONTH", default=None)  # credits
+COINAPI_BASE_URL = env.str("COINAPI_BASE_URL", default="")
+COINAPI_STREAM_URL = env.str("COINAPI_STREAM_URL", default="")
+COINAPI_API_KEY = env.str("COINAPI_API_KEY", default="")
+COINAPI_PLAN = env.str("COINAPI_PLAN", default="")
+COINAPI_CALLS_PER_MINUTE = env.int("COINAPI_CALLS_PER_MINUTE", default=None)
+COINAPI_CALLS_PER_MONTH = env.int("COINAPI_CALLS_PER_MONTH", default=None)
+TOKENMETRICS_BASE_URL = env.str("TOKENMETRICS_BASE_URL", default="")
+TOKENMETRICS_STREAM_URL = env.str("TOKENMETRICS_STREAM_URL", default="")
+TOKENMETRICS_API_KEY = env.str("TOKENMETRICS_API_KEY", default="")
+TOKENMETRICS_PLAN = env.str("TOKENMETRICS_PLAN", default="")
+TOKENMETRICS_CALLS_PER_MINUTE = env.int("TOKENMETRICS_CALLS_PER_MINUTE", default=None)
+TOKENMETRICS_CALLS_PER_MONTH = env.int("TOKENMETRICS_CALLS_PER_MONTH", default=None)
+CRYPTOLISTING_STREAM_URL = env.str("CRYPTOLISTING_STREAM_URL", default="")
+CRYPTOLISTING_API_KEY = env.str("CRYPTOLISTING_API_KEY", default="")
+CRYPTOLISTING_PLAN = env.str("CRYPTOLISTING_PLAN", default="")
 SANDBOX_BASE_URL = env.str("SANDBOX_BASE_URL", default="http://127.0.0.1:8099/api/v3")
 
 # --- limits for clients (spot/limits.py says what happens when one is passed) ----------------------------------------

@@ -15,9 +15,8 @@ _above = os.environ.get("TESTS_HOME") if "PYTEST_XDIST_WORKER" in os.environ els
 _home = Path(tempfile.mkdtemp(prefix="w-" if _above else "spot-test-", dir=_above))
 os.environ["TESTS_HOME"] = str(_home)
 (_home / "static").mkdir()
-for _name in [
-    name for name in os.environ if name.startswith(("SPOT_", "COINGECKO_", "SANDBOX_")) and name != "SPOT_SAMPLES"
-]:
+_ours = ("SPOT_", "COINGECKO_", "COINMARKETCAP_", "COINAPI_", "TOKENMETRICS_", "CRYPTOLISTING_", "SANDBOX_")
+for _name in [name for name in os.environ if name.startswith(_ours) and name != "SPOT_SAMPLES"]:
     del os.environ[_name]  # a developer's own settings must not change what the tests prove
 os.environ["SPOT_HOME"] = str(_home)
 os.environ["REDIS_URL"] = f"unix://{_home}/redis.sock"

@@ -212,5 +212,6 @@ class LiveSite:
 
 def inherited() -> dict[str, str]:
     """This process's environment without what would change a site."""
-    ours = ("SPOT_", "COINGECKO_", "SANDBOX_", "REDIS_", "DATABASE_", "PORT")
+    providers = ("COINGECKO_", "COINMARKETCAP_", "COINAPI_", "TOKENMETRICS_", "CRYPTOLISTING_", "SANDBOX_")
+    ours = ("SPOT_", *providers, "REDIS_", "DATABASE_", "PORT")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}

@@ -16,6 +16,7 @@ import pytest
 from django.conf import settings
 
 import providers
+from providers.base import Provider
 from providers.budget import SHARE, stretch
 from providers.sandbox.faults import KINDS
 from spot import twins
@@ -40,6 +41,10 @@ SOURCE = (ROOT / "spot_project" / "settings.py").read_text()
 ADDRESS = r"(?:ws|http)://localhost:8000/tzone_apis/services/spot/(?:ws/)?([a-z-]+)(?:\?"
 #: Raw JSON has quotes in it, so an address ends at a quote only where it is quoted.
 BARE, QUOTED = re.compile(rf"^{ADDRESS}(\S+(?: \S+)*))?", re.MULTILINE), re.compile(rf"['\"]{ADDRESS}([^'\"]*))?")
+
+
+#: Of the settings that are for more than one process, and of the variables in the documents.
+PREFIXES = "SPOT|COINGECKO|COINMARKETCAP|COINAPI|TOKENMETRICS|CRYPTOLISTING"
 
 
 def cells(text: str) -> list[list[str]]:
@@ -221,7 +226,7 @@ def test_every_setting_is_described_with_its_default(name: str, default: object)
 def test_no_document_names_a_setting_that_does_not_exist() -> None:
     known = set(defaults()) | {"SPOT_SAMPLES", "SPOT_PUBLISH", "SPOT_SECRET_KEY_FILE"}
     for name, text in DOCS.items():
-        named = set(re.findall(r"\b(?:SPOT|COINGECKO|SANDBOX)_[A-Z_]*[A-Z]\b", text))
+        named = set(re.findall(rf"\b(?:{PREFIXES}|SANDBOX)_[A-Z_]*[A-Z]\b", text))
         assert named <= known, f"{name}: {named - known}"
 
 
@@ -233,19 +238,20 @@ def test_every_limit_is_described(limit: Any) -> None:
 
 def test_compose_hands_over_every_setting_but_those_that_are_its_own() -> None:
     compose = (ROOT / "compose.yaml").read_text()
-    handed = set(re.findall(r"^    ((?:SPOT|COINGECKO)_\w+?)(?:_FILE)?:", compose, re.MULTILINE))
-    asked = set(re.findall(r'env\.\w+\("((?:SPOT|COINGECKO)_\w+)"', (ROOT / "spot_project/settings.py").read_text()))
+    handed = set(re.findall(rf"^    ((?:{PREFIXES})_\w+?)(?:_FILE)?:", compose, re.MULTILINE))
+    asked = set(re.findall(rf'env\.\w+\("((?:{PREFIXES})_\w+)"', (ROOT / "spot_project/settings.py").read_text()))
     assert asked - handed == {"SPOT_HOME", "SPOT_STATIC_ROOT", "SPOT_BIND", "SPOT_DEBUG"}
     assert not handed - asked
 
 
-def test_every_plan_is_described() -> None:
-    for provider in providers.all():
-        for plan in provider.plans if not provider.simulated else ():
-            _, minute, month, address = row(CONFIGURATION, plan.name)
-            assert int(minute) == plan.per_minute
-            assert month == (f"{plan.per_month:,}" if plan.per_month else "no limit published")
-            assert address == plan.base_url
+@pytest.mark.parametrize("provider", [one for one in providers.all() if not one.simulated], ids=lambda one: one.name)
+def test_every_plan_is_described(provider: Provider) -> None:
+    described = {(one[0], one[1]): one[2:] for one in cells(CONFIGURATION) if len(one) == 5}
+    for plan in provider.plans:
+        minute, month, address = described[provider.label, plan.name]
+        assert minute == (f"{plan.per_minute:,}" if plan.per_minute else "none published")
+        assert month == (f"{plan.per_month:,}" if plan.per_month else "none published")
+        assert address == (plan.base_url or plan.stream_url)
 
 
 def test_the_arithmetic_of_budgets_is_right() -> None:
