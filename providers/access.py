@@ -1,12 +1,15 @@
-"""How a provider is to be reached right now: address, key and limits, by the order of precedence.
+"""How a provider is to be reached right now: addresses, key and limits, by the order of precedence.
 
-Database row, then environment, then the plan's own. Read anew for every fetch, so that what an operator changes holds
-from the next call on, in every process.
+The key's own row, then the provider's, then the environment, then the plan's own. Read anew for every fetch, so that
+what an operator changes holds from the next call on, in every process.
+
+Several enabled keys are several accesses, each with an allowance of its own; `Budget.in_turn` says which is next.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +30,8 @@ _away: set[str] = set()
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The address without a slash at its end; `key` is false when none is sent; limits in calls, 0 for none."""
+    """Addresses without a slash at their end; `key` is false when none is sent; 0 is no limit. `per_minute` counts
+    calls, `per_month` what the provider bills: credits, or calls where that is the same."""
 
     provider: Provider
     plan: Plan
@@ -36,6 +40,12 @@ class Access:
     per_minute: int
     per_month: int
     enabled: bool = True
+    stream_url: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether anything may be asked with it: switched on, and with a key where the plan needs one."""
+        return self.enabled and (bool(self.key) or not self.plan.header)
 
     @property
     def account(self) -> str:
@@ -62,17 +72,34 @@ def _short(text: str) -> str:
 
 
 def of(provider: Provider, key: ApiKey | None = None) -> Access:
-    """Today's access to the provider; with `key`, as if that one were the one in use (to try it)."""
+    """Today's access to the provider, the newest key's where there are several; with `key`, as if that one were the
+    one in use (to try it). Where a key is needed and there is none, it is not `usable`."""
     row, keys = _rows(provider)
-    plan, secret = _credentials(provider, [key] if key else keys)
+    return _accesses(provider, row, [key] if key else keys)[0]
+
+
+def all_of(provider: Provider) -> list[Access]:
+    """Every access that may be used now, newest key first: one an enabled key that can be read, else the environment's
+    key, else the plan that takes none. Empty for a provider that is switched off, or needs a key and has none."""
+    return [entry for entry in _accesses(provider, *_rows(provider)) if entry.usable]
+
+
+def _accesses(provider: Provider, row: ProviderSettings, keys: list[ApiKey]) -> list[Access]:
+    made = [_access(provider, row, *found) for found in _credentials(provider, keys)]
+    return list({entry.account: entry for entry in reversed(made)}.values())[::-1]  # the same key twice is one account
+
+
+def _access(provider: Provider, row: ProviderSettings, plan: Plan, secret: Secret, key: ApiKey | None) -> Access:
+    minute, month = (key.per_minute, key.per_month) if key else (None, None)
     return Access(
         provider=provider,
         plan=plan,
         base_url=(row.base_url or _setting(provider, "BASE_URL") or plan.base_url).rstrip("/"),
         key=secret,
-        per_minute=_first(row.per_minute, _setting(provider, "CALLS_PER_MINUTE"), plan.per_minute),
-        per_month=_first(row.per_month, _setting(provider, "CALLS_PER_MONTH"), plan.per_month),
+        per_minute=_first(minute, row.per_minute, _setting(provider, "CALLS_PER_MINUTE"), plan.per_minute),
+        per_month=_first(month, row.per_month, _setting(provider, "CALLS_PER_MONTH"), plan.per_month),
         enabled=row.enabled,
+        stream_url=(row.stream_url or _setting(provider, "STREAM_URL") or plan.stream_url).rstrip("/"),
     )
 
 
@@ -90,20 +117,30 @@ def _rows(provider: Provider) -> tuple[ProviderSettings, list[ApiKey]]:
     return _known.get(provider.name) or (ProviderSettings(name=provider.name), [])
 
 
-def _credentials(provider: Provider, keys: list[ApiKey]) -> tuple[Plan, Secret]:
-    """The first key that can be read and whose plan exists; else the environment's; else the plan that takes none."""
+def _credentials(provider: Provider, keys: list[ApiKey]) -> list[tuple[Plan, Secret, ApiKey | None]]:
+    """The keys that can be read and whose plan exists; else the environment's; else the first plan without any."""
+    return [*_stored(provider, keys)] or [(*_environment(provider), None)]
+
+
+def _stored(provider: Provider, keys: list[ApiKey]) -> Iterator[tuple[Plan, Secret, ApiKey]]:
     for key in keys:
         plan = provider.plan(key.plan)
         try:
             if plan and plan.header:
-                return plan, key.secret
+                yield plan, key.secret, key
         except Locked:
             continue  # the system check and the admin say so; the next best is used meanwhile
+
+
+def _environment(provider: Provider) -> tuple[Plan, Secret]:
     secret = Secret((_setting(provider, "API_KEY") or "").strip())
-    plan = provider.plan(_setting(provider, "PLAN") or "")
-    if secret and plan and plan.header:
-        return plan, secret
-    return provider.plans[0], Secret("")
+    plan = planned(provider, _setting(provider, "PLAN") or "")
+    return (plan, secret) if secret and plan and plan.header else (provider.plans[0], Secret(""))
+
+
+def planned(provider: Provider, name: str) -> Plan | None:
+    """The plan of that name; without a name the first. None when there is none."""
+    return provider.plan(name) if name else provider.plans[0]
 
 
 def _setting(provider: Provider, what: str) -> Any:

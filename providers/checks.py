@@ -10,7 +10,8 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 
 import providers
-from providers.base import Provider, base_url_problem
+from providers.access import planned
+from providers.base import Provider, base_url_problem, stream_url_problem
 from providers.models import LEAST_PER_MINUTE, ApiKey, ProviderSettings
 from providers.vault import Locked
 
@@ -23,17 +24,21 @@ def environment(**_kwargs: Any) -> list[CheckMessage]:
 
 def _of(provider: Provider) -> Iterator[CheckMessage]:
     prefix = provider.name.upper()
-    url, key, named, per_minute = (
-        getattr(settings, f"{prefix}_{what}", None) for what in ("BASE_URL", "API_KEY", "PLAN", "CALLS_PER_MINUTE")
-    )
-    if url and (problem := base_url_problem(url)):
-        yield Error(f"{prefix}_BASE_URL cannot be used: {problem}", id="providers.E001")
+    for what, problem_of in (("BASE_URL", base_url_problem), ("STREAM_URL", stream_url_problem)):
+        if (url := getattr(settings, f"{prefix}_{what}", "")) and (problem := problem_of(url)):
+            yield Error(f"{prefix}_{what} cannot be used: {problem}", id="providers.E001")
+    per_minute = getattr(settings, f"{prefix}_CALLS_PER_MINUTE", None)
     if per_minute is not None and (per_minute < 0 or 0 < per_minute < LEAST_PER_MINUTE):
         hint = f"At least {LEAST_PER_MINUTE}, because one look at the market is two calls; or 0 for no limit."
         yield Error(f"{prefix}_CALLS_PER_MINUTE is {per_minute}.", hint=hint, id="providers.E002")
     if (getattr(settings, f"{prefix}_CALLS_PER_MONTH", None) or 0) < 0:
         yield Error(f"{prefix}_CALLS_PER_MONTH is below zero.", hint="0 means no limit.", id="providers.E003")
-    plan = provider.plan(named) if named else provider.plans[0]
+    yield from _of_key(provider, prefix)
+
+
+def _of_key(provider: Provider, prefix: str) -> Iterator[CheckMessage]:
+    key, named = (getattr(settings, f"{prefix}_{what}", "") for what in ("API_KEY", "PLAN"))
+    plan = planned(provider, named)
     if plan is None:
         known = ", ".join(plan.name for plan in provider.plans)
         yield Error(f"{prefix}_PLAN is {named!r}.", hint=f"{provider.label} has: {known}.", id="providers.E004")
@@ -42,8 +47,9 @@ def _of(provider: Provider) -> Iterator[CheckMessage]:
         yield checks.Warning(
             f"{prefix}_API_KEY is set, but plan {plan.name} sends no key.", hint=hint, id="providers.W001"
         )
-    elif plan.header and not key:
-        hint = f"Until there is a key, here or in the admin, plan {provider.plans[0].name} is used."
+    elif named and plan.header and not key:
+        instead = f"plan {provider.plans[0].name} is used" if provider.keyless else "it is asked for nothing"
+        hint = f"Until there is a key, here or in the admin, {instead}."
         yield checks.Warning(
             f"{prefix}_PLAN is {plan.name}, but {prefix}_API_KEY is empty.", hint=hint, id="providers.W002"
         )

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 from django.db import OperationalError
 from structlog.testing import capture_logs
 
 import providers
 from providers import access
+from providers.base import Plan, Provider
 from providers.models import ApiKey, ProviderSettings
 from providers.vault import Secret
 from tests.providers.conftest import KEY
@@ -128,3 +131,65 @@ def test_the_sandbox_is_where_its_setting_says(settings) -> None:
     settings.SANDBOX_BASE_URL = "http://127.0.0.1:4/api/v3"
     entry = access.of(providers.get("sandbox"))
     assert (entry.base_url, entry.per_minute, entry.per_month) == ("http://127.0.0.1:4/api/v3", 0, 0)
+
+
+# --- several keys, and providers that need one ----------------------------------------------------------------------
+def toy(*plans: Plan) -> Provider:
+    return replace(COINGECKO, name="toy", plans=plans)
+
+
+FREE = Plan(name="free", base_url="https://toy.example/v1", per_minute=9, per_month=0)
+KEYED = Plan(
+    name="basic",
+    base_url="https://toy.example/v1",
+    per_minute=30,
+    per_month=100,
+    header="x-key",
+    stream_url="wss://toy.example/stream",
+)
+
+
+def test_a_provider_that_needs_a_key_and_has_none_is_not_usable() -> None:
+    assert access.all_of(toy(KEYED)) == []
+    entry = access.of(toy(KEYED))
+    assert (entry.plan, bool(entry.key), entry.usable) == (KEYED, False, False)
+    assert [one.usable for one in access.all_of(toy(FREE, KEYED))] == [True]
+
+
+def test_the_environments_key_is_enough_and_needs_no_plan_where_the_first_takes_one(settings) -> None:
+    settings.TOY_API_KEY = "environment-key"
+    settings.TOY_STREAM_URL = "ws://127.0.0.1:5/"
+    (entry,) = access.all_of(toy(KEYED))
+    assert (entry.key, entry.plan, entry.stream_url) == (Secret("environment-key"), KEYED, "ws://127.0.0.1:5")
+
+
+def test_streams_have_addresses_of_their_own(settings) -> None:
+    assert access.of(toy(KEYED)).stream_url == "wss://toy.example/stream"
+    row(stream_url="ws://127.0.0.1:6/v1")
+    assert access.of(COINGECKO).stream_url == "ws://127.0.0.1:6/v1"
+
+
+def test_every_enabled_key_is_an_access_with_the_limits_of_its_own_row() -> None:
+    row(per_minute=20, per_month=2000)
+    key("CG-first-key")
+    key("CG-second-key", plan="pro", per_minute=0, per_month=77)
+    key("CG-third-key", enabled=False)
+    found = access.all_of(COINGECKO)
+    assert [(one.key.reveal(), one.plan.name, one.per_minute, one.per_month) for one in found] == [
+        ("CG-second-key", "pro", 0, 77),
+        ("CG-first-key", "demo", 20, 2000),
+    ]
+    assert len({one.account for one in found}) == 2
+
+
+def test_a_key_that_was_entered_twice_is_one_account() -> None:
+    key("CG-same-key", per_month=5)
+    key("CG-same-key", per_month=6)
+    assert [one.per_month for one in access.all_of(COINGECKO)] == [6]
+
+
+def test_a_provider_that_is_switched_off_has_no_access() -> None:
+    key()
+    row(enabled=False)
+    assert access.all_of(COINGECKO) == []
+    assert not access.of(COINGECKO).usable

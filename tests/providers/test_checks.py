@@ -17,6 +17,8 @@ def ids(found: list[checks.CheckMessage]) -> list[str]:
         ({}, []),
         ({"BASE_URL": "http://127.0.0.1:1/api/v3"}, []),
         ({"BASE_URL": "coingecko"}, ["providers.E001"]),
+        ({"STREAM_URL": "ws://127.0.0.1:1/v1"}, []),
+        ({"STREAM_URL": "http://127.0.0.1:1/v1"}, ["providers.E001"]),
         ({"CALLS_PER_MINUTE": 0}, []),
         ({"CALLS_PER_MINUTE": 1}, ["providers.E002"]),
         ({"CALLS_PER_MINUTE": -3}, ["providers.E002"]),
