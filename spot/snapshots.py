@@ -23,9 +23,10 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 import orjson
@@ -34,6 +35,7 @@ import redis.asyncio
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.conf import settings
+from redis.commands.core import Script
 
 from providers.datasets import Dataset, Fetched, Row
 from spot.jsontext import JsonText
@@ -45,7 +47,19 @@ _DAY = 86_400
 #: What a renewal may take from being due to being shown, however short the interval, in seconds.
 _SLACK_SECONDS = 5
 #: How long the last good values are kept, by kind, in seconds.
-_KEEP = {"markets": 7 * _DAY, "quotes": 7 * _DAY, "candles": _DAY, "currencies": 60 * _DAY, "coins": 60 * _DAY}
+_KEEP = {
+    "markets": 7 * _DAY,
+    "quotes": 7 * _DAY,
+    "candles": _DAY,
+    "currencies": 60 * _DAY,
+    "coins": 60 * _DAY,
+    "listings": 60 * _DAY,
+    "onchain": _DAY,
+}
+#: What a snapshot's meta holds in the store, but for `meta` itself.
+_FACTS = ("as_of", "fetched_at", "source", "label", "simulated", "interval_ms", "max_age_ms")
+#: How often an amendment that was overtaken is made anew; polls are seconds apart.
+_AMEND_TRIES = 3
 #: A dataset that nobody has looked at for this long is no longer fetched.
 LINGER_MS = 120_000
 
@@ -68,6 +82,10 @@ class Snapshot:
     interval_ms: int
     max_age_ms: int
     meta: dict[str, Any]
+
+
+#: Makes new rows and meta of a snapshot, or None. It leaves those that it is given as they are.
+Amendment = Callable[[Snapshot], tuple[list[Row], dict[str, Any]] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +151,6 @@ def save(fetched: Fetched, interval_s: float) -> int:
     if where == "live" and client.set("spot:seen-live", 1, nx=True):
         _end_demo(client)
     client.set(f"spot:{where}:epoch", secrets.token_hex(4), nx=True)
-    version = _next_version(client, f"spot:{where}:version")
     name = fetched.dataset.name
     meta = {
         "as_of": fetched.as_of,
@@ -145,23 +162,49 @@ def save(fetched: Fetched, interval_s: float) -> int:
         "max_age_ms": int(max(2 * interval_s, interval_s + _SLACK_SECONDS) * 1000) + fetched.settle_ms,
         "meta": fetched.meta,
     }
+    keys = [f"spot:{where}:snapshot:{name}", f"spot:{where}:version"]
     with client.pipeline(transaction=True) as pipe:
-        key = f"spot:{where}:snapshot:{name}"
-        pipe.hset(key, mapping={"version": version, "meta": orjson.dumps(meta), "body": _pack(fetched.rows)})
-        pipe.expire(key, _KEEP[fetched.dataset.kind])
+        _store_script()(keys=keys, args=[now_ms(), orjson.dumps(meta), _pack(fetched.rows), ""], client=pipe)
+        pipe.expire(keys[0], _KEEP[fetched.dataset.kind])
         pipe.delete(f"spot:{where}:trouble:{name}")
-        pipe.execute()
+        version = int(pipe.execute()[0])
     nudge(name)
     return version
 
 
-def _next_version(client: redis.Redis, counter: str) -> int:
-    """The time in epoch milliseconds, or one more than the last: whatever copy a store is restored from, no number is
-    given out again."""
-    version, now = int(client.incr(counter)), now_ms()
-    if version < now:
-        client.set(counter, now)
-    return max(version, now)
+def amend(dataset: Dataset, change: Amendment, known: Snapshot | None = None) -> Snapshot | None:
+    """Store what `change` makes of the newest real snapshot's rows and meta as a newer version, and return the newest
+    snapshot; None when there is none. `change` returns None when there is nothing to change.
+
+    Times, source and age limit stay those of the poll. Should a poll store another snapshot meanwhile, `change` is
+    asked again with that one: an amendment never takes the place of what it has not seen. `known` spares reading rows
+    that the caller has. Nobody is nudged: `tell` does that.
+    """
+    client, keys = connection(), [f"spot:live:snapshot:{dataset.name}", "spot:live:version"]
+    for _ in range(_AMEND_TRIES):
+        known = _newest(client, dataset, known)
+        if known is None or (made := change(known)) is None:
+            return known
+        rows, meta = made
+        facts = {name: getattr(known, name) for name in _FACTS} | {"meta": meta}
+        args = [now_ms(), orjson.dumps(facts), _pack(rows), known.version]
+        if version := int(_store_script()(keys=keys, args=args, client=client)):
+            return replace(known, version=version, rows=rows, meta=meta)
+    return known
+
+
+def _newest(client: redis.Redis, dataset: Dataset, known: Snapshot | None) -> Snapshot | None:
+    """The newest real snapshot; the one that is known, if it still is."""
+    key = f"spot:live:snapshot:{dataset.name}"
+    version, epoch = client.hget(key, "version"), client.get("spot:live:epoch")
+    if known and version and epoch and (known.version, known.epoch) == (int(version), epoch.decode()):
+        return known
+    return _snapshot(dataset, epoch, *client.hmget(key, ["version", "meta", "body"]))
+
+
+@cache
+def _store_script() -> Script:
+    return connection().register_script(Path(__file__).with_name("store.lua").read_text())
 
 
 def _end_demo(client: redis.Redis) -> None:
@@ -209,6 +252,11 @@ def ages(datasets: Sequence[Dataset]) -> dict[str, tuple[int | None, int | None]
 def nudge(name: str) -> None:
     """Tell every hub that a dataset has news. Losing it is harmless: hubs also compare versions on a slow timer."""
     async_to_sync(get_channel_layer().group_send)(GROUP, {"type": "snapshot.news", "name": name})
+
+
+async def tell(name: str) -> None:
+    """The same from an event loop."""
+    await get_channel_layer().group_send(GROUP, {"type": "snapshot.news", "name": name})
 
 
 def claim(dataset: Dataset, seconds: float) -> str | None:

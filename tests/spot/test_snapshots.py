@@ -143,6 +143,89 @@ def test_a_reader_follows_the_realm_in_one_question(settings) -> None:
     reading(story)
 
 
+# --- amendments -------------------------------------------------------------------------------------------------------
+
+
+def priced(price: float):
+    """A change that gives every coin that price, and notes it in the meta."""
+    return lambda snapshot: ([{**row, "price": price} for row in snapshot.rows], {**snapshot.meta, "priced": price})
+
+
+def test_an_amendment_is_a_newer_version_with_the_times_of_the_poll() -> None:
+    made = fetched(USD, market(3), age_ms=5000, settle_ms=9000, meta={"kept": 1})
+    version = snapshots.save(made, 60)
+    before = snapshots.load(USD)
+    amended = snapshots.amend(USD, priced(7.5))
+    assert amended == snapshots.load(USD)
+    assert amended.version > version
+    assert [row["price"] for row in amended.rows] == [7.5] * 3
+    assert amended.meta == {"kept": 1, "priced": 7.5}
+    for fact in ("epoch", "as_of", "fetched_at", "source", "label", "interval_ms", "max_age_ms", "simulated"):
+        assert getattr(amended, fact) == getattr(before, fact)
+    assert snapshots.ages([USD])[USD.name] == (made.fetched_at, None)
+
+
+def test_a_poll_during_an_amendment_wins(redis) -> None:
+    snapshots.save(fetched(USD, market(2)), 60)
+    seen = []
+
+    def change(snapshot):
+        if not seen:
+            snapshots.save(fetched(USD, market(4, shift=100.0)), 60)
+        seen.append(len(snapshot.rows))
+        return priced(9.0)(snapshot)
+
+    amended = snapshots.amend(USD, change)
+    assert seen == [2, 4]
+    assert len(snapshots.load(USD).rows) == 4
+    assert amended == snapshots.load(USD)
+
+
+def test_an_amendment_that_is_always_overtaken_gives_up() -> None:
+    snapshots.save(fetched(USD, market(2)), 60)
+
+    def change(snapshot):
+        snapshots.save(fetched(USD, market(2, shift=50.0)), 60)
+        return priced(9.0)(snapshot)
+
+    snapshots.amend(USD, change)
+    assert snapshots.load(USD).rows[0]["price"] == market(2, shift=50.0)[0]["price"]
+    assert "priced" not in snapshots.load(USD).meta
+
+
+def test_versions_grow_in_the_order_in_which_they_are_stored(monkeypatch) -> None:
+    frozen = snapshots.now_ms()
+    monkeypatch.setattr(snapshots, "now_ms", lambda: frozen)
+    versions = [snapshots.save(fetched(USD, market(1)), 60)]
+    for price in (1.0, 2.0, 3.0):
+        versions.append(snapshots.amend(USD, priced(price)).version)
+        versions.append(snapshots.save(fetched(USD, market(1)), 60))
+    assert versions == sorted(set(versions))
+
+
+def test_nothing_is_amended_where_nothing_is_or_nothing_changes() -> None:
+    assert snapshots.amend(USD, priced(1.0)) is None
+    version = snapshots.save(fetched(USD, market(1)), 60)
+    assert snapshots.amend(USD, lambda _snapshot: None).version == version
+    assert snapshots.load(USD).version == version
+
+
+def test_what_is_known_is_read_again_only_when_it_is_old() -> None:
+    snapshots.save(fetched(USD, market(1)), 60)
+    known = snapshots.amend(USD, priced(1.0))
+    given = []
+    snapshots.amend(USD, given.append, known)
+    assert given[0] is known
+    snapshots.save(fetched(USD, market(2)), 60)
+    snapshots.amend(USD, given.append, known)
+    assert len(given[1].rows) == 2
+
+
+def test_only_real_snapshots_are_amended() -> None:
+    snapshots.save(fetched(USD, market(1), simulated=True), 5)
+    assert snapshots.amend(USD, priced(1.0)) is None
+
+
 # --- trouble ----------------------------------------------------------------------------------------------------------
 
 
