@@ -1,12 +1,13 @@
 """cryptolisting.ws's stand-in: both generations of its protocol, its handshake, its heartbeats, its closes.
 
 Binary frames, UTF-8 JSON. `generation` 1 is the older: `key_revoked`, `publishTimestampUs`, 30 messages a minute.
-Announcements are made by `announce`, and by hand: `pulse_seconds` is the rhythm of heartbeats, and with `every` one
-invented announcement comes with every so many of them.
+`pulse_seconds` is the rhythm of heartbeats, and an invented announcement comes with every so many of them as `every`
+says (0: never). Others are made by `announce`, or by hand: GET `/announce?title=…&ticker=…&exchange=…&kind=…`.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -35,7 +36,7 @@ class Cryptolisting(Standin):
     max_message: ClassVar[int] = 1 << 16  # what is over 1 KB is refused by ourselves, with the reason it gives
 
     def __init__(
-        self, *, generation: int = 2, tier: str = "", every: int = 0, pulse_seconds: float = 30.0, **common: Any
+        self, *, generation: int = 2, tier: str = "", every: int = 1, pulse_seconds: float = 30.0, **common: Any
     ) -> None:
         super().__init__(pulse_seconds=pulse_seconds, **common)
         self.generation, self.every = generation, every
@@ -43,8 +44,10 @@ class Cryptolisting(Standin):
         self.allowed: tuple[str, ...] | None = None
         self.expires_in: int | None = 2_592_000
         self.connections_a_minute, self.connections_an_address = 10, 20
+        self.cooling = False
         self.announced = 0
         self._arrivals: deque[int] = deque(maxlen=1000)
+        self._by_hand: list[asyncio.Future[None]] = []
 
     @property
     def messages_a_minute(self) -> int:
@@ -61,14 +64,21 @@ class Cryptolisting(Standin):
             raise self.refusal(403, "invalid_api_key")
         while self._arrivals and self._arrivals[0] <= request.at - _MINUTE_MS:
             self._arrivals.popleft()
+        if self.cooling:
+            raise self.refusal(429, "connection_cooldown")
         if len(self._arrivals) >= self.connections_a_minute:
             raise self.refusal(429, "connection_rate_limit_exceeded")
         if len(self.peers) >= self.connections_an_address:
             raise self.refusal(429, "per_ip_concurrent_limit_reached")
         self._arrivals.append(request.at)
 
-    def answer(self, _request: Request) -> Any:
-        """A plain GET is no handshake."""
+    def answer(self, request: Request) -> Any:
+        """A plain GET is no handshake; but `/announce` is for the person who tries things out."""
+        if request.path == "/announce":
+            given = {name: request.params[name] for name in ("ticker", "exchange", "kind") if name in request.params}
+            message = self.worded(request.params.get("title", "Something is announced"), **given)
+            self._by_hand = [asyncio.ensure_future(self._announce(peer, message)) for peer in self.peers]
+            return message
         raise self.refusal(400 if self.generation == 1 else 426, "upgrade_required", Upgrade="websocket")
 
     def refused(self, _status: int, message: str) -> Any:
@@ -109,10 +119,11 @@ class Cryptolisting(Standin):
         written = datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="microseconds")
         return {"type": "heartbeat", "timestampNs": now * 1_000_000, "timeUtc": written.replace("+00:00", "Z")}
 
-    def announcement(self, title: str, ticker: str, exchange: str, kind: str) -> dict[str, Any]:
-        """The announcement as its generation words it; redacted where the tier is."""
-        now_us = self.now() * 1000
-        hidden = self.tier == "SpeedTrial"
+    def worded(
+        self, title: str, ticker: str = "", exchange: str = "binance", kind: str = "spot_listing"
+    ) -> dict[str, Any]:
+        """An announcement as its generation words it; redacted where the tier is."""
+        now_us, hidden = self.now() * 1000, self.tier == "SpeedTrial"
         common = {
             "type": "announcement",
             "title": "[REDACTED]" if hidden else title,
@@ -125,11 +136,9 @@ class Cryptolisting(Standin):
             return common | {"publishTimestampUs": now_us - 5000} | times
         return common | times | {"abnormalDetectionLatency": False}
 
-    def announce(
-        self, title: str, ticker: str = "", exchange: str = "binance", kind: str = "spot_listing"
-    ) -> dict[str, Any]:
-        """Send it to everybody whose filter lets it pass; what was sent."""
-        message = self.announcement(title, ticker, exchange, kind)
+    def announce(self, title: str, **facts: str) -> dict[str, Any]:
+        """Send it (`facts`: those of `worded`) to everybody whose filter lets it pass; what was sent."""
+        message = self.worded(title, **facts)
         self._do(lambda peer: self._announce(peer, message))
         return message
 
@@ -144,7 +153,7 @@ class Cryptolisting(Standin):
     def _invented(self, number: int) -> dict[str, Any]:
         ticker = _INVENTED[number % len(_INVENTED)]
         exchange, kind = EXCHANGES[number % len(EXCHANGES)], TYPES[number % len(TYPES)]
-        return self.announcement(f"{exchange.title()}: {kind.replace('_', ' ')} of {ticker}", ticker, exchange, kind)
+        return self.worded(f"{exchange.title()}: {kind.replace('_', ' ')} of {ticker}", ticker, exchange, kind)
 
     # --- what it hears ------------------------------------------------------------------------------------------------
     async def received(self, peer: Peer, message: str | bytes) -> None:
@@ -166,7 +175,7 @@ class Cryptolisting(Standin):
             await self._send(peer, {"type": "error", "code": "test_rate_limited", "retryAfterSecs": wait})
             return
         peer.memory["tested"] = now
-        made = self.announcement("Binance Will Delist DUMMYTOKEN", "DUMMYTOKEN", "binance", "spot_delisting")
+        made = self.worded("Binance Will Delist DUMMYTOKEN", "DUMMYTOKEN", "binance", "spot_delisting")
         await self._send(peer, made | {"type": "test_announcement"})
 
     async def _send(self, peer: Peer, message: Any) -> None:

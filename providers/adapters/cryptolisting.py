@@ -1,0 +1,53 @@
+"""cryptolisting.ws: announcements of exchanges (listings, delistings, airdrops), pushed within moments.
+
+Source: cryptolisting.ws/docs (both generations), September 2026. It has a stream and no REST interface, so it serves no
+dataset that is polled. There are two hosts, each with limits of its own; a key works at either.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from providers.base import Call, Plan, Provider
+from providers.clean import text
+from providers.protocols.cryptolisting import Session, closed, proven, refused
+from providers.stream import Stream
+
+_HEADER = "X-API-Key"
+
+#: A heartbeat comes every 30 seconds whatever is followed. One may be lost; after two the connection is dead.
+_SILENCE_SECONDS = 75.0
+
+
+def _explain(body: Any) -> tuple[int | None, str]:
+    """The `error` of a refusal. It has no numbers."""
+    return None, text(body.get("error")) if isinstance(body, dict) else ""
+
+
+def _plan(name: str, stream_url: str) -> Plan:
+    return Plan(name=name, base_url="", stream_url=stream_url, per_minute=0, per_month=0, header=_HEADER)
+
+
+provider = Provider(
+    name="cryptolisting",
+    label="cryptolisting.ws",
+    order=500,
+    plans=(
+        _plan("tokyo", "wss://cryptolisting.ws"),  # Binance, Upbit and Bithumb
+        _plan("seoul", "wss://kr.cryptolisting.ws"),  # Upbit, a little sooner
+    ),
+    endpoints=(),
+    explain=_explain,
+    codes={},
+    probe=lambda _plan: Call("/"),
+    proven=proven,
+    key_hint="dsk_",
+    stream=Stream(
+        session=lambda _key: Session(),
+        headers=lambda key: {_HEADER: key},
+        refused=refused,
+        closed=closed,
+        silence_seconds=_SILENCE_SECONDS,
+        brings=frozenset({"listings"}),
+    ),
+)
