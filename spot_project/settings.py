@@ -157,7 +157,10 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 2000
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE = {"tick": {"task": "spot.tasks.tick", "schedule": 1.0, "options": {"expires": 1.0}}}
+CELERY_BEAT_SCHEDULE = {
+    "tick": {"task": "spot.tasks.tick", "schedule": 1.0, "options": {"expires": 1.0}},
+    "map_assets": {"task": "providers.tasks.map_assets", "schedule": 15.0, "options": {"expires": 15.0}},
+}
 CELERY_BEAT_SCHEDULE_FILENAME = str(SPOT_HOME / "beat-schedule")
 
 # --- database --------------------------------------------------------------------------------------------------------
