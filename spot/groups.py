@@ -5,12 +5,12 @@ A group's state is rendered once; each member takes the frame that fits what it 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from providers.datasets import Dataset, Row
+from spot.audience import Audience
 from spot.feeds import FEEDS
 from spot.frames import DEFLATE_IN_THREAD, Message, Once
 from spot.snapshots import News, Snapshot, Trouble
@@ -20,10 +20,6 @@ from spot.wire import Facts, State, delta_frame, heartbeat_frame, notice_frame, 
 
 if TYPE_CHECKING:
     from spot.hub import Member
-
-
-#: Writes a finished frame.
-Writer = Callable[[bytes], None]
 
 
 class Topic:
@@ -169,9 +165,9 @@ class Group:
         self.topics = topics
         self.verified = verified
         self.members: set[Member] = set()
-        #: The members whose sockets take a frame at once, and what writes it: a broadcast touches nothing else of them.
-        self.writers: dict[Member, Writer] = {}
-        self.deflating: dict[Member, Writer] = {}
+        #: The members whose sockets take a frame at once, plain or deflated: a broadcast touches nothing else of them.
+        self.plain: Audience[Member] = Audience()
+        self.deflating: Audience[Member] = Audience()
         self.update: Update | None = None
         self._said: tuple[State, str | None] | None = None
         self._quiet_since = 0
@@ -179,13 +175,19 @@ class Group:
     def admit(self, member: Member) -> None:
         """Write straight to a member's socket, if it is ready and every member is sent the same."""
         socket = member.socket
-        if socket is not None and socket.ready and not self.subscription.dialect.delta:
-            (self.deflating if socket.deflates else self.writers)[member] = socket.write_frame
+        if socket is not None and socket.ready and socket.fd >= 0 and not self.subscription.dialect.delta:
+            (self.deflating if socket.deflates else self.plain).add(member, socket)
 
     def suspend(self, member: Member) -> None:
         """Push to a member again, which keeps the newest state for when its socket is ready."""
-        self.writers.pop(member, None)
-        self.deflating.pop(member, None)
+        self.plain.discard(member)
+        self.deflating.discard(member)
+
+    def others(self) -> list[Member]:
+        """The members that are pushed to: those whose sockets take no finished frame now."""
+        if len(self.plain) + len(self.deflating) == len(self.members):
+            return []
+        return [member for member in self.members if member not in self.plain and member not in self.deflating]
 
     @property
     def ready(self) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from typing import Protocol
 
 import structlog
@@ -21,9 +21,10 @@ from redis.exceptions import RedisError
 
 from providers.datasets import COINS, CURRENCIES, Dataset
 from spot import snapshots
+from spot.audience import SLICE, PreparedSocket
 from spot.codes import Refused
 from spot.frames import Message
-from spot.groups import Group, Topic, Update, Writer
+from spot.groups import Group, Topic, Update
 from spot.snapshots import News, Reader, Snapshot, now_ms
 from spot.subscription import Subscription
 from spot.table import Table, joined
@@ -34,17 +35,8 @@ log = structlog.get_logger(__name__)
 _SLOW_TIMER = 5.0
 #: A topic that nobody looks at is kept this long (ms), so that a reload of the page finds it.
 _KEEP_TOPIC_MS = 60_000
-#: Publishing gives way to pings, joins and other groups after so many seconds, and after so many members of one group.
+#: Publishing gives way to pings, joins and other groups after so many seconds, and after a slice of one group.
 _SLICE_SECONDS = 0.010
-_SLICE_MEMBERS = 512
-
-
-class PreparedSocket(Protocol):
-    """What `spot.prepared` offers."""
-
-    ready: bool
-    deflates: bool
-    write_frame: Callable[[bytes], None]
 
 
 class Member(Protocol):
@@ -338,28 +330,21 @@ class Hub:
         between. Whose socket is ready has nothing waiting: the frame goes straight into it."""
         if group.heavy and group.deflating:
             await asyncio.to_thread(update.deflate)
-        others = [member for member in group.members if member not in group.writers and member not in group.deflating]
-        if group.writers:
-            await self._write(group, update, list(group.writers.items()), update.full.prepared)
-        if group.deflating:
-            await self._write(group, update, list(group.deflating.items()), update.full.deflated)
-        for start in range(0, len(others), _SLICE_MEMBERS):
-            for member in others[start : start + _SLICE_MEMBERS]:
-                if member in group.members:  # it may have left, or moved on, in between
-                    member.push(update)
-            if len(others) > _SLICE_MEMBERS:
-                await asyncio.sleep(0)
 
-    async def _write(self, group: Group, update: Update, ready: list[tuple[Member, Writer]], frame: bytes) -> None:
-        for _member, write in ready[:_SLICE_MEMBERS]:
-            write(frame)
-        for start in range(_SLICE_MEMBERS, len(ready), _SLICE_MEMBERS):
-            await asyncio.sleep(0)
-            for member, write in ready[start : start + _SLICE_MEMBERS]:
-                if member in group.writers or member in group.deflating:
-                    write(frame)
-                elif member in group.members:  # it has ceased to be ready in between
-                    member.push(update)
+        def push(member: Member) -> None:
+            if member in group.members:  # it may have left, or moved on, in between
+                member.push(update)
+
+        others = group.others()
+        if group.plain:
+            await group.plain.send(update.full.prepared, push)
+        if group.deflating:
+            await group.deflating.send(update.full.deflated, push)
+        for start in range(0, len(others), SLICE):
+            for member in others[start : start + SLICE]:
+                push(member)
+            if len(others) > SLICE:
+                await asyncio.sleep(0)
 
     def _render(self, group: Group) -> Update | None:
         update = None

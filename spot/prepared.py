@@ -11,6 +11,9 @@ interleave.
 ``socket.write_frame(frame)``
     Write one finished frame (header and payload, unmasked). To be called only while `ready`; afterwards `ready` tells
     whether the peer took it at once.
+``socket.fd``
+    The descriptor to which an application may write a finished frame itself while `ready`, in place of `write_frame`;
+    what the kernel does not take of it must be handed to `write_frame` at once. -1 where that is not possible (TLS).
 ``socket.when_ready``, ``socket.when_blocked``
     Callables that the application may set: called each time the socket becomes ready again, and ceases to be.
 
@@ -60,6 +63,7 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.ready = False
+        self.fd = -1
         super().__init__(*args, **kwargs)
         self.conn = _Connection(extensions=[_DEFLATE], max_size=self.config.ws_max_size, logger=self.conn.logger)
         self.deflates = False
@@ -117,6 +121,8 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
         self.transport.set_write_buffer_limits(high=0)
         #: Writes a finished frame: the transport's own method, because a broadcast calls it thousands of times.
         self.write_frame: Callable[[bytes], None] = self.transport.write
+        if self.transport.get_extra_info("sslcontext") is None:
+            self.fd = self.transport.get_extra_info("socket").fileno()
 
     def pause_writing(self) -> None:
         """The peer has stopped taking what we write: it has `send_seconds` to go on."""

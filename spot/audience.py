@@ -1,0 +1,101 @@
+"""The sockets of a group that take a frame at once, and how all of them are given one.
+
+The kernel's part of a send is most of what a delivery costs. What is left is the loop, so that runs in C as well: `map`
+over `os.write`, on the sockets' own descriptors, in slices. A socket is here only while nothing waits in its transport,
+so no byte can overtake another; what the kernel does not take of a frame goes to the transport, which thereby ceases to
+be ready and leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from itertools import repeat
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+#: Other work is let in after so many sockets.
+SLICE = 512
+
+
+class PreparedSocket(Protocol):
+    """What `spot.prepared` offers."""
+
+    ready: bool
+    deflates: bool
+    fd: int
+    write_frame: Callable[[bytes], None]
+
+
+Who = TypeVar("Who")
+
+
+class _Listed(NamedTuple, Generic[Who]):
+    members: list[Who]
+    descriptors: list[int]
+
+
+class Audience(Generic[Who]):
+    """Members, each with the socket that takes its frames."""
+
+    __slots__ = ("_listed", "_sockets")
+
+    def __init__(self) -> None:
+        self._sockets: dict[Who, PreparedSocket] = {}
+        self._listed: _Listed[Who] | None = None
+
+    def add(self, member: Who, socket: PreparedSocket) -> None:
+        """Count the member in: its socket is ready, and has a descriptor."""
+        self._sockets[member] = socket
+        self._listed = None
+
+    def discard(self, member: Who) -> None:
+        """Count the member out. Harmless when it is not here."""
+        if self._sockets.pop(member, None) is not None:
+            self._listed = None
+
+    def __contains__(self, member: Who) -> bool:
+        return member in self._sockets
+
+    def __len__(self) -> int:
+        return len(self._sockets)
+
+    def send_now(self, frame: bytes) -> None:
+        """Give everybody the frame, without giving way: for an audience of one slice."""
+        listed = self._list()
+        self._write(listed.members, listed.descriptors, frame)
+
+    async def send(self, frame: bytes, missed: Callable[[Who], None]) -> None:
+        """Give everybody the frame, slice by slice; `missed` is told of members that left in between."""
+        listed = self._list()
+        for start in range(0, len(listed.members), SLICE):
+            if start:
+                await asyncio.sleep(0)
+            members = listed.members[start : start + SLICE]
+            descriptors = listed.descriptors[start : start + SLICE]
+            if self._listed is not listed:
+                for member in members:
+                    if member not in self._sockets:
+                        missed(member)
+                members = [member for member in members if member in self._sockets]
+                descriptors = [self._sockets[member].fd for member in members]
+            self._write(members, descriptors, frame)
+
+    def _list(self) -> _Listed[Who]:
+        if self._listed is None:
+            self._listed = _Listed(list(self._sockets), [socket.fd for socket in self._sockets.values()])
+        return self._listed
+
+    def _write(self, members: Sequence[Who], descriptors: list[int], frame: bytes) -> None:
+        """One write a socket. Where it takes less than the frame, or fails, its transport does the rest."""
+        taken: list[int] = []
+        while len(taken) < len(descriptors):
+            try:
+                taken.extend(map(os.write, descriptors[len(taken) :], repeat(frame)))
+            except OSError:  # full, or gone: `taken` holds those before it
+                taken.append(0)
+        if taken.count(len(frame)) < len(taken):
+            short = [(member, count) for member, count in zip(members, taken, strict=True) if count < len(frame)]
+            for member, count in short:
+                if (socket := self._sockets.get(member)) is not None:
+                    socket.write_frame(frame[count:])
