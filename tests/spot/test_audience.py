@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from spot.audience import SLICE, Audience
+from spot.audience import Audience
 
 FRAME = b"f" * 3000
 
@@ -75,15 +75,15 @@ def send(audience: Audience[Seat], frame: bytes = FRAME) -> None:
     asyncio.run(audience.send(frame, missed_by_nobody))
 
 
-def test_everybody_hears_the_frame_once(seats) -> None:
-    audience = audience_of(seats)
+def test_everybody_hears_the_frame_once(seats: list[Seat]) -> None:
+    audience = audience_of(seats: list[Seat])
     send(audience)
     audience.send_now(FRAME[:10])
     assert [seat.heard() for seat in seats] == [FRAME + FRAME[:10]] * 5
     assert not any(seat.rest for seat in seats)
 
 
-def test_what_a_full_socket_does_not_take_goes_to_its_transport(seats) -> None:
+def test_what_a_full_socket_does_not_take_goes_to_its_transport(seats: list[Seat]) -> None:
     full, partly = seats[0], seats[3]
     full.fill()
     partly.ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
@@ -94,15 +94,15 @@ def test_what_a_full_socket_does_not_take_goes_to_its_transport(seats) -> None:
     assert partly.rest == ([large[taken:]] if taken < len(large) else [])
 
 
-def test_one_that_is_gone_does_not_keep_the_others_from_hearing(seats) -> None:
+def test_one_that_is_gone_does_not_keep_the_others_from_hearing(seats: list[Seat]) -> None:
     seats[1].peer.close()
-    send(audience_of(seats))
+    send(audience_of(seats: list[Seat]))
     assert seats[1].rest == [FRAME]  # its transport finds out for itself
     assert [seat.heard() for seat in (seats[0], *seats[2:])] == [FRAME] * 4
 
 
-def test_who_was_counted_out_hears_nothing(seats) -> None:
-    audience = audience_of(seats)
+def test_who_was_counted_out_hears_nothing(seats: list[Seat]) -> None:
+    audience = audience_of(seats: list[Seat])
     audience.discard(seats[2])
     audience.discard(seats[2])
     send(audience)
@@ -110,9 +110,12 @@ def test_who_was_counted_out_hears_nothing(seats) -> None:
     assert (len(audience), seats[2] in audience, seats[1] in audience) == (4, False, True)
 
 
-def test_who_leaves_between_two_slices_is_missed_and_the_rest_hears(seats) -> None:
+def test_who_leaves_between_two_slices_is_missed_and_the_rest_hears(
+    seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spot.audience.SLICE", 3)
     leaving, staying = seats[0], seats[1]
-    crowd = [Seat(staying.ours, staying.peer) for _ in range(SLICE)]
+    crowd = [Seat(staying.ours, staying.peer) for _ in range(3)]
     audience = audience_of([*crowd, leaving, staying])
     missed: list[Seat] = []
 
@@ -125,4 +128,4 @@ def test_who_leaves_between_two_slices_is_missed_and_the_rest_hears(seats) -> No
     asyncio.run(story())
     assert missed == [leaving]
     assert leaving.heard() == b""
-    assert staying.heard() == b"!" * (SLICE + 1)
+    assert staying.heard() == b"!" * 4
