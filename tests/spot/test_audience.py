@@ -76,7 +76,7 @@ def send(audience: Audience[Seat], frame: bytes = FRAME) -> None:
 
 
 def test_everybody_hears_the_frame_once(seats: list[Seat]) -> None:
-    audience = audience_of(seats: list[Seat])
+    audience = audience_of(seats)
     send(audience)
     audience.send_now(FRAME[:10])
     assert [seat.heard() for seat in seats] == [FRAME + FRAME[:10]] * 5
@@ -96,13 +96,13 @@ def test_what_a_full_socket_does_not_take_goes_to_its_transport(seats: list[Seat
 
 def test_one_that_is_gone_does_not_keep_the_others_from_hearing(seats: list[Seat]) -> None:
     seats[1].peer.close()
-    send(audience_of(seats: list[Seat]))
+    send(audience_of(seats))
     assert seats[1].rest == [FRAME]  # its transport finds out for itself
     assert [seat.heard() for seat in (seats[0], *seats[2:])] == [FRAME] * 4
 
 
 def test_who_was_counted_out_hears_nothing(seats: list[Seat]) -> None:
-    audience = audience_of(seats: list[Seat])
+    audience = audience_of(seats)
     audience.discard(seats[2])
     audience.discard(seats[2])
     send(audience)
