@@ -21,10 +21,16 @@ SLICE = 512
 class PreparedSocket(Protocol):
     """What `spot.prepared` offers."""
 
-    ready: bool
-    deflates: bool
-    fd: int
-    write_frame: Callable[[bytes], None]
+    @property
+    def ready(self) -> bool: ...
+
+    @property
+    def deflates(self) -> bool: ...
+
+    @property
+    def fd(self) -> int: ...
+
+    def write_frame(self, frame: bytes, /) -> None: ...
 
 
 Who = TypeVar("Who")
