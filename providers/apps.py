@@ -6,6 +6,7 @@ from django.apps.registry import Apps
 from django.db.models.signals import post_migrate
 
 import providers
+from providers.roles import make_observers
 
 
 class ProvidersConfig(AppConfig):
@@ -16,6 +17,7 @@ class ProvidersConfig(AppConfig):
         from providers import checks  # noqa: F401, PLC0415 - importing registers them, and they need models
 
         post_migrate.connect(make_rows, sender=self)
+        post_migrate.connect(make_observers, sender=self)  # after Django's own receiver, which makes the permissions
 
 
 def make_rows(using: str, apps: Apps = installed, **_kwargs: object) -> None:
