@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
+import structlog
+from django.db import Error as DatabaseError
+
 import providers
 from providers.base import Endpoint, Provider
-from providers.datasets import Kind
+from providers.datasets import Dataset, Kind
+from providers.models import Chain
+
+log = structlog.get_logger("providers.chains")
+
+#: What the database last said to this process, by kind.
+_known: dict[Kind, list[str]] = {}
 
 
 def of(kind: Kind, simulated: bool = False) -> list[tuple[Provider, Endpoint]]:
-    """The providers that serve it, and how; `simulated` picks the simulated ones."""
+    """The providers that serve it, and how; `simulated` picks the simulated ones.
+
+    Those that the operator named for this kind and no others, in that order; without any, all in the adapters' order.
+    """
     able = [(provider, provider.endpoint(kind)) for provider in providers.all() if provider.simulated == simulated]
-    return [(provider, endpoint) for provider, endpoint in able if endpoint]
+    found = {provider.name: (provider, endpoint) for provider, endpoint in able if endpoint}
+    # Names whose adapters have gone are passed over; where none is left, the operator's word is of no use.
+    named = [] if simulated or len(found) < 2 else [name for name in _named(kind) if name in found]
+    return [found[name] for name in named or found]
+
+
+def serving(dataset: Dataset, simulated: bool = False) -> list[tuple[Provider, Endpoint]]:
+    """The same for one dataset: what a provider lists, no other can tell."""
+    able = of(dataset.kind, simulated)
+    return [one for one in able if one[0].name == dataset.topic] if dataset.kind == "assets" else able
+
+
+def _named(kind: Kind) -> list[str]:
+    """The operator's order; while the database is away, what it last said."""
+    try:
+        row = Chain.objects.filter(kind=kind).first()
+        _known[kind] = row.names if row else []
+    except DatabaseError as error:
+        log.warning("order of providers unread, the last known holds", kind=kind, error=str(error))
+    return _known.get(kind, [])

@@ -1,30 +1,45 @@
 """A dataset from whoever can serve it: what `spot.tasks` calls.
 
-`fetch` walks the providers in their order, spends their budget, asks, normalises, and writes one log line a try.
+`fetch` walks the providers in their order. A key that is refused (401, 429, out of budget) leads to the provider's next
+key; a provider that fails leads to the next provider, and its breaker counts. A provider on trial is asked first, in
+little time, but its data are used only when its breaker closes, or when nobody else can serve.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from dataclasses import dataclass, replace
 
-import structlog
 from redis import Redis
 
-from providers import access, chains, client
+from providers import access, chains
 from providers.access import Access
-from providers.base import Answer, Call, Endpoint, Normalised
-from providers.budget import Budget, Reservation, connection, wall_ms
-from providers.datasets import Dataset, Fetched, Kind, is_coin_id
-from providers.errors import BadPayload, NotFound, ProviderError
+from providers.attempt import Attempt, Question
+from providers.base import Endpoint, Provider
+from providers.breaker import Breaker, Leave
+from providers.budget import connection, wall_ms
+from providers.datasets import Dataset, Fetched, is_coin_id
+from providers.errors import (
+    BadPayload,
+    NotFound,
+    OutOfBudget,
+    ProviderError,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+)
+from providers.plausible import Before
 
-log = structlog.get_logger("providers.fetch")
-
-#: All calls of one fetch together; below the time limit of the task around it.
+#: All calls of one fetch together, whomever they go to; below the time limit of the task around it.
 TOTAL_SECONDS = 22.0
-#: The polls that everything else waits for; what clients ask for one by one leaves them room.
-_URGENT: frozenset[Kind] = frozenset({"markets", "currencies", "coins"})
+#: The longest that a trial may keep those waiting whom another provider can serve.
+TRIAL_SECONDS = 4.0
+#: What a key is refused; another key of the same provider may fare better.
+_OF_A_KEY = (Unauthorized, RateLimited, OutOfBudget)
+#: Whose word counts when all have failed, the most telling first. Out of reach are we only if all are.
+_TELLING = (Unavailable, BadPayload, RateLimited, OutOfBudget, Unauthorized, Unreachable, NotFound)
 
 
 def fetch(
@@ -35,27 +50,17 @@ def fetch(
     redis: Redis | None = None,
     now_ms: Callable[[], int] = wall_ms,
     tries: int = 3,
+    before: Before | None = None,
 ) -> Fetched:
     """The dataset, whole, from the first provider in order that delivers it; `simulated` picks the simulated ones.
 
     `ids` are the coins of a `quotes` dataset. `tries` is how often one call may be sent when it fails in a way that may
-    pass (1: never again). Raises the last provider's ProviderError; there is never a part of a dataset.
+    pass (1: never again). `before` is the snapshot in place, against which prices are held. Raises a ProviderError that
+    names what each provider said; there is never a part of a dataset.
     """
-    wanted = tuple(dict.fromkeys(ids))
-    _check_form(dataset, wanted)
-    failure: ProviderError = NotFound(f"no provider serves {dataset.kind}")
-    for provider, endpoint in chains.of(dataset.kind, simulated):
-        if dataset.kind == "assets" and dataset.topic != provider.name:
-            continue  # what one provider lists, no other can tell
-        entry = access.of(provider)
-        if not entry.enabled:
-            failure = NotFound(f"{provider.label} is switched off")
-            continue
-        try:
-            return _Fetch(entry, endpoint, dataset, wanted, Budget(redis or connection(), now_ms), now_ms, tries).run()
-        except ProviderError as error:
-            failure = error
-    raise failure
+    question = Question(dataset, tuple(dict.fromkeys(ids)), before, tries)
+    _check_form(dataset, question.ids)
+    return _Round(question, simulated, redis or connection(), now_ms).run()
 
 
 def _check_form(dataset: Dataset, ids: tuple[str, ...]) -> None:
@@ -70,108 +75,120 @@ def _check_form(dataset: Dataset, ids: tuple[str, ...]) -> None:
         raise NotFound("quotes, and only they, are asked for by id")
 
 
-class _Fetch:
-    """One try at one provider: reserve, call, normalise, settle, tell."""
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A provider that can be asked, with its keys in the order in which they are used."""
 
-    def __init__(
-        self,
-        entry: Access,
-        endpoint: Endpoint,
-        dataset: Dataset,
-        ids: tuple[str, ...],
-        budget: Budget,
-        now_ms: Callable[[], int],
-        tries: int,
-    ) -> None:
-        self._entry, self._endpoint, self._dataset, self._ids = entry, endpoint, dataset, ids
-        self._budget, self._now_ms, self._tries = budget, now_ms, tries
-        self._sent = self._paid = self._size = 0
-        self._reservations: list[Reservation] = []
+    provider: Provider
+    endpoint: Endpoint
+    entries: list[Access]
+
+
+class _Round:
+    """One walk along the chain."""
+
+    def __init__(self, question: Question, simulated: bool, redis: Redis, now_ms: Callable[[], int]) -> None:
+        self._question, self._simulated = question, simulated
+        self._redis, self._now_ms = redis, now_ms
+        self._breaker = Breaker(redis, now_ms)
+        self._deadline = time.monotonic() + TOTAL_SECONDS
+        self._failures: list[tuple[Provider, ProviderError]] = []
 
     def run(self) -> Fetched:
-        calls = self._endpoint.calls(self._dataset, self._ids)
-        self._reserve(len(calls))
-        started = time.monotonic()
-        try:
-            made, at = self._made(calls)
-        except ProviderError as error:
-            self._tell(error, started)
-            raise
-        self._budget.succeeded(self._entry)
-        self._tell(None, started, rows=len(made.rows), dropped=made.dropped, blanked=made.blanked)
-        return self._fetched(made, at)
+        turns = self._turns()
+        left_alone: list[_Turn] = []
+        spare: Fetched | None = None
+        for at, turn in enumerate(turns):
+            leave = self._leave(turn.provider)
+            if leave.verdict == "open":
+                left_alone.append(turn)
+                continue
+            fetched, in_front = self._ask(turn, leave, others=len(turns) - at - 1 + (spare is not None))
+            if fetched is not None and in_front:
+                return fetched
+            spare = spare or fetched
+        return spare or self._last_resort(left_alone)
 
-    def _made(self, calls: tuple[Call, ...]) -> tuple[Normalised, int]:
-        try:
-            at = self._now_ms()
-            made = self._believed(self._endpoint.normalise(self._dataset, self._answers(calls)))
-        finally:
-            self._settle()
-        return made, at
+    def _last_resort(self, left_alone: list[_Turn]) -> Fetched:
+        """Nobody else can serve: who is left alone may be worth asking sooner than otherwise."""
+        for at, turn in enumerate(left_alone):
+            leave = self._leave(turn.provider, alone=True)
+            if leave.verdict == "open":
+                self._failures.append((turn.provider, self._resting(turn.provider, leave)))
+                continue
+            fetched, _ = self._ask(turn, leave, others=len(left_alone) - at - 1)
+            if fetched is not None:
+                return fetched
+        raise _together(self._failures)
 
-    def _answers(self, calls: tuple[Call, ...]) -> list[Answer]:
-        """All answers or none: a page that fails fails the fetch."""
-        answers: list[Answer] = []
-        deadline = time.monotonic() + TOTAL_SECONDS
-        for call in calls:
-            left = deadline - time.monotonic()
-            self._sent += 1
-            answer = client.fetch_json(
-                self._entry, call, tries=self._tries, may_retry=self._retry, seconds=min(client.TOTAL_SECONDS, left)
-            )
-            self._paid += 1
-            self._size += answer.size
-            answers.append(answer)
-            if self._endpoint.ended(call, answer):
-                break
-        return answers
+    def _turns(self) -> list[_Turn]:
+        chain = chains.serving(self._question.dataset, self._simulated)
+        turns = [_Turn(provider, endpoint, access.all_of(provider)) for provider, endpoint in chain]
+        able = [turn for turn in turns if turn.entries]
+        if not able:
+            said = "; ".join(_why_not(provider) for provider, _ in chain)
+            raise NotFound(said or f"no provider serves {self._question.dataset.kind}")
+        return able
 
-    def _believed(self, made: Normalised) -> Normalised:
-        """Rows that were not asked for are dropped: an answer to another question is no answer."""
-        if not self._ids:
-            return made
-        rows = [row for row in made.rows if row["id"] in self._ids]
-        if not rows:
-            raise BadPayload("other coins than those asked for")
-        return Normalised(rows, made.as_of, made.meta, made.dropped + len(made.rows) - len(rows), made.blanked)
+    def _leave(self, provider: Provider, *, alone: bool = False) -> Leave:
+        return Leave("closed") if provider.simulated else self._breaker.ask(provider.name, alone=alone)
 
-    def _reserve(self, calls: int) -> None:
-        urgent = self._dataset.kind in _URGENT
-        self._reservations.append(self._budget.spend(self._entry, calls, urgent=urgent))
+    def _ask(self, turn: _Turn, leave: Leave, others: int) -> tuple[Fetched | None, bool]:
+        """What the provider answers, if it does, and whether it stands in front. It gets its share of the time left."""
+        trial = leave.verdict == "trial" and others > 0
+        share = (self._deadline - time.monotonic()) / (others + 1)
+        deadline = time.monotonic() + (min(TRIAL_SECONDS, share) if trial else share)
+        question = replace(self._question, tries=1) if trial else self._question
+        error: ProviderError | None = None
+        for entry in turn.entries:
+            attempt = Attempt(entry, turn.endpoint, question, self._redis, self._now_ms, deadline)
+            try:
+                fetched = attempt.run()
+            except ProviderError as failure:
+                error = failure
+                if not isinstance(failure, _OF_A_KEY):
+                    break
+            else:
+                return fetched, turn.provider.simulated or self._breaker.succeeded(turn.provider.name)
+        assert error is not None
+        self._failures.append((turn.provider, error))
+        self._count(turn.provider, error if attempt.asked else None, leave)
+        return None, False
 
-    def _retry(self) -> None:
-        self._reserve(1)
-        self._sent += 1
+    def _count(self, provider: Provider, error: ProviderError | None, leave: Leave) -> None:
+        """Tell the breaker. What was never sent, or is a key's own matter, ends a trial without a verdict."""
+        if provider.simulated:
+            return
+        if error is not None:
+            self._breaker.failed(provider.name, error)
+        elif leave.verdict == "trial":
+            self._breaker.released(provider.name)
 
-    def _settle(self) -> None:
-        """Only answers with a 200 are paid for; what they cost is taken from the reservations, oldest first."""
-        paid = self._paid
-        for reservation in self._reservations:
-            cost = min(paid, reservation.calls)
-            self._budget.settle(reservation, cost)
-            paid -= cost
+    def _resting(self, provider: Provider, leave: Leave) -> ProviderError:
+        """The error of a provider that was not asked: out of reach stays out of reach, for those who have another way
+        then."""
+        code, _, said = self._breaker.state(provider.name).reason.partition(" ")
+        kind = Unreachable if code == Unreachable.code else Unavailable
+        return kind(f"{provider.label} is left alone for {leave.wait:.0f} s more: {said}", retry_after=leave.wait)
 
-    def _fetched(self, made: Normalised, at: int) -> Fetched:
-        return Fetched(
-            dataset=self._dataset,
-            rows=made.rows,
-            # Data cannot be newer than the question: a provider's clock that is ahead must not make them look fresh.
-            as_of=min(made.as_of, at) if made.as_of is not None else None,
-            fetched_at=at,
-            source=self._entry.provider.name,
-            label=self._entry.provider.label,
-            simulated=self._entry.provider.simulated,
-            calls=self._sent,
-            settle_ms=round(self._endpoint.cache(self._entry.plan) * 1000) if self._entry.usual_address else 0,
-            meta=made.meta,
-        )
 
-    def _tell(self, error: ProviderError | None, started: float, **counts: int) -> None:
-        """The one line in the log, and the one in the admin."""
-        took = round((time.monotonic() - started) * 1000)
-        outcome: dict[str, Any] = {"outcome": error.code if error else "ok", "calls": self._sent, "ms": took}
-        if error:
-            outcome |= {"message": error.message, "rest_s": round(self._budget.failed(self._entry, error))}
-        subject = {"dataset": self._dataset.name, "provider": self._entry.provider.name}
-        (log.warning if error else log.info)("fetch", **subject, **outcome, bytes=self._size, **counts)
-        self._budget.note(self._entry, {"at": self._now_ms(), **subject, **outcome})
+def _why_not(provider: Provider) -> str:
+    return f"{provider.label} {'needs a key' if access.of(provider).enabled else 'is switched off'}"
+
+
+def _together(failures: list[tuple[Provider, ProviderError]]) -> ProviderError:
+    """One error for all: the most telling one's kind, every provider's words, and the soonest time to ask again."""
+    if len(failures) == 1:
+        return failures[0][1]
+    errors = [error for _, error in failures]
+    telling = next(error for kind in _TELLING for error in errors if isinstance(error, kind))
+    waits = [error.retry_after for error in errors if not error.permanent]
+    # Where one may answer any time, nobody's rest is waited for.
+    soonest = None if None in waits else min((wait for wait in waits if wait is not None), default=None)
+    telling.message = "; ".join(
+        error.message if error.message.startswith(provider.label) else f"{provider.label}: {error.message}"
+        for provider, error in failures
+    )
+    telling.args = (telling.message,)
+    telling.retry_after, telling.permanent = soonest, all(error.permanent for error in errors)
+    return telling

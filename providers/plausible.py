@@ -30,6 +30,8 @@ SAME_LEVEL = 2.0
 #: So many rows, and more than half of all, make an answer that is refused whole.
 MANY = 3
 
+#: What tells rows apart, by kind.
+_KEYS: dict[Kind, str] = {"candles": "timestamp", "assets": "foreign_id"}
 #: What must be a finite number above zero, by kind, if it is there at all.
 _POSITIVE: dict[Kind, tuple[str, ...]] = {
     "markets": ("price",),
@@ -40,6 +42,9 @@ _POSITIVE: dict[Kind, tuple[str, ...]] = {
 
 class Before(Protocol):
     """The snapshot that is in place: its rows, and when they were fetched (epoch ms), from whomever."""
+
+    @property
+    def simulated(self) -> bool: ...
 
     @property
     def rows(self) -> Sequence[Row]: ...
@@ -79,6 +84,11 @@ def judge(
     """Pick the rows that can be true. Pure. BadPayload when most of them cannot."""
     sound = [row for row in rows if _sound(dataset.kind, row)]
     kept, doubted = _held_against(_last(before, doubts, now_ms), doubts, sound, source, now_ms)
+    seen = {row.get("id") for row in sound}
+    # Who is not in this answer may be in the next.
+    doubted |= {
+        coin: doubt for coin, doubt in doubts.items() if coin not in seen and now_ms - doubt.believed_at < BELIEVED_MS
+    }
     dropped = len(rows) - len(kept)
     if dropped >= MANY and dropped * 2 > len(rows):
         raise BadPayload(f"{dropped} of {len(rows)} rows cannot be true")
@@ -86,8 +96,8 @@ def judge(
 
 
 def _sound(kind: Kind, row: Row) -> bool:
-    key = row.get("timestamp" if kind == "candles" else "id")
-    return bool(key) and all(_positive(row[name]) for name in _POSITIVE.get(kind, ()) if row.get(name) is not None)
+    known = bool(row.get(_KEYS.get(kind, "id")))
+    return known and all(_positive(row[name]) for name in _POSITIVE.get(kind, ()) if row.get(name) is not None)
 
 
 def _positive(value: Any) -> bool:
@@ -116,7 +126,7 @@ def _held_against(
     kept: list[Row] = []
     doubted: dict[str, Doubt] = {}
     for row in rows:
-        price, coin = row.get("price"), row.get("id")
+        price, coin = row.get("price"), str(row.get("id"))
         if price is None or coin not in last or _apart(price, last[coin][0]) <= FACTOR:
             kept.append(row)
             continue
@@ -153,7 +163,7 @@ class Doubts:
     def of(self, dataset: Dataset) -> dict[str, Doubt]:
         """The doubts of a dataset, by coin."""
         raw = self._redis.get(_key(dataset))
-        return {} if raw is None else {coin: Doubt(**facts) for coin, facts in json.loads(raw).items()}  # type: ignore[arg-type]
+        return {} if raw is None else {coin: Doubt(**facts) for coin, facts in json.loads(raw).items()}
 
     def keep(self, dataset: Dataset, doubts: Mapping[str, Doubt]) -> None:
         """Replace them."""

@@ -19,6 +19,7 @@ NOW = 1_790_000_000_000
 class Snapshot:
     rows: list[dict[str, Any]] = field(default_factory=list)
     fetched_at: int = NOW - 60_000
+    simulated: bool = False
 
 
 def coin(coin_id: str, price: float | None) -> dict[str, Any]:
@@ -44,7 +45,11 @@ def test_a_price_that_is_none_costs_the_row_and_not_the_snapshot(price: Any) -> 
 @pytest.mark.parametrize("row", [{"price": 1.0}, {"id": "", "price": 1.0}, {"id": None, "price": 1.0}])
 def test_a_row_without_an_id_is_dropped(row: dict[str, Any]) -> None:
     assert judge(USD, [*market(), row], None, {}, "toy", NOW).dropped == 1
-    assert judge(Dataset("coins"), [{"id": "a"}, *[row]], None, {}, "toy", NOW).dropped == (row.get("id") in ("", None))
+
+
+def test_an_asset_is_known_by_the_id_of_its_provider() -> None:
+    rows = [{"foreign_id": "1", "symbol": "BTC"}, {"foreign_id": "", "symbol": "ETH"}]
+    assert judge(Dataset("assets", topic="toy"), rows, None, {}, "toy", NOW).rows == rows[:1]
 
 
 @pytest.mark.parametrize(
@@ -105,6 +110,12 @@ def test_the_old_level_ends_the_doubt() -> None:
     doubts = judge(USD, [coin("bitcoin", 1e9)], before, {}, "toy", NOW).doubts
     judged = judge(USD, [coin("bitcoin", 101.0)], Snapshot([]), doubts, "toy", NOW + 60_000)
     assert (judged.dropped, judged.doubts) == (0, {})
+
+
+def test_a_coin_that_is_not_in_an_answer_is_doubted_on() -> None:
+    doubts = judge(USD, [coin("bitcoin", 1e9)], Snapshot([coin("bitcoin", 100.0)]), {}, "toy", NOW).doubts
+    assert judge(USD, market(), None, doubts, "toy", NOW + 1000).doubts == doubts
+    assert judge(USD, market(), None, doubts, "toy", NOW + BELIEVED_MS).doubts == {}
 
 
 def test_an_answer_most_of_which_cannot_be_true_is_refused_whole() -> None:

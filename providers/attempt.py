@@ -1,0 +1,221 @@
+"""One try to get a dataset from one provider with one of its keys: reserve, call, normalise, believe, settle, tell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import structlog
+from redis import Redis
+
+from providers import client, identity
+from providers.access import Access
+from providers.base import Answer, Call, Endpoint, Normalised
+from providers.budget import Budget, Reservation
+from providers.datasets import Dataset, Fetched, Kind, Row
+from providers.errors import BadPayload, NotFound, ProviderError
+from providers.plausible import Before, Doubts, judge
+
+log = structlog.get_logger("providers.fetch")
+
+#: The polls that everything else waits for; what clients ask for one by one leaves them room.
+_URGENT: frozenset[Kind] = frozenset({"markets", "currencies", "coins"})
+#: The kinds whose rows are coins: they are translated, and their prices held against the last ones.
+_COINS: frozenset[Kind] = frozenset({"markets", "quotes"})
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is wanted: a dataset; the coins of a `quotes` dataset, by our ids; the snapshot that is in place; and how
+    often one call may be sent when it fails in a way that may pass (1: never again)."""
+
+    dataset: Dataset
+    ids: tuple[str, ...] = ()
+    before: Before | None = None
+    tries: int = 3
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What the one line in the log says of an answer."""
+
+    sent: int = 0
+    credits: int = 0
+    size: int = 0
+    unmapped: int = 0
+    implausible: int = 0
+
+
+class Attempt:
+    """One try. `deadline` is on the monotonic clock; `redis` keeps the budget and what is doubted."""
+
+    def __init__(
+        self,
+        entry: Access,
+        endpoint: Endpoint,
+        question: Question,
+        redis: Redis,
+        now_ms: Callable[[], int],
+        deadline: float,
+    ) -> None:
+        self._entry, self._endpoint, self._question = entry, endpoint, question
+        self._provider = entry.provider
+        self._redis, self._now_ms, self._deadline = redis, now_ms, deadline
+        self._budget = Budget(redis, now_ms)
+        self._counts = _Counts()
+        self._reservations: list[tuple[Reservation, int]] = []  # and the credits expected
+
+    @property
+    def asked(self) -> bool:
+        """Whether anything was sent: a refusal before that is our own."""
+        return self._counts.sent > 0
+
+    def run(self) -> Fetched:
+        """The dataset, whole. ProviderError."""
+        dataset, ids = self._theirs()
+        calls = self._endpoint.calls(dataset, ids)
+        self._reserve(calls)
+        started = time.monotonic()
+        try:
+            made, at = self._made(dataset, calls)
+        except ProviderError as error:
+            self._tell(error, started)
+            raise
+        self._budget.succeeded(self._entry)
+        self._tell(None, started, rows=len(made.rows), dropped=made.dropped, blanked=made.blanked)
+        return self._fetched(made, at)
+
+    # --- ids ------------------------------------------------------------------------------------------------------
+    def _theirs(self) -> tuple[Dataset, tuple[str, ...]]:
+        """The dataset and the coins by the provider's own ids."""
+        dataset, ids = self._question.dataset, self._question.ids
+        if not self._provider.foreign or not (ids or dataset.coin):
+            return dataset, ids
+        known = identity.foreign(self._provider.name, ids or (dataset.coin,))
+        if not known:
+            said = f"{self._provider.label} is not known to have {dataset.coin or 'any of these coins'}"
+            raise NotFound(said, permanent=False)
+        self._counts.unmapped += len(ids or (dataset.coin,)) - len(known)
+        return replace(dataset, coin=known.get(dataset.coin, "")), tuple(known[coin] for coin in ids if coin in known)
+
+    def _ours(self, rows: list[Row]) -> list[Row]:
+        """The rows by our ids, each coin once; those of coins that nobody knows for certain are left out."""
+        if not self._provider.foreign or self._question.dataset.kind not in _COINS:
+            return rows
+        known = identity.canonical(self._provider.name, [row.get("id") or "" for row in rows])
+        found: dict[str, Row] = {}
+        for row in rows:
+            if (coin := known.get(row.get("id") or "")) is not None:
+                found.setdefault(coin, {**row, "id": coin})
+        self._counts.unmapped += len(rows) - len(found)
+        if rows and not found:
+            raise NotFound(f"none of {len(rows)} coins of {self._provider.label} is known here yet", permanent=False)
+        return list(found.values())
+
+    # --- calls ----------------------------------------------------------------------------------------------------
+    def _made(self, dataset: Dataset, calls: tuple[Call, ...]) -> tuple[Normalised, int]:
+        try:
+            at = self._now_ms()
+            made = self._endpoint.normalise(dataset, self._answers(calls))
+        finally:
+            self._settle()
+        ours = self._ours(made.rows)
+        rows = self._asked_for(ours)
+        return replace(made, rows=self._plausible(rows, at), dropped=made.dropped + len(ours) - len(rows)), at
+
+    def _answers(self, calls: tuple[Call, ...]) -> list[Answer]:
+        """All answers or none: a page that fails fails the fetch."""
+        answers: list[Answer] = []
+        for call in calls:
+            self._counts.sent += 1
+            left = min(client.TOTAL_SECONDS, self._deadline - time.monotonic())
+            may_retry = partial(self._retry, call)
+            answer = client.fetch_json(self._entry, call, tries=self._question.tries, may_retry=may_retry, seconds=left)
+            self._counts.size += answer.size
+            self._pay(call, answer)
+            if error := self._provider.fault(answer):
+                error.message = client.scrub(error.message, self._entry)
+                error.args = (error.message,)
+                raise error
+            answers.append(answer)
+            if self._endpoint.ended(call, answer):
+                break
+        return answers
+
+    def _asked_for(self, rows: list[Row]) -> list[Row]:
+        """Rows that were not asked for are dropped: an answer to another question is no answer."""
+        if not self._question.ids:
+            return rows
+        wanted = set(self._question.ids)
+        kept = [row for row in rows if row.get("id") in wanted]
+        if not kept:
+            raise BadPayload("other coins than those asked for")
+        return kept
+
+    def _plausible(self, rows: list[Row], at: int) -> list[Row]:
+        """What can be true of them. A simulated market is held against nothing that was real, nor the other way."""
+        dataset, before, memory = self._question.dataset, self._question.before, Doubts(self._redis)
+        if dataset.kind not in _COINS or (before and before.simulated != self._provider.simulated):
+            before = None
+        doubts = memory.of(dataset) if dataset.kind in _COINS and not self._provider.simulated else {}
+        judged = judge(dataset, rows, before, doubts, self._provider.name, at)
+        self._counts.implausible = judged.dropped
+        if judged.doubts != doubts and not self._provider.simulated:
+            memory.keep(dataset, judged.doubts)
+        if rows and not judged.rows:
+            raise BadPayload(f"nothing in the answer can be true ({len(rows)} rows)")
+        return judged.rows
+
+    # --- budget ---------------------------------------------------------------------------------------------------
+    def _reserve(self, calls: tuple[Call, ...]) -> None:
+        urgent = self._question.dataset.kind in _URGENT
+        expected = sum(call.credits for call in calls)
+        self._reservations.append((self._budget.spend(self._entry, len(calls), urgent=urgent), expected))
+
+    def _retry(self, call: Call) -> None:
+        self._reserve((call,))
+        self._counts.sent += 1
+
+    def _pay(self, call: Call, answer: Answer) -> None:
+        charged = self._provider.charged(answer)
+        self._counts.credits += call.credits if charged is None else charged
+
+    def _settle(self) -> None:
+        """Only answers with a 200 are paid for; what they cost is taken from the reservations, oldest first, and what
+        was not expected from the last."""
+        left = self._counts.credits
+        for at, (reservation, expected) in enumerate(self._reservations, 1):
+            cost = min(left, expected) if at < len(self._reservations) else left
+            self._budget.settle(reservation, cost)
+            left -= cost
+
+    # --- telling --------------------------------------------------------------------------------------------------
+    def _fetched(self, made: Normalised, at: int) -> Fetched:
+        return Fetched(
+            dataset=self._question.dataset,
+            rows=made.rows,
+            # Data cannot be newer than the question: a provider's clock that is ahead must not make them look fresh.
+            as_of=min(made.as_of, at) if made.as_of is not None else None,
+            fetched_at=at,
+            source=self._provider.name,
+            label=self._provider.label,
+            simulated=self._provider.simulated,
+            calls=self._counts.sent,
+            settle_ms=round(self._endpoint.cache(self._entry.plan) * 1000) if self._entry.usual_address else 0,
+            meta=made.meta,
+        )
+
+    def _tell(self, error: ProviderError | None, started: float, **rows: int) -> None:
+        """The one line in the log, and the one in the admin."""
+        took = round((time.monotonic() - started) * 1000)
+        outcome: dict[str, Any] = {"outcome": error.code if error else "ok", "calls": self._counts.sent, "ms": took}
+        if error:
+            outcome |= {"message": error.message, "rest_s": round(self._budget.failed(self._entry, error))}
+        subject = {"dataset": self._question.dataset.name, "provider": self._provider.name}
+        counts = {"unmapped": self._counts.unmapped, "implausible": self._counts.implausible, **rows}
+        spent = {"account": self._entry.account, "credits": self._counts.credits, "bytes": self._counts.size}
+        (log.warning if error else log.info)("fetch", **subject, **outcome, **spent, **counts)
+        self._budget.note(self._entry, {"at": self._now_ms(), **subject, **outcome})
