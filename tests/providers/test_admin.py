@@ -1,11 +1,13 @@
 import logging
 import re
+from html import unescape
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
+import providers
 from providers.budget import Budget
 from providers.models import ApiKey, ProviderSettings
 from providers.vault import Secret
@@ -38,8 +40,13 @@ def told(html: str) -> list[str]:
     return [re.sub("<[^>]+>", "", "".join(pair)).replace("&#x27;", "'").strip() for pair in found]
 
 
+def text(html: str) -> str:
+    """What a piece of a page says, spaces put right."""
+    return " ".join(unescape(re.sub("<[^>]+>", " ", html)).split())
+
+
 def typed(**changes: object) -> dict[str, object]:
-    return {"provider": row().pk, "plan": "demo", "secret": KEY, "label": "", "enabled": "on", **changes}
+    return {"plan": "coingecko demo", "secret": KEY, "label": "", "enabled": "on", **changes}
 
 
 # --- keys -----------------------------------------------------------------------------------------------------------
@@ -73,18 +80,26 @@ def test_a_key_that_is_refused_is_not_shown_again_either(admin_client: Client) -
     [
         ({"secret": ""}, "Paste the key."),
         ({"secret": "CG-x"}, "A key has between 8 and 200 characters, this has 4."),
-        ({"plan": "gold"}, "Select a valid choice. gold is not one of the available choices."),
-        ({"provider": ""}, "This field is required."),
+        ({"plan": "coingecko gold"}, "Select a valid choice. coingecko gold is not one of the available choices."),
+        (
+            {"plan": "coingecko keyless"},
+            "Select a valid choice. coingecko keyless is not one of the available choices.",
+        ),
+        ({"plan": ""}, "This field is required."),
+        ({"per_minute": 1}, "At least 2, because one look at the market is two calls; or 0."),
     ],
 )
 def test_what_is_wrong_with_a_key_is_said_beside_it(admin_client: Client, changes: dict, said: str) -> None:
-    assert said in told(post(admin_client, KEYS.format("add"), **typed(**changes)))
+    assert any(one.startswith(said) for one in told(post(admin_client, KEYS.format("add"), **typed(**changes))))
     assert not ApiKey.objects.exists()
 
 
 def test_only_plans_and_providers_that_take_a_key_are_offered(admin_client: Client) -> None:
     html = page(admin_client, KEYS.format("add"))
-    assert re.findall(r'<option value="[^"]*"[^>]*>(demo|pro|keyless|open)', html) == ["demo", "pro"]
+    offered = re.findall(r'<option value="(\w+ \w+)"', html)
+    assert {"coingecko demo", "coingecko pro"} <= set(offered)
+    assert all(providers.get(name).plan(plan).header for name, plan in (one.split() for one in offered))
+    assert '<optgroup label="CoinGecko">' in html
     assert "Sandbox" not in html
 
 
@@ -93,10 +108,10 @@ def test_a_change_without_a_new_key_keeps_the_old_one(admin_client: Client) -> N
     key = ApiKey.objects.get()
     html = page(admin_client, KEYS.format("change"), key.pk)
     assert "In place: ••••3210. Empty: it stays." in html
-    post(admin_client, KEYS.format("change"), key.pk, **typed(secret="", plan="pro"))
+    post(admin_client, KEYS.format("change"), key.pk, **typed(secret="", plan="coingecko pro"))
     key.refresh_from_db()
     assert (key.secret, key.plan) == (Secret(KEY), "pro")
-    post(admin_client, KEYS.format("change"), key.pk, **typed(secret="CG-another-0123456789"))
+    post(admin_client, KEYS.format("change"), key.pk, **typed(secret="CG-another-0123456789", plan="coingecko pro"))
     key.refresh_from_db()
     assert (key.secret, key.masked) == (Secret("CG-another-0123456789"), "••••6789")
 
@@ -107,16 +122,24 @@ def test_a_key_of_unusual_form_is_taken_with_a_word_about_it(admin_client: Clien
     assert ApiKey.objects.exists()
 
 
-def test_the_list_says_which_key_is_in_use_and_which_cannot_be_read(admin_client: Client) -> None:
+def test_the_list_says_in_which_order_keys_are_used_and_which_cannot_be_read(admin_client: Client) -> None:
     made("CG-old-0123456789abcd").save()
     made().save()
-    assert re.findall(r"field-in_use[^>]*>([^<]+)", page(admin_client, KEYS.format("changelist"))) == [
-        "in use",
-        "not in use",
-    ]
+    made("CG-off-0123456789abcd").save()
+    ApiKey.objects.order_by("pk").last().delete()
+    off = made("CG-off-0123456789abcd")
+    off.enabled = False
+    off.save()
+
+    def column(name: str) -> list[str]:
+        html = page(admin_client, KEYS.format("changelist"))
+        return [text(cell) for cell in re.findall(rf"field-{name}[^>]*>(.*?)</td>", html)]
+
+    assert column("turn") == ["not in use", "1st", "2nd"]
+    assert column("state") == ["○ switched off", "✓ ready", "✓ ready"]
     ApiKey.objects.update(token="written with another secret")
-    html = page(admin_client, KEYS.format("changelist"))
-    assert html.count("cannot be decrypted: enter it again") == 2
+    assert column("turn") == ["not in use"] * 3
+    assert column("state") == ["✕ cannot be decrypted enter it again"] * 3
 
 
 def test_an_error_report_does_not_hold_the_key(admin_client: Client, monkeypatch, settings) -> None:
@@ -202,28 +225,27 @@ def test_the_list_of_providers_tells_at_a_glance_how_they_are(admin_client: Clie
     for said in (
         "CoinGecko",
         "Sandbox (simulated)",
-        "keyless",
-        "1 of 5",
-        "1, no limit",
-        "ready",
-        "currencies: ok, 1 call in",
+        "4 of 5 left",
+        "1 used, no limit",
+        "✓ ready",
+        "currencies: 1 call in",
     ):
-        assert said in html
+        assert said in text(html)
     upstream.replies["/simple/supported_vs_currencies"] = Reply(
         {"error": "<b>slow down</b>"}, 429, {"Retry-After": "60"}
     )
     with pytest.raises(fetching.ProviderError):
         fetching.fetch(Dataset("currencies"))
     html = page(admin_client, PROVIDERS.format("changelist"))
-    assert "left alone until" in html
+    assert "‖ left alone until" in text(html)
     assert "&lt;b&gt;slow down" in html
     assert "<b>slow" not in html
 
 
 def test_the_pages_stand_when_redis_does_not(admin_client: Client, settings) -> None:
     settings.REDIS_URL = "unix:///nowhere/redis.sock"
-    assert "unknown: Redis does not answer" in page(admin_client, PROVIDERS.format("changelist"))
-    assert "unknown: Redis does not answer" in page(admin_client, PROVIDERS.format("change"), row().pk)
+    assert "? unknown Redis does not answer" in text(page(admin_client, PROVIDERS.format("changelist")))
+    assert "? unknown Redis does not answer" in text(page(admin_client, PROVIDERS.format("change"), row().pk))
 
 
 def test_limits_and_address_are_saved_and_wrong_ones_explained(admin_client: Client) -> None:
@@ -237,22 +259,33 @@ def test_limits_and_address_are_saved_and_wrong_ones_explained(admin_client: Cli
     assert (row().base_url, row().per_minute, row().per_month) == ("http://127.0.0.1:1", 4, 100)
 
 
-def test_what_works_and_is_unwise_is_said(admin_client: Client) -> None:
+def test_an_address_without_encryption_is_taken_with_a_word_about_it(admin_client: Client) -> None:
     made().save()
-    html = post(
-        admin_client,
-        PROVIDERS.format("change"),
-        row().pk,
-        enabled="on",
-        base_url="http://x",
-        per_minute=0,
-        per_month=20_000,
-    )
-    assert told(html)[:3] == [
-        "The key travels unencrypted to http://x: the address begins with http://.",
-        "No limit a minute: the demo plan itself has 30.",
-        "20,000 calls a month: the demo plan itself has 10,000.",
+    html = post(admin_client, PROVIDERS.format("change"), row().pk, enabled="on", base_url="http://x")
+    assert told(html)[0] == "The key travels unencrypted to http://x: the address begins with http://."
+
+
+def test_more_than_the_plan_is_documented_with_is_saved_only_when_it_is_meant(admin_client: Client) -> None:
+    made().save()
+    change, limits = PROVIDERS.format("change"), {"enabled": "on", "per_minute": 0, "per_month": 20_000}
+    said = "The demo plan is documented with {}. Tick “More than documented” if your contract says so."
+    assert told(post(admin_client, change, row().pk, **limits))[-2:] == [
+        said.format("30 a minute, this is no limit"),
+        said.format("10,000 a month, this is 20,000 a month"),
     ]
+    assert row().per_month is None
+    post(admin_client, change, row().pk, **limits, beyond="on")
+    assert (row().per_minute, row().per_month) == (0, 20_000)
+    assert re.search(r'<input type="checkbox" name="beyond"[^>]* checked', page(admin_client, change, row().pk))
+    assert "Documented: demo 10,000." in page(admin_client, change, row().pk)
+
+
+def test_a_keys_own_limits_are_held_against_its_own_plan(admin_client: Client) -> None:
+    html = post(admin_client, KEYS.format("add"), **typed(per_month=10_001))
+    assert "The demo plan is documented with 10,000 a month, this is 10,001 a month." in html
+    assert KEY not in html
+    post(admin_client, KEYS.format("add"), **typed(per_month=10_001, plan="coingecko pro"))
+    assert ApiKey.objects.get().per_month == 10_001
 
 
 def test_providers_cannot_be_added_and_only_orphans_deleted(admin_client: Client) -> None:
@@ -266,7 +299,7 @@ def test_providers_cannot_be_added_and_only_orphans_deleted(admin_client: Client
 
 def test_a_connection_is_tried_with_the_key_in_use(admin_client: Client, stand_in: Upstream) -> None:
     stand_in.replies["/ping"] = Reply({"gecko_says": "x"})
-    html = post(admin_client, PROVIDERS.format("changelist"), action="test_connection", _selected_action=[row().pk])
+    html = post(admin_client, PROVIDERS.format("changelist"), action="test_connections", _selected_action=[row().pk])
     assert told(html) == ["CoinGecko: accepted."]
 
 
@@ -278,7 +311,7 @@ def test_a_test_breaks_a_rest_that_failures_led_to_and_not_one_that_was_asked_fo
 
     entry = access.of(row().provider)
     stand_in.replies["/ping"] = Reply({"gecko_says": "x"})
-    do = {"action": "test_connection", "_selected_action": [row().pk]}
+    do = {"action": "test_connections", "_selected_action": [row().pk]}
     Budget(redis).failed(entry, Unauthorized("x"))
     assert told(post(admin_client, PROVIDERS.format("changelist"), **do)) == ["CoinGecko: accepted."]
     Budget(redis).failed(entry, RateLimited("x", retry_after=50))

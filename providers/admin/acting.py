@@ -1,0 +1,73 @@
+"""What the operator starts from a page: trying an access. Told on the page, and written into the admin's log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from redis.exceptions import RedisError
+
+from providers.access import Access
+from providers.client import scrub
+from providers.errors import ProviderError
+from providers.probing import probe
+
+#: As much of a provider's answer as the log has room for.
+_LOGGED = 200
+
+
+class Buttons(admin.ModelAdmin):
+    """A model whose pages have buttons. Each is a POST to `<id>/<name>/`, open to those who may change the object, and
+    calls the method of that name with request and object; then the object's page is shown again."""
+
+    buttons: Sequence[str] = ()
+
+    def get_urls(self) -> list[URLPattern]:
+        view, info = self.admin_site.admin_view(self._pressed), f"{self.opts.app_label}_{self.opts.model_name}"
+        own = [path(f"<path:object_id>/{name}/", view, {"name": name}, f"{info}_{name}") for name in self.buttons]
+        return own + super().get_urls()
+
+    def _pressed(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        found = self.get_object(request, object_id)
+        if not self.has_change_permission(request, found):
+            raise PermissionDenied
+        if found is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
+        getattr(self, name)(request, found)
+        page = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        return HttpResponseRedirect(reverse(page, args=[found.pk], current_app=self.admin_site.name))
+
+    def tell(self, request: HttpRequest, subject: Model, level: int, did: str, outcome: str) -> None:
+        """Show the outcome on the page, and write it into the object's history."""
+        messages.add_message(request, level, f"{subject}: {outcome}")
+        self.log_change(request, subject, f"{did}: {outcome}"[:_LOGGED])
+
+    def try_out(self, request: HttpRequest, subject: Model, entry: Access, did: str) -> None:
+        """Make one call with that access, and tell the operator what came of it."""
+        try:
+            level, outcome = messages.SUCCESS, f"{probe(entry)}."
+        except ProviderError as error:
+            level, outcome = messages.ERROR, f"{error.message}."
+        except RedisError:
+            level, outcome = messages.ERROR, "not tested, because Redis, which keeps the budget, does not answer."
+        self.tell(request, subject, level, did, scrub(outcome, entry))
+
+
+class ReadOnly(admin.ModelAdmin):
+    """What the program writes and nobody else."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False

@@ -1,0 +1,187 @@
+"""What a provider was asked on each of the last days, and how this month goes, drawn by the server.
+
+Two pictures of lines and bars whose places are computed here; the template writes them as SVG with attributes only, so
+that no inline style or script is needed. Each has a title, a sentence, and its figures as a table.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from providers.admin.standing import Standing
+from providers.budget import month_of
+from providers.models import DailyUsage
+
+DAYS = 31
+#: The size of each picture in units of its own; the page scales it.
+WIDTH, HEIGHT = 620, 180
+LEFT, RIGHT, TOP, BOTTOM = 56, 8, 14, 24
+_PLOT_WIDTH, _PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day of the ledger (UTC), all accounts together. `used` is what the month is charged: calls, or credits."""
+
+    day: date
+    calls: int = 0
+    failures: int = 0
+    used: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A bar; `tip` is what it says."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    tip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A mark on an axis: where, and what stands there."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Calls a day; the failed ones among them again, over the others."""
+
+    calls: list[Box]
+    failures: list[Box]
+    scale: list[Tick]
+    dates: list[Tick]
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """What is used of the month, as a line that rises; `even` is where a pace that lasts would be."""
+
+    line: str
+    even: str
+    allowance: Tick | None
+    scale: list[Tick]
+    dates: list[Tick]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageChart:
+    """Everything the template draws."""
+
+    days: list[Day]
+    bars: Bars
+    month: Month
+    unit: str
+    used: float
+    allowance: int
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    right: int = WIDTH - RIGHT
+    floor: int = HEIGHT - BOTTOM
+
+    @property
+    def latest_first(self) -> list[Day]:
+        return self.days[::-1]
+
+    @property
+    def calls(self) -> int:
+        return sum(day.calls for day in self.days)
+
+    @property
+    def failures(self) -> int:
+        return sum(day.failures for day in self.days)
+
+
+def usage_of(standing: Standing) -> UsageChart:
+    """The chart of a provider, from the ledger. Its allowance is that of all its accounts together, 0 for none."""
+    today = datetime.fromtimestamp(standing.now_ms / 1000, UTC).date()
+    limits = [account.entry.per_month for account in standing.accounts]
+    days = ledger_days(standing.row.name, today, credited=standing.credited)
+    return drawn(days, sum(limits) if all(limits) else 0, standing.unit)
+
+
+def ledger_days(provider: str, today: date, *, credited: bool) -> list[Day]:
+    """The last days, oldest first, those without a line as zeroes."""
+    first = today - timedelta(days=DAYS - 1)
+    sums: dict[date, list[int]] = defaultdict(lambda: [0, 0, 0])
+    rows = DailyUsage.objects.filter(provider=provider, day__gte=first, day__lte=today)
+    for day, *counts in rows.values_list("day", "calls", "failures", "millicredits"):
+        sums[day] = [before + more for before, more in zip(sums[day], counts, strict=True)]
+    found = []
+    for day in (first + timedelta(days=step) for step in range(DAYS)):
+        calls, failures, millicredits = sums[day]
+        found.append(Day(day, calls, failures, millicredits / 1000 if credited else calls - failures))
+    return found
+
+
+def drawn(days: Sequence[Day], allowance: int, unit: str) -> UsageChart:
+    """The pictures of these days, the last of which is today."""
+    today = days[-1].day
+    month = [day for day in days if (day.day.year, day.day.month) == (today.year, today.month)]
+    used = sum(day.used for day in month)
+    return UsageChart(list(days), _bars(days), _month(month, used, allowance), unit, used, allowance)
+
+
+def _bars(days: Sequence[Day]) -> Bars:
+    top, scale = _scale(max(day.calls for day in days))
+    step = _PLOT_WIDTH / len(days)
+    calls, failures, dates = [], [], []
+    for place, day in enumerate(days):
+        x, name = LEFT + place * step, _name(day.day)
+        tip = f"{name}: {day.calls:,} calls, {day.failures:,} failed"
+        calls.append(_box(x, step, day.calls / top, tip))
+        if day.failures:
+            failures.append(_box(x, step, day.failures / top, tip))
+        if (len(days) - 1 - place) % 7 == 0:
+            dates.append(Tick(round(x + step / 2, 1), name))
+    return Bars(calls, failures, scale, dates)
+
+
+def _box(x: float, step: float, share: float, tip: str) -> Box:
+    height = round(share * _PLOT_HEIGHT, 1)
+    return Box(round(x + 1, 1), round(HEIGHT - BOTTOM - height, 1), round(step - 2, 1), height, tip)
+
+
+def _month(days: Sequence[Day], used: float, allowance: int) -> Month:
+    start = days[-1].day.replace(day=1)
+    begin, end = month_of(int(datetime(start.year, start.month, 1, tzinfo=UTC).timestamp() * 1000))
+    length = round((end - begin) / 86_400_000)
+    # An allowance that is hardly touched would flatten the line: then the picture shows the line, and words the rest.
+    shown = allowance if used * 20 >= allowance else 0
+    top, scale = _scale(max(used, shown))
+    total, points = 0.0, [f"{LEFT},{_height(0, top)}"]
+    for day in days:
+        total += day.used
+        points.append(f"{round(LEFT + day.day.day / length * _PLOT_WIDTH, 1)},{_height(total / top, 1)}")
+    even = ""
+    if allowance:
+        reach = min(1.0, top / allowance)
+        even = f"{LEFT},{_height(0, 1)} {round(LEFT + reach * _PLOT_WIDTH, 1)},{_height(reach * allowance / top, 1)}"
+    dates = [Tick(round(LEFT + (n - 0.5) / length * _PLOT_WIDTH, 1), f"{n}") for n in (1, 8, 15, 22, 29) if n <= length]
+    limit = Tick(_height(shown / top, 1), f"{shown:,}") if shown else None
+    return Month(" ".join(points), even, limit, scale, dates)
+
+
+def _height(share: float, top: float) -> float:
+    return round(HEIGHT - BOTTOM - share / top * _PLOT_HEIGHT, 1)
+
+
+def _scale(most: float) -> tuple[float, list[Tick]]:
+    """A round figure that is no lower than `most`, and the marks of four steps up to it."""
+    step = 1
+    while step * 4 < most:
+        step = int(step * (2.5 if str(step).startswith("2") else 2))
+    return step * 4.0, [Tick(_height(place / 4, 1), f"{step * place:,}") for place in range(5)]
+
+
+def _name(day: date) -> str:
+    return f"{day.day} {day.strftime('%b')}"

@@ -1,0 +1,135 @@
+"""Providers: how each stands, what it has used, and what can be changed about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from redis.exceptions import RedisError
+
+from providers import access
+from providers.access import Access
+from providers.admin.acting import Buttons
+from providers.admin.chart import usage_of
+from providers.admin.limits import LimitsForm
+from providers.admin.standing import standing
+from providers.admin.words import lines, marked
+from providers.base import Plan
+from providers.breaker import Breaker
+from providers.fetching import connection
+from providers.models import ProviderSettings
+
+
+class ProviderForm(LimitsForm):
+    class Meta:
+        model = ProviderSettings
+        fields = ("enabled", "base_url", "per_minute", "per_month", "stream_url", "stream_coins")
+
+    def plans(self) -> list[Plan]:
+        provider = self.instance.provider
+        found = [account.entry.plan for account in standing(self.instance).accounts] if provider else []
+        return list(dict.fromkeys(found))
+
+
+@admin.register(ProviderSettings)
+class ProviderAdmin(Buttons):
+    """One row a provider, made by migrate: nothing to add, and only what has lost its adapter to delete."""
+
+    form = ProviderForm
+    list_display = ("title", "health", "last", "minute", "month")
+    actions = ("test_connections", "reset_breakers")
+    buttons = ("test", "reset")
+    change_form_template = "admin/providers/provider.html"
+
+    def get_fieldsets(self, request: HttpRequest, obj: ProviderSettings | None = None) -> Any:
+        provider = obj.provider if obj else None
+        wanted = ["enabled", "base_url"]
+        if provider is None or not provider.simulated:
+            wanted += ["per_minute", "per_month", "beyond"]
+        if provider and provider.stream:
+            wanted += ["stream_url", "stream_coins"]
+        if not self.has_change_permission(request, obj):
+            wanted.remove("beyond")
+        told = "Whatever is saved holds from the next fetch on, in every process."
+        return (("Settings", {"fields": wanted, "description": told}),)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: ProviderSettings | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and obj is not None and obj.provider is None
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        if row is not None and self.has_view_or_change_permission(request, row):
+            more = {"standing": standing(row), "usage": usage_of(standing(row))}
+            kwargs["extra_context"] = {**(kwargs.get("extra_context") or {}), **more}
+        return super().change_view(request, object_id, *args, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: ProviderSettings, form: forms.ModelForm, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if obj.provider:
+            warn_of_plain_http(request, access.of(obj.provider))
+
+    # --- columns ------------------------------------------------------------------------------------------------------
+
+    @admin.display(description="provider", ordering="name")
+    def title(self, row: ProviderSettings) -> str:
+        return f"{row} (simulated)" if row.provider and row.provider.simulated else str(row)
+
+    @admin.display(description="health")
+    def health(self, row: ProviderSettings) -> str:
+        health = standing(row).health
+        return marked(health.mark, health.word, health.detail)
+
+    @admin.display(description="last fetch")
+    def last(self, row: ProviderSettings) -> str:
+        last = standing(row).last_words
+        return marked(last.mark, last.word, last.detail)
+
+    @admin.display(description="calls this minute")
+    def minute(self, row: ProviderSettings) -> str:
+        return lines([account.minute for account in standing(row).accounts])
+
+    @admin.display(description="this month")
+    def month(self, row: ProviderSettings) -> str:
+        return lines([account.month for account in standing(row).accounts])
+
+    # --- actions ------------------------------------------------------------------------------------------------------
+
+    @admin.action(description="Test the connection, with the key in use", permissions=["change"])
+    def test_connections(self, request: HttpRequest, queryset: QuerySet[ProviderSettings]) -> None:
+        for row in queryset:
+            self.test(request, row)
+
+    def test(self, request: HttpRequest, row: ProviderSettings) -> None:
+        """The button: one call, with the key in use."""
+        entry = standing(row).first
+        if entry is None:
+            messages.error(request, f"{row}: there is nothing to test.")
+        else:
+            self.try_out(request, row, entry, "Tested the connection")
+
+    @admin.action(description="Reset the breaker: ask it in its turn again", permissions=["change"])
+    def reset_breakers(self, request: HttpRequest, queryset: QuerySet[ProviderSettings]) -> None:
+        for row in queryset:
+            self.reset(request, row)
+
+    def reset(self, request: HttpRequest, row: ProviderSettings) -> None:
+        """The button: forget what tells against the provider."""
+        did = "Reset the breaker"
+        try:
+            Breaker(connection()).reset(row.name)
+        except RedisError:
+            messages.error(request, f"{row}: not reset, because Redis does not answer.")
+        else:
+            self.tell(request, row, messages.SUCCESS, did, "the next fetch asks it in its turn.")
+
+
+def warn_of_plain_http(request: HttpRequest, entry: Access) -> None:
+    """It works, and the operator should know."""
+    if entry.key and entry.base_url.startswith("http://"):
+        messages.warning(request, f"The key travels unencrypted to {entry.base_url}: the address begins with http://.")

@@ -1,0 +1,185 @@
+"""How a provider stands at this moment, read once for a page: its accounts, its breaker, its stream. Then, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from providers import access
+from providers.access import Access
+from providers.admin.words import left, moment, number
+from providers.breaker import Breaker, BreakerState
+from providers.budget import Budget, Usage, wall_ms
+from providers.errors import Unauthorized
+from providers.fetching import connection
+from providers.models import ProviderSettings
+
+UNKNOWN = "Redis does not answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One word, the kind of mark that goes with it (`words.MARKS`), and what there is to say besides."""
+
+    mark: str
+    word: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Account:
+    """One way of asking a provider: a key, or none. `usage` is None while Redis is away."""
+
+    entry: Access
+    usage: Usage | None
+    now_ms: int
+
+    @property
+    def key(self) -> str:
+        """The last four characters of its key."""
+        text = self.entry.key.reveal()
+        return "no key" if not text else f"••••{text[-4:]}" if len(text) >= 12 else "••••"
+
+    @property
+    def minute(self) -> str:
+        return left(self.usage.minute, self.entry.per_minute) if self.usage else "unknown"
+
+    @property
+    def month(self) -> str:
+        return left(self.usage.month, self.entry.per_month) if self.usage else "unknown"
+
+    @property
+    def health(self) -> Health:
+        """Whether a call could be made with it now."""
+        if self.usage is None:
+            return Health("unknown", "unknown", UNKNOWN)
+        if self.usage.rest_until:
+            return self._resting(self.usage)
+        if self.entry.per_month and self.usage.month >= self.entry.per_month:
+            return Health("bad", "used up", "until the month ends")
+        return Health("good", "ready")
+
+    def _resting(self, usage: Usage) -> Health:
+        code, _, message = usage.rest_reason.partition(" ")
+        detail = f"until {moment(usage.rest_until, self.now_ms)}: {message or code}"
+        return (
+            Health("bad", "refused", detail) if code == Unauthorized.code else Health("waiting", "left alone", detail)
+        )
+
+
+class Standing:
+    """All that the pages tell about one provider. Nothing here fails because Redis is away."""
+
+    def __init__(self, row: ProviderSettings) -> None:
+        self.row, self.provider, self.now_ms = row, row.provider, wall_ms()
+
+    @cached_property
+    def first(self) -> Access | None:
+        """How it would be asked next, or would be if it were allowed to."""
+        return access.of(self.provider) if self.provider else None
+
+    @cached_property
+    def accounts(self) -> list[Account]:
+        """Its keys in the order in which they are used, or its one access without a key."""
+        return [self.account(entry) for entry in self._entries()]
+
+    def account(self, entry: Access) -> Account:
+        """Where that access stands, in use or not."""
+        try:
+            return Account(entry, Budget(connection()).usage(entry), self.now_ms)
+        except RedisError:
+            return Account(entry, None, self.now_ms)
+
+    def _entries(self) -> list[Access]:
+        return access.all_of(self.provider) if self.provider else []
+
+    @property
+    def several(self) -> bool:
+        return len(self.accounts) > 1
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of dataset that it serves, and what its stream brings."""
+        if self.provider is None:
+            return []
+        streamed = sorted(self.provider.stream.brings) if self.provider.stream else []
+        return [endpoint.kind for endpoint in self.provider.endpoints] + [f"{what} (stream)" for what in streamed]
+
+    @cached_property
+    def breaker(self) -> BreakerState | None:
+        """None while Redis is away."""
+        try:
+            return Breaker(connection()).state(self.row.name)
+        except RedisError:
+            return None
+
+    @property
+    def tripped(self) -> bool:
+        """Whether there is anything to reset."""
+        return self.breaker is not None and (self.breaker.state != "closed" or self.breaker.failures > 0)
+
+    @property
+    def breaker_words(self) -> Health:
+        """Whether the provider is asked in its turn, and if not since when, until when and why."""
+        if (breaker := self.breaker) is None:
+            return Health("unknown", "unknown", UNKNOWN)
+        code, _, message = breaker.reason.partition(" ")
+        if breaker.state == "closed":
+            failed = f"{number(breaker.failures, 'failure')} in a row: {message or code}" if breaker.failures else ""
+            return Health("good", "closed", failed)
+        since = f"since {moment(breaker.opened_at, self.now_ms)}: {message or code}"
+        if breaker.state == "trial":
+            return Health("waiting", "on trial", f"the next call decides; open {since}")
+        return Health("bad", "breaker open", f"until {moment(breaker.until, self.now_ms)}, {since}")
+
+    @property
+    def credited(self) -> bool:
+        """Whether the month is counted in credits, and not in calls."""
+        return False
+
+    @property
+    def unit(self) -> str:
+        return "credits" if self.credited else "calls"
+
+    @cached_property
+    def health(self) -> Health:
+        """The provider in one word."""
+        if self.provider is None:
+            return Health("off", "not installed", "its adapter has gone")
+        if not self.row.enabled:
+            return Health("off", "switched off")
+        if not self.accounts:
+            return Health("lacking", "no key", "it is asked nothing until it has one")
+        if self.breaker and self.breaker.state != "closed":
+            return self.breaker_words
+        states = [account.health for account in self.accounts]
+        best = next((state for state in states if state.mark == "good"), states[0])
+        spare = sum(state.mark != "good" for state in states)
+        if best.mark == "good" and spare:
+            return Health("good", "ready", f"{spare} of {number(len(states), 'key')} out of use")
+        return best
+
+    @property
+    def last(self) -> dict[str, Any] | None:
+        """The last fetch's outcome, whichever key it was made with."""
+        found = [account.usage.last for account in self.accounts if account.usage and account.usage.last]
+        return max(found, key=lambda one: int(one["at"]), default=None)
+
+    @property
+    def last_words(self) -> Health:
+        """The last fetch: how it went, of what, how long it took."""
+        if (last := self.last) is None:
+            return Health("unknown", "none yet")
+        when = f"{moment(last['at'], self.now_ms)}, {last['dataset']}"
+        if last["outcome"] == "ok":
+            return Health("good", "ok", f"{when}: {number(last['calls'], 'call')} in {last['ms']:,} ms")
+        return Health("bad", last["outcome"].replace("_", " "), f"{when}: {last.get('message') or ''}")
+
+
+def standing(row: ProviderSettings) -> Standing:
+    """The row's standing: read when first asked for, and kept with the row, which lives as long as the request."""
+    kept: Standing = row.__dict__.setdefault("_standing", Standing(row))
+    return kept

@@ -1,0 +1,52 @@
+"""Times, counts and marks as the admin writes them. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+#: Of each state its sign, which tells it apart without colour too.
+MARKS = {"good": "✓", "waiting": "‖", "bad": "✕", "lacking": "!", "off": "○", "unknown": "?"}
+
+
+def moment(ms: int, now_ms: int) -> str:
+    """A time in epoch ms: of day alone where that is today's (UTC)."""
+    then, now = (datetime.fromtimestamp(one / 1000, UTC) for one in (ms, now_ms))
+    if then.date() == now.date():
+        return then.strftime("%H:%M:%S UTC")
+    year = "" if then.year == now.year else f" {then.year}"
+    return f"{then.day} {then.strftime('%B')}{year} {then.strftime('%H:%M UTC')}"
+
+
+def left(used: float, limit: int) -> str:
+    """What is left of an allowance; 0 is none."""
+    return f"{max(0, limit - round(used)):,} of {limit:,} left" if limit else f"{round(used):,} used, no limit"
+
+
+def number(count: int, noun: str) -> str:
+    """`1 call`, `2 calls`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def ordinal(place: int) -> str:
+    """`1st`, `2nd`, `3rd`, `4th`."""
+    ending = "th" if place % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    return f"{place}{ending}"
+
+
+def marked(state: str, word: str, detail: str = "") -> SafeString:
+    """A word with its mark, and what there is to say besides."""
+    shown = format_html(
+        '<span class="state state-{}"><span class="state-mark" aria-hidden="true">{}</span> {}</span>',
+        state,
+        MARKS[state],
+        word,
+    )
+    return format_html('{} <span class="quiet">{}</span>', shown, detail) if detail else shown
+
+
+def lines(parts: list[str]) -> SafeString | str:
+    """One below the other; a dash for none."""
+    return format_html_join("", '<span class="line">{}</span>', ((part,) for part in parts)) if parts else "-"

@@ -1,0 +1,33 @@
+"""How the operator's pages write states and figures."""
+
+from __future__ import annotations
+
+from django import template
+from django.utils.safestring import SafeString
+
+from providers.admin.standing import Health
+from providers.admin.words import marked, number, ordinal
+
+register = template.Library()
+
+
+@register.simple_tag
+def mark(health: Health) -> SafeString:
+    """A state: its mark, its word, what there is to say besides."""
+    return marked(health.mark, health.word, health.detail)
+
+
+@register.filter
+def nth(place: int) -> str:
+    return ordinal(place)
+
+
+@register.filter
+def grouped(figure: float) -> str:
+    """`12,345`, and `0.4` for what is less than ten and no whole number."""
+    return f"{figure:,.1f}" if figure < 10 and figure != int(figure) else f"{round(figure):,}"
+
+
+@register.filter
+def count(figure: int, noun: str) -> str:
+    return number(figure, noun)
