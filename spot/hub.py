@@ -25,6 +25,7 @@ from spot.audience import SLICE, PreparedSocket
 from spot.codes import Refused
 from spot.frames import Message
 from spot.groups import Group, Topic, Update
+from spot.namesakes import unknown_coin
 from spot.snapshots import News, Reader, Snapshot, now_ms
 from spot.subscription import Subscription
 from spot.table import Table, joined
@@ -181,19 +182,18 @@ class Hub:
             )
         coins = [params["coin_id"]] if "coin_id" in params else list(params.get("coin_ids", ()))
         unknown = [coin for coin in coins if not self._is_coin(coin)]
-        if unknown and self.topics[COINS.name].table is not None:
+        if unknown and (listed := self.topics[COINS.name].table) is not None:
             name = "coin_id" if "coin_id" in params else "coin_ids"
-            raise Refused(
-                "unknown_coin",
-                f"{name}: no coin has the id {unknown[0]!r}.",
-                name,
-                "an id from the provider's coin list",
-            )
+            raise unknown_coin(name, unknown[0], listed, self._tables("markets"))
         return currencies is not None and not unknown
 
     def _is_coin(self, coin: str) -> bool:
-        tables = (topic.table for topic in self.topics.values() if topic.dataset.kind in ("coins", "markets"))
-        return any(table is not None and coin in table.position() for table in tables)
+        return any(coin in table.position() for table in self._tables("coins", "markets"))
+
+    def _tables(self, *kinds: str) -> list[Table]:
+        """Those of the topics of these kinds that are there, blocks of the market in their order."""
+        topics = [topic for topic in self.topics.values() if topic.dataset.kind in kinds]
+        return [topic.table for topic in sorted(topics, key=lambda topic: topic.dataset.block) if topic.table]
 
     def _check_bounds(self, subscription: Subscription) -> None:
         """Distinct datasets are bounded, so that no client can invent work without end."""

@@ -15,8 +15,9 @@ from django.conf import settings
 from providers import fetching, pacing
 from providers.datasets import COINS, CURRENCIES, Dataset, Fetched
 from providers.errors import NotFound, ProviderError, Unavailable, Unreachable
-from spot import snapshots
+from spot import namesakes, snapshots
 from spot.snapshots import Trouble, now_ms
+from spot.table import Table
 
 log = structlog.get_logger(__name__)
 
@@ -123,18 +124,23 @@ def _checked(dataset: Dataset) -> list[str]:
         _require(COINS, dataset.coin)
     if dataset.kind != "quotes":
         return []
-    known = _ids(COINS)
-    ids = [
-        coin for coin in snapshots.wanted_coins(dataset.currency, settings.SPOT_EXTRA_COINS or 1000) if coin in known
-    ]
-    if not ids:
-        raise NotFound("None of the coins asked for is in the provider's list.")
-    return ids
+    asked, known = snapshots.wanted_coins(dataset.currency, settings.SPOT_EXTRA_COINS or 1000), _ids(COINS)
+    if not any(coin in known for coin in asked):
+        raise _unknown_coin(asked[0]) if asked else NotFound("No coin is asked for.")
+    return [coin for coin in asked if coin in known]
 
 
 def _require(listing: Dataset, name: str) -> None:
     if name not in _ids(listing):
-        raise NotFound(f"{name!r} is not in the provider's list of {listing.name}.")
+        raise _unknown_coin(name) if listing == COINS else NotFound(f"No currency {name!r} is in the provider's list.")
+
+
+def _unknown_coin(asked: str) -> NotFound:
+    """The error that names the coins meant, should it be their symbol."""
+    stored = [snapshots.load(dataset) for dataset in (COINS, Dataset("markets", "usd"))]
+    coins, market = (Table(one.rows if one else [], "id", lambda row: row["name"]) for one in stored)
+    said = namesakes.sentence(asked, namesakes.namesakes(asked, coins, [market]))
+    return NotFound(f"{said[0].upper()}{said[1:]}")
 
 
 def _ids(listing: Dataset) -> set[str]:

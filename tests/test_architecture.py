@@ -24,10 +24,12 @@ PURE = {
     "spot/feeds/base.py",
     "spot/feeds/candles.py",
     "spot/feeds/coins.py",
+    "spot/feeds/events.py",
     "spot/subscription.py",
     "spot/wire.py",
     "spot/frames.py",
     "spot/jsontext.py",
+    "spot/namesakes.py",
     "spot/request_line.py",
     "providers/datasets.py",
 }
