@@ -10,7 +10,7 @@ import pytest
 import providers
 from providers.adapters import coingecko
 from providers.base import Answer, Call, Endpoint, Normalised, Provider
-from providers.datasets import CANDLE_FIELDS, COIN_FIELDS, Dataset
+from providers.datasets import ASSET_FIELDS, CANDLE_FIELDS, COIN_FIELDS, Dataset
 from providers.errors import BadPayload, NotFound
 from tests.providers.conftest import coin, page_of
 
@@ -23,7 +23,7 @@ DECLARED = [
 ]
 USD = Dataset("markets", "usd")
 WEEK = Dataset("candles", "usd", coin="bitcoin", days=7)
-FIELDS = {"markets": COIN_FIELDS, "quotes": COIN_FIELDS, "candles": CANDLE_FIELDS}
+FIELDS = {"markets": COIN_FIELDS, "quotes": COIN_FIELDS, "candles": CANDLE_FIELDS, "assets": ASSET_FIELDS}
 
 
 def sample(provider: Provider, name: str) -> dict:
