@@ -1,0 +1,366 @@
+"""CoinMarketCap's API: https://coinmarketcap.com/api/documentation/pro-api-reference/cryptocurrency.
+
+Calls count for the minute, credits for the month: a credit for every 200 coins of the list, every 100 of the quotes and
+every 100 candles, none for the map of ids and for the key's own state; errors cost none. Each answer says what it cost.
+
+Keyless calls go to a root of their own, which has no candles; no figure is published for it. The limits of the plans
+are not in the reference either: those here are the ones that directories of APIs list, and 450,000 credits for Startup
+is confirmed by CoinMarketCap's guides. Newer pages call Hobbyist Builder, and Standard Growth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from providers.base import Answer, Call, Endpoint, Normalised, Plan, Provider
+from providers.clean import Cleaner, text
+from providers.datasets import BLOCK, COIN_FIELDS, WINDOWS, Dataset, Row
+from providers.errors import BadPayload, NotFound, ProviderError
+from providers.protocols.coinmarketcap import KEY_HEADER, STREAM
+from providers.protocols.coinmarketcap_errors import CODES, error_of, explain, whole
+
+#: Rows for one credit: of the list, of the quotes and of candles. A call with more costs as much as two.
+LISTED, QUOTED, CANDLES = 200, 100, 100
+#: The map takes no more a page; some 10,000 coins are active, so not all of these pages are asked for.
+MAP_PAGE, MAP_PAGES = 5000, 4
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+#: Up to here a range is served in candles of an hour, beyond in candles of a day. There are no others: `interval` only
+#: leaves some of them out. Startup has hours of one month, so these are within every plan that has candles.
+HOURLY_DAYS = 14
+#: The newest candle is published 5 minutes after the hour, or 5 to 10 after midnight (UTC).
+_LATE_MS = 900_000
+_AUX = "cmc_rank,max_supply,circulating_supply,total_supply"
+_LOGO = "https://s2.coinmarketcap.com/static/img/coins/64x64/{}.png"
+#: Our field: theirs, of the quote and of the coin itself.
+_QUOTED = {
+    "price": "price",
+    "market_cap": "market_cap",
+    "fully_diluted_valuation": "fully_diluted_market_cap",
+    "volume_24h": "volume_24h",
+}
+_STATED = {
+    "market_cap_rank": "cmc_rank",
+    "circulating_supply": "circulating_supply",
+    "total_supply": "total_supply",
+    "max_supply": "max_supply",
+}
+#: What they write as 0 where they do not know it.
+_ZERO_IS_UNKNOWN = ("market_cap", "circulating_supply", "fully_diluted_valuation", "total_supply", "max_supply")
+
+
+# --- markets and quotes ---------------------------------------------------------------------------------------------
+def market_calls(dataset: Dataset, _ids: tuple[str, ...]) -> tuple[Call, ...]:
+    """Block n of 500 coins in one call: it takes up to 5000."""
+    first = (dataset.block - 1) * BLOCK + 1
+    params = {"start": str(first), "limit": str(BLOCK), "convert": dataset.currency.upper(), "aux": _AUX}
+    return (Call("/v3/cryptocurrency/listings/latest", params, credits=_credits(BLOCK, LISTED)),)
+
+
+def quote_calls(dataset: Dataset, ids: tuple[str, ...]) -> tuple[Call, ...]:
+    """The coins by id, a hundred a call. One unknown id would fail the whole call, were it not skipped."""
+    shared = {"convert": dataset.currency.upper(), "skip_invalid": "true", "aux": _AUX}
+    return tuple(
+        Call("/v3/cryptocurrency/quotes/latest", {"id": ",".join(ids[at : at + QUOTED]), **shared})
+        for at in range(0, len(ids), QUOTED)
+    )
+
+
+def _credits(rows: int, for_one: int) -> int:
+    return max(1, -(-rows // for_one))
+
+
+def normalise_markets(dataset: Dataset, answers: list[Answer]) -> Normalised:
+    """The coins by market cap, each once. Version 3 answers like this; versions 1 and 2 have the quote as an object by
+    currency, and version 2 its coins in an object by id::
+
+    {"status": {"timestamp": "2026-11-02T09:14:40.117Z", "error_code": 0, "credit_count": 3, "total_count": 8705, …},
+     "data": [{"id": 1, "name": "Bitcoin", "symbol": "BTC", "slug": "bitcoin", "cmc_rank": 1,
+               "circulating_supply": 20028703, "total_supply": 20028703, "max_supply": 21000000,
+               "last_updated": "2026-11-02T09:13:00.000Z",
+               "quote": [{"id": 2781, "symbol": "USD", "price": 81187.93, "volume_24h": 29932025976.79,
+                          "percent_change_1h": -0.12, "percent_change_24h": 0.53, "percent_change_7d": 2.1,
+                          "percent_change_30d": -4.9, "market_cap": 1626089237758.01,
+                          "fully_diluted_market_cap": 1704946530000.0, "last_updated": "2026-11-02T09:13:00.000Z"}]}]}
+    """
+    cleaner = Cleaner()
+    raws = [raw for answer in answers for raw in _listed(answer)]
+    made = [row for raw in raws if (row := _coin(raw, dataset.currency, cleaner))]
+    rows = _merged(made)
+    total = _total(answers[0]) if dataset.kind == "markets" else None
+    if not rows:
+        raise _empty(dataset, raws, total)
+    if total is not None and len(raws) < min(BLOCK, total - (dataset.block - 1) * BLOCK):
+        raise BadPayload(f"the list has {len(raws)} coins of {total}: a part is missing")
+    as_of = max((row["last_updated"] or 0 for row in rows), default=0) or None
+    return Normalised(rows, as_of, {} if total is None else {"universe": total}, len(raws) - len(made), cleaner.blanked)
+
+
+def _listed(answer: Answer) -> list[Any]:
+    """The coins, whichever way they are wrapped."""
+    data = _data(answer)
+    parts = data if isinstance(data, list) else list(data.values()) if isinstance(data, dict) else None
+    if parts is None:
+        raise BadPayload("the answer has no list of coins")
+    return [raw for part in parts for raw in (part if isinstance(part, list) else [part])]
+
+
+def _data(answer: Answer) -> Any:
+    if not isinstance(answer.payload, dict) or "data" not in answer.payload:
+        raise BadPayload("the answer has no data")
+    return answer.payload["data"]
+
+
+def _coin(raw: Any, currency: str, cleaner: Cleaner) -> Row | None:
+    coin = whole(raw.get("id")) if isinstance(raw, dict) else None
+    quote = _quote(raw.get("quote"), currency) if coin else None
+    symbol, name = (text(raw.get("symbol")).upper(), text(raw.get("name"))) if coin else ("", "")
+    if quote is None or not (symbol and name):
+        return None
+    row: Row = {"id": str(coin), "symbol": symbol, "name": name, "logo": _LOGO.format(coin)}
+    row |= {ours: cleaner.number(quote.get(theirs)) for ours, theirs in _QUOTED.items()}
+    row |= {ours: cleaner.number(raw.get(theirs)) for ours, theirs in _STATED.items()}
+    row |= {name: row[name] or None for name in _ZERO_IS_UNKNOWN}
+    row |= {
+        f"price_change_{span}": cleaner.number(quote.get(f"percent_change_{span}"), signed=True) for span in WINDOWS
+    }
+    row["last_updated"] = cleaner.millis(quote.get("last_updated") or raw.get("last_updated"))
+    return {name: row.get(name) for name in COIN_FIELDS}  # high, low, records and the sparkline are in no answer
+
+
+def _quote(quotes: Any, currency: str) -> dict[str, Any] | None:
+    """The quote in that currency, from a list of them or from an object by currency."""
+    wanted = currency.upper()
+    if isinstance(quotes, dict):
+        found = quotes.get(wanted)
+    else:
+        listed = [quote for quote in quotes if isinstance(quote, dict)] if isinstance(quotes, list) else []
+        found = next((quote for quote in listed if text(quote.get("symbol")).upper() == wanted), None)
+    return found if isinstance(found, dict) else None
+
+
+def _merged(rows: Iterable[Row]) -> list[Row]:
+    newest: dict[str, Row] = {}
+    for row in rows:
+        known = newest.get(row["id"])
+        if known is None or (row["last_updated"] or 0) > (known["last_updated"] or 0):
+            newest[row["id"]] = row
+    return sorted(newest.values(), key=lambda row: (row["market_cap"] is None, -(row["market_cap"] or 0), row["id"]))
+
+
+def _empty(dataset: Dataset, raws: list[Any], total: int | None) -> ProviderError:
+    if raws:
+        return BadPayload(f"none of {len(raws)} coins is readable")
+    if dataset.kind == "quotes":
+        return NotFound("none of the coins asked for has a price")
+    if total is not None and dataset.block > 1 and total <= (dataset.block - 1) * BLOCK:
+        return NotFound(f"there are only {total} coins")
+    return BadPayload("no coin in the answer")
+
+
+def _total(answer: Answer) -> int | None:
+    return whole(_status(answer).get("total_count"))
+
+
+def _status(answer: Answer) -> dict[str, Any]:
+    status = answer.payload.get("status") if isinstance(answer.payload, dict) else None
+    return status if isinstance(status, dict) else {}
+
+
+# --- candles --------------------------------------------------------------------------------------------------------
+def candle_calls(dataset: Dataset, _ids: tuple[str, ...]) -> tuple[Call, ...]:
+    """One call. `count` includes the candle that is not finished, which is not delivered."""
+    hourly = dataset.days <= HOURLY_DAYS
+    candles = dataset.days * 24 if hourly else dataset.days
+    period = "hourly" if hourly else "daily"
+    params = {
+        "id": dataset.coin,
+        "convert": dataset.currency.upper(),
+        "time_period": period,
+        "interval": period,
+        "count": str(candles + 1),
+    }
+    return (Call("/v2/cryptocurrency/ohlcv/historical", params, credits=_credits(candles, CANDLES)),)
+
+
+def normalise_candles(dataset: Dataset, answers: list[Answer]) -> Normalised:
+    """Finished candles by their open time, oldest first; the volume is that of the candle::
+
+    {"status": {"timestamp": "2026-11-02T09:14:40.117Z", "error_code": 0, …},
+     "data": {"id": 1, "name": "Bitcoin", "symbol": "BTC", "quotes": [
+       {"time_open": "2026-11-01T00:00:00.000Z", "time_close": "2026-11-01T23:59:59.999Z", "time_high": …,
+        "quote": {"USD": {"open": 80611.2, "high": 81480.0, "low": 80207.5, "close": 81187.9,
+                          "volume": 29932025976.79, "market_cap": 1626089237758.01, "timestamp": …}}}]}}
+    """
+    cleaner = Cleaner()
+    raws = list(_candles_of(dataset, _data(answers[0])))
+    made = {row["timestamp"]: row for raw in raws if (row := _candle(raw, dataset.currency, cleaner))}
+    if not made:
+        raise BadPayload("no candle is readable") if raws else NotFound(f"no candles of {dataset.coin}")
+    rows = [made[stamp] for stamp in sorted(made)]
+    step = HOUR_MS if dataset.days <= HOURLY_DAYS else DAY_MS
+    meta = {"interval_ms": step, "volume_basis": "interval"}
+    as_of = _as_of(rows[-1]["timestamp"] + step, step, cleaner.millis(_status(answers[0]).get("timestamp")))
+    return Normalised(rows, as_of, meta, len(raws) - len(made), cleaner.blanked)
+
+
+def _candles_of(dataset: Dataset, data: Any) -> Iterator[Any]:
+    """The candles of the coin: `data` is about it, or holds it by its id."""
+    found = data if isinstance(data, dict) else {}
+    if "quotes" not in found:
+        found = found.get(dataset.coin) or {}
+    if not isinstance(found, dict) or not isinstance(found.get("quotes"), list):
+        raise BadPayload("the answer has no candles")
+    if str(found.get("id", dataset.coin)) != dataset.coin:
+        raise BadPayload("these are another coin's candles")
+    yield from found["quotes"]
+
+
+def _candle(raw: Any, currency: str, cleaner: Cleaner) -> Row | None:
+    quote = _quote(raw.get("quote"), currency) if isinstance(raw, dict) else None
+    stamp = cleaner.millis(raw.get("time_open")) if quote else None
+    if not quote or not stamp:
+        return None
+    row = {name: cleaner.number(quote.get(name)) for name in ("open", "high", "low", "close")}
+    kept = [value for value in row.values() if value is not None]
+    if len(kept) != 4 or kept[1] < max(kept) or kept[2] > min(kept):
+        return None
+    return {"timestamp": stamp, **row, "volume": cleaner.number(quote.get("volume"))}
+
+
+def _as_of(ended: int, step: int, answered: int | None) -> int:
+    """As long as no newer candle can be finished the answer is complete, and as old as itself; else as its last one."""
+    return answered if answered is not None and ended <= answered < ended + step + _LATE_MS else ended
+
+
+# --- assets ---------------------------------------------------------------------------------------------------------
+def asset_calls(_dataset: Dataset, _ids: tuple[str, ...]) -> tuple[Call, ...]:
+    """The active coins, page by page. They cost nothing."""
+    shared = {"listing_status": "active", "sort": "cmc_rank", "limit": str(MAP_PAGE), "aux": "platform"}
+    return tuple(
+        Call("/v1/cryptocurrency/map", {"start": str(page * MAP_PAGE + 1), **shared}, credits=0)
+        for page in range(MAP_PAGES)
+    )
+
+
+def assets_ended(_call: Call, answer: Answer) -> bool:
+    """Whether no coin comes after this page."""
+    return len(_listed(answer)) < MAP_PAGE
+
+
+def normalise_assets(_dataset: Dataset, answers: list[Answer]) -> Normalised:
+    """`{"status": …, "data": [{"id": 825, "rank": 3, "name": "Tether USDt", "symbol": "USDT", "slug": "tether",
+    "platform": {"id": 1027, "name": "Ethereum", "symbol": "ETH", "slug": "ethereum", "token_address": "0xdac1…"}}]}`
+    """
+    raws = [raw for answer in answers for raw in _listed(answer)]
+    rows = {row["foreign_id"]: row for raw in raws if (row := _asset(raw))}
+    if not rows:
+        raise BadPayload("no coin in the answer")
+    return Normalised(list(rows.values()), dropped=len(raws) - len(rows))
+
+
+def _asset(raw: Any) -> Row | None:
+    coin = whole(raw.get("id")) if isinstance(raw, dict) else None
+    symbol, name = (text(raw.get("symbol")).upper(), text(raw.get("name"))) if coin else ("", "")
+    if not (symbol and name):
+        return None
+    platform = raw.get("platform")
+    address = text(platform.get("token_address")).lower() if isinstance(platform, dict) else ""
+    slug = text(raw.get("slug"))
+    contracts = [address] if address else []
+    return {
+        "foreign_id": str(coin), "symbol": symbol, "name": name, "slug": slug, "coin": "", "contracts": contracts,
+    }  # fmt: skip
+
+
+# --- costs, errors and keys -----------------------------------------------------------------------------------------
+def charged(answer: Answer) -> int | None:
+    """The credits that the answer says it cost."""
+    return whole(_status(answer).get("credit_count"))
+
+
+def fault(answer: Answer) -> ProviderError | None:
+    """A 200 with a code in its status object is an error, and carries no data that could be used."""
+    code, sentence = explain(answer.payload)
+    return error_of(code, sentence) if code else None
+
+
+def probe(plan: Plan) -> Call:
+    """A key's own state, which costs no credit; without a key, the shortest list."""
+    return Call("/v1/key/info", credits=0) if plan.header else Call("/v1/cryptocurrency/map", {"limit": "1"}, credits=0)
+
+
+def proven(payload: Any) -> str:
+    """What the answer to `probe` says: `{"data": {"plan": {"credit_limit_monthly": 15000, "rate_limit_minute": 30, …},
+    "usage": {"current_month": {"credits_used": 84, "credits_left": 14916}, …}}}`, or a list of coins."""
+    problem = fault(Answer(payload))
+    data = payload.get("data") if isinstance(payload, dict) else None
+    if problem:
+        raise problem
+    if isinstance(data, list):
+        return "accepted"
+    plan, usage = _part(data, "plan"), _part(_part(data, "usage"), "current_month")
+    total, minute = whole(plan.get("credit_limit_monthly")), whole(plan.get("rate_limit_minute"))
+    if total is None:
+        raise BadPayload("this does not answer like CoinMarketCap")
+    left = whole(usage.get("credits_left"))
+    return f"accepted: {left} of {total} credits left this month, {minute} calls a minute"
+
+
+def _part(value: Any, name: str) -> dict[str, Any]:
+    part = value.get(name) if isinstance(value, dict) else None
+    return part if isinstance(part, dict) else {}
+
+
+def _keyed(name: str, per_minute: int, per_month: int, streams: bool = False) -> Plan:
+    return Plan(
+        name=name,
+        base_url="https://pro-api.coinmarketcap.com",
+        header=KEY_HEADER,
+        per_minute=per_minute,
+        per_month=per_month,
+        stream_url="wss://pro-stream.coinmarketcap.com/v1" if streams else "",
+        stream_topics=100 if streams else 0,
+    )
+
+
+provider = Provider(
+    name="coinmarketcap",
+    label="CoinMarketCap",
+    order=20,
+    foreign=True,
+    plans=(
+        Plan(name="keyless", base_url="https://pro-api.coinmarketcap.com/public-api", per_minute=5, per_month=0),
+        _keyed("basic", 30, 15_000),
+        _keyed("hobbyist", 60, 150_000),
+        _keyed("startup", 120, 450_000, streams=True),
+        _keyed("standard", 300, 2_000_000, streams=True),
+        _keyed("professional", 600, 5_000_000, streams=True),
+    ),
+    endpoints=(
+        Endpoint(
+            kind="markets", calls=market_calls, normalise=normalise_markets, cache_seconds=60, paid_cache_seconds=60
+        ),
+        Endpoint(
+            kind="quotes", calls=quote_calls, normalise=normalise_markets, cache_seconds=60, paid_cache_seconds=60
+        ),
+        Endpoint(
+            kind="candles", calls=candle_calls, normalise=normalise_candles, cache_seconds=900, paid_cache_seconds=900
+        ),
+        Endpoint(
+            kind="assets",
+            calls=asset_calls,
+            ended=assets_ended,
+            normalise=normalise_assets,
+            cache_seconds=30,
+            paid_cache_seconds=30,
+        ),
+    ),
+    explain=explain,
+    codes=CODES,
+    charged=charged,
+    fault=fault,
+    probe=probe,
+    proven=proven,
+    stream=STREAM,
+)
