@@ -204,7 +204,7 @@ def _refusal(response: requests.Response, body: bytes, access: Access) -> Provid
     if kind is Unavailable and wait is not None:
         kind = RateLimited  # it has said when to come back, so nothing is tried before
     message = f"{status}: {sentence}" if sentence else f"answered {status}"
-    return kind(message, retry_after=wait if kind is RateLimited else None)
+    return kind(message, retry_after=wait if issubclass(kind, RateLimited) else None)
 
 
 def _kind(status: int) -> type[ProviderError]:
