@@ -40,6 +40,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 import threading
 from collections import deque
@@ -65,6 +66,9 @@ from providers.sandbox.reply import Reply
 from providers.standins.faults import KINDS, Sending, sent
 
 _KEPT = 10_000
+#: Every handshake is news to the library, and debug lines of it would hold the key.
+_log = logging.getLogger("providers.standins")
+_log.setLevel(logging.WARNING)
 #: What is kept of a market costs memory, and tests start many stand-ins with one seed.
 _market = lru_cache(maxsize=2)(Market)
 
@@ -380,6 +384,7 @@ class _Running:
             close_timeout=1,
             max_size=standin.max_message,
             server_header=None,
+            logger=_log,
         )
         async with listening:
             self._ready.set()
