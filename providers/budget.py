@@ -1,8 +1,11 @@
-"""What may be asked of a provider, and when: the minute, the month, and rests after refusals and failures.
+"""What may be asked of a provider, and when: the minute, the month, and rests after refusals.
 
-All of it is in Redis and taken by one script (`budget.lua`), so it holds for every worker together. Every request
-counts for the minute; what did not end in a 200 is given back to the month. A crash between the two leaves the month
-too careful, never too free. The month accrues evenly, so that no amount of asking can use it up before its end.
+All of it is in Redis, so it holds for every worker together. The month and the rests are taken by one script
+(`budget.lua`), the moving minute by the library `limits` (`minute.py`). Every request counts for the minute; what did
+not end in a 200 is given back to the month. A crash between the two leaves the month too careful, never too free. The
+month accrues evenly, so that no amount of asking can use it up before its end.
+
+An account is one key. The month counts what the provider bills: credits, kept in thousandths.
 """
 
 from __future__ import annotations
@@ -12,30 +15,29 @@ import json
 import os
 import random
 import time
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from redis import Redis
 
+from providers import ledger
 from providers.access import Access
-from providers.errors import NotFound, OutOfBudget, ProviderError, RateLimited, Unauthorized, Unreachable
+from providers.errors import NotFound, OutOfBudget, ProviderError, RateLimited, Unauthorized
+from providers.minute import Minute
 
-#: A second more than the minute, for requests that take different times to arrive.
-WINDOW_MS = 61_000
 #: How long one caller may take to find out whether a provider is well again.
 PROBE_MS = 30_000
-#: What polls may plan to use of an allowance; the rest is for what is asked for in between.
-SHARE = 0.8
 UNAUTHORIZED_SECONDS = 600.0
 #: However long a provider asks us to stay away, an hour later one call tries again.
 LONGEST_REST = 3600.0
-#: Failures in a row before a provider is left alone for a while.
-PATIENCE = 3
+#: No provider is believed to allow fewer calls a minute than this, one look at the market and room for another; and a
+#: 429 says something of the minute only if it passes about as fast.
+LEAST_LOWERED, _MINUTES_REST = 4, 120.0
 
 _WAITS = {
     "minute": "the calls for this minute are used up",
@@ -51,21 +53,47 @@ def wall_ms() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Calls taken from a month; `Budget.settle` gives back those that cost nothing."""
+    """Calls, and what they are expected to cost in thousandths of a credit, taken from a month (from none where nothing
+    is counted). `Budget.settle` gives back what was not billed."""
 
     month_key: str
     calls: int
+    millicredits: int
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Where an account stands. `rest_until`: epoch ms, 0 when calls may be made. `last`: the last fetch's outcome."""
+    """Where an account stands. `minute` counts calls, `month` credits, rounded up. `rest_until`: epoch ms, 0 when calls
+    may be made. `last`: the last fetch's outcome. `lowered`: the calls a minute it was found to allow today, if those
+    are fewer than its limit, else 0. `since`: when the first call was counted, epoch ms, 0 for never."""
 
     minute: int
     month: int
     rest_until: int = 0
     rest_reason: str = ""
     last: dict[str, Any] | None = None
+    lowered: int = 0
+    since: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an account may still use: `per_minute` calls (0: no limit), `left` credits until the month's end, which is
+    `seconds` away, of which `saved` have accrued already; both are infinite without a limit. `resting`: not to be asked
+    now. `used` is this month's credits."""
+
+    access: Access
+    resting: bool
+    per_minute: int
+    used: float
+    saved: float
+    left: float
+    seconds: float
+
+    @property
+    def share(self) -> float:
+        """The part of its allowance that may be used now."""
+        return self.saved / self.access.per_month if self.access.per_month else 1.0
 
 
 class Budget:
@@ -76,48 +104,84 @@ class Budget:
     ) -> None:
         self._redis, self._now_ms, self._jitter = redis, now_ms, jitter
         self._script = redis.register_script(_lua())
+        self._minute = Minute(redis, now_ms)
 
-    def spend(self, access: Access, calls: int, *, urgent: bool = True) -> Reservation:
-        """Take that many calls, or raise OutOfBudget with the seconds after which they are worth another try. While the
-        provider is left alone because it could not be reached, that is Unreachable instead.
+    def spend(self, access: Access, calls: int, credits: float | None = None, *, urgent: bool = True) -> Reservation:
+        """Take that many calls, expected to be billed that many credits (one a call, unless said), or raise OutOfBudget
+        with the seconds after which they are worth another try.
 
         Calls that are not `urgent` (what clients ask for on demand) leave a part to those that are (the polls).
         """
         now = self._now_ms()
         start, end = month_of(now)
-        month_key = _key(access, f"month:{start}")
         if access.provider.simulated:
-            return Reservation(month_key, 0)
-        keys = [_rest_key(access), *(_key(access, what) for what in ("probe", "minute", "demand")), month_key]
-        burst = _burst(access)
-        kept = (2 if access.per_minute >= 4 else 0, WINDOW_MS, access.per_month, burst // 2, burst)
-        refusal = self._script(
-            keys=[*keys, _key(access, "since")],
-            args=[now, calls, uuid.uuid4().hex, int(urgent), access.per_minute, *kept, start, end, PROBE_MS],
+            return Reservation("", calls, 0)
+        cost = _milli(calls if credits is None else credits)
+        reservation = Reservation(_key(access, f"credits:{start}"), calls, cost)
+        burst, limit = _milli(_burst(access)), _milli(access.per_month)
+        reason, figure, *probing = self._script(
+            keys=[_rest_key(access), _key(access, "probe"), reservation.month_key, *_facts(access)],
+            args=[now, cost, int(urgent), limit, burst // 2, burst, start, end, PROBE_MS],
         )
-        if refusal:
-            raise refused(access, _text(refusal[0]), refusal[1] / 1000)
-        return Reservation(month_key, calls)
+        if reason:
+            raise refused(access, _text(reason), figure / 1000)
+        if wait := self._minutes_wait(access, calls, _lower(access.per_minute, figure), urgent):
+            self.settle(reservation, 0)
+            if probing[0]:
+                self._redis.delete(_key(access, "probe"))
+            raise refused(access, "minute", wait / 1000)
+        return reservation
 
-    def settle(self, reservation: Reservation, cost: int) -> None:
-        """Give the month back what was reserved and did not end in a 200."""
-        if spare := reservation.calls - cost:
+    def _minutes_wait(self, access: Access, calls: int, limit: int, urgent: bool) -> int:
+        """Take the calls from the minute; else the milliseconds to wait. On-demand calls leave some to the polls."""
+        everything, demand = _key(access, "window"), _key(access, "demand")
+        kept = 2 if limit >= 4 else 0
+        if not urgent and limit and (wait := self._minute.full(demand, calls, limit - kept)):
+            return wait
+        wait = self._minute.take(everything, calls, limit)
+        if not wait and not urgent and limit:
+            self._minute.take(demand, calls, limit - kept)
+        return wait
+
+    def settle(self, reservation: Reservation, credits: float) -> None:
+        """What was billed in the end: the month gets back the rest of what was reserved, or pays what was more."""
+        if reservation.month_key and (spare := reservation.millicredits - _milli(credits)):
             self._redis.decrby(reservation.month_key, spare)
+
+    def charge(self, access: Access, millicredits: int) -> float:
+        """Count what a stream's messages cost, which cannot be asked for in advance. The seconds until the month has
+        caught up with what was used: 0 while there is more, so that the stream may go on."""
+        now = self._now_ms()
+        start, end = month_of(now)
+        if access.provider.simulated:
+            return 0.0
+        month_key = _key(access, f"credits:{start}")
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.incrby(month_key, millicredits)
+        pipe.pexpire(month_key, end - now + 86_400_000)
+        pipe.set(_key(access, "since"), now, nx=True)
+        pipe.get(_key(access, "since"))
+        ledger.count(pipe, access, 0, millicredits, 0, now)
+        used, _, _, since, *_ = pipe.execute()
+        if not access.per_month:
+            return 0.0
+        if used >= _milli(access.per_month):
+            return (end - now) / 1000
+        due = max(start, int(since)) + (used / 1000 - _burst(access)) * (end - start) / access.per_month
+        return max(0.0, due - now) / 1000
 
     def succeeded(self, access: Access) -> None:
         """The provider answered: whatever kept us away from it is over."""
         self._redis.delete(_rest_key(access), _key(access, "probe"), _key(access, "trouble"))
 
     def failed(self, access: Access, error: ProviderError) -> float:
-        """Note a failure; the seconds for which the provider is now left alone, 0 for none."""
+        """Note a failure; the seconds for which the account is now left alone, 0 for none."""
         if access.provider.simulated:
             return 0.0
         if isinstance(error, NotFound):
             self.succeeded(access)  # it is well, it only does not have this
             return 0.0
-        trouble = int(self._redis.incr(_key(access, "trouble")))
-        self._redis.expire(_key(access, "trouble"), 3600)
-        seconds = min(LONGEST_REST, self._rest(error, trouble))
+        seconds = min(LONGEST_REST, self._rest(access, error))
         if seconds:
             till = self._now_ms() + round(seconds * 1000)
             value = f"{till} {error.code} {error.message[:200]}"
@@ -125,14 +189,33 @@ class Budget:
         self._redis.delete(_key(access, "probe"))
         return seconds
 
-    def _rest(self, error: ProviderError, trouble: int) -> float:
-        """Seconds: what the provider asks for, or a minute, doubled each time; failures only rest after a few."""
+    def _rest(self, access: Access, error: ProviderError) -> float:
+        """Seconds: what the provider asks for, or a minute, doubled each time. What is not about the account but about
+        the provider is the breaker's."""
         if isinstance(error, Unauthorized):
             return UNAUTHORIZED_SECONDS
-        if isinstance(error, RateLimited):
-            doubled = min(600.0, 60.0 * 2 ** min(trouble - 1, 10))
-            return error.retry_after if error.retry_after is not None else doubled * (1 + self._jitter() / 10)
-        return min(60.0, 15.0 * 2 ** min(trouble - PATIENCE, 10)) if trouble >= PATIENCE else 0.0
+        if not isinstance(error, RateLimited):
+            return 0.0
+        if error.retry_after is None or error.retry_after <= _MINUTES_REST:
+            self._learn(access)
+        if error.retry_after is not None:
+            return error.retry_after
+        trouble = int(self._redis.incr(_key(access, "trouble")))
+        self._redis.expire(_key(access, "trouble"), 3600)
+        return min(600.0, 60.0 * 2 ** min(trouble - 1, 10)) * (1 + self._jitter() / 10)
+
+    def _learn(self, access: Access) -> None:
+        """A 429 well below the limit that we know says that there is a lower one. It holds until the day (UTC) ends."""
+        now, called = self._now_ms(), self._minute.used(_key(access, "window"))
+        known = self._per_minute(access, self._redis.get(_key(access, "lowered")))
+        found = max(LEAST_LOWERED, called - 1)
+        if known and called < 0.8 * known and found < known:
+            left = 86_400_000 - now % 86_400_000
+            self._redis.set(_key(access, "lowered"), f"{now + left} {found}", px=left)
+
+    def _per_minute(self, access: Access, lowered: bytes | str | None) -> int:
+        until, _, found = _text(lowered or b"0 0").partition(" ")
+        return _lower(access.per_minute, int(found) if int(until) > self._now_ms() else 0)
 
     def note(self, access: Access, outcome: dict[str, Any]) -> None:
         """Keep the outcome of the last fetch, for the admin."""
@@ -141,42 +224,53 @@ class Budget:
     def usage(self, access: Access) -> Usage:
         """Where the account stands now."""
         now = self._now_ms()
-        reads = self._redis.pipeline(transaction=False)
-        reads.zcount(_key(access, "minute"), now - WINDOW_MS, "+inf")
-        reads.mget(_key(access, f"month:{month_of(now)[0]}"), _rest_key(access), _key(access, "last"))
-        minute, (month, rest, last) = reads.execute()
+        keys = [_key(access, f"credits:{month_of(now)[0]}"), _rest_key(access), _key(access, "last"), *_facts(access)]
+        month, rest, last, since, lowered = self._redis.mget(keys)
         till, _, reason = _text(rest or b"0 ").partition(" ")
         resting = int(till) > now
+        allowed = self._per_minute(access, lowered)
         return Usage(
-            minute=minute,
-            month=int(month or 0),
+            minute=self._minute.used(_key(access, "window")),
+            month=ceil(int(month or 0) / 1000),
             rest_until=int(till) if resting else 0,
             rest_reason=reason if resting else "",
             last=json.loads(last) if last else None,
+            lowered=allowed if allowed != access.per_minute else 0,
+            since=int(since or 0),
         )
 
-    def outlook(self, access: Access) -> tuple[float, float]:
-        """Calls that the month still has for us, and the seconds until it ends; infinitely many without a limit."""
+    def standings(self, accesses: Iterable[Access]) -> list[Standing]:
+        """What each of these accounts may still use, in one round trip."""
         now = self._now_ms()
         start, end = month_of(now)
-        left = (end - now) / 1000
-        if not access.per_month:
-            return float("inf"), left
-        used, since = self._redis.mget(_key(access, f"month:{start}"), _key(access, "since"))
-        line = access.per_month * (end - max(start, int(since or now))) / (end - start) + _burst(access)
-        return max(0.0, min(access.per_month, line) - int(used or 0)), left
+        kept = list(accesses)
+        keys = [
+            key for access in kept for key in (_rest_key(access), _key(access, f"credits:{start}"), *_facts(access))
+        ]
+        found = self._redis.mget(keys) if keys else []
+        made = []
+        for n, access in enumerate(kept):
+            rest, month, since, lowered = found[4 * n : 4 * n + 4]
+            used, first = int(month or 0) / 1000, max(start, int(since or now))
+            saved = left = float("inf")
+            if limit := access.per_month:
+                saved = max(0.0, limit * (now - first) / (end - start) - used)
+                left = max(0.0, min(limit, limit * (end - first) / (end - start) + _burst(access)) - used)
+            resting = int(_text(rest or b"0 ").partition(" ")[0]) > now
+            per_minute = self._per_minute(access, lowered)
+            made.append(Standing(access, resting, per_minute, used, saved, left, (end - now) / 1000))
+        return made
 
+    def in_turn(self, accesses: Iterable[Access]) -> list[Access]:
+        """These accounts in the order in which they should be asked: those at rest last; first who has the largest part
+        of its allowance left, and where that is the same, who was used least."""
+        found = sorted(self.standings(accesses), key=lambda one: (one.resting, -one.share, one.used))
+        return [one.access for one in found]
 
-def stretch(demands: Iterable[tuple[int, float]], per_minute: int, calls_left: float, seconds_left: float) -> float:
-    """How many times longer each interval must be for the polls to fit into their share of both allowances; at least 1.
-
-    A demand is (calls of one poll, seconds between polls as wished for). Pure.
-    """
-    wanted = sum(calls / seconds for calls, seconds in demands)
-    allowed = SHARE * min(
-        per_minute / 60 if per_minute else float("inf"), max(1.0, calls_left) / max(1.0, seconds_left)
-    )
-    return max(1.0, wanted / allowed)
+    def outlook(self, access: Access) -> tuple[float, float]:
+        """Credits that the month still has for us, and the seconds until it ends; infinitely many without a limit."""
+        (standing,) = self.standings([access])
+        return standing.left, standing.seconds
 
 
 def month_of(now_ms: int) -> tuple[int, int]:
@@ -192,11 +286,22 @@ def _burst(access: Access) -> int:
     return min(access.per_month, max(12, access.per_month // 500))
 
 
-def refused(access: Access, reason: str, seconds: float) -> ProviderError:
-    """The error of calls that were not made. Out of reach stays out of reach, for those who have another way then."""
+def _facts(access: Access) -> tuple[str, str]:
+    return _key(access, "since"), _key(access, "lowered")
+
+
+def _lower(configured: int, found: int) -> int:
+    """The lower of two limits, 0 being none."""
+    return min(configured, found) if configured and found else configured
+
+
+def _milli(credits: float) -> int:
+    return round(credits * 1000)
+
+
+def refused(access: Access, reason: str, seconds: float) -> OutOfBudget:
+    """The error of calls that were not made."""
     why = _WAITS.get(reason, f"left alone for {seconds:.0f} s more after {reason}")
-    if reason == Unreachable.code:
-        return Unreachable(f"{access.provider.label}: {why}", retry_after=seconds)
     return OutOfBudget(f"{access.provider.label}: {why}", retry_after=seconds, reason=reason)
 
 

@@ -1,21 +1,52 @@
-"""How often each dataset may be fetched at the present demand: what `spot.tasks` asks before it starts anything."""
+"""How often each dataset may be fetched at the present demand: what `spot.tasks` asks before it starts anything.
+
+Who is asked first pays: each dataset counts against the keys of the first provider in its chain that can be asked, all
+of them together.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 from django.conf import settings
 from redis import Redis
 
 from providers import access, chains
 from providers.access import Access
-from providers.base import Endpoint
-from providers.budget import Budget, connection, stretch, wall_ms
+from providers.base import Call, Endpoint
+from providers.budget import Budget, Standing, connection, wall_ms
 from providers.datasets import Dataset, Kind
+from providers.errors import ProviderError
 
+#: What polls may plan to use of an allowance; the rest is for what is asked for in between.
+SHARE = 0.8
+#: Over how long polls spend what was left over so far this month, nights for example.
+SAVED_SECONDS = 86_400.0
 #: No simulated market moves slower than this, so that a demo looks alive.
 _SIMULATED_SECONDS = 5.0
+#: Lists, which change little.
+_DAILY: frozenset[Kind] = frozenset({"currencies", "coins", "assets"})
+_ANY_COIN = "bitcoin"
+#: The most that an interval is stretched: a minute to a month.
+_LONGEST = 43_200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """One poll's calls and credits, and the seconds between two as wished for."""
+
+    calls: int
+    credits: float
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Payer:
+    """A provider that is asked, what its accounts may still use, and what is wanted of it, by dataset."""
+
+    standings: list[Standing]
+    demands: dict[Dataset, Demand] = field(default_factory=dict)
 
 
 def intervals(
@@ -27,24 +58,56 @@ def intervals(
 ) -> dict[str, float]:
     """By dataset name, the seconds between two polls: as wished, no faster than the provider's own cache turns over,
     and all stretched alike until together they fit the budget. Datasets nobody serves are left out."""
-    budget = Budget(redis or connection(), now_ms)
-    demands: dict[str, list[tuple[Dataset, int, float]]] = defaultdict(list)
-    entries: dict[str, Access] = {}
+    payers = _Payers(simulated, Budget(redis or connection(), now_ms))
     for dataset in datasets:
-        provider, endpoint = next(iter(chains.of(dataset.kind, simulated)), (None, None))
-        if provider is None or endpoint is None:
-            continue
-        entry = entries.setdefault(provider.name, entries.get(provider.name) or access.of(provider))
-        calls = len(endpoint.calls(dataset, ("bitcoin",)))
-        demands[provider.name].append((dataset, calls, wished(dataset.kind, endpoint, entry)))
-    return {
-        name: seconds for key, found in demands.items() for name, seconds in _stretched(entries[key], found, budget)
-    }
+        payers.add(dataset)
+    return {name: seconds for payer in payers.found for name, seconds in _stretched(payer)}
+
+
+class _Payers:
+    """The providers that are asked first, each looked up once."""
+
+    def __init__(self, simulated: bool, budget: Budget) -> None:
+        self._simulated, self._budget = simulated, budget
+        self._known: dict[str, _Payer] = {}
+        self._chains: dict[Kind, tuple[_Payer, Endpoint] | None] = {}
+
+    @property
+    def found(self) -> list[_Payer]:
+        return list(self._known.values())
+
+    def add(self, dataset: Dataset) -> None:
+        if dataset.kind not in self._chains:
+            self._chains[dataset.kind] = self._first(dataset.kind)
+        if found := self._chains[dataset.kind]:
+            payer, endpoint = found
+            calls = _calls(endpoint, dataset)
+            seconds = max(wished(dataset.kind, endpoint, one.access) for one in payer.standings)
+            payer.demands[dataset] = Demand(len(calls), sum(call.credits for call in calls), seconds)
+
+    def _first(self, kind: Kind) -> tuple[_Payer, Endpoint] | None:
+        """The first provider that can be asked now; while all are at rest, the first that can be asked at all."""
+        able = []
+        for provider, endpoint in chains.of(kind, self._simulated):
+            payer = self._known.get(provider.name) or _Payer(self._budget.standings(access.all_of(provider)))
+            self._known[provider.name] = payer
+            if any(not one.resting for one in payer.standings):
+                return payer, endpoint
+            if payer.standings:
+                able.append((payer, endpoint))
+        return able[0] if able else None
+
+
+def _calls(endpoint: Endpoint, dataset: Dataset) -> tuple[Call, ...]:
+    try:
+        return endpoint.calls(dataset, (_ANY_COIN,))
+    except ProviderError:
+        return (Call(""),)  # the provider's own ids are not known here; a poll of one coin is one call
 
 
 def wished(kind: Kind, endpoint: Endpoint, entry: Access) -> float:
     """Seconds between polls of such a dataset, were there no budget."""
-    if kind in ("currencies", "coins"):
+    if kind in _DAILY:
         return 86_400.0
     if entry.provider.simulated:
         return min(settings.SPOT_POLL_SECONDS, _SIMULATED_SECONDS) if kind != "candles" else 15.0
@@ -52,12 +115,42 @@ def wished(kind: Kind, endpoint: Endpoint, entry: Access) -> float:
     return max(wish, endpoint.cache(entry.plan)) if entry.usual_address else wish
 
 
-def _stretched(entry: Access, found: list[tuple[Dataset, int, float]], budget: Budget) -> list[tuple[str, float]]:
-    if entry.provider.simulated:
-        return [(dataset.name, seconds) for dataset, _, seconds in found]
-    factor = stretch([(calls, seconds) for _, calls, seconds in found], entry.per_minute, *budget.outlook(entry))
+def _stretched(payer: _Payer) -> list[tuple[str, float]]:
+    simulated = any(one.access.provider.simulated for one in payer.standings)
+    factor = 1.0 if simulated else stretch(payer.demands.values(), *allowed(payer.standings))
     # A list a day costs next to nothing, and coins that are new would be unknown for weeks.
     return [
-        (dataset.name, seconds if dataset.kind in ("currencies", "coins") else seconds * factor)
-        for dataset, _, seconds in found
+        (dataset.name, demand.seconds if dataset.kind in _DAILY else demand.seconds * factor)
+        for dataset, demand in payer.demands.items()
     ]
+
+
+def allowed(standings: Iterable[Standing]) -> tuple[float, float]:
+    """Calls and credits a second that polls may plan to use of these accounts together; infinite without limits.
+
+    Of the calls a minute, and of the credits that will accrue, that is SHARE. What has accrued and was left over is
+    spent over the next SAVED_SECONDS, or until the month ends if that is sooner. Pure.
+    """
+    calls = credits = 0.0
+    for one in standings:
+        calls += SHARE * one.per_minute / 60 if one.per_minute else float("inf")
+        if one.left == float("inf"):
+            credits = float("inf")
+        else:
+            seconds = max(1.0, one.seconds)
+            credits += SHARE * max(0.0, one.left - one.saved) / seconds + one.saved / min(SAVED_SECONDS, seconds)
+    return calls, credits
+
+
+def stretch(demands: Iterable[Demand], calls: float, credits: float) -> float:
+    """How many times longer each interval must be for the polls to fit into so many calls and credits a second; at
+    least 1. Pure."""
+    kept = list(demands)
+    wanted_calls = sum(one.calls / one.seconds for one in kept)
+    wanted_credits = sum(one.credits / one.seconds for one in kept)
+    factors = [
+        wanted / may if may else _LONGEST
+        for wanted, may in ((wanted_calls, calls), (wanted_credits, credits))
+        if wanted
+    ]
+    return min(_LONGEST, max([1.0, *factors]))

@@ -17,7 +17,7 @@ from django.conf import settings
 
 import providers
 from providers.base import Provider
-from providers.budget import SHARE, stretch
+from providers.pacing import SHARE, Demand, stretch
 from providers.sandbox.faults import KINDS
 from spot import twins
 from spot.codes import CLOSES, ERRORS
@@ -255,15 +255,16 @@ def test_every_plan_is_described(provider: Provider) -> None:
 
 
 def test_the_arithmetic_of_budgets_is_right() -> None:
-    plans = {plan.name: plan for provider in providers.all() for plan in provider.plans}
+    plans = {plan.name: plan for plan in providers.all()[0].plans}
     rows = [one for one in cells(section(OPERATING, "## Budgets and pace")) if "currenc" in one[1]]
     assert {one[0] for one in rows} == {"keyless", "demo", "pro"}
     assert "80 %" in OPERATING
     assert SHARE == 0.8
     for name, watched, seconds, factor, _ in rows:
         plan, count = plans[name], int(watched.split()[0])
-        demand = [(2, 60.0)] * count + [(1, 86_400.0)] * 2
-        stretched = stretch(demand, plan.per_minute, plan.per_month or float("inf"), 30 * 86_400)
+        demand = [Demand(2, 2, 60.0)] * count + [Demand(1, 1, 86_400.0)] * 2
+        month = SHARE * plan.per_month / (30 * 86_400) if plan.per_month else float("inf")
+        stretched = stretch(demand, SHARE * plan.per_minute / 60, month)
         assert (int(seconds), float(factor)) == (round(60 * stretched), round(stretched, 1))
 
 

@@ -1,16 +1,14 @@
 import random
 from bisect import bisect_right
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import pairwise
 
 import pytest
 from redis import Redis
 
 import providers
 from providers.access import Access
-from providers.budget import LONGEST_REST, PROBE_MS, WINDOW_MS, Budget, month_of, stretch
+from providers.budget import LONGEST_REST, PROBE_MS, Budget, month_of
 from providers.errors import (
     BadPayload,
     NotFound,
@@ -21,6 +19,8 @@ from providers.errors import (
     Unavailable,
     Unreachable,
 )
+from providers.minute import WINDOW_SECONDS
+from providers.pacing import Demand, allowed, stretch
 from tests.providers.conftest import KEY, Clock, access_to
 
 APRIL = 1_775_001_600_000  # 2026-04-01 00:00 UTC; the month has 30 days
@@ -57,11 +57,8 @@ def test_a_minute_takes_its_calls_and_then_says_how_long_to_wait(budget: Budget,
     budget.spend(entry, 3)
     with pytest.raises(OutOfBudget, match="this minute") as caught:
         budget.spend(entry, 1)
-    assert (caught.value.reason, caught.value.retry_after) == ("minute", 51.0)
-    with pytest.raises(OutOfBudget) as caught:
-        budget.spend(entry, 3)
-    assert caught.value.retry_after == 61.0
-    clock.forward(51)
+    assert (caught.value.reason, caught.value.retry_after) == ("minute", 51.001)
+    clock.forward(51.001)
     budget.spend(entry, 2)
 
 
@@ -83,7 +80,7 @@ def test_a_limit_that_is_lowered_holds_at_once_and_one_that_is_raised_too(budget
 def test_more_calls_than_a_minute_has_are_never_taken(budget: Budget) -> None:
     with pytest.raises(OutOfBudget) as caught:
         budget.spend(account(per_minute=2), 3)
-    assert caught.value.retry_after == WINDOW_MS / 1000
+    assert caught.value.retry_after == WINDOW_SECONDS
 
 
 def test_on_demand_calls_leave_room_for_the_polls_and_are_not_starved_by_them(budget: Budget, clock: Clock) -> None:
@@ -91,7 +88,7 @@ def test_on_demand_calls_leave_room_for_the_polls_and_are_not_starved_by_them(bu
     assert spent(budget, entry, 3, urgent=False)
     assert not spent(budget, entry, 1, urgent=False)
     assert spent(budget, entry, 2)
-    clock.forward(61)
+    clock.forward(61.001)
     assert spent(budget, entry, 2)
     assert spent(budget, entry, 2, urgent=False)
 
@@ -162,32 +159,6 @@ def test_a_new_month_and_a_new_key_begin_anew(budget: Budget, clock: Clock) -> N
     assert spent(budget, entry, 12)
 
 
-def demo_month(budget: Budget, clock: Clock, entry: Access, step: int) -> Iterable[tuple[int, bool, int]]:
-    """30 days of one open dashboard, and of clients that push as hard as they can: (time, is it a poll, calls)."""
-    rng, start, next_poll = random.Random(11), clock.ms, clock.ms
-    while clock.ms < start + 30 * DAY * 1000 - step * 1000:
-        if clock.ms >= next_poll and spent(budget, entry, 2):
-            demands = [(2, 60.0), (2, 900.0), (1, 86_400.0), (1, 86_400.0)]
-            next_poll = clock.ms + 60_000 * stretch(demands, entry.per_minute, *budget.outlook(entry))
-            yield clock.ms, True, 2
-        while spent(budget, entry, calls := rng.choice((1, 2)), urgent=False):
-            yield clock.ms, False, calls
-        clock.forward(step)
-
-
-def test_a_demo_month_is_never_exceeded_under_hostile_demand_and_the_polls_go_on(budget: Budget, clock: Clock) -> None:
-    entry = account(per_minute=30, per_month=10_000, plan="demo", key=KEY)
-    fetches = list(demo_month(budget, clock, entry, 300))
-    times = [at for at, _, calls in fetches for _ in range(calls)]
-    assert 9_900 < len(times) <= 10_000
-    assert most_in_a_window(times) <= 30
-    for day in range(30):
-        assert sum(at < APRIL + (day + 1) * DAY * 1000 for at in times) <= 10_000 * (day + 1) / 30 + 20
-    polls = [at for at, poll, _ in fetches if poll]
-    assert max(b - a for a, b in pairwise(polls)) <= 30 * 60_000
-    assert month_of(clock.ms)[0] == APRIL
-
-
 @pytest.mark.parametrize(
     ("days", "hours", "step", "demands"),
     [
@@ -200,7 +171,8 @@ def test_one_open_dashboard_keeps_its_pace_without_a_key(
     budget: Budget, clock: Clock, days: int, hours: int, step: int, demands: dict[str, tuple[int, float]]
 ) -> None:
     entry = account(per_minute=5)
-    assert stretch(demands.values(), 5, *budget.outlook(entry)) == 1.0
+    wanted = [Demand(calls, calls, seconds) for calls, seconds in demands.values()]
+    assert stretch(wanted, *allowed(budget.standings([entry]))) == 1.0
     late, sent = {name: [0] for name in demands}, []
     for day in range(days):
         clock.ms = APRIL + day * DAY * 1000
@@ -225,23 +197,7 @@ def test_months_are_those_of_the_calendar() -> None:
     assert month_of(december)[1] == int(datetime(2027, 1, 1, tzinfo=UTC).timestamp() * 1000)
 
 
-# --- pacing ---------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("demands", "per_minute", "calls_left", "factor"),
-    [
-        ([], 5, 0.0, 1.0),
-        ([(2, 60.0)], 5, float("inf"), 1.0),
-        ([(2, 60.0)] * 2, 5, float("inf"), 1.0),
-        ([(2, 60.0)] * 8, 5, float("inf"), 4.0),
-        ([(2, 60.0)], 0, float("inf"), 1.0),
-        ([(2, 60.0)], 30, 10_000.0, 10.8),
-        ([(2, 60.0)], 30, 0.0, 108_000.0),
-    ],
-)
-def test_intervals_stretch_until_the_demand_fits(demands, per_minute: int, calls_left: float, factor: float) -> None:
-    assert stretch(demands, per_minute, calls_left, 30 * DAY) == pytest.approx(factor)
-
-
+# --- the outlook ----------------------------------------------------------------------------------------------------
 def test_the_outlook_counts_what_is_left_until_the_end_of_the_month(budget: Budget, clock: Clock) -> None:
     entry = account(per_minute=0, per_month=7200)
     budget.spend(entry, 10)
@@ -310,25 +266,11 @@ def test_a_refused_key_is_not_stormed_and_another_key_is_tried_at_once(budget: B
     assert spent(budget, replace(entry, base_url="http://127.0.0.1:10/api/v3"))
 
 
-def test_three_failures_in_a_row_give_a_short_rest_and_a_success_forgets_them(budget: Budget, clock: Clock) -> None:
+def test_what_is_the_providers_own_fault_is_no_rest_of_the_account(budget: Budget) -> None:
     entry = account(per_minute=0)
-    found = [
-        budget.failed(entry, error("x"))
-        for error in (Unavailable, BadPayload, Unavailable, Unavailable, BadPayload, Unavailable)
-    ]
-    assert found == [0.0, 0.0, 15.0, 30.0, 60.0, 60.0]
-    clock.forward(60)
+    for error in (Unavailable, BadPayload, Unreachable) * 4:
+        assert budget.failed(entry, error("x")) == 0.0
     assert spent(budget, entry)
-    budget.succeeded(entry)
-    assert budget.failed(entry, Unavailable("x")) == 0.0
-
-
-def test_out_of_reach_stays_out_of_reach_while_it_is_left_alone(budget: Budget) -> None:
-    for _ in range(3):
-        budget.failed(account(), Unreachable("x"))
-    with pytest.raises(Unreachable) as caught:
-        budget.spend(account(), 1)
-    assert caught.value.retry_after == 15.0
 
 
 def test_a_thing_that_does_not_exist_says_that_the_provider_is_well(budget: Budget) -> None:
@@ -336,6 +278,120 @@ def test_a_thing_that_does_not_exist_says_that_the_provider_is_well(budget: Budg
     for _ in range(10):
         assert budget.failed(entry, NotFound("x")) == 0.0
     assert spent(budget, entry)
+
+
+def test_usage_and_outlook_count_credits(budget: Budget) -> None:
+    entry = account(per_minute=0, per_month=12)
+    budget.settle(budget.spend(entry, 1, 3), 2.5)
+    assert (budget.usage(entry).minute, budget.usage(entry).month) == (1, 3)
+    assert budget.outlook(entry)[0] == 9.5
+
+
+def test_what_costs_more_than_was_expected_is_counted(budget: Budget) -> None:
+    entry = account(per_minute=0, per_month=1000)
+    budget.settle(budget.spend(entry, 1, 0), 7)
+    assert budget.usage(entry).month == 7
+
+
+def test_what_costs_nothing_is_not_held_back_by_the_month(budget: Budget) -> None:
+    entry = account(per_minute=2, per_month=12)
+    budget.settle(budget.spend(entry, 1), 50)
+    budget.spend(entry, 1, 0)
+    with pytest.raises(OutOfBudget, match="this minute"):
+        budget.spend(entry, 1, 0)
+
+
+def test_what_the_minute_refuses_is_given_back_to_the_month(budget: Budget) -> None:
+    entry = account(per_minute=2, per_month=7200)
+    budget.spend(entry, 2)
+    for _ in range(50):
+        assert not spent(budget, entry, 2)
+    assert budget.usage(entry).month == 2
+
+
+def test_a_trial_that_the_minute_refuses_leaves_the_trial_to_others(budget: Budget, clock: Clock) -> None:
+    entry = account(per_minute=2)
+    budget.spend(entry, 2)
+    budget.failed(entry, RateLimited("no", retry_after=60))
+    clock.forward(60)
+    assert not spent(budget, entry)
+    clock.forward(1.001)
+    assert spent(budget, entry)
+
+
+# --- streams --------------------------------------------------------------------------------------------------------
+def test_a_streams_messages_are_charged_in_parts_of_a_credit(budget: Budget, clock: Clock) -> None:
+    entry = account(per_month=7200)  # ten an hour, and 14 to begin with
+    assert budget.charge(entry, 14_000) == 0.0
+    assert budget.charge(entry, 25) == 9.0
+    assert budget.usage(entry).month == 15
+    clock.forward(9)
+    assert budget.charge(entry, 0) == 0.0
+    assert not spent(budget, entry)
+
+
+def test_a_stream_that_has_used_up_the_month_waits_for_the_next(budget: Budget, clock: Clock) -> None:
+    clock.forward(29 * DAY)
+    assert budget.charge(account(per_month=12), 12_000) == DAY
+    assert budget.charge(account(per_month=0), 12_000) == 0.0
+
+
+# --- several accounts -----------------------------------------------------------------------------------------------
+def test_keys_are_asked_by_the_share_that_they_have_left_and_those_at_rest_last(budget: Budget, clock: Clock) -> None:
+    small, large, resting = (
+        account(per_minute=0, per_month=month, plan="demo", key=f"CG-of-{month}") for month in (720, 7200, 99_000)
+    )
+    for one in (small, large, resting):
+        budget.spend(one, 0)
+    clock.forward(15 * DAY)
+    budget.spend(small, 200)
+    budget.spend(large, 1000)
+    budget.failed(resting, RateLimited("no", retry_after=60))
+    assert budget.in_turn([resting, small, large]) == [large, small, resting]
+    budget.spend(large, 2000)
+    assert budget.in_turn([resting, small, large]) == [small, large, resting]
+    clock.forward(60)
+    assert budget.in_turn([small, resting, large])[0] == resting
+
+
+def test_keys_without_a_monthly_limit_are_used_alike(budget: Budget) -> None:
+    one, other = (account(per_minute=0, plan="demo", key=f"CG-key-{n}") for n in (1, 2))
+    used = []
+    for _ in range(4):
+        used.append(budget.in_turn([one, other])[0])
+        budget.spend(used[-1], 2)
+    assert used == [one, other, one, other]
+
+
+# --- learning -------------------------------------------------------------------------------------------------------
+def test_a_429_well_below_the_limit_lowers_it_until_the_day_ends(budget: Budget, clock: Clock) -> None:
+    entry = account(per_minute=30)
+    clock.forward(DAY / 2)
+    budget.spend(entry, 11)
+    budget.failed(entry, RateLimited("no", retry_after=60))
+    assert budget.usage(entry).lowered == 10
+    assert budget.standings([entry])[0].per_minute == 10
+    clock.forward(62)
+    budget.succeeded(entry)
+    assert spent(budget, entry, 10)
+    assert not spent(budget, entry)
+    clock.forward(DAY / 2)
+    assert budget.usage(entry).lowered == 0
+    assert spent(budget, entry, 30)
+
+
+@pytest.mark.parametrize(
+    ("calls", "retry_after", "lowered"),
+    [(28, None, 0), (25, None, 0), (23, None, 22), (12, 3600, 0), (1, None, 4)],
+    ids=["at the limit", "nearly at it", "below it", "a rest that is not of the minute", "far too early"],
+)
+def test_only_a_429_that_speaks_of_the_minute_lowers_it(
+    budget: Budget, calls: int, retry_after: float | None, lowered: int
+) -> None:
+    entry = account(per_minute=30)
+    budget.spend(entry, calls)
+    budget.failed(entry, RateLimited("no", retry_after=retry_after))
+    assert budget.usage(entry).lowered == lowered
 
 
 def test_simulated_providers_have_no_limits_and_need_no_rest(budget: Budget, redis: Redis) -> None:

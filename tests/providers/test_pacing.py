@@ -1,8 +1,16 @@
+from dataclasses import replace
+
 import pytest
 from redis import Redis
 
-from providers import pacing
+import providers
+from providers import access, pacing
+from providers.budget import Budget
 from providers.datasets import Dataset
+from providers.errors import RateLimited
+from providers.models import ApiKey, ProviderSettings
+from providers.pacing import Demand, stretch
+from providers.vault import Secret
 from tests.providers.conftest import KEY, Clock
 from tests.providers.test_adapters import WEEK
 
@@ -54,3 +62,82 @@ def test_a_demo_moves_within_five_seconds(redis: Redis) -> None:
 
 def test_nothing_wanted_needs_no_interval(redis: Redis) -> None:
     assert pacing.intervals([], redis=redis) == {}
+
+
+# --- several accounts -----------------------------------------------------------------------------------------------
+MONTH_START = 1_775_001_600_000  # 2026-04-01, which has 30 days
+
+
+def key(secret: str, **changes: object) -> None:
+    made = ApiKey(provider=ProviderSettings.objects.get(name="coingecko"), plan="demo", **changes)
+    made.secret = Secret(secret)
+    made.save()
+
+
+def test_two_keys_are_two_allowances(redis: Redis) -> None:
+    key("CG-first-key")
+    key("CG-second-key", per_month=20_000)
+    found = pacing.intervals([USD], redis=redis, now_ms=Clock(MONTH_START))
+    assert found["markets:usd"] == pytest.approx(216, rel=0.01)
+
+
+def test_what_was_left_over_is_spent_over_a_day(redis: Redis) -> None:
+    key("CG-first-key")
+    (entry,), clock = access.all_of(providers.get("coingecko")), Clock(MONTH_START)
+    Budget(redis, clock).spend(entry, 0)
+    clock.forward(86_400)
+    found = pacing.intervals([USD], redis=redis, now_ms=clock)
+    # 333 a day accrued and unused, and 80 % of the 333 that this day brings
+    assert found["markets:usd"] == pytest.approx(86_400 / (333.3 * 1.8 / 2), rel=0.01)
+
+
+def test_another_provider_pays_while_the_first_rests_and_the_first_when_all_do(redis: Redis, monkeypatch) -> None:
+    real = providers.get("coingecko")
+    toy = replace(real, name="toy", order=1, plans=(replace(real.plan("keyless"), name="toy", per_minute=1),))
+    monkeypatch.setattr(providers, "all", lambda: (toy, real))
+    assert pacing.intervals([USD], redis=redis) == {"markets:usd": 150.0}
+    budget = Budget(redis)
+    budget.failed(access.of(toy), RateLimited("no", retry_after=60))
+    assert pacing.intervals([USD], redis=redis) == {"markets:usd": 60.0}
+    budget.failed(access.of(real), RateLimited("no", retry_after=60))
+    assert pacing.intervals([USD], redis=redis) == {"markets:usd": 150.0}
+
+
+def test_a_provider_without_a_key_that_it_needs_pays_for_nothing(redis: Redis, monkeypatch) -> None:
+    real = providers.get("coingecko")
+    keyed = replace(real, name="toy", order=1, plans=(replace(real.plan("demo"), per_month=1),))
+    monkeypatch.setattr(providers, "all", lambda: (keyed, real))
+    assert pacing.intervals([USD], redis=redis) == {"markets:usd": 60.0}
+    monkeypatch.setattr(providers, "all", lambda: (keyed,))
+    assert pacing.intervals([USD], redis=redis) == {}
+
+
+def test_a_lower_limit_that_was_found_is_kept_to(redis: Redis) -> None:
+    key("CG-first-key", per_month=0)
+    (entry,) = access.all_of(providers.get("coingecko"))
+    eight = [Dataset("markets", currency) for currency in ("usd", "eur", "btc", "gbp", "jpy", "aud", "cad", "chf")]
+    assert set(pacing.intervals(eight, redis=redis).values()) == {60.0}
+    budget = Budget(redis)
+    budget.spend(entry, 6)
+    budget.failed(entry, RateLimited("no", retry_after=1))
+    assert set(pacing.intervals(eight, redis=redis).values()) == {240.0}
+
+
+INF = float("inf")
+
+
+@pytest.mark.parametrize(
+    ("demands", "calls", "month", "factor"),
+    [
+        ([], 0.0, 0.0, 1.0),
+        ([(2, 2, 60.0)], 4 / 60, INF, 1.0),
+        ([(2, 2, 60.0)] * 8, 4 / 60, INF, 4.0),
+        ([(2, 2, 60.0)], INF, INF, 1.0),
+        ([(2, 2, 60.0)], INF, 1 / 60, 2.0),
+        ([(1, 10, 60.0)], 1 / 60, 2 / 60, 5.0),
+        ([(1, 0, 60.0)], INF, 0.0, 1.0),
+        ([(2, 2, 60.0)], INF, 0.0, 43_200.0),
+    ],
+)
+def test_intervals_stretch_until_the_demand_fits(demands, calls: float, month: float, factor: float) -> None:
+    assert stretch([Demand(*one) for one in demands], calls, month) == pytest.approx(factor)

@@ -1,0 +1,112 @@
+"""The ledger: what each account used on each day (UTC), and how long its month will last at that pace.
+
+Calls are counted in Redis, so that prices go on without the database; a task copies the counters over every minute.
+Copying twice changes nothing. Whoever fetches calls `note` once a fetch; what streams cost, the budget counts itself.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.db.models.functions import Greatest
+from redis import Redis
+
+from providers.models import DailyUsage
+
+if TYPE_CHECKING:
+    from providers.access import Access
+
+_FIELDS = ("calls", "failures", "millicredits")
+#: Days for which the counters wait to be copied, while the database is away.
+_KEEP_DAYS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """When an allowance is used up at the pace so far, or None when it lasts; and that as a sentence."""
+
+    used_up: date | None
+    sentence: str
+
+
+def note(redis: Redis, access: Access, calls: int, millicredits: int, failures: int, now_ms: int) -> None:
+    """Count what was just used."""
+    pipe = redis.pipeline(transaction=False)
+    count(pipe, access, calls, millicredits, failures, now_ms)
+    pipe.execute()
+
+
+def count(pipe: Any, access: Access, calls: int, millicredits: int, failures: int, now_ms: int) -> None:
+    """The same, as a part of the caller's pipeline."""
+    if access.provider.simulated:
+        return
+    key = _key(_day(now_ms))
+    for name, amount in zip(_FIELDS, (calls, failures, millicredits), strict=True):
+        if amount:
+            pipe.hincrby(key, f"{access.provider.name} {access.account} {name}", amount)
+    pipe.expire(key, _KEEP_DAYS * 86_400)
+
+
+def keep(redis: Redis, now_ms: int) -> int:
+    """Copy the counters into the database; the number of lines written. What was copied whole and cannot change any
+    more is forgotten. A counter that was lost never lowers what is in the database."""
+    today = _day(now_ms)
+    lines = 0
+    for key in sorted(redis.scan_iter(match=_key("*"))):
+        day = date.fromisoformat(key.decode().rpartition(":")[2])
+        counted = redis.hgetall(key)
+        for (provider, account), amounts in _by_account(counted).items():
+            _write(provider, account, day, amounts)
+            lines += 1
+        if day < today - timedelta(days=1):
+            redis.delete(key)
+    return lines
+
+
+def history(provider: str, days: int, now_ms: int) -> list[DailyUsage]:
+    """The provider's lines of the last so many days, today's included, oldest first."""
+    first = _day(now_ms) - timedelta(days=days - 1)
+    return list(DailyUsage.objects.filter(provider=provider, day__gte=first).order_by("day", "account"))
+
+
+def forecast(used: float, limit: int, start_ms: int, end_ms: int, now_ms: int) -> Forecast:
+    """How long `limit` credits last that are counted from `start_ms` to `end_ms`, of which `used` are gone. Pure."""
+    if not limit:
+        return Forecast(None, "no limit")
+    ends = _day(end_ms)
+    if used >= limit:
+        return Forecast(_day(now_ms), f"used up; more from {ends.isoformat()}")
+    passed = max(now_ms - start_ms, 1)
+    at = now_ms + (limit - used) * passed / used if used else float("inf")
+    if at < end_ms:
+        day = _day(int(at))
+        return Forecast(day, f"at this pace used up on {day.isoformat()}")
+    over = limit - used - used / passed * (end_ms - now_ms)
+    return Forecast(None, f"at this pace lasts until {ends.isoformat()}, with {int(over):,} to spare")
+
+
+def _by_account(counted: Mapping[Any, Any]) -> dict[tuple[str, str], dict[str, int]]:
+    found: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    for field, amount in counted.items():
+        provider, account, name = field.decode().split(" ")
+        found[provider, account][name] = int(amount)
+    return found
+
+
+def _write(provider: str, account: str, day: date, amounts: dict[str, int]) -> None:
+    line, made = DailyUsage.objects.get_or_create(provider=provider, account=account, day=day, defaults=amounts)
+    if not made:
+        higher = {name: Greatest(name, amount) for name, amount in amounts.items()}
+        DailyUsage.objects.filter(pk=line.pk).update(**higher)
+
+
+def _day(now_ms: int) -> date:
+    return datetime.fromtimestamp(now_ms / 1000, UTC).date()
+
+
+def _key(day: object) -> str:
+    return f"spot:ledger:{day}"

@@ -1,0 +1,80 @@
+"""The moving minute, by the library `limits`: how many calls each account made, and whether more fit in.
+
+Two windows an account: all its calls, and those made on demand, which get a part of the minute only. The first is the
+limit that holds, checked and taken in one step; the second shares the rest out fairly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from limits import RateLimitItemPerSecond
+from limits.storage import RedisStorage
+from limits.strategies import MovingWindowRateLimiter
+from redis import Redis
+
+#: A second more than the minute, for requests that take different times to arrive.
+WINDOW_SECONDS = 61
+#: Calls a minute that are counted where there is no limit; the most that can be entered as one.
+_COUNTED = 100_000
+
+
+class _Storage(RedisStorage):
+    """The library's storage over the pool that we have, under keys as they are given, and by a clock that is handed in:
+    the library itself reads the machine's."""
+
+    def __init__(self, redis: Redis, now_ms: Callable[[], int]) -> None:
+        super().__init__("redis://", connection_pool=redis.connection_pool)
+        self._now_ms = now_ms
+
+    def prefixed_key(self, key: str) -> str:
+        return key
+
+    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        return bool(self.lua_acquire_moving_window([key], [self._now_ms() / 1000, limit, expiry, amount]))
+
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
+        now = self._now_ms() / 1000
+        start, count = self.lua_moving_window([key], [now - expiry, limit]) or (now, 0)
+        return float(start), int(count)
+
+
+class _Calls(RateLimitItemPerSecond):
+    """So many calls a window. The key does not name the limit, as the library's would: a limit that is changed counts
+    what was called before."""
+
+    def key_for(self, *identifiers: bytes | str | float) -> str:
+        return str(identifiers[0])
+
+
+class Minute:
+    """The windows of all accounts. `now_ms` is for tests to hand in."""
+
+    def __init__(self, redis: Redis, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
+        self._limiter = MovingWindowRateLimiter(_Storage(redis, now_ms))
+
+    def take(self, key: str, calls: int, limit: int) -> int:
+        """Take that many calls together, or none: 0 when they were taken, else the milliseconds until the oldest call
+        leaves the window and another try is worth it. A limit of 0 is none."""
+        item = _item(limit)
+        return 0 if self._limiter.hit(item, key, cost=calls) else self._wait(item, key, calls)
+
+    def full(self, key: str, calls: int, limit: int) -> int:
+        """The same without taking any."""
+        item = _item(limit)
+        return 0 if self._limiter.test(item, key, cost=calls) else self._wait(item, key, calls)
+
+    def used(self, key: str) -> int:
+        """Calls in the window now."""
+        return _COUNTED - self._limiter.get_window_stats(_item(0), key).remaining
+
+    def _wait(self, item: _Calls, key: str, calls: int) -> int:
+        if calls > item.amount:
+            return WINDOW_SECONDS * 1000
+        leaves = self._limiter.get_window_stats(item, key).reset_time
+        return max(1, round(leaves * 1000) + 1 - self._now_ms())
+
+
+def _item(limit: int) -> _Calls:
+    return _Calls(limit or _COUNTED, WINDOW_SECONDS)
