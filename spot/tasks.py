@@ -16,7 +16,7 @@ from providers import fetching, pacing
 from providers.datasets import COINS, CURRENCIES, Dataset, Fetched
 from providers.errors import NotFound, ProviderError, Unavailable, Unreachable
 from spot import namesakes, snapshots
-from spot.snapshots import Trouble, now_ms
+from spot.snapshots import Snapshot, Trouble, now_ms
 from spot.table import Table
 
 log = structlog.get_logger(__name__)
@@ -110,9 +110,10 @@ def refresh(dataset: Dataset) -> int:
     """Fetch one dataset now and store it; its version. Raises `ProviderError`, `NotFound` for what does not exist.
 
     It is stored with the pace at which its source can renew everything that is wanted: with the first real data after a
-    demo, the pace is the real one at once.
+    demo, the pace is the real one at once. New prices are held against those in place.
     """
-    fetched = _fetch(dataset, _checked(dataset))
+    ids = _checked(dataset)
+    fetched = _fetch(dataset, ids, snapshots.load(dataset) if dataset.kind in ("markets", "quotes") else None)
     return snapshots.save(fetched, paces([*snapshots.wanted(), dataset], simulated=fetched.simulated)[dataset.name])
 
 
@@ -156,7 +157,7 @@ def _ids(listing: Dataset) -> set[str]:
     return {row["id"] for row in snapshot.rows} if snapshot else set()
 
 
-def _fetch(dataset: Dataset, ids: list[str]) -> Fetched:
+def _fetch(dataset: Dataset, ids: list[str], before: Snapshot | None) -> Fetched:
     """From the real providers, or from the simulated one where SPOT_DEMO says so.
 
     `auto` shows the demo only while no real data were ever seen here and the providers cannot be reached; it keeps
@@ -164,17 +165,17 @@ def _fetch(dataset: Dataset, ids: list[str]) -> Fetched:
     """
     mode = settings.SPOT_DEMO
     if mode == "on":
-        return fetching.fetch(dataset, ids, simulated=True)
+        return fetching.fetch(dataset, ids, simulated=True, before=before)
     if mode == "off" or snapshots.seen_live():
-        return fetching.fetch(dataset, ids)
+        return fetching.fetch(dataset, ids, before=before)
     if snapshots.resting("probe"):
-        return fetching.fetch(dataset, ids, simulated=True)
+        return fetching.fetch(dataset, ids, simulated=True, before=before)
     try:
-        return fetching.fetch(dataset, ids, tries=1)
+        return fetching.fetch(dataset, ids, tries=1, before=before)
     except Unreachable as error:
         log.info("no provider can be reached: showing the demo", error=str(error))
         snapshots.first_in("probe", _PROBE_SECONDS)
-        return fetching.fetch(dataset, ids, simulated=True)
+        return fetching.fetch(dataset, ids, simulated=True, before=before)
 
 
 def _remember(dataset: Dataset, error: ProviderError, interval: float) -> None:
