@@ -21,13 +21,23 @@ class ProvidersConfig(AppConfig):
 
 
 def make_rows(using: str, apps: Apps = installed, **_kwargs: object) -> None:
-    """Add a settings row for each provider that has none yet: the admin changes rows, it does not add them.
+    """Add a settings row for each provider, and an order for each kind of dataset, that has none yet: the admin changes
+    rows, it does not add them.
 
     `flush` sends the signal as well, without `apps`.
     """
     try:
         rows = apps.get_model("providers", "ProviderSettings").objects.using(using)
+        orders = apps.get_model("providers", "Chain").objects.using(using)
     except LookupError:
-        return  # migrated back to nothing
+        return  # migrated back to nothing, or to before there were orders
     for provider in providers.all():
         rows.get_or_create(name=provider.name)
+    for kind in ordered_kinds():
+        orders.get_or_create(kind=kind)
+
+
+def ordered_kinds() -> list[str]:
+    """The kinds that one provider may serve instead of another. What a provider lists, no other can tell."""
+    real = (provider for provider in providers.all() if not provider.simulated)
+    return sorted({endpoint.kind for provider in real for endpoint in provider.endpoints} - {"assets"})

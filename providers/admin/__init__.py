@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from providers.admin import keys, provider
+from providers.admin import chains, coins, keys, provider, records
 
-__all__ = ["keys", "provider"]
+__all__ = ["chains", "coins", "keys", "provider", "records"]
 
 admin.site.site_header = admin.site.site_title = "Spot"
 admin.site.index_title = "Administration"

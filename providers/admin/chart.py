@@ -24,7 +24,7 @@ _PLOT_WIDTH, _PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One day of the ledger (UTC), all accounts together. `used` is what the month is charged: calls, or credits."""
+    """One day of the ledger (UTC), all accounts together. `used` is what the month is charged: credits."""
 
     day: date
     calls: int = 0
@@ -79,7 +79,6 @@ class UsageChart:
     days: list[Day]
     bars: Bars
     month: Month
-    unit: str
     used: float
     allowance: int
     width: int = WIDTH
@@ -105,11 +104,11 @@ def usage_of(standing: Standing) -> UsageChart:
     """The chart of a provider, from the ledger. Its allowance is that of all its accounts together, 0 for none."""
     today = datetime.fromtimestamp(standing.now_ms / 1000, UTC).date()
     limits = [account.entry.per_month for account in standing.accounts]
-    days = ledger_days(standing.row.name, today, credited=standing.credited)
-    return drawn(days, sum(limits) if all(limits) else 0, standing.unit)
+    days = ledger_days(standing.row.name, today)
+    return drawn(days, sum(limits) if all(limits) else 0)
 
 
-def ledger_days(provider: str, today: date, *, credited: bool) -> list[Day]:
+def ledger_days(provider: str, today: date) -> list[Day]:
     """The last days, oldest first, those without a line as zeroes."""
     first = today - timedelta(days=DAYS - 1)
     sums: dict[date, list[int]] = defaultdict(lambda: [0, 0, 0])
@@ -119,16 +118,16 @@ def ledger_days(provider: str, today: date, *, credited: bool) -> list[Day]:
     found = []
     for day in (first + timedelta(days=step) for step in range(DAYS)):
         calls, failures, millicredits = sums[day]
-        found.append(Day(day, calls, failures, millicredits / 1000 if credited else calls - failures))
+        found.append(Day(day, calls, failures, millicredits / 1000))
     return found
 
 
-def drawn(days: Sequence[Day], allowance: int, unit: str) -> UsageChart:
+def drawn(days: Sequence[Day], allowance: int) -> UsageChart:
     """The pictures of these days, the last of which is today."""
     today = days[-1].day
     month = [day for day in days if (day.day.year, day.day.month) == (today.year, today.month)]
     used = sum(day.used for day in month)
-    return UsageChart(list(days), _bars(days), _month(month, used, allowance), unit, used, allowance)
+    return UsageChart(list(days), _bars(days), _month(month, used, allowance), used, allowance)
 
 
 def _bars(days: Sequence[Day]) -> Bars:

@@ -41,8 +41,6 @@ class ApiKeyForm(LimitsForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "plan" not in self.fields:
-            return  # somebody who may only look
         self.fields["plan"].choices = [("", "---------"), *map(_choices, self._offered())]  # type: ignore[attr-defined]
         if self.instance.pk:
             self.initial["plan"] = f"{self.instance.provider.name} {self.instance.plan}"

@@ -27,9 +27,9 @@ class LimitsForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         plans = self.plans()
         chosen = {field: getattr(self.instance, field) for field in _PERIODS}
-        if "beyond" in self.fields:  # not for those who may only look
-            self.initial.setdefault("beyond", bool(excesses(plans, chosen)))
-            for field, told in documented(plans).items():
+        self.initial.setdefault("beyond", bool(excesses(plans, chosen)))
+        for field, told in documented(plans).items():
+            if field in self.fields:  # not for those who may only look
                 self.fields[field].help_text += f" Documented: {told}."
 
     def plans(self) -> list[Plan]:

@@ -19,7 +19,7 @@ from providers.admin.standing import standing
 from providers.admin.words import lines, marked
 from providers.base import Plan
 from providers.breaker import Breaker
-from providers.fetching import connection
+from providers.budget import connection
 from providers.models import ProviderSettings
 
 
@@ -39,7 +39,7 @@ class ProviderAdmin(Buttons):
     """One row a provider, made by migrate: nothing to add, and only what has lost its adapter to delete."""
 
     form = ProviderForm
-    list_display = ("title", "health", "last", "minute", "month")
+    list_display = ("title", "health", "last", "minute", "month", "forecast", "stream")
     actions = ("test_connections", "reset_breakers")
     buttons = ("test", "reset")
     change_form_template = "admin/providers/provider.html"
@@ -97,6 +97,15 @@ class ProviderAdmin(Buttons):
     @admin.display(description="this month")
     def month(self, row: ProviderSettings) -> str:
         return lines([account.month for account in standing(row).accounts])
+
+    @admin.display(description="forecast")
+    def forecast(self, row: ProviderSettings) -> str:
+        return lines([account.forecast for account in standing(row).accounts])
+
+    @admin.display(description="stream")
+    def stream(self, row: ProviderSettings) -> str:
+        words = standing(row).stream_words
+        return marked(words.mark, words.word, words.detail) if words else "-"
 
     # --- actions ------------------------------------------------------------------------------------------------------
 

@@ -8,16 +8,18 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from providers import access
+from providers import access, ledger, stream_state
 from providers.access import Access
 from providers.admin.words import left, moment, number
 from providers.breaker import Breaker, BreakerState
-from providers.budget import Budget, Usage, wall_ms
+from providers.budget import Budget, Usage, connection, month_of, wall_ms
 from providers.errors import Unauthorized
-from providers.fetching import connection
 from providers.models import ProviderSettings
+from providers.stream_state import StreamState
 
 UNKNOWN = "Redis does not answer"
+#: Coins that a page has room for.
+_DISPUTED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,21 @@ class Account:
     @property
     def month(self) -> str:
         return left(self.usage.month, self.entry.per_month) if self.usage else "unknown"
+
+    @property
+    def lowered(self) -> str:
+        """What the provider was found to allow, where that is less than its limit says."""
+        found = self.usage.lowered if self.usage else 0
+        return f"held to {found:,} a minute today: it refused more" if found else ""
+
+    @property
+    def forecast(self) -> str:
+        """How long the month's allowance lasts."""
+        if self.usage is None:
+            return "unknown"
+        start, end = month_of(self.now_ms)
+        since = max(start, self.usage.since or self.now_ms)
+        return ledger.forecast(self.usage.month, self.entry.per_month, since, end, self.now_ms).sentence
 
     @property
     def health(self) -> Health:
@@ -94,7 +111,11 @@ class Standing:
             return Account(entry, None, self.now_ms)
 
     def _entries(self) -> list[Access]:
-        return access.all_of(self.provider) if self.provider else []
+        entries = access.all_of(self.provider) if self.provider else []
+        try:
+            return Budget(connection()).in_turn(entries)
+        except RedisError:
+            return entries
 
     @property
     def several(self) -> bool:
@@ -135,14 +156,31 @@ class Standing:
             return Health("waiting", "on trial", f"the next call decides; open {since}")
         return Health("bad", "breaker open", f"until {moment(breaker.until, self.now_ms)}, {since}")
 
-    @property
-    def credited(self) -> bool:
-        """Whether the month is counted in credits, and not in calls."""
-        return False
+    @cached_property
+    def stream(self) -> StreamState | None:
+        """None when no process leads its stream, or Redis is away."""
+        try:
+            return stream_state.read(connection(), self.row.name)
+        except RedisError:
+            return None
 
     @property
-    def unit(self) -> str:
-        return "credits" if self.credited else "calls"
+    def stream_words(self) -> Health | None:
+        """How its stream is; None where it has none."""
+        if self.provider is None or self.provider.stream is None:
+            return None
+        if self.stream is None:
+            return Health("off", "not running", "it needs a key, and `manage.py stream` as a process")
+        return streaming_words(self.stream, self.now_ms)
+
+    @cached_property
+    def disputed(self) -> str:
+        """The coins whose streamed prices stood apart from those shown most often in the last week."""
+        try:
+            counted = stream_state.counts(connection(), "disputed", self.row.name)
+        except RedisError:
+            return UNKNOWN
+        return ", ".join(f"{coin} {times:,}" for coin, times in list(counted.items())[:_DISPUTED])
 
     @cached_property
     def health(self) -> Health:
@@ -177,6 +215,24 @@ class Standing:
         if last["outcome"] == "ok":
             return Health("good", "ok", f"{when}: {number(last['calls'], 'call')} in {last['ms']:,} ms")
         return Health("bad", last["outcome"].replace("_", " "), f"{when}: {last.get('message') or ''}")
+
+
+def streaming_words(state: StreamState, now_ms: int) -> Health:
+    """What a stream's state says: since when, what it follows, when it was last heard, or why not."""
+    heard = f"last message {moment(state.heard, now_ms)}" if state.heard else "nothing heard yet"
+    if state.state == "live":
+        since = f"since {moment(state.since, now_ms)}, " if state.since else ""
+        return Health("good", "connected", f"{since}follows {number(state.followed, 'topic')}, {heard}")
+    if state.state == "idle":
+        return Health("off", "idle", "nobody looks at what it brings")
+    until = f"until {moment(state.until, now_ms)}" if state.until else ""
+    mark, word = {
+        "connecting": ("waiting", "connecting"),
+        "waiting": ("waiting", "waiting for the next try"),
+        "paused": ("waiting", "paused: the credits accrued so far are used up"),
+        "refused": ("bad", "refused"),
+    }[state.state]
+    return Health(mark, word, ": ".join(filter(None, (until, state.message))))
 
 
 def standing(row: ProviderSettings) -> Standing:

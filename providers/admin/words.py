@@ -25,6 +25,11 @@ def left(used: float, limit: int) -> str:
     return f"{max(0, limit - round(used)):,} of {limit:,} left" if limit else f"{round(used):,} used, no limit"
 
 
+def grouped(figure: float) -> str:
+    """`12,345`, and `0.4` for what is less than ten and no whole number."""
+    return f"{figure:,.1f}" if figure < 10 and figure != int(figure) else f"{round(figure):,}"
+
+
 def number(count: int, noun: str) -> str:
     """`1 call`, `2 calls`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -6,9 +6,10 @@ from django import template
 from django.utils.safestring import SafeString
 
 from providers.admin.standing import Health
-from providers.admin.words import marked, number, ordinal
+from providers.admin.words import grouped, marked, number, ordinal
 
 register = template.Library()
+register.filter(grouped)
 
 
 @register.simple_tag
@@ -20,12 +21,6 @@ def mark(health: Health) -> SafeString:
 @register.filter
 def nth(place: int) -> str:
     return ordinal(place)
-
-
-@register.filter
-def grouped(figure: float) -> str:
-    """`12,345`, and `0.4` for what is less than ten and no whole number."""
-    return f"{figure:,.1f}" if figure < 10 and figure != int(figure) else f"{round(figure):,}"
 
 
 @register.filter

@@ -1,0 +1,106 @@
+"""Who is asked for what, in which order, and who serves it now."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+
+import providers
+from providers import chains
+from providers.admin.standing import Standing, standing
+from providers.admin.words import lines, marked, ordinal
+from providers.datasets import Kind
+from providers.models import Chain, ProviderSettings
+
+
+class OrderForm(forms.ModelForm):
+    """One choice a place, so that nobody has to type names. Empty places are closed up."""
+
+    class Meta:
+        model = Chain
+        fields = ()
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        chosen = [name for place in self.fields if (name := data.get(place))]
+        if len(set(chosen)) != len(chosen):
+            raise forms.ValidationError("Each provider once.")
+        self.instance.order = ", ".join(chosen)
+        return data
+
+
+def places(row: Chain) -> dict[str, forms.ChoiceField]:
+    """The fields of a row's form: as many places as there are providers that can serve it."""
+    able = [
+        (one.name, one.label) for one in providers.all() if not one.simulated and one.endpoint(cast("Kind", row.kind))
+    ]
+    named = [*row.names, *([""] * len(able))]
+    return {
+        f"place_{place}": forms.ChoiceField(
+            label=ordinal(place), choices=[("", "nobody"), *able], required=False, initial=named[place - 1]
+        )
+        for place in range(1, len(able) + 1)
+    }
+
+
+def turns(row: Chain) -> list[Standing]:
+    """Who is asked for it, in order, and how they stand; kept with the row, which lives as long as the request."""
+    if "_turns" not in row.__dict__:
+        names = [provider.name for provider, _ in chains.of(cast("Kind", row.kind))]
+        rows = {one.name: one for one in ProviderSettings.objects.filter(name__in=names)}
+        row.__dict__["_turns"] = [standing(rows[name]) for name in names if name in rows]
+    found: list[Standing] = row.__dict__["_turns"]
+    return found
+
+
+@admin.register(Chain)
+class ChainAdmin(admin.ModelAdmin):
+    """A row for each kind of dataset that is asked for, made by migrate."""
+
+    list_display = ("kind", "asked", "serving", "chosen")
+    change_form_template = "admin/providers/chain.html"
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """The places are known only with the row, and Django wants them declared."""
+        kwargs["form"] = type("PlacesForm", (OrderForm,), {**places(obj)})
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        told = (
+            "Those named are asked in this order, and no others; with nobody named, all that can serve it, as they "
+            "come. It holds from the next fetch on."
+        )
+        fields = list(places(obj)) if self.has_change_permission(request, obj) else ["order"]
+        return (("Order", {"fields": fields, "description": told}),)
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        if row is not None and self.has_view_or_change_permission(request, row):
+            kwargs["extra_context"] = {**(kwargs.get("extra_context") or {}), "turns": turns(row)}
+        return super().change_view(request, object_id, *args, **kwargs)
+
+    def construct_change_message(self, request: HttpRequest, form: forms.Form, formsets: Any, add: bool = False) -> Any:  # noqa: ARG002
+        return f"Order: {form.instance.order or 'as they come'}."  # type: ignore[attr-defined]
+
+    @admin.display(description="asked in this order")
+    def asked(self, row: Chain) -> str:
+        return lines([f"{ordinal(place)} {one.row}" for place, one in enumerate(turns(row), 1)])
+
+    @admin.display(description="serves now")
+    def serving(self, row: Chain) -> str:
+        able = next((one for one in turns(row) if one.health.mark == "good"), None)
+        return marked("good", str(able.row)) if able else marked("bad", "nobody", "the last good values stay")
+
+    @admin.display(description="chosen by hand", boolean=True)
+    def chosen(self, row: Chain) -> bool:
+        return bool(row.names)

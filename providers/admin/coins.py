@@ -1,0 +1,118 @@
+"""Which coin of ours a provider means: what was recognised, what was not, and the operator's own word on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+
+from providers import identity
+from providers.admin.acting import Buttons, ReadOnly
+from providers.admin.words import lines
+from providers.matching import HAND
+from providers.models import Asset, AssetAlias
+
+#: Candidates that a row of the list has room for.
+_SHOWN = 3
+
+
+class Matched(admin.SimpleListFilter):
+    title, parameter_name = "coin", "coin"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
+        return [("none", "Not recognised"), ("found", "Recognised"), (HAND, "Chosen by hand")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AssetAlias]) -> QuerySet[AssetAlias]:  # noqa: ARG002
+        undecided = {"asset__isnull": True}
+        return {
+            "none": lambda: queryset.filter(**undecided).exclude(matched=HAND),
+            "found": lambda: queryset.exclude(**undecided),
+            HAND: lambda: queryset.filter(matched=HAND),
+        }.get(self.value() or "", lambda: queryset)()
+
+
+@admin.register(Asset)
+class AssetAdmin(ReadOnly):
+    """Our coins: here to be searched, by symbol first."""
+
+    list_display = ("id", "symbol", "name")
+    search_fields = ("=symbol", "^id", "name")
+    ordering = ("id",)
+    show_full_result_count = False
+
+
+@admin.register(AssetAlias)
+class AssetAliasAdmin(Buttons):
+    list_display = ("foreign_id", "provider", "symbol", "name", "asset", "matched", "candidates")
+    list_filter = (Matched, "provider")
+    list_select_related = ("asset",)
+    list_per_page = 50
+    search_fields = ("=symbol", "=foreign_id", "name")
+    show_full_result_count = False
+    fields = ("provider", "foreign_id", "symbol", "name", "asset", "matched")
+    readonly_fields = ("provider", "foreign_id", "symbol", "name", "matched")
+    autocomplete_fields = ("asset",)
+    actions = ("choose_none", "forget")
+    buttons = ("choose",)
+    change_form_template = "admin/providers/alias.html"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        alias = self.get_object(request, object_id)
+        if alias is not None and self.has_view_or_change_permission(request, alias):
+            more = {"candidates": identity.candidates(alias.symbol)}
+            kwargs["extra_context"] = {**(kwargs.get("extra_context") or {}), **more}
+        return super().change_view(request, object_id, *args, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: AssetAlias, form: ModelForm, change: bool) -> None:
+        if "asset" in form.changed_data:
+            obj.matched = HAND
+        super().save_model(request, obj, form, change)
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        if "asset" in form.changed_data:
+            return f"It is {form.instance.asset_id or 'none of our coins'}."
+        return super().construct_change_message(request, form, formsets, add)
+
+    @admin.display(description="same symbol")
+    def candidates(self, alias: AssetAlias) -> str:
+        if alias.asset_id:
+            return "-"
+        found = identity.candidates(alias.symbol)
+        more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
+        return lines([f"{name} ({coin})" for coin, name in found[:_SHOWN]] + more)
+
+    # --- actions ------------------------------------------------------------------------------------------------------
+
+    def choose(self, request: HttpRequest, alias: AssetAlias) -> None:
+        """The button beside a candidate: it is that coin."""
+        asset = Asset.objects.filter(pk=request.POST.get("coin", "")).first()
+        if asset is None:
+            messages.error(request, f"{alias}: there is no such coin.")
+            return
+        self._decide(request, alias, asset, f"it is {asset}")
+
+    @admin.action(description="It is none of our coins", permissions=["change"])
+    def choose_none(self, request: HttpRequest, queryset: QuerySet[AssetAlias]) -> None:
+        for alias in queryset:
+            self._decide(request, alias, None, "it is none of our coins")
+
+    def _decide(self, request: HttpRequest, alias: AssetAlias, asset: Asset | None, said: str) -> None:
+        alias.asset, alias.matched = asset, HAND
+        alias.save(update_fields=["asset", "matched"])
+        self.tell(request, alias, messages.SUCCESS, "Chosen", f"{said}.")
+
+    @admin.action(description="Leave it to recognition again", permissions=["change"])
+    def forget(self, request: HttpRequest, queryset: QuerySet[AssetAlias]) -> None:
+        for alias in queryset:
+            alias.asset, alias.matched = None, ""
+            alias.save(update_fields=["asset", "matched"])
+            self.tell(request, alias, messages.SUCCESS, "Forgotten", "left to recognition, with the next list.")
