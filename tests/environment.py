@@ -21,6 +21,7 @@ for _name in [name for name in os.environ if name.startswith(_ours) and name != 
 os.environ["SPOT_HOME"] = str(_home)
 os.environ["REDIS_URL"] = f"unix://{_home}/redis.sock"
 os.environ.pop("DATABASE_URL", None)
+os.environ["COINMARKETCAP_BASE_URL"] = "http://127.0.0.1:9"  # who needs no key would be asked over the internet
 
 
 def pytest_unconfigure() -> None:

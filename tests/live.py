@@ -117,6 +117,7 @@ class LiveSite:
             "REDIS_URL": self.redis_url,
             "PORT": str(self.port),
             "SANDBOX_BASE_URL": sandbox,
+            "COINMARKETCAP_BASE_URL": "http://127.0.0.1:9",  # who needs no key would be asked over the internet
             "SPOT_DEMO": "on",
             "SPOT_POLL_SECONDS": "1",
             "SPOT_ADMIN_USER": ADMINISTRATOR[0],

@@ -1,5 +1,7 @@
 """The tasks: what is due starts once, what fails rests, what is not in the lists reaches no provider."""
 
+from typing import Any
+
 import pytest
 
 from providers import fetching, pacing
@@ -19,11 +21,13 @@ class Upstream:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, tuple[str, ...], bool]] = []
+        self.befores: list[Any] = []
         self.fail: dict[Dataset, Exception] = {}
         self.unreachable = False
 
-    def fetch(self, dataset: Dataset, ids=(), simulated: bool = False, **_: object) -> Fetched:
+    def fetch(self, dataset: Dataset, ids=(), simulated: bool = False, before=None, **_: object) -> Fetched:
         self.calls.append((dataset.name, tuple(ids), simulated))
+        self.befores.append(before)
         if self.unreachable and not simulated:
             raise Unreachable("No route.")
         if dataset in self.fail:
@@ -214,6 +218,15 @@ def test_quotes_of_no_known_coin_are_not_asked_for(upstream) -> None:
     with pytest.raises(NotFound):
         tasks.refresh(QUOTES)
     assert QUOTES.name not in upstream.names
+
+
+def test_new_prices_are_held_against_those_in_place(upstream) -> None:
+    have_lists()
+    tasks.refresh(USD)
+    first = snapshots.load(USD)
+    tasks.refresh(USD)
+    tasks.refresh(CHART)
+    assert [before and before.version for before in upstream.befores] == [None, first.version, None]
 
 
 # --- what fails -------------------------------------------------------------------------------------------------------
