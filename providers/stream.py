@@ -125,4 +125,5 @@ class Stream:
     longest_pause: float = 300.0
     millicredits: int = 0
     brings: frozenset[str] = field(default_factory=frozenset)  # "ticks", "listings", "onchain"
+    currencies: frozenset[str] = frozenset({"usd"})  # in which it states prices; empty: in any
     query: Mapping[str, Any] = field(default_factory=dict)  # of the handshake's address

@@ -267,7 +267,7 @@ def test_no_debris_is_left_in_the_code() -> None:
 
 
 def test_broad_catches_stand_only_in_outermost_loops() -> None:
-    outermost = {"spot/hub.py", "spot/tasks.py"}
+    outermost = {"spot/hub.py", "spot/tasks.py", "providers/streaming.py"}
     offenders = [
         f"{name_of(path)}:{node.lineno}"
         for path in SOURCES
