@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from redis import Redis
 
-from providers import client, identity
+from providers import client, identity, ledger
 from providers.access import Access
 from providers.base import Answer, Call, Endpoint, Normalised
 from providers.budget import Budget, Reservation
@@ -173,7 +173,7 @@ class Attempt:
     def _reserve(self, calls: tuple[Call, ...]) -> None:
         urgent = self._question.dataset.kind in _URGENT
         expected = sum(call.credits for call in calls)
-        self._reservations.append((self._budget.spend(self._entry, len(calls), urgent=urgent), expected))
+        self._reservations.append((self._budget.spend(self._entry, len(calls), expected, urgent=urgent), expected))
 
     def _retry(self, call: Call) -> None:
         self._reserve((call,))
@@ -218,4 +218,7 @@ class Attempt:
         counts = {"unmapped": self._counts.unmapped, "implausible": self._counts.implausible, **rows}
         spent = {"account": self._entry.account, "credits": self._counts.credits, "bytes": self._counts.size}
         (log.warning if error else log.info)("fetch", **subject, **outcome, **spent, **counts)
-        self._budget.note(self._entry, {"at": self._now_ms(), **subject, **outcome})
+        now = self._now_ms()
+        self._budget.note(self._entry, {"at": now, **subject, **outcome})
+        millicredits = round(self._counts.credits * 1000)
+        ledger.note(self._redis, self._entry, self._counts.sent, millicredits, int(error is not None), now)

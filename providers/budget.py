@@ -36,7 +36,7 @@ UNAUTHORIZED_SECONDS = 600.0
 #: However long a provider asks us to stay away, an hour later one call tries again.
 LONGEST_REST = 3600.0
 #: No provider is believed to allow fewer calls a minute than this, one look at the market and room for another; and a
-#: 429 says something of the minute only if it passes about as fast.
+#: 429 says something of the minute only if what it asks for passes about as fast.
 LEAST_LOWERED, _MINUTES_REST = 4, 120.0
 
 _WAITS = {
@@ -205,13 +205,19 @@ class Budget:
         return min(600.0, 60.0 * 2 ** min(trouble - 1, 10)) * (1 + self._jitter() / 10)
 
     def _learn(self, access: Access) -> None:
-        """A 429 well below the limit that we know says that there is a lower one. It holds until the day (UTC) ends."""
+        """Two 429s on one day (UTC), both well below the limit that we know, say that there is a lower one. It holds
+        until the day ends. Once is nothing: somebody else behind our address, or a window that we have forgotten."""
         now, called = self._now_ms(), self._minute.used(_key(access, "window"))
-        known = self._per_minute(access, self._redis.get(_key(access, "lowered")))
-        found = max(LEAST_LOWERED, called - 1)
-        if known and called < 0.8 * known and found < known:
-            left = 86_400_000 - now % 86_400_000
-            self._redis.set(_key(access, "lowered"), f"{now + left} {found}", px=left)
+        lowered, suspected = self._redis.mget(_key(access, "lowered"), _key(access, "suspected"))
+        known, left = self._per_minute(access, lowered), 86_400_000 - now % 86_400_000
+        if not LEAST_LOWERED < called < 0.8 * known:
+            return
+        if suspected is None:
+            self._redis.set(_key(access, "suspected"), called, px=left)
+            return
+        found = max(called, int(suspected)) - 1
+        self._redis.set(_key(access, "lowered"), f"{now + left} {found}", px=left)
+        self._redis.delete(_key(access, "suspected"))
 
     def _per_minute(self, access: Access, lowered: bytes | str | None) -> int:
         until, _, found = _text(lowered or b"0 0").partition(" ")

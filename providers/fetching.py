@@ -18,7 +18,7 @@ from providers.access import Access
 from providers.attempt import Attempt, Question
 from providers.base import Endpoint, Provider
 from providers.breaker import Breaker, Leave
-from providers.budget import connection, wall_ms
+from providers.budget import Budget, connection, wall_ms
 from providers.datasets import Dataset, Fetched, is_coin_id
 from providers.errors import (
     BadPayload,
@@ -123,7 +123,8 @@ class _Round:
 
     def _turns(self) -> list[_Turn]:
         chain = chains.serving(self._question.dataset, self._simulated)
-        turns = [_Turn(provider, endpoint, access.all_of(provider)) for provider, endpoint in chain]
+        keys = Budget(self._redis, self._now_ms).in_turn
+        turns = [_Turn(provider, endpoint, keys(access.all_of(provider))) for provider, endpoint in chain]
         able = [turn for turn in turns if turn.entries]
         if not able:
             said = "; ".join(_why_not(provider) for provider, _ in chain)

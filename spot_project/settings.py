@@ -114,6 +114,7 @@ SPOT_CONNECTIONS = env.int("SPOT_CONNECTIONS", default=20_000)
 SPOT_QUERIES = env.int("SPOT_QUERIES", default=10_000)
 SPOT_CURRENCIES = env.int("SPOT_CURRENCIES", default=8)
 SPOT_CHARTS = env.int("SPOT_CHARTS", default=100)
+SPOT_ONCHAIN_TOPICS = env.int("SPOT_ONCHAIN_TOPICS", default=50)
 SPOT_EXTRA_COINS = env.int("SPOT_EXTRA_COINS", default=250)
 SPOT_DEPTH = env.int("SPOT_DEPTH", default=1000)  # coins by market cap that heatmap pages reach
 SPOT_MESSAGES_PER_SECOND = env.float("SPOT_MESSAGES_PER_SECOND", default=10.0)
@@ -160,6 +161,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "spot.tasks.tick", "schedule": 1.0, "options": {"expires": 1.0}},
     "map_assets": {"task": "providers.tasks.map_assets", "schedule": 15.0, "options": {"expires": 15.0}},
+    "keep_ledger": {"task": "providers.tasks.keep_ledger", "schedule": 60.0, "options": {"expires": 60.0}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(SPOT_HOME / "beat-schedule")
 

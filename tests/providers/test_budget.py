@@ -364,17 +364,27 @@ def test_keys_without_a_monthly_limit_are_used_alike(budget: Budget) -> None:
 
 
 # --- learning -------------------------------------------------------------------------------------------------------
-def test_a_429_well_below_the_limit_lowers_it_until_the_day_ends(budget: Budget, clock: Clock) -> None:
+def refused_after(budget: Budget, clock: Clock, entry: Access, *calls: int, retry_after: float | None = 60) -> int:
+    """Answer 429 after so many calls in a minute, once for each number; the limit that was found."""
+    for count in calls:
+        clock.forward(62)
+        budget.succeeded(entry)
+        budget.spend(entry, count)
+        budget.failed(entry, RateLimited("no", retry_after=retry_after))
+    return budget.usage(entry).lowered
+
+
+def test_429s_well_below_the_limit_lower_it_until_the_day_ends(budget: Budget, clock: Clock) -> None:
     entry = account(per_minute=30)
     clock.forward(DAY / 2)
-    budget.spend(entry, 11)
-    budget.failed(entry, RateLimited("no", retry_after=60))
-    assert budget.usage(entry).lowered == 10
+    assert refused_after(budget, clock, entry, 9) == 0
+    assert refused_after(budget, clock, entry, 11) == 10
     assert budget.standings([entry])[0].per_minute == 10
     clock.forward(62)
     budget.succeeded(entry)
     assert spent(budget, entry, 10)
     assert not spent(budget, entry)
+    assert refused_after(budget, clock, entry, 6, 7) == 6
     clock.forward(DAY / 2)
     assert budget.usage(entry).lowered == 0
     assert spent(budget, entry, 30)
@@ -382,16 +392,14 @@ def test_a_429_well_below_the_limit_lowers_it_until_the_day_ends(budget: Budget,
 
 @pytest.mark.parametrize(
     ("calls", "retry_after", "lowered"),
-    [(28, None, 0), (25, None, 0), (23, None, 22), (12, 3600, 0), (1, None, 4)],
-    ids=["at the limit", "nearly at it", "below it", "a rest that is not of the minute", "far too early"],
+    [(28, None, 0), (24, None, 0), (23, None, 22), (12, 3600, 0), (4, None, 0), (5, None, 4)],
+    ids=["at the limit", "nearly at it", "below it", "a rest that is not of the minute", "too early", "just"],
 )
-def test_only_a_429_that_speaks_of_the_minute_lowers_it(
-    budget: Budget, calls: int, retry_after: float | None, lowered: int
+def test_only_429s_that_speak_of_the_minute_lower_it(
+    budget: Budget, clock: Clock, calls: int, retry_after: float | None, lowered: int
 ) -> None:
     entry = account(per_minute=30)
-    budget.spend(entry, calls)
-    budget.failed(entry, RateLimited("no", retry_after=retry_after))
-    assert budget.usage(entry).lowered == lowered
+    assert refused_after(budget, clock, entry, calls, calls, retry_after=retry_after) == lowered
 
 
 def test_simulated_providers_have_no_limits_and_need_no_rest(budget: Budget, redis: Redis) -> None:

@@ -6,7 +6,7 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 import providers
-from providers import access, fetching
+from providers import access, fetching, ledger
 from providers.budget import Budget
 from providers.datasets import Dataset
 from providers.errors import (
@@ -166,7 +166,7 @@ def test_a_fetch_that_does_not_fit_asks_for_nothing(upstream: Upstream, redis: R
     fetching.fetch(USD, redis=redis, now_ms=clock)
     with pytest.raises(OutOfBudget) as caught:
         fetching.fetch(USD, redis=redis, now_ms=clock)
-    assert caught.value.retry_after == 61.0
+    assert caught.value.retry_after == 61.001
     assert len(upstream.asked) == 2
 
 
@@ -314,3 +314,32 @@ def test_the_key_is_nowhere_but_in_its_header(upstream, redis: Redis, settings, 
     assert KEY not in shown
     assert KEY[-12:] not in shown
     assert all(asked.headers["x-cg-demo-api-key"] == KEY for asked in upstream.asked)
+
+
+def test_every_fetch_stands_in_the_ledger(upstream: Upstream, redis: Redis, entry) -> None:
+    fetching.fetch(USD, redis=redis, now_ms=Clock(1_775_001_600_000))
+    upstream.replies["/coins/markets"] = Reply({"error": "busy"}, 503)
+    with pytest.raises(Unavailable):
+        fetching.fetch(USD, redis=redis, now_ms=Clock(1_775_001_600_000), tries=1)
+    ledger.keep(redis, 1_775_001_600_000)
+    (line,) = ledger.history("coingecko", 1, 1_775_001_600_000)
+    assert (line.calls, line.failures, line.millicredits) == (3, 1, 2000)
+
+
+def test_keys_are_used_in_turn_and_one_that_is_refused_gives_way_to_the_next(
+    upstream: Upstream, redis: Redis, entry
+) -> None:
+    for n in range(2):
+        made = ApiKey(provider=ProviderSettings.objects.get(name="coingecko"), plan="demo", per_month=0)
+        made.secret = Secret(f"CG-key-{n}")
+        made.save()
+    for _ in range(4):
+        fetching.fetch(USD, redis=redis)
+    used = [asked.headers["x-cg-demo-api-key"] for asked in upstream.asked]
+    assert sorted(used) == ["CG-key-0"] * 4 + ["CG-key-1"] * 4
+    pages = [Reply(page_of(first, 250), headers=LAST) for first in (1, 251)]
+    upstream.replies["/coins/markets"] = [Reply({}, 429), *pages]
+    fetching.fetch(USD, redis=redis)
+    refused, *served = [asked.headers["x-cg-demo-api-key"] for asked in upstream.asked[-3:]]
+    assert refused not in served
+    assert len(set(served)) == 1

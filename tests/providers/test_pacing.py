@@ -119,7 +119,9 @@ def test_a_lower_limit_that_was_found_is_kept_to(redis: Redis) -> None:
     assert set(pacing.intervals(eight, redis=redis).values()) == {60.0}
     budget = Budget(redis)
     budget.spend(entry, 6)
-    budget.failed(entry, RateLimited("no", retry_after=1))
+    for _ in range(2):
+        budget.failed(entry, RateLimited("no", retry_after=1))
+        budget.succeeded(entry)
     assert set(pacing.intervals(eight, redis=redis).values()) == {240.0}
 
 
