@@ -97,12 +97,11 @@ def normalise_markets(dataset: Dataset, answers: list[Answer]) -> Normalised:
 
 
 def _listed(answer: Answer) -> list[Any]:
-    """The coins, whichever way they are wrapped."""
+    """The coins: a list, or an object by id."""
     data = _data(answer)
-    parts = data if isinstance(data, list) else list(data.values()) if isinstance(data, dict) else None
-    if parts is None:
+    if not isinstance(data, list | dict):
         raise BadPayload("the answer has no list of coins")
-    return [raw for part in parts for raw in (part if isinstance(part, list) else [part])]
+    return data if isinstance(data, list) else list(data.values())
 
 
 def _data(answer: Answer) -> Any:
