@@ -1,4 +1,4 @@
-"""The contract over real recordings of CoinGecko, which are not ours to publish: collected only where the environment
+"""The contract over real recordings of providers, which are not ours to publish: collected only where the environment
 variable SPOT_SAMPLES names a folder that has them."""
 
 import json
@@ -10,8 +10,9 @@ from typing import Any
 import orjson
 import pytest
 
-from providers.adapters import coingecko
-from providers.datasets import COIN_FIELDS, Dataset, is_coin_id
+from providers.adapters import coingecko, coinmarketcap
+from providers.base import Answer
+from providers.datasets import COIN_FIELDS, Dataset, Kind, is_coin_id
 from tests.providers.test_adapters import STEP, USD, normalised
 
 RECORDINGS = Path(os.environ["SPOT_SAMPLES"])
@@ -62,3 +63,32 @@ def test_recorded_errors_yield_their_sentences() -> None:
         _, sentence = coingecko.explain(item["body"])
         assert sentence
         assert sentence.strip(" .") in json.dumps(item["body"])
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("cmc_v1_listings_latest_2024-01-15_xerox78.json", "markets"),
+        ("cmc_v2_quotes_latest_xerox78.json", "quotes"),
+    ],
+)
+def test_recorded_answers_of_coinmarketcaps_older_versions_come_through_whole(name: str, kind: Kind) -> None:
+    body = recording(name)
+    raws = body["data"] if isinstance(body["data"], list) else list(body["data"].values())
+    body["status"].pop("total_count", None)  # the recordings were asked for fewer than a block
+    answer = Answer(body)
+    made = coinmarketcap.normalise_markets(Dataset(kind, "usd"), [answer])
+    assert (len(made.rows), made.dropped, made.blanked) == (len(raws), 0, 0)
+    by_id = {str(raw["id"]): raw for raw in raws}
+    for row in made.rows:
+        raw, quote = by_id[row["id"]], by_id[row["id"]]["quote"]["USD"]
+        assert tuple(row) == COIN_FIELDS
+        assert (row["symbol"], row["market_cap_rank"]) == (raw["symbol"], raw["cmc_rank"])
+        assert (row["price"], row["volume_24h"]) == (quote["price"], quote["volume_24h"])
+        assert (row["price_change_1h"], row["price_change_30d"]) == (
+            quote["percent_change_1h"],
+            quote["percent_change_30d"],
+        )
+    assert coinmarketcap.charged(answer) == body["status"]["credit_count"]
+    assert coinmarketcap.fault(answer) is None
+    orjson.dumps(made.rows)
