@@ -15,6 +15,7 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 `wanted:quotes:CURRENCY`         the same for coins outside the markets snapshot
 `claim:NAME`                     who is fetching a dataset now
 `probe`                          while it lives, real providers are known to be out of reach
+`streamed`, `listings-renewed`   while they live, what comes by stream was looked after, and announcements renewed
 `worker`                         when a worker last ran the tick
 ===============================  ==============================================================================
 """
@@ -37,7 +38,7 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.commands.core import Script
 
-from providers.datasets import Dataset, Fetched, Row
+from providers.datasets import STREAMED, Dataset, Fetched, Row
 from spot.jsontext import JsonText
 
 Realm = Literal["live", "demo"]
@@ -148,7 +149,8 @@ def save(fetched: Fetched, interval_s: float) -> int:
     """
     client = connection()
     where: Realm = "demo" if fetched.simulated else "live"
-    if where == "live" and client.set("spot:seen-live", 1, nx=True):
+    # What a stream brings comes without a market, so a demo goes on until there is one.
+    if where == "live" and fetched.dataset.kind not in STREAMED and client.set("spot:seen-live", 1, nx=True):
         _end_demo(client)
     client.set(f"spot:{where}:epoch", secrets.token_hex(4), nx=True)
     name = fetched.dataset.name
@@ -216,6 +218,12 @@ def set_trouble(dataset: Dataset, trouble: Trouble) -> None:
     """Remember why a fetch failed, and tell the hubs."""
     key = f"spot:{realm()}:trouble:{dataset.name}"
     connection().set(key, orjson.dumps(trouble), ex=3600)
+    nudge(dataset.name)
+
+
+def end_trouble(dataset: Dataset) -> None:
+    """Forget why there is nothing: there may be something soon."""
+    connection().delete(f"spot:{realm()}:trouble:{dataset.name}")
     nudge(dataset.name)
 
 

@@ -69,6 +69,44 @@ def candles(count: int, step: int = 1_800_000, end: int = 1_720_000_000_000) -> 
     ]
 
 
+def listings(count: int, end: int = 1_720_000_000_000) -> list[Row]:
+    """`count` announcements, newest first; the newest was received at `end`."""
+    exchanges, types = ("binance", "upbit", "bithumb"), ("spot_listing", "spot_delisting")
+    return [
+        {
+            "id": f"a{n}",
+            "exchange": exchanges[n % 3],
+            "type": types[n % 2],
+            "title": f"{exchanges[n % 3].title()} announces {SYMBOLS[n % 10]}",
+            "tickers": [SYMBOLS[n % 10], f"T{n}"],
+            "published_at": None if n % 2 else end - n * 60_000 - 500,
+            "detected_at": end - n * 60_000 - 100,
+            "received_at": end - n * 60_000,
+            "source": "acme",
+        }
+        for n in range(count)
+    ]
+
+
+def events(count: int, end: int = 1_720_000_000_000) -> list[Row]:
+    """`count` on-chain events, newest first."""
+    return [{"id": f"e{n}", "at": end - n * 1000, "data": {"c": 1.5 + n, "tx": f"0x{n}"}} for n in range(count)]
+
+
+#: What feeds cannot be asked without.
+REQUIRED: dict[str, dict[str, Any]] = {
+    "ticker-tape": {"coin_ids": "bitcoin,tether"},
+    "historical-ohlcv": {"coin_id": "bitcoin"},
+    "onchain": {"channel": "kline", "platform_id": 14, "address": "0xAb5801a7", "interval": "1m"},
+}
+ONCHAIN_TOPIC = Dataset("onchain", topic="kline.14.0xab5801a7.1m")
+
+
+def rows_of(channel: str, count: int) -> list[Row]:
+    """`count` rows of the kind that a feed shows."""
+    return {"historical-ohlcv": candles, "listings": listings, "onchain": events}.get(channel, market)(count)
+
+
 def fetched(
     dataset: Dataset, rows: list[Row], *, age_ms: int = 0, simulated: bool = False, source: str = "acme", **fields: Any
 ) -> Fetched:

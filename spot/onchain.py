@@ -1,0 +1,54 @@
+"""On-chain events, from the stream to snapshots: the last of each topic. What the stream worker calls; synchronous."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.conf import settings
+
+from providers.base import Provider
+from providers.datasets import Dataset, Fetched, Row
+from spot import snapshots
+from spot.snapshots import Snapshot, now_ms
+
+#: Events in a snapshot.
+KEPT = 100
+#: A sign of life renews the snapshots no more often than this, in seconds. Stale is what has missed a renewal: twice.
+_RENEWAL = 30.0
+_PACE = 60.0
+
+
+def topics() -> list[str]:
+    """The topics that somebody looks at, most recently wanted first, no more than the limit allows."""
+    wanted = [dataset.topic for dataset in snapshots.wanted() if dataset.kind == "onchain"]
+    return wanted[: settings.SPOT_ONCHAIN_TOPICS] if settings.SPOT_ONCHAIN_TOPICS else wanted
+
+
+def happened(topic: str, rows: Sequence[Row], provider: Provider) -> int:
+    """Show these events (rows of `ONCHAIN_FIELDS`, oldest first) of a topic. How many of them were new."""
+    dataset = Dataset("onchain", topic=topic)
+    before = snapshots.load(dataset)
+    known = {row["id"] for row in _rows(before)}
+    new = list({row["id"]: row for row in rows if row["id"] not in known}.values())
+    if new or before is None:
+        _save(dataset, [*reversed(new), *_rows(before)][:KEPT], provider)
+    return len(new)
+
+
+def alive(provider: Provider, followed: Sequence[str]) -> None:
+    """The provider's stream is alive and carries these topics: renew their time, at most every 30 seconds. A topic
+    without events shows none, and is no longer waited for."""
+    for topic in followed:
+        dataset = Dataset("onchain", topic=topic)
+        before = snapshots.load(dataset)
+        if before is None or now_ms() - before.fetched_at > _RENEWAL * 1000:
+            _save(dataset, _rows(before), provider)
+
+
+def _rows(snapshot: Snapshot | None) -> list[Row]:
+    return snapshot.rows if snapshot else []
+
+
+def _save(dataset: Dataset, rows: list[Row], provider: Provider) -> None:
+    now = now_ms()
+    snapshots.save(Fetched(dataset, rows, now, now, provider.name, provider.label, simulated=False, calls=0), _PACE)
