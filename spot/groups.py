@@ -9,14 +9,24 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from providers.datasets import Dataset, Row
+from providers.datasets import STREAMED, Dataset, Row
 from spot.audience import Audience
-from spot.feeds import FEEDS
+from spot.codes import Refused
+from spot.feeds import table_of
 from spot.frames import DEFLATE_IN_THREAD, Message, Once
 from spot.snapshots import News, Snapshot, Trouble
 from spot.subscription import Answer, Subscription
 from spot.table import Table
-from spot.wire import Facts, State, delta_frame, heartbeat_frame, notice_frame, snapshot_frame, status_frame
+from spot.wire import (
+    Facts,
+    State,
+    delta_frame,
+    error_frame,
+    heartbeat_frame,
+    notice_frame,
+    snapshot_frame,
+    status_frame,
+)
 
 if TYPE_CHECKING:
     from spot.hub import Member
@@ -65,7 +75,7 @@ class Topic:
         if snapshot is None and self.snapshot is not None:
             return
         self.snapshot = snapshot
-        self.table = None if snapshot is None else _table(snapshot)
+        self.table = None if snapshot is None else table_of(snapshot.dataset.kind, snapshot.rows)
         self.facts = None if snapshot is None else facts_of([snapshot])
         self._was_stale = False
 
@@ -94,14 +104,6 @@ class Topic:
         stale = self.facts is not None and self.facts.stale(now_ms)
         turned, self._was_stale = stale != self._was_stale, stale
         return turned
-
-
-def _table(snapshot: Snapshot) -> Table:
-    kind = snapshot.dataset.kind
-    make = FEEDS["historical-ohlcv" if kind == "candles" else "market"].table
-    if kind in ("currencies", "coins"):
-        return Table(snapshot.rows, "id", lambda row: row["id"])
-    return make(snapshot.rows)
 
 
 def facts_of(parts: list[Snapshot]) -> Facts:
@@ -248,12 +250,28 @@ class Group:
     def tell_status(self, now_ms: int) -> None:
         """Tell the members when the state of their data has changed, if they are of the kind that is told."""
         if not self.subscription.dialect.heartbeats:
+            self._tell_hopeless()
             return
         state, reason, _ = self._condition(now_ms)
         if (state, reason) != self._said:
             first, self._said = self._said is None, (state, reason)
             if not (first and state == "live"):
                 self._tell(self.status(now_ms), "status")
+
+    def _tell_hopeless(self) -> None:
+        why = self.hopeless
+        before, self._said = self._said, ("unavailable", why.message) if why else None
+        if why and self._said != before:
+            self._tell(error_frame(why), "error")
+
+    @property
+    def hopeless(self) -> Refused | None:
+        """That nobody brings what the feed shows, and nothing is there to be shown. Only of feeds that come by stream:
+        everybody is told, because nothing else would ever be said."""
+        if self.ready or any(topic.dataset.kind not in STREAMED for topic in self.topics):
+            return None
+        trouble = next((topic.trouble for topic in self.topics if topic.trouble and topic.trouble.permanent), None)
+        return Refused("unavailable", trouble.message) if trouble else None
 
     def notice(self, code: str, message: str) -> None:
         """Tell envelope members something that a person should read."""

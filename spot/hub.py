@@ -29,6 +29,7 @@ from spot.namesakes import unknown_coin
 from spot.snapshots import News, Reader, Snapshot, now_ms
 from spot.subscription import Subscription
 from spot.table import Table, joined
+from spot.wire import error_frame
 
 log = structlog.get_logger(__name__)
 
@@ -120,6 +121,8 @@ class Hub:
             self._drop(old, member)
         if subscription.dialect.heartbeats and (group.update is None or group.state(now_ms()) != "live"):
             member.say(Message(group.status(now_ms())), "status")
+        elif (why := group.hopeless) is not None:
+            member.say(Message(error_frame(why)), "error")
         if group.update is not None:
             member.push(group.update)
         group.admit(member)
@@ -171,6 +174,8 @@ class Hub:
     def _verify(self, subscription: Subscription) -> bool:
         """Whether its currency and coins are known to exist; False while the lists are not there. Raises `Refused`."""
         params = subscription.params
+        if "vs_currency" not in params:
+            return True
         currency, currencies = params["vs_currency"], self.topics[CURRENCIES.name].table
         if currencies is not None and currency not in currencies.position():
             known = ", ".join(sorted(currencies.keys))
@@ -202,7 +207,10 @@ class Hub:
             if dataset.kind == "candles":
                 charts = {one.name for one in watched if one.kind == "candles"} | {dataset.name}
                 _bounded("charts", len(charts), settings.SPOT_CHARTS)
-            else:
+            elif dataset.kind == "onchain":
+                topics = {one.topic for one in watched if one.kind == "onchain"} | {dataset.topic}
+                _bounded("on-chain topics", len(topics), settings.SPOT_ONCHAIN_TOPICS)
+            elif dataset.currency:
                 currencies = {one.currency for one in watched if one.currency} | {dataset.currency}
                 _bounded("currencies", len(currencies), settings.SPOT_CURRENCIES)
         markets = self.topics.get(subscription.datasets[0].name)

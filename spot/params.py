@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from providers.datasets import WINDOWS, is_coin_id
@@ -10,6 +11,7 @@ from spot.codes import bad_value
 from spot.query import parse_count
 
 MAX_TAPE_COINS = 50
+MAX_NAMES = 50
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 
 
@@ -104,6 +106,44 @@ def amount(name: str) -> Callable[[object], float]:
         if not 0 <= value < 1e18:
             raise bad_value(name, "a number of 0 or more, in the currency asked for", raw)
         return value
+
+    return parse
+
+
+def names(name: str) -> Callable[[object], tuple[str, ...] | None]:
+    """A parser of comma lists of names such as `binance`, lower case, each once, in the alphabet's order so that equal
+    wishes are equal; None for an empty list."""
+    allowed = f"a comma list of at most {MAX_NAMES} names"
+
+    def parse(raw: object) -> tuple[str, ...] | None:
+        found = comma_words(name, raw, allowed)
+        if len(found) > MAX_NAMES or any(len(one) > 40 or not one.isprintable() for one in found):
+            raise bad_value(name, allowed, raw)
+        return tuple(sorted(found)) or None
+
+    return parse
+
+
+def choice(name: str, among: Sequence[str]) -> Callable[[object], str]:
+    """A parser of one of these words."""
+
+    def parse(raw: object) -> str:
+        text = raw.strip().lower() if isinstance(raw, str) else ""
+        if text not in among:
+            raise bad_value(name, f"one of {', '.join(among)}", raw)
+        return text
+
+    return parse
+
+
+def pattern(name: str, form: re.Pattern[str], allowed: str) -> Callable[[object], str]:
+    """A parser of text of that form, which must be ASCII."""
+
+    def parse(raw: object) -> str:
+        text = raw.strip() if isinstance(raw, str) else ""
+        if not form.fullmatch(text):
+            raise bad_value(name, allowed, raw)
+        return text
 
     return parse
 

@@ -13,9 +13,9 @@ from celery import shared_task
 from django.conf import settings
 
 from providers import fetching, pacing
-from providers.datasets import COINS, CURRENCIES, Dataset, Fetched
+from providers.datasets import COINS, CURRENCIES, STREAMED, Dataset, Fetched
 from providers.errors import NotFound, ProviderError, Unavailable, Unreachable
-from spot import namesakes, snapshots
+from spot import namesakes, snapshots, streamed
 from spot.snapshots import Snapshot, Trouble, now_ms
 from spot.table import Table
 
@@ -48,7 +48,8 @@ def start_due(wanted: Sequence[Dataset]) -> None:
     While a list is missing that a dataset is checked against, the list comes first; the rest follows as soon as it is
     there, or with the next tick.
     """
-    wanted = _bounded(wanted)
+    streamed.look_after([dataset for dataset in wanted if dataset.kind in STREAMED])
+    wanted = _bounded([dataset for dataset in wanted if dataset.kind not in STREAMED])
     ages, now = snapshots.ages([*wanted, CURRENCIES, COINS]), now_ms()
     missing = {listing for listing in set().union(*map(_checked_against, wanted)) if ages[listing.name][0] is None}
     wanted = [*missing, *(one for one in wanted if one not in missing and not missing & _checked_against(one))]

@@ -42,8 +42,11 @@ class Waiter:
         if not self.first.done():
             self.first.set_result(update)
 
-    def say(self, message: Message, kind: str) -> None:
-        """Control frames are for sockets."""
+    def say(self, _message: Message, _kind: str) -> None:
+        """Control frames are for sockets; but they come when there is a reason why no data will."""
+        group = Hub.current().group_of(self)
+        if group is not None and group.hopeless is not None:
+            self.refuse_later(group.hopeless)
 
     def refuse_later(self, refused: Refused) -> None:
         """What was asked for does not exist."""

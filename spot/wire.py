@@ -197,15 +197,17 @@ def export_name(subscription: Subscription) -> str:
     parts = [
         subscription.feed.channel,
         params.get("coin_id"),
-        params["vs_currency"],
+        params.get("vs_currency"),
         f"{params['days']}d" if "days" in params else None,
+        params.get("channel"),
+        params.get("address"),
     ]
     return "-".join(part for part in parts if part) + ".csv"
 
 
 def csv_text(answer: Answer) -> str:
-    """The answer's rows as CSV: the documented columns, full precision; candles with their UTC time in ISO 8601
-    besides.
+    """The answer's rows as CSV: the documented columns, full precision; what has a time, with that in UTC and ISO
+    8601 besides.
 
     A text cell that a spreadsheet would take for a formula gets an apostrophe before it; numbers are never touched.
     """
@@ -218,8 +220,12 @@ def csv_text(answer: Answer) -> str:
     writer.writerow([*columns, "time_utc"] if timed else columns)
     for row in rows:
         cells = [_cell(value) for value in row.values()]
-        writer.writerow([*cells, datetime.fromtimestamp(row[timed] / 1000, UTC).isoformat()] if timed else cells)
+        writer.writerow([*cells, _utc(row[timed])] if timed else cells)
     return out.getvalue()
+
+
+def _utc(at: int | None) -> str:
+    return "" if at is None else datetime.fromtimestamp(at / 1000, UTC).isoformat()
 
 
 def _columns(answer: Answer, rows: list[dict[str, Any]]) -> list[str]:
@@ -230,7 +236,9 @@ def _columns(answer: Answer, rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _cell(value: object) -> object:
-    if isinstance(value, list):
+    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+        value = ",".join(value)
+    if isinstance(value, list | dict):
         return orjson.dumps(value).decode()
     if isinstance(value, str) and _runs(value):
         return "'" + value

@@ -6,12 +6,13 @@ The row shapes of the first seven are those of the source document, to the lette
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from providers.datasets import Kind
 from spot.codes import Refused, bad_value
 from spot.feeds.base import Feed, Shape
-from spot.feeds.candles import OHLCV, candle_range
+from spot.feeds.candles import OHLCV, candle_range, candle_table
 from spot.feeds.coins import (
     ACTIVE,
     DUST_VOLUME_USD,
@@ -22,13 +23,30 @@ from spot.feeds.coins import (
     TAPE,
     coin_table,
 )
+from spot.feeds.events import LISTINGS_FEED, ONCHAIN, listing_table, onchain_table
+from spot.table import Row, Table
 
 __all__ = [
-    "ACTIVE", "DUST_VOLUME_USD", "FEEDS", "GAINERS", "HEATMAP", "LOSERS", "MARKET", "OHLCV", "TAPE", "Feed", "Shape",
-    "candle_range", "coin_table", "parse_params",
+    "ACTIVE", "DUST_VOLUME_USD", "FEEDS", "GAINERS", "HEATMAP", "LISTINGS_FEED", "LOSERS", "MARKET", "OHLCV", "ONCHAIN",
+    "TAPE", "Feed", "Shape", "candle_range", "coin_table", "parse_params", "table_of",
 ]  # fmt: skip
 
-FEEDS: dict[str, Feed] = {feed.channel: feed for feed in (MARKET, HEATMAP, TAPE, GAINERS, LOSERS, ACTIVE, OHLCV)}
+_ALL = (MARKET, HEATMAP, TAPE, GAINERS, LOSERS, ACTIVE, OHLCV, LISTINGS_FEED, ONCHAIN)
+FEEDS: dict[str, Feed] = {feed.channel: feed for feed in _ALL}
+
+#: How a dataset's rows become a table; those that are not here hold coins.
+_TABLES: dict[Kind, Callable[[Sequence[Row]], Table]] = {
+    "candles": candle_table,
+    "listings": listing_table,
+    "onchain": onchain_table,
+    "currencies": lambda rows: Table(rows, "id", lambda row: row["id"]),
+    "coins": lambda rows: Table(rows, "id", lambda row: row["id"]),
+}
+
+
+def table_of(kind: Kind, rows: Sequence[Row]) -> Table:
+    """The table of a dataset of that kind."""
+    return _TABLES.get(kind, coin_table)(rows)
 
 
 def parse_params(feed: Feed, raw: Mapping[str, object], depth: int) -> dict[str, Any]:

@@ -38,7 +38,7 @@ WORDS: list[dict[str, Any]] = [
 
 
 @st.composite
-def targets(draw: st.DrawFn, feeds: tuple[str, ...] = tuple(FEEDS), dialects: tuple[str, ...] = tuple(DIALECTS)) -> str:
+def targets(draw: st.DrawFn, feeds: tuple[str, ...] = tuple(OWN), dialects: tuple[str, ...] = tuple(DIALECTS)) -> str:
     """A feed with a query string."""
     feed = draw(st.sampled_from(feeds))
     candles = feed == "historical-ohlcv"

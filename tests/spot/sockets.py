@@ -7,11 +7,11 @@ from typing import Any, Self
 
 from channels.testing import ApplicationCommunicator
 
-from providers.datasets import Dataset, Fetched
+from providers.datasets import LISTINGS, Dataset, Fetched
 from spot import snapshots
 from spot.hub import Hub
 from spot_project.asgi import application
-from tests.spot.rows import COINS, CURRENCIES, USD, fetched, market
+from tests.spot.rows import COINS, CURRENCIES, ONCHAIN_TOPIC, USD, candles, events, fetched, listings, market
 
 PREFIX = "/tzone_apis/services/spot/ws/"
 PATIENCE = 8.0
@@ -46,6 +46,14 @@ async def put_market(count: int = 10, shift: float = 0.0, **facts: Any) -> None:
     """Store the lists and a market in dollars."""
     await put_lists(**facts)
     await put(USD, market(count, shift), **facts)
+
+
+async def put_everything() -> None:
+    """Store something for every feed."""
+    await put_market(30)
+    await put(Dataset("candles", "usd", "bitcoin", 30), candles(48, end=1719882000000))
+    await put(LISTINGS, listings(20))
+    await put(ONCHAIN_TOPIC, events(5))
 
 
 async def eventually(condition: Callable[[], object]) -> None:

@@ -15,7 +15,7 @@ from spot.hub import Hub
 from spot.limits import admission
 from spot.snapshots import Trouble
 from tests.spot.rows import COINS, CURRENCIES, USD, candles, coin, market
-from tests.spot.sockets import Socket, eventually, put, put_lists, put_market, run
+from tests.spot.sockets import Socket, eventually, put, put_everything, put_lists, put_market, run
 from tests.spot.test_subscription import ADDRESSES, EXAMPLES, written
 from tests.spot.test_wire import applied, page_of
 
@@ -37,8 +37,7 @@ def no_slot_leaks():
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_every_documented_example_is_answered_with_rows(channel, slash) -> None:
     async def story() -> None:
-        await put_market(30)
-        await put(BITCOIN_30, candles(48, end=1719882000000))
+        await put_everything()
         for text in (EXAMPLES[channel], ADDRESSES.get(channel, "")):
             for raw in written(text) if text else [b""]:
                 async with Socket(channel + slash, raw) as socket:

@@ -14,16 +14,18 @@ from spot.feeds import (
     FEEDS,
     GAINERS,
     HEATMAP,
+    LISTINGS_FEED,
     LOSERS,
     MARKET,
     OHLCV,
+    ONCHAIN,
     TAPE,
     candle_range,
     coin_table,
     parse_params,
 )
 from spot.subscription import Answer, Dialect, subscribe
-from tests.spot.rows import candles, coin, market
+from tests.spot.rows import REQUIRED, candles, coin, events, listings, market, rows_of
 
 DAY = 86_400_000
 
@@ -319,15 +321,107 @@ def test_candles_without_a_value_say_null() -> None:
     assert shown(OHLCV, rows, coin_id="bitcoin")[0]["volume"] is None
 
 
+# --- listings ---------------------------------------------------------------------------------------------------------
+
+
+def test_announcements_are_shown_whole_and_newest_first() -> None:
+    rows = listings(4)
+    assert shown(LISTINGS_FEED, rows) == rows
+    assert list(shown(LISTINGS_FEED, rows)[0]) == [
+        "id",
+        "exchange",
+        "type",
+        "title",
+        "tickers",
+        "published_at",
+        "detected_at",
+        "received_at",
+        "source",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({"cex": "binance"}, [0, 3, 6, 9]),
+        ({"cex": "UPBIT, bithumb,"}, [1, 2, 4, 5, 7, 8, 10, 11]),
+        ({"cex": ["binance"], "type": "spot_delisting"}, [3, 9]),
+        ({"type": "spot_listing,spot_delisting"}, list(range(12))),
+        ({"ticker": "btc"}, [0, 10]),
+        ({"ticker": "T3,t5"}, [3, 5]),
+        ({"ticker": "T"}, []),
+        ({"cex": "nobody"}, []),
+        ({"filters": {"tickers": {"contains": "t3"}}}, [3]),
+        ({"filters": {"Exchange": ["Binance"], "type": "spot_listing"}}, [0, 6]),
+        ({"search": "upbit announces", "sort_by": "received_at", "sort_order": "asc"}, [10, 7, 4, 1]),
+        ({"cex": "upbit", "page": 2, "page_size": 3}, [10]),
+        ({"start_time": 1_720_000_000_000 - 60_000, "end_time": "2024-07-03T09:46:40Z"}, [0, 1]),
+    ],
+)
+def test_announcements_are_picked_by_exchange_type_ticker_words_and_time(raw, expected) -> None:
+    assert [row["id"] for row in shown(LISTINGS_FEED, listings(12), **raw)] == [f"a{n}" for n in expected]
+
+
+def test_equal_wishes_for_announcements_are_one_group() -> None:
+    one, other = (
+        subscribe(LISTINGS_FEED, {"cex": cex}, Dialect(), 1000) for cex in ("upbit,Binance", "binance,upbit,upbit")
+    )
+    assert one.key == other.key
+
+
+# --- on-chain ---------------------------------------------------------------------------------------------------------
+
+
+def test_on_chain_events_are_shown_as_they_came() -> None:
+    rows = events(3)
+    assert shown(ONCHAIN, rows, **REQUIRED["onchain"]) == rows
+    assert [row["id"] for row in shown(ONCHAIN, rows, **REQUIRED["onchain"], search="0x1")] == ["e1"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "topic"),
+    [
+        ({"channel": "KLINE", "interval": "5m"}, "kline.14.0xab5801a7.5m"),
+        ({"channel": "transaction", "interval": None}, "transaction.14.0xab5801a7"),
+        (
+            {"channel": "token_metric", "platform_id": "16", "address": "So11111111111112", "interval": None},
+            "token_metric.16.So11111111111112",
+        ),
+    ],
+)
+def test_an_on_chain_topic_is_named_after_its_parameters(raw, topic) -> None:
+    asked = {name: value for name, value in (REQUIRED["onchain"] | raw).items() if value is not None}
+    [dataset] = subscribe(ONCHAIN, asked, Dialect(), 1000).datasets
+    assert dataset == Dataset("onchain", topic=topic) == Dataset.parse(dataset.name)
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "field"),
+    [
+        ({"interval": None}, "missing_field", "interval"),
+        ({"channel": "transaction"}, "bad_value", "interval"),
+        ({"channel": "blocks"}, "bad_value", "channel"),
+        ({"channel": None}, "missing_field", "channel"),
+        ({"address": None}, "missing_field", "address"),
+        ({"platform_id": None}, "missing_field", "platform_id"),
+    ],
+)
+def test_an_on_chain_topic_that_cannot_be_is_refused(change, code, field) -> None:
+    asked = {name: value for name, value in (REQUIRED["onchain"] | change).items() if value is not None}
+    with pytest.raises(Refused) as caught:
+        subscribe(ONCHAIN, asked, Dialect(), 1000)
+    assert (caught.value.code, caught.value.field) == (code, field)
+
+
 # --- all of them ------------------------------------------------------------------------------------------------------
 
-REQUIRED = {"ticker-tape": {"coin_ids": "bitcoin,tether"}, "historical-ohlcv": {"coin_id": "bitcoin"}}
+COIN_FEEDS = [feed for feed in FEEDS.values() if feed.table is coin_table]
 
 
 @pytest.mark.parametrize("feed", FEEDS.values(), ids=FEEDS)
 @pytest.mark.parametrize("envelope", [False, True])
 def test_encoded_rows_and_cells_say_the_same(feed, envelope) -> None:
-    rows = candles(6) if feed is OHLCV else market(6)
+    rows = rows_of(feed.channel, 6)
     subscription = subscribe(feed, REQUIRED.get(feed.channel, {}) | {"search": ""}, Dialect(envelope=envelope), 1000)
     answer = Answer(subscription, feed.table(rows))
     data = json.loads(answer.data)
@@ -339,9 +433,7 @@ def test_encoded_rows_and_cells_say_the_same(feed, envelope) -> None:
         assert data == cells
 
 
-@pytest.mark.parametrize(
-    "feed", [feed for feed in FEEDS.values() if feed not in (MARKET, OHLCV)], ids=lambda feed: feed.channel
-)
+@pytest.mark.parametrize("feed", [feed for feed in COIN_FEEDS if feed is not MARKET], ids=lambda feed: feed.channel)
 def test_the_envelope_adds_every_promised_field_and_takes_none(feed) -> None:
     rows = market(6)
     raw = REQUIRED.get(feed.channel, {})
@@ -374,7 +466,7 @@ def test_every_feed_says_what_it_takes() -> None:
     for channel, feed in FEEDS.items():
         assert feed.channel == channel
         assert all(param.allowed for param in feed.params)
-        assert feed.param("vs_currency").default == "usd"
+    assert all(feed.param("vs_currency").default == "usd" for feed in [*COIN_FEEDS, OHLCV])
 
 
 # --- upstream parameters ----------------------------------------------------------------------------------------------
@@ -420,6 +512,11 @@ WRONG = [
             " ",
         ],
     ),
+    (LISTINGS_FEED, "cex", [5, [5], {"a": 1}, ",".join(f"e{n}" for n in range(51)), "x" * 41, "a\0b"]),
+    (LISTINGS_FEED, "ticker", [True, "x" * 41]),
+    (ONCHAIN, "platform_id", [0, -1, "x", 10**9, 1.5]),
+    (ONCHAIN, "address", ["", "short", "0x" + "a" * 99, "a.b.c.d.e", "a:b:c:d:e", "..%2f..%2f", "ä" * 10, 5]),
+    (ONCHAIN, "interval", ["", "m", "1", "1y", "1000m", "1.5m", 60]),
     (TAPE, "coin_ids", ["", ",", ",".join(f"c{n}" for n in range(51)), "bitcoin,../..", [5], 5, {"a": 1}, "a b"]),
 ]
 

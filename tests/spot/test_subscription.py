@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot.codes import Refused
-from spot.feeds import FEEDS, HEATMAP, MARKET, OHLCV, TAPE, coin_table
+from spot.feeds import FEEDS, HEATMAP, MARKET, OHLCV, coin_table
 from spot.request_line import repair
 from spot.subscription import Answer, Dialect, from_query_string, parameter_names, subscribe, whole_range
 from spot.wire import snapshot_frame
-from tests.spot.rows import FACTS, candles, market
+from tests.spot.rows import FACTS, REQUIRED, candles, market, rows_of
 from tests.spot.test_query import json_values
 
 DEPTH = 1000
@@ -26,6 +26,8 @@ EXAMPLES = {
     "most-active": "sort_by=volume_24h&sort_order=desc&page=1&page_size=10&price_change_percentage=24h,7d",
     "historical-ohlcv": "coin_id=bitcoin&days=30&page=1&page_size=100&"
     "start_time=1719878400000&end_time=1719882000000&time_field=timestamp",
+    "listings": "cex=binance,upbit&type=spot_listing&search=announces&sort_by=received_at&page=1&page_size=5",
+    "onchain": "channel=kline&platform_id=14&address=0xab5801a7&interval=1m",
 }
 ADDRESSES = {
     "coin-heatmap": "vs_currency=usd",
@@ -59,7 +61,7 @@ def written(text: str) -> list[bytes]:
 def test_a_documented_request_is_the_same_however_it_is_written(channel, text) -> None:
     first, *others = [asked(channel, raw) for raw in written(text)]
     assert all(other.key == first.key for other in others)
-    rows = candles(48, end=1719882000000) if channel == "historical-ohlcv" else market(30)
+    rows = candles(48, end=1719882000000) if channel == "historical-ohlcv" else rows_of(channel, 30)
     data = json.loads(Answer(first, FEEDS[channel].table(rows)).data)
     assert data["rows"] if channel == "market" else data
 
@@ -167,7 +169,7 @@ def test_an_unknown_parameter_is_told_the_known_ones(feed) -> None:
     assert all(name in caught.value.message for name in parameter_names(feed))
 
 
-def test_times_belong_to_candles_alone() -> None:
+def test_times_belong_to_what_has_them() -> None:
     with pytest.raises(Refused):
         asked("market", "start_time=5")
     assert asked("historical-ohlcv", "coin_id=bitcoin&start_time=1719878400").query.start == 1719878400000
@@ -212,7 +214,7 @@ def test_no_bytes_of_a_query_string_raise_anything_but_a_refusal(raw) -> None:
 def test_no_message_raises_anything_but_a_refusal_and_what_is_taken_can_be_shown(changes, feed) -> None:
     first = subscribe(
         feed,
-        {"coin_ids": "bitcoin"} if feed is TAPE else {"coin_id": "bitcoin"} if feed is OHLCV else {},
+        REQUIRED.get(feed.channel, {}),
         Dialect(envelope=True),
         DEPTH,
     )

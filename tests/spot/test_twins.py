@@ -8,13 +8,12 @@ import json
 import pytest
 from django.test import AsyncClient
 
-from providers.datasets import Dataset
 from spot import snapshots, twins
 from spot.feeds import FEEDS
 from spot.hub import Hub
 from spot.snapshots import Trouble
-from tests.spot.rows import USD, candles, coin, market
-from tests.spot.sockets import Socket, put, put_lists, put_market, run
+from tests.spot.rows import USD, coin, market
+from tests.spot.sockets import Socket, put, put_everything, put_lists, put_market, run
 from tests.spot.test_subscription import ADDRESSES, EXAMPLES
 
 PREFIX = "/tzone_apis/services/spot/"
@@ -29,8 +28,7 @@ async def get(feed: str, query: str = "", method: str = "get", **headers: str):
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_a_twin_says_what_its_socket_says(channel, slash) -> None:
     async def story() -> None:
-        await put_market(30)
-        await put(Dataset("candles", "usd", "bitcoin", 30), candles(48, end=1719882000000))
+        await put_everything()
         for query in {EXAMPLES[channel], ADDRESSES.get(channel, EXAMPLES[channel])}:
             response = await get(channel + slash, query)
             assert (response.status_code, response["Content-Type"]) == (200, "application/json")

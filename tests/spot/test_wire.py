@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spot.codes import CLOSES, ERRORS, Close, Refused, bad_value
-from spot.feeds import FEEDS, MARKET, OHLCV, TAPE
+from spot.feeds import FEEDS, MARKET, OHLCV, TAPE, coin_table
 from spot.subscription import Answer, Dialect, subscribe, whole_range
 from spot.wire import (
     MAX_MESSAGE,
@@ -115,10 +115,11 @@ def page_of(frame: dict) -> dict:
     return {str(row["timestamp"] if "timestamp" in row else row["id"]): row for row in data}
 
 
+COIN_FEEDS = [feed for feed in FEEDS.values() if feed.table is coin_table]
 coins_over_time = st.lists(coin_rows(max_size=8), min_size=2, max_size=4)
 
 
-@pytest.mark.parametrize("feed", [feed for feed in FEEDS.values() if feed is not OHLCV], ids=lambda feed: feed.channel)
+@pytest.mark.parametrize("feed", COIN_FEEDS, ids=lambda feed: feed.channel)
 @settings(max_examples=40)
 @given(
     moments=coins_over_time,

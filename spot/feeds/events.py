@@ -1,0 +1,129 @@
+"""The feeds of what happens rather than what is: announcements of exchanges, and on-chain events. Pure.
+
+Both show the newest first, and come by stream: nobody is asked for them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from providers.datasets import LISTING_FIELDS, LISTINGS, ONCHAIN_CHANNELS, ONCHAIN_FIELDS, Dataset
+from spot.codes import Refused, bad_value
+from spot.feeds.base import Feed, Params, Shape
+from spot.jsontext import dumps
+from spot.params import Param, choice, names, pattern, whole_number
+from spot.query import Field, Fields
+from spot.table import Row, Table, Universe
+
+
+def _plain_shape(name: str, columns: Sequence[str]) -> Shape:
+    """Rows as the dataset has them."""
+
+    def cells(row: Row) -> Row:
+        return {column: row[column] for column in columns}
+
+    return Shape((name,), lambda row: dumps(cells(row)), None, lambda row, _place: cells(row))
+
+
+# --- listings --------------------------------------------------------------------------------------------------------
+
+
+def _tickers(row: Row) -> str:
+    return ",".join(row["tickers"])
+
+
+def listing_table(rows: Sequence[Row]) -> Table:
+    """The table of announcements (`providers.datasets.LISTING_FIELDS`), newest first."""
+
+    def text(row: Row) -> str:
+        return f"{row['title']} {_tickers(row)} {row['exchange']} {row['type']}"
+
+    return Table(rows, "id", text, {"tickers": _tickers})
+
+
+def _listing_universe(table: Table, params: Params) -> Universe:
+    exchanges, types, tickers = (params[name] and frozenset(params[name]) for name in ("cex", "type", "ticker"))
+    found = [
+        index
+        for index, row in enumerate(table.rows)
+        if (not exchanges or row["exchange"] in exchanges)
+        and (not types or row["type"] in types)
+        and (not tickers or not tickers.isdisjoint(ticker.lower() for ticker in row["tickers"]))
+    ]
+    return Universe(table, np.array(found, dtype=np.intp))
+
+
+LISTINGS_FEED = Feed(
+    channel="listings",
+    purpose="announcements of exchanges: what they list, delist and warn of; newest first",
+    params=(
+        Param("cex", names("cex"), None, "exchanges, comma-separated, such as binance,upbit"),
+        Param("type", names("type"), None, "types, comma-separated, such as spot_listing,spot_delisting"),
+        Param("ticker", names("ticker"), None, "tickers, comma-separated, such as BTC,ETH"),
+    ),
+    fields=Fields(
+        [
+            Field("id", "id", "text"),
+            Field("exchange", "exchange", "text", ("cex", "publisher")),
+            Field("type", "type", "text", ("listing_type",)),
+            Field("title", "title", "text"),
+            Field("tickers", "tickers", "text", ("ticker",)),
+            Field("published_at", "published_at", "number"),
+            Field("detected_at", "detected_at", "number"),
+            Field("received_at", "received_at", "number", ("timestamp", "time")),
+            Field("source", "source", "text"),
+        ]
+    ),
+    datasets=lambda _params: (LISTINGS,),
+    universe=_listing_universe,
+    shape=lambda _params, _extras: _plain_shape("listings", LISTING_FIELDS),
+    table=listing_table,
+    time_field="received_at",
+)
+
+
+# --- on-chain --------------------------------------------------------------------------------------------------------
+
+#: The channels that come in intervals.
+_IN_INTERVALS = ("kline", "unique_trader")
+_ADDRESS = "8 to 100 letters and digits: the token's, or the pool's or the wallet's where the channel is about one"
+_INTERVAL = f"such as 1m or 1h; for {' and '.join(_IN_INTERVALS)} only, and required there"
+
+
+def onchain_table(rows: Sequence[Row]) -> Table:
+    """The table of on-chain events (`providers.datasets.ONCHAIN_FIELDS`), newest first; search looks in all of it."""
+    return Table(rows, "id", lambda row: dumps(row["data"]).decode())
+
+
+def _topic(params: Params) -> str:
+    """The dataset's topic. Raises `Refused` for an interval where there is none, and for none where one is needed."""
+    channel, interval, address = params["channel"], params["interval"], params["address"]
+    if (channel in _IN_INTERVALS) is not bool(interval):
+        if interval:
+            raise bad_value("interval", f"left out: {channel} has none")
+        raise Refused("missing_field", f"interval is required for {channel}: {_INTERVAL}.", "interval", _INTERVAL)
+    written = address.lower() if address[:2].lower() == "0x" else address  # elsewhere capitals make another address
+    return ".".join(filter(None, (channel, str(params["platform_id"]), written, interval)))
+
+
+ONCHAIN = Feed(
+    channel="onchain",
+    purpose="the last 100 events of one on-chain channel, as its provider words them; newest first",
+    params=(
+        Param("channel", choice("channel", ONCHAIN_CHANNELS), None, f"one of {', '.join(ONCHAIN_CHANNELS)}", True),
+        Param(
+            "platform_id", whole_number("platform_id", 1, 999_999_999), None, "the provider's number of the chain", True
+        ),
+        Param("address", pattern("address", re.compile(r"[A-Za-z0-9]{8,100}"), _ADDRESS), None, _ADDRESS, True),
+        Param("interval", pattern("interval", re.compile(r"[0-9]{1,3}[smhdw]"), _INTERVAL), None, _INTERVAL),
+    ),
+    fields=Fields([Field("id", "id", "text"), Field("at", "at", "number", ("timestamp", "time"))]),
+    datasets=lambda params: (Dataset("onchain", topic=_topic(params)),),
+    universe=lambda table, _params: Universe(table, np.arange(len(table), dtype=np.intp)),
+    shape=lambda _params, _extras: _plain_shape("onchain", ONCHAIN_FIELDS),
+    table=onchain_table,
+    time_field="at",
+)

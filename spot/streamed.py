@@ -1,0 +1,54 @@
+"""Datasets that come by stream and are not polled: who brings them, and what is said while nobody does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import providers
+from providers import access
+from providers.base import Provider
+from providers.datasets import LISTINGS, Dataset
+from spot import announcements, snapshots
+from spot.snapshots import Trouble, now_ms
+
+#: How often a worker looks after them, in seconds.
+_PACE = 2.0
+_WANTED = {"listings": "announcements of exchanges", "onchain": "on-chain events"}
+
+
+def sources(kind: str) -> list[Provider]:
+    """The providers whose stream brings that kind and that may be used now: switched on, with a key if they need one,
+    and under a plan that has a stream."""
+    able = [one for one in providers.all() if one.stream and kind in one.stream.brings]
+    return [one for one in able if any(entry.stream_url for entry in access.all_of(one))]
+
+
+def look_after(wanted: Sequence[Dataset]) -> None:
+    """What a worker does for the streamed ones among what is wanted: bring back what the store has lost, and say why
+    there is nothing where nobody can bring it."""
+    if not wanted or not snapshots.first_in("streamed", _PACE):
+        return
+    if LISTINGS in wanted:
+        announcements.restore()
+    for kind in dict.fromkeys(dataset.kind for dataset in wanted):
+        why = _why_nothing(kind)
+        for dataset in wanted:
+            if dataset.kind == kind:
+                _explain(dataset, why)
+
+
+def _why_nothing(kind: str) -> str:
+    if snapshots.realm() == "demo":
+        return f"The market shown is simulated: no {_WANTED[kind]} stand beside it."
+    if sources(kind):
+        return ""
+    return f"No source of {_WANTED[kind]} is set up here."
+
+
+def _explain(dataset: Dataset, why: str) -> None:
+    """Keep it said as long as it is so, and no longer."""
+    said = snapshots.trouble(dataset)
+    if not why and said and said.permanent:
+        snapshots.end_trouble(dataset)
+    elif why and (said is None or said.message != why):
+        snapshots.set_trouble(dataset, Trouble("unavailable", why, now_ms(), None, permanent=True))
