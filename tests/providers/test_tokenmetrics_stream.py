@@ -197,8 +197,8 @@ def test_an_answer_to_the_handshake_has_a_meaning(status: int, body: bytes, kind
 @pytest.mark.parametrize(
     ("code", "reason", "kind"),
     [(1000, "", type(None)), (1006, "", type(None)), (1011, "", type(None)), (1008, "", RateLimited),
-     (1000, "Invalid x-api-key", Unauthorized), (1008, "Invalid API key", Unauthorized), (4001, "", Unauthorized), (4429, "", RateLimited),
-     (1000, "connection limit", RateLimited)],
+     (1000, "Invalid x-api-key", Unauthorized), (1008, "Invalid API key", Unauthorized), (4001, "", Unauthorized),
+     (4429, "", RateLimited), (1000, "connection limit", RateLimited)],
 )  # fmt: skip
 def test_a_close_has_a_meaning(code: int, reason: str, kind: type) -> None:
     assert type(STREAM.closed(code, reason)) is kind
