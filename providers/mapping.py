@@ -28,7 +28,7 @@ log = structlog.get_logger("providers.mapping")
 T = TypeVar("T")
 
 #: How long a mapping is fresh, and the least time between two tries that fail, in seconds.
-_FRESH, _REST = 86_400, 600
+_FRESH, _REST = 86_400, 300
 #: One run at a time; the lock outlives the task's time limit (`providers.tasks`).
 _LOCK, LOCK_SECONDS = "spot:identity:lock", 200
 #: Rows a transaction: others may write in between.
@@ -39,10 +39,11 @@ _ID, _SYMBOL, _NAME = 100, 60, 300
 
 class Ours(NamedTuple):
     """Our coins as rows of `ASSET_FIELDS`. `today`: as the provider of our ids lists them now, contracts included; else
-    what the table remembers."""
+    what the table remembers, and `error` says why."""
 
     rows: list[Row]
     today: bool
+    error: ProviderError | None = None
 
 
 def reference() -> Provider | None:
@@ -54,7 +55,7 @@ def reference() -> Provider | None:
 def map_due(redis: Redis, *, fetch: Callable[..., Fetched] = fetching.fetch) -> list[str]:
     """Map the providers that are due, unless somebody is at it; the names of those that were mapped.
 
-    A provider that fails is tried again after ten minutes, or when it says; with another key or address at once.
+    A provider that fails is tried again after five minutes, or when it says; with another key or address at once.
     """
     due = [provider for provider in providers.all() if _is_due(redis, provider)]
     token = secrets.token_hex(8)
@@ -90,10 +91,12 @@ def _ours(redis: Redis, fetch: Callable[..., Fetched]) -> Ours:
             raise NotFound("no provider's ids are ours")
         fetched = fetch(Dataset("assets", topic=provider.name), redis=redis)
     except ProviderError as error:
-        log.warning("our own list of coins cannot be had, what is known of it serves", error=str(error))
+        log.warning("our own list of coins cannot be had, what is known of it serves", error=error.message)
         fields = {"slug": "", "coin": "", "contracts": []}
         known = Asset.objects.values_list("pk", "symbol", "name")
-        return Ours([{"foreign_id": pk, "symbol": symbol, "name": name, **fields} for pk, symbol, name in known], False)
+        return Ours(
+            [{"foreign_id": pk, "symbol": symbol, "name": name, **fields} for pk, symbol, name in known], False, error
+        )
     rows = [row for row in fetched.rows if 0 < len(row["foreign_id"]) <= _ID]
     keep_assets(rows)
     return Ours(rows, True)
@@ -102,8 +105,8 @@ def _ours(redis: Redis, fetch: Callable[..., Fetched]) -> Ours:
 def _mapped(redis: Redis, provider: Provider, ours: Ours, fetch: Callable[..., Fetched]) -> bool:
     """Whether it worked."""
     try:
-        if not ours.rows:
-            raise NotFound("there is no list of our own coins yet", retry_after=60)
+        if ours.error and not ours.rows:
+            raise ours.error
         listed = fetch(Dataset("assets", topic=provider.name), redis=redis).rows
     except ProviderError as error:
         rest = max(60 if error.retry_after else _REST, int(error.retry_after or 0))

@@ -189,7 +189,7 @@ def test_without_any_list_of_ours_nobody_is_asked_for_nothing(lists: Lists, redi
 @pytest.mark.parametrize(
     ("error", "rest"),
     [
-        (Unauthorized("401: no such key"), 600),
+        (Unauthorized("401: no such key"), 300),
         (OutOfBudget("the month is used up", retry_after=7200, reason="month"), 7200),
         (OutOfBudget("the minute is used up", retry_after=4, reason="minute"), 60),
     ],
