@@ -40,7 +40,10 @@ def places(row: Chain) -> dict[str, forms.ChoiceField]:
     named = [*row.names, *([""] * len(able))]
     return {
         f"place_{place}": forms.ChoiceField(
-            label=ordinal(place), choices=[("", "nobody"), *able], required=False, initial=named[place - 1]
+            label=ordinal(place),
+            choices=[("", "nobody" if place > 1 else "as they come"), *able],
+            required=False,
+            initial=named[place - 1],
         )
         for place in range(1, len(able) + 1)
     }
@@ -77,8 +80,8 @@ class ChainAdmin(admin.ModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         told = (
-            "Those named are asked in this order, and no others; with nobody named, all that can serve it, as they "
-            "come. It holds from the next fetch on."
+            "Those named are asked in this order, and no others. With nobody named, all that can serve it are asked, "
+            "as they come. It holds from the next fetch on."
         )
         fields = list(places(obj)) if self.has_change_permission(request, obj) else ["order"]
         return (("Order", {"fields": fields, "description": told}),)

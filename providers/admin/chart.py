@@ -18,7 +18,7 @@ from providers.models import DailyUsage
 DAYS = 31
 #: The size of each picture in units of its own; the page scales it.
 WIDTH, HEIGHT = 620, 180
-LEFT, RIGHT, TOP, BOTTOM = 56, 8, 14, 24
+LEFT, RIGHT, TOP, BOTTOM = 56, 20, 14, 24
 _PLOT_WIDTH, _PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
 
@@ -100,8 +100,11 @@ class UsageChart:
         return sum(day.failures for day in self.days)
 
 
-def usage_of(standing: Standing) -> UsageChart:
-    """The chart of a provider, from the ledger. Its allowance is that of all its accounts together, 0 for none."""
+def usage_of(standing: Standing) -> UsageChart | None:
+    """The chart of a provider, from the ledger; None for a simulated one, which is not counted. Its allowance is that of
+    all its accounts together, 0 for none."""
+    if standing.provider is None or standing.provider.simulated:
+        return None
     today = datetime.fromtimestamp(standing.now_ms / 1000, UTC).date()
     limits = [account.entry.per_month for account in standing.accounts]
     days = ledger_days(standing.row.name, today)

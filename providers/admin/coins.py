@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from providers import identity
 from providers.admin.acting import Buttons, ReadOnly
-from providers.admin.words import lines
+from providers.admin.words import told_lines
 from providers.matching import HAND
 from providers.models import Asset, AssetAlias
 
@@ -46,7 +46,7 @@ class AssetAdmin(ReadOnly):
 
 @admin.register(AssetAlias)
 class AssetAliasAdmin(Buttons):
-    list_display = ("foreign_id", "provider", "symbol", "name", "asset", "matched", "candidates")
+    list_display = ("foreign_id", "provider", "symbol", "name", "coin")
     list_filter = (Matched, "provider")
     list_select_related = ("asset",)
     list_per_page = 50
@@ -65,6 +65,12 @@ class AssetAliasAdmin(Buttons):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         return False
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        kwargs["help_texts"] = {
+            "asset": "Search by symbol, id or name. Empty: none of our coins. It is never overruled."
+        }
+        return super().get_form(request, obj, change, **kwargs)
+
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         alias = self.get_object(request, object_id)
         if alias is not None and self.has_view_or_change_permission(request, alias):
@@ -82,13 +88,16 @@ class AssetAliasAdmin(Buttons):
             return f"It is {form.instance.asset_id or 'none of our coins'}."
         return super().construct_change_message(request, form, formsets, add)
 
-    @admin.display(description="same symbol")
-    def candidates(self, alias: AssetAlias) -> str:
-        if alias.asset_id:
-            return "-"
+    @admin.display(description="our coin")
+    def coin(self, alias: AssetAlias) -> str:
+        """The coin and how it was recognised; else those that have the symbol."""
+        if alias.asset_id or alias.matched == HAND:
+            how = "chosen by hand" if alias.matched == HAND else f"recognised by {alias.matched}"
+            return told_lines([(str(alias.asset or "none of ours"), how)])
         found = identity.candidates(alias.symbol)
-        more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
-        return lines([f"{name} ({coin})" for coin, name in found[:_SHOWN]] + more)
+        more = [("", f"and {len(found) - _SHOWN} more")] if len(found) > _SHOWN else []
+        shown = [(f"{name} ({coin})?", "") for coin, name in found[:_SHOWN]]
+        return told_lines([*shown, *more] or [("", "none has the symbol")])
 
     # --- actions ------------------------------------------------------------------------------------------------------
 

@@ -141,7 +141,7 @@ class ApiKeyAdmin(Buttons):
         health = own.health
         return marked(health.mark, health.word, health.detail)
 
-    @admin.display(description="calls this minute")
+    @admin.display(description="this minute")
     def minute(self, key: ApiKey) -> str:
         return own.minute if (own := _account(key)) else "-"
 

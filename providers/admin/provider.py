@@ -16,7 +16,7 @@ from providers.admin.acting import Buttons
 from providers.admin.chart import usage_of
 from providers.admin.limits import LimitsForm
 from providers.admin.standing import standing
-from providers.admin.words import lines, marked
+from providers.admin.words import lines, marked, told_lines
 from providers.base import Plan
 from providers.breaker import Breaker
 from providers.budget import connection
@@ -39,7 +39,7 @@ class ProviderAdmin(Buttons):
     """One row a provider, made by migrate: nothing to add, and only what has lost its adapter to delete."""
 
     form = ProviderForm
-    list_display = ("title", "health", "last", "minute", "month", "forecast", "stream")
+    list_display = ("title", "health", "last", "minute", "month", "stream")
     actions = ("test_connections", "reset_breakers")
     buttons = ("test", "reset")
     change_form_template = "admin/providers/provider.html"
@@ -90,17 +90,13 @@ class ProviderAdmin(Buttons):
         last = standing(row).last_words
         return marked(last.mark, last.word, last.detail)
 
-    @admin.display(description="calls this minute")
+    @admin.display(description="this minute")
     def minute(self, row: ProviderSettings) -> str:
         return lines([account.minute for account in standing(row).accounts])
 
     @admin.display(description="this month")
     def month(self, row: ProviderSettings) -> str:
-        return lines([account.month for account in standing(row).accounts])
-
-    @admin.display(description="forecast")
-    def forecast(self, row: ProviderSettings) -> str:
-        return lines([account.forecast for account in standing(row).accounts])
+        return told_lines([(account.month, account.forecast) for account in standing(row).accounts])
 
     @admin.display(description="stream")
     def stream(self, row: ProviderSettings) -> str:

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from providers import access, ledger, stream_state
 from providers.access import Access
-from providers.admin.words import left, moment, number
+from providers.admin.words import day, left, moment, number
 from providers.breaker import Breaker, BreakerState
 from providers.budget import Budget, Usage, connection, month_of, wall_ms
 from providers.errors import Unauthorized
@@ -47,10 +47,14 @@ class Account:
 
     @property
     def minute(self) -> str:
+        if self.entry.provider.simulated:
+            return "not counted"
         return left(self.usage.minute, self.entry.per_minute) if self.usage else "unknown"
 
     @property
     def month(self) -> str:
+        if self.entry.provider.simulated:
+            return "not counted"
         return left(self.usage.month, self.entry.per_month) if self.usage else "unknown"
 
     @property
@@ -61,12 +65,16 @@ class Account:
 
     @property
     def forecast(self) -> str:
-        """How long the month's allowance lasts."""
+        """How long the month's allowance lasts at the pace so far."""
         if self.usage is None:
             return "unknown"
-        start, end = month_of(self.now_ms)
-        since = max(start, self.usage.since or self.now_ms)
-        return ledger.forecast(self.usage.month, self.entry.per_month, since, end, self.now_ms).sentence
+        limit, used, (start, end) = self.entry.per_month, self.usage.month, month_of(self.now_ms)
+        found = ledger.forecast(used, limit, max(start, self.usage.since or self.now_ms), end, self.now_ms).used_up
+        if not limit:
+            return "no limit"
+        if found is None:
+            return "lasts the month"
+        return f"used up until {day(end)}" if used >= limit else f"at this pace used up on {found.day} {found:%B}"
 
     @property
     def health(self) -> Health:
@@ -170,7 +178,7 @@ class Standing:
         if self.provider is None or self.provider.stream is None:
             return None
         if self.stream is None:
-            return Health("off", "not running", "it needs a key, and `manage.py stream` as a process")
+            return Health("off", "not running", "it needs a key, and a stream process")
         return streaming_words(self.stream, self.now_ms)
 
     @cached_property
@@ -197,7 +205,7 @@ class Standing:
         best = next((state for state in states if state.mark == "good"), states[0])
         spare = sum(state.mark != "good" for state in states)
         if best.mark == "good" and spare:
-            return Health("good", "ready", f"{spare} of {number(len(states), 'key')} out of use")
+            return Health("good", "ready", f"{len(states) - spare} of {number(len(states), 'key')}")
         return best
 
     @property
@@ -228,11 +236,12 @@ def streaming_words(state: StreamState, now_ms: int) -> Health:
     until = f"until {moment(state.until, now_ms)}" if state.until else ""
     mark, word = {
         "connecting": ("waiting", "connecting"),
-        "waiting": ("waiting", "waiting for the next try"),
-        "paused": ("waiting", "paused: the credits accrued so far are used up"),
+        "waiting": ("waiting", "waiting"),
+        "paused": ("waiting", "paused"),
         "refused": ("bad", "refused"),
     }[state.state]
-    return Health(mark, word, ": ".join(filter(None, (until, state.message))))
+    said = state.message or ("the credits accrued so far are used up" if state.state == "paused" else "")
+    return Health(mark, word, ": ".join(filter(None, (until, said))))
 
 
 def standing(row: ProviderSettings) -> Standing:

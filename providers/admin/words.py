@@ -11,13 +11,19 @@ from django.utils.safestring import SafeString
 MARKS = {"good": "✓", "waiting": "‖", "bad": "✕", "lacking": "!", "off": "○", "unknown": "?"}
 
 
+def day(ms: int) -> str:
+    """The day of a time in epoch ms (UTC), such as `1 December`."""
+    then = datetime.fromtimestamp(ms / 1000, UTC)
+    return f"{then.day} {then:%B}"
+
+
 def moment(ms: int, now_ms: int) -> str:
     """A time in epoch ms: of day alone where that is today's (UTC)."""
     then, now = (datetime.fromtimestamp(one / 1000, UTC) for one in (ms, now_ms))
     if then.date() == now.date():
         return then.strftime("%H:%M:%S UTC")
     year = "" if then.year == now.year else f" {then.year}"
-    return f"{then.day} {then.strftime('%B')}{year} {then.strftime('%H:%M UTC')}"
+    return f"{day(ms)}{year} {then:%H:%M} UTC"
 
 
 def left(used: float, limit: int) -> str:
@@ -55,3 +61,9 @@ def marked(state: str, word: str, detail: str = "") -> SafeString:
 def lines(parts: list[str]) -> SafeString | str:
     """One below the other; a dash for none."""
     return format_html_join("", '<span class="line">{}</span>', ((part,) for part in parts)) if parts else "-"
+
+
+def told_lines(parts: list[tuple[str, str]]) -> SafeString | str:
+    """The same, each with what there is to say besides."""
+    line = '<span class="line">{} <span class="quiet">{}</span></span>'
+    return format_html_join("", line, parts) if parts else "-"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from django import template
 from django.utils.safestring import SafeString
 
-from providers.admin.standing import Health
+from providers.admin.standing import Health, Standing, standing
 from providers.admin.words import grouped, marked, number, ordinal
+from providers.models import ProviderSettings
 
 register = template.Library()
 register.filter(grouped)
@@ -16,6 +17,12 @@ register.filter(grouped)
 def mark(health: Health) -> SafeString:
     """A state: its mark, its word, what there is to say besides."""
     return marked(health.mark, health.word, health.detail)
+
+
+@register.inclusion_tag("admin/providers/overview.html")
+def providers_overview() -> dict[str, list[Standing]]:
+    """How all providers stand, for the first page."""
+    return {"standings": [standing(row) for row in ProviderSettings.objects.all()]}
 
 
 @register.filter
