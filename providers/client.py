@@ -28,6 +28,7 @@ from requests.auth import AuthBase
 from providers.access import Access
 from providers.base import Answer, Call, base_url_problem
 from providers.clean import text
+from providers.deadlines import Adapter, until
 from providers.errors import (
     BadPayload,
     NotFound,
@@ -143,7 +144,8 @@ def _exchange(access: Access, call: Call, deadline: float, max_bytes: int, clock
     proxied: Any = {} if _local(access) else session.merge_environment_settings(request.url, {}, True, None, None)
     timeout = (min(CONNECT_SECONDS, left), min(READ_SECONDS, left))
     options: Any = {"proxies": {}, **proxied, "stream": True, "timeout": timeout, "allow_redirects": False}
-    response = session.send(request, **options)
+    with until(deadline, clock):
+        response = session.send(request, **options)
     with response:
         body = _body(response, deadline, max_bytes if response.status_code == 200 else _ERROR_BYTES, clock)
         if response.status_code != 200:
@@ -266,5 +268,7 @@ def _local(access: Access) -> bool:
 def _session(_process: int) -> requests.Session:
     """One a process: a pool shared across a fork would mix up answers. It keeps no cookies: we are no visitor."""
     session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, Adapter())
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return session

@@ -34,6 +34,7 @@ class Reply:
     type: str = "application/json; charset=utf-8"
     length: int | None = None  # a Content-Length that is not true
     drip: float = 0.0  # seconds between two bytes
+    slow_head: bool = False  # the headers drip, not the body
     hang: bool = False  # never answer
     gzip: bool = False
 
@@ -116,12 +117,18 @@ class Upstream:
                 }
                 for name, value in headers.items():
                     self.send_header(name, value)
+                if reply.slow_head:
+                    self._drip(b"x-filling: " + b"x" * 10_000, reply.drip)
                 self.end_headers()
                 if not reply.drip:
                     self.wfile.write(content)
                     return
+                self._drip(content, reply.drip)
+
+            def _drip(self, content: bytes, seconds: float) -> None:
+                self.flush_headers()
                 for byte in content:
-                    if upstream.let_go.wait(reply.drip):
+                    if upstream.let_go.wait(seconds):
                         return
                     self.wfile.write(bytes([byte]))
 

@@ -20,6 +20,7 @@ from providers.errors import (
     Unavailable,
     Unreachable,
 )
+from providers.sandbox import Sandbox
 from tests.providers.conftest import KEY, Reply, Upstream, access_to
 from tests.providers.test_adapters import sample
 
@@ -247,9 +248,25 @@ def test_an_answer_that_never_comes_ends_at_the_deadline(upstream: Upstream) -> 
 def test_an_answer_that_drips_ends_at_the_deadline_however_steadily_it_does(upstream: Upstream) -> None:
     upstream.replies["/ping"] = Reply({"a": "x" * 10_000}, drip=0.02)
     started = time.monotonic()
-    with pytest.raises(Unavailable, match="too slowly"):
+    with pytest.raises(Unavailable, match="too slowly|stopped coming"):
         get(upstream, seconds=0.5, tries=1)
     assert time.monotonic() - started < 30  # the whole would take 200 s
+
+
+def test_headers_that_drip_end_at_the_deadline_too(upstream: Upstream) -> None:
+    upstream.replies["/ping"] = Reply({}, drip=0.02, slow_head=True)
+    started = time.monotonic()
+    with pytest.raises(Unavailable, match="no answer in time"):
+        get(upstream, seconds=0.5, tries=1)
+    assert time.monotonic() - started < 30  # the headers would take 200 s
+
+
+def test_a_connection_that_is_kept_has_the_next_requests_time_not_the_last_ones() -> None:
+    with Sandbox(cache_seconds=1) as sandbox:
+        entry = access_to(sandbox.url)
+        client.fetch_json(entry, PING, seconds=0.2)
+        sandbox.faults.add("/ping", "slow", seconds=0.5)
+        assert client.fetch_json(entry, PING, seconds=20, tries=1).payload
 
 
 def test_an_answer_is_no_larger_than_the_cap(upstream: Upstream) -> None:
