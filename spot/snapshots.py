@@ -189,7 +189,7 @@ def amend(dataset: Dataset, change: Amendment, known: Snapshot | None = None) ->
             return known
         rows, meta = made
         facts = {name: getattr(known, name) for name in _FACTS} | {"meta": meta}
-        args = [now_ms(), orjson.dumps(facts), _pack(rows), known.version]
+        args: list[Any] = [now_ms(), orjson.dumps(facts), _pack(rows), known.version]
         if version := int(_store_script()(keys=keys, args=args, client=client)):
             return replace(known, version=version, rows=rows, meta=meta)
     return known
@@ -198,7 +198,8 @@ def amend(dataset: Dataset, change: Amendment, known: Snapshot | None = None) ->
 def _newest(client: redis.Redis, dataset: Dataset, known: Snapshot | None) -> Snapshot | None:
     """The newest real snapshot; the one that is known, if it still is."""
     key = f"spot:live:snapshot:{dataset.name}"
-    version, epoch = client.hget(key, "version"), client.get("spot:live:epoch")
+    version: Any = client.hget(key, "version")
+    epoch: Any = client.get("spot:live:epoch")
     if known and version and epoch and (known.version, known.epoch) == (int(version), epoch.decode()):
         return known
     return _snapshot(dataset, epoch, *client.hmget(key, ["version", "meta", "body"]))

@@ -80,6 +80,7 @@ SPOT_TRUSTED_PROXIES = env.list("SPOT_TRUSTED_PROXIES", default=[])
 # --- upstreams -------------------------------------------------------------------------------------------------------
 SPOT_DEMO = env.str("SPOT_DEMO", default="auto")  # on, off, auto
 SPOT_POLL_SECONDS = env.float("SPOT_POLL_SECONDS", default=60.0)  # the markets interval wished for
+SPOT_DISAGREE_PERCENT = env.float("SPOT_DISAGREE_PERCENT", default=5.0)  # from which two live prices are disputed
 COINGECKO_BASE_URL = env.str("COINGECKO_BASE_URL", default="")  # "": the plan's own host
 COINGECKO_API_KEY = env.str("COINGECKO_API_KEY", default="")
 COINGECKO_PLAN = env.str("COINGECKO_PLAN", default="keyless")  # keyless, demo, pro
