@@ -40,55 +40,29 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from http.client import responses
 from types import TracebackType
 from typing import Any, ClassVar, Self
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import numpy as np
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.datastructures import Headers
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request as Handshake
-from websockets.http11 import Response
 
 from providers.sandbox.clock import Clock, wall_ms
 from providers.sandbox.faults import Faults
 from providers.sandbox.market import Market
 from providers.sandbox.reply import Reply
-from providers.standins.faults import KINDS, Sending, sent
+from providers.standins.faults import KINDS
+from providers.standins.running import Refusal, Request, Running
 
 _KEPT = 10_000
-#: Every handshake is news to the library, and debug lines of it would hold the key.
-_log = logging.getLogger("providers.standins")
-_log.setLevel(logging.WARNING)
 #: What is kept of a market costs memory, and tests start many stand-ins with one seed.
 _market = lru_cache(maxsize=2)(Market)
-
-
-class Refusal(Exception):
-    """Raised by a stand-in to answer with an error."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(reply.status)
-        self.reply = reply
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A GET or a handshake: path without the root, unquoted; parameters; lower-case headers; arrival by its clock."""
-
-    path: str
-    params: dict[str, str]
-    headers: dict[str, str]
-    at: int
 
 
 @dataclass(eq=False, slots=True)
@@ -99,7 +73,7 @@ class Peer:
     connection: ServerConnection
     request: Request
     memory: dict[str, Any] = field(default_factory=dict)
-    messages: list[str | bytes] = field(default_factory=list)
+    messages: deque[str | bytes] = field(default_factory=lambda: deque(maxlen=_KEPT))
     pulses: int = 0
 
     async def send(self, message: Any) -> None:
@@ -154,7 +128,7 @@ class Standin:
         self.spoil: Callable[[Any], Sequence[Any]] = lambda message: (message,)
         self._address = (host, port)
         self._changed = threading.Condition()
-        self._running: _Running | None = None
+        self._running: Running | None = None
 
     # --- what a stand-in says: to be overridden -----------------------------------------------------------------------
     def answer(self, _request: Request) -> Any:
@@ -258,7 +232,7 @@ class Standin:
     def start(self) -> Self:
         """Listen, and serve from a thread. OSError when the address cannot be had."""
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
-        self._running = _Running(self, socket.create_server(self._address, family=family))
+        self._running = Running(self, socket.create_server(self._address, family=family))
         self._running.start()
         return self
 
@@ -287,7 +261,7 @@ class Standin:
         host = self._address[0]
         return f"{f'[{host}]' if ':' in host else host}:{self.port}"
 
-    def _alive(self) -> _Running:
+    def _alive(self) -> Running:
         if self._running is None:
             raise RuntimeError("the stand-in is not running")
         return self._running
@@ -347,79 +321,6 @@ class Standin:
             self.peers.remove(peer)
             await self.closed(peer)
             self.note()
-
-
-class _Running:
-    """The thread and the event loop of a stand-in that runs."""
-
-    def __init__(self, standin: Standin, listening: socket.socket) -> None:
-        self._standin, self._socket = standin, listening
-        self.port = int(listening.getsockname()[1])
-        self.loop = asyncio.new_event_loop()
-        self._ending = asyncio.Event()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="standin", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-        self._ready.wait(10)
-
-    def stop(self) -> None:
-        self.loop.call_soon_threadsafe(self._ending.set)
-        self._thread.join(10)
-
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
-            runner.run(self._serve())
-
-    async def _serve(self) -> None:
-        standin = self._standin
-        listening = serve(
-            self._converse,
-            sock=self._socket,
-            process_request=self._asked,
-            open_timeout=None,
-            ping_interval=standin.ping_seconds,
-            ping_timeout=standin.pong_seconds,
-            close_timeout=1,
-            max_size=standin.max_message,
-            server_header=None,
-            logger=_log,
-        )
-        async with listening:
-            self._ready.set()
-            await self._ending.wait()
-
-    async def _converse(self, connection: ServerConnection) -> None:
-        assert connection.request is not None
-        await self._standin.converse(connection, self._read(connection.request))
-
-    def _read(self, asked: Handshake) -> Request:
-        url = urlsplit(asked.path)
-        headers = {name.lower(): value for name, value in asked.headers.raw_items()}
-        path = url.path if _is_stream(headers) else url.path.removeprefix(self._standin.root)
-        return Request(unquote(path), dict(parse_qsl(url.query)), headers, self._standin.clock.now())
-
-    async def _asked(self, connection: ServerConnection, asked: Handshake) -> Response | None:
-        """Answer a GET, or let a handshake through."""
-        standin, request = self._standin, self._read(asked)
-        stream = _is_stream(request.headers)
-        standin.requests.append(request)
-        standin.note()
-        fault = standin.faults.take(request.path, request.params)
-        reply = standin.reply(request, stream=stream)
-        if fault:
-            reply = await sent(fault, Sending(standin, connection, self._ending, reply))
-        return None if reply is None else _response(reply)
-
-
-def _is_stream(headers: dict[str, str]) -> bool:
-    return headers.get("upgrade", "").lower() == "websocket"
-
-
-def _response(reply: Reply) -> Response:
-    headers = Headers({"Content-Length": str(len(reply.body)), "Connection": "close"} | reply.headers)
-    return Response(reply.status, responses.get(reply.status, "Status"), headers, reply.body)
 
 
 def encoded(message: Any) -> str:
