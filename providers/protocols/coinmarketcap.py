@@ -237,7 +237,8 @@ class Session:
             return Dropped("a push without channel or data")
         params, at = params if isinstance(params, dict) else {}, _moment(payload.get("ts"))
         if channel == PRICES:
-            return self._tick(data, params, at)
+            # A clock that is ahead must not make prices look fresher than the moment they came.
+            return self._tick(data, params, min(at, now_ms) if at else None)
         return self._event(channel, data, params, at or now_ms)
 
     def _tick(self, data: dict[str, Any], params: dict[str, Any], at: int | None) -> Event:

@@ -211,6 +211,11 @@ def test_a_time_that_is_none_leaves_the_price(ts: Any) -> None:
     assert tick.at is None
 
 
+def test_a_clock_that_is_ahead_does_not_make_a_price_fresher_and_one_behind_is_believed() -> None:
+    assert one(following(BTC), price(ts=NOW + 90_000)).at == NOW
+    assert one(following(BTC), price(ts=NOW - 90_000)).at == NOW - 90_000
+
+
 # --- on-chain events ------------------------------------------------------------------------------------------------
 SWAP = {"pid": 14, "tp": "sell", "vu": 167.1, "tx": "0xade9", "ts": NOW - 500, "lgid": 59, "ex": False, "txtp": 0}
 
