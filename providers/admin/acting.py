@@ -51,6 +51,9 @@ class Buttons(admin.ModelAdmin):
 
     def try_out(self, request: HttpRequest, subject: Model, entry: Access, did: str) -> None:
         """Make one call with that access, and tell the operator what came of it."""
+        if entry.plan.header and not entry.key:
+            messages.error(request, f"{subject}: there is no key to test it with.")
+            return
         try:
             level, outcome = messages.SUCCESS, f"{probe(entry)}."
         except ProviderError as error:

@@ -101,8 +101,8 @@ class UsageChart:
 
 
 def usage_of(standing: Standing) -> UsageChart | None:
-    """The chart of a provider, from the ledger; None for a simulated one, which is not counted. Its allowance is that of
-    all its accounts together, 0 for none."""
+    """The chart of a provider, from the ledger; None for a simulated one, which is not counted. Its allowance is
+    that of all its accounts together, 0 for none."""
     if standing.provider is None or standing.provider.simulated:
         return None
     today = datetime.fromtimestamp(standing.now_ms / 1000, UTC).date()
