@@ -89,7 +89,7 @@ COINGECKO_CALLS_PER_MONTH = env.int("COINGECKO_CALLS_PER_MONTH", default=None)
 COINMARKETCAP_BASE_URL = env.str("COINMARKETCAP_BASE_URL", default="")
 COINMARKETCAP_STREAM_URL = env.str("COINMARKETCAP_STREAM_URL", default="")
 COINMARKETCAP_API_KEY = env.str("COINMARKETCAP_API_KEY", default="")
-COINMARKETCAP_PLAN = env.str("COINMARKETCAP_PLAN", default="")  # "": the first plan that takes a key
+COINMARKETCAP_PLAN = env.str("COINMARKETCAP_PLAN", default="")  # "": the first plan, which takes no key
 COINMARKETCAP_CALLS_PER_MINUTE = env.int("COINMARKETCAP_CALLS_PER_MINUTE", default=None)
 COINMARKETCAP_CALLS_PER_MONTH = env.int("COINMARKETCAP_CALLS_PER_MONTH", default=None)  # credits
 COINAPI_BASE_URL = env.str("COINAPI_BASE_URL", default="")
