@@ -124,7 +124,8 @@ class _Round:
     def _turns(self) -> list[_Turn]:
         chain = chains.serving(self._question.dataset, self._simulated)
         keys = Budget(self._redis, self._now_ms).in_turn
-        turns = [_Turn(provider, endpoint, keys(access.all_of(provider))) for provider, endpoint in chain]
+        entries = {one.name: [entry for entry in access.all_of(one) if entry.base_url] for one, _ in chain}
+        turns = [_Turn(provider, endpoint, keys(entries[provider.name])) for provider, endpoint in chain]
         able = [turn for turn in turns if turn.entries]
         if not able:
             said = "; ".join(_why_not(provider) for provider, _ in chain)

@@ -15,6 +15,7 @@ from redis import Redis
 from providers import access, chains
 from providers.access import Access
 from providers.base import Call, Endpoint
+from providers.breaker import Breaker
 from providers.budget import Budget, Standing, connection, wall_ms
 from providers.datasets import Dataset, Kind
 from providers.errors import ProviderError
@@ -58,7 +59,8 @@ def intervals(
 ) -> dict[str, float]:
     """By dataset name, the seconds between two polls: as wished, no faster than the provider's own cache turns over,
     and all stretched alike until together they fit the budget. Datasets nobody serves are left out."""
-    payers = _Payers(simulated, Budget(redis or connection(), now_ms))
+    client = redis or connection()
+    payers = _Payers(simulated, Budget(client, now_ms), Breaker(client, now_ms))
     for dataset in datasets:
         payers.add(dataset)
     return {name: seconds for payer in payers.found for name, seconds in _stretched(payer)}
@@ -67,8 +69,8 @@ def intervals(
 class _Payers:
     """The providers that are asked first, each looked up once."""
 
-    def __init__(self, simulated: bool, budget: Budget) -> None:
-        self._simulated, self._budget = simulated, budget
+    def __init__(self, simulated: bool, budget: Budget, breaker: Breaker) -> None:
+        self._simulated, self._budget, self._breaker = simulated, budget, breaker
         self._known: dict[str, _Payer] = {}
         self._chains: dict[Kind, tuple[_Payer, Endpoint] | None] = {}
 
@@ -86,12 +88,14 @@ class _Payers:
             payer.demands[dataset] = Demand(len(calls), sum(call.credits for call in calls), seconds)
 
     def _first(self, kind: Kind) -> tuple[_Payer, Endpoint] | None:
-        """The first provider that can be asked now; while all are at rest, the first that can be asked at all."""
-        able = []
-        for provider, endpoint in chains.of(kind, self._simulated):
+        """The first provider that can be asked now; while all are at rest or left alone, the first that can be asked at
+        all."""
+        able, chain = [], chains.of(kind, self._simulated)
+        states = self._breaker.states(provider.name for provider, _ in chain)
+        for provider, endpoint in chain:
             payer = self._known.get(provider.name) or _Payer(self._budget.standings(access.all_of(provider)))
             self._known[provider.name] = payer
-            if any(not one.resting for one in payer.standings):
+            if states[provider.name].state == "closed" and any(not one.resting for one in payer.standings):
                 return payer, endpoint
             if payer.standings:
                 able.append((payer, endpoint))
@@ -118,9 +122,11 @@ def wished(kind: Kind, endpoint: Endpoint, entry: Access) -> float:
 def _stretched(payer: _Payer) -> list[tuple[str, float]]:
     simulated = any(one.access.provider.simulated for one in payer.standings)
     factor = 1.0 if simulated else stretch(payer.demands.values(), *allowed(payer.standings))
+    # Whatever is left of this month, the next one brings more.
+    more = max((one.seconds for one in payer.standings), default=0.0)
     # A list a day costs next to nothing, and coins that are new would be unknown for weeks.
     return [
-        (dataset.name, demand.seconds if dataset.kind in _DAILY else demand.seconds * factor)
+        (dataset.name, demand.seconds + (0.0 if dataset.kind in _DAILY else min(demand.seconds * (factor - 1), more)))
         for dataset, demand in payer.demands.items()
     ]
 

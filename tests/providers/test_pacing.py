@@ -5,9 +5,10 @@ from redis import Redis
 
 import providers
 from providers import access, pacing
+from providers.breaker import PATIENCE, Breaker
 from providers.budget import Budget
 from providers.datasets import Dataset
-from providers.errors import RateLimited
+from providers.errors import RateLimited, Unreachable
 from providers.models import ApiKey, ProviderSettings
 from providers.pacing import Demand, stretch
 from providers.vault import Secret
@@ -101,6 +102,19 @@ def test_another_provider_pays_while_the_first_rests_and_the_first_when_all_do(r
     assert pacing.intervals([USD], redis=redis) == {"markets:usd": 60.0}
     budget.failed(access.of(real), RateLimited("no", retry_after=60))
     assert pacing.intervals([USD], redis=redis) == {"markets:usd": 150.0}
+
+
+def test_another_provider_pays_while_the_first_is_left_alone(redis: Redis, monkeypatch, clock: Clock) -> None:
+    first = providers.get("coingecko")
+    slow = replace(first, name="slow", order=99, plans=(replace(first.plans[0], per_minute=2),))
+    monkeypatch.setattr(providers, "all", lambda: (first, slow))
+    alone = pacing.intervals([USD], redis=redis, now_ms=clock)["markets:usd"]
+    for _ in range(PATIENCE):
+        Breaker(redis, clock).failed("coingecko", Unreachable("gone"))
+    assert pacing.intervals([USD], redis=redis, now_ms=clock)["markets:usd"] > alone
+    for _ in range(PATIENCE):
+        Breaker(redis, clock).failed("slow", Unreachable("gone"))
+    assert pacing.intervals([USD], redis=redis, now_ms=clock)["markets:usd"] == alone
 
 
 def test_a_provider_without_a_key_that_it_needs_pays_for_nothing(redis: Redis, monkeypatch) -> None:
