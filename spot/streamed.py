@@ -13,7 +13,7 @@ from spot.snapshots import Trouble, now_ms
 
 #: How often a worker looks after them, in seconds.
 _PACE = 2.0
-_WANTED = {"listings": "announcements of exchanges", "onchain": "on-chain events"}
+_NAMES = {"listings": "listings", "onchain": "on-chain"}
 
 
 def sources(kind: str) -> list[Provider]:
@@ -39,10 +39,10 @@ def look_after(wanted: Sequence[Dataset]) -> None:
 
 def _why_nothing(kind: str) -> str:
     if snapshots.realm() == "demo":
-        return f"The market shown is simulated: no {_WANTED[kind]} stand beside it."
+        return "The market shown is simulated, and nothing real is shown beside it."
     if sources(kind):
         return ""
-    return f"No source of {_WANTED[kind]} is set up here."
+    return f"No {_NAMES[kind]} source is set up: an operator can enter a key for one."
 
 
 def _explain(dataset: Dataset, why: str) -> None:

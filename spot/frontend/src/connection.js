@@ -37,7 +37,7 @@ class Connection extends HTMLElement {
   }
 
   #tell() {
-    const conditions = [...page.feeds].map((feed) => feed.condition());
+    const conditions = [...page.feeds].filter((feed) => !page.asides.has(feed)).map((feed) => feed.condition());
     const condition = conditions.length ? worst(conditions) : { name: "connecting" };
     const text = words(condition);
     setText(this.badge, text);

@@ -2,6 +2,7 @@
 import "./connection.js";
 import "./currency.js";
 import "./heatmap.js";
+import "./listings.js";
 import "./movers.js";
 import "./table.js";
 import "./tape.js";

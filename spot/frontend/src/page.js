@@ -13,6 +13,7 @@ class Page extends EventTarget {
     this.locale = navigator.language || "en";
     this.timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     this.feeds = new Set();
+    this.asides = new WeakSet();
     this.paused = false;
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     this.#readCurrency();
@@ -21,9 +22,10 @@ class Page extends EventTarget {
     document.addEventListener("visibilitychange", () => this.#shown());
   }
 
-  /** Counts a feed in, until the signal ends it. */
-  follow(feed, signal) {
+  /** Counts a feed in, until the signal ends it. The state of one that stands aside is not the page's. */
+  follow(feed, signal, { aside = false } = {}) {
     this.feeds.add(feed);
+    if (aside) this.asides.add(feed);
     feed.addEventListener("state", () => this.#emit("state"), { signal });
     signal.addEventListener("abort", () => this.feeds.delete(feed));
   }

@@ -14,13 +14,13 @@ export function worst(conditions) {
 }
 
 /** What a panel without data says, as [headline, explanation]. */
-function sentence(condition) {
+function sentence(condition, nothing) {
   const retry = condition.seconds ? ` Trying again in ${condition.seconds} s.` : "";
   switch (condition.name) {
     case "refused": return ["Not available", condition.reason];
     case "offline": return ["You are offline", "This fills in when the network is back."];
     case "reconnecting": return ["No connection", `${condition.reason || "The server does not answer."}${retry}`];
-    case "unavailable": return ["No data", unavailable(condition)];
+    case "unavailable": return [nothing, unavailable(condition)];
     case "waiting": return ["Waiting for the first data", condition.reason];
     default: return ["Loading…", ""];
   }
@@ -33,6 +33,9 @@ function unavailable({ reason, nextTry }) {
 
 /** Subclasses give `heading`, `build(body, controls)`, `openFeeds()` and `draw(feed, changes)`. */
 export class Panel extends HTMLElement {
+  nothing = "No data";
+  aside = false; // whether the page's own state leaves it out
+
   connectedCallback() {
     this.abort = new AbortController();
     if (!this.body) this.#assemble();
@@ -100,7 +103,7 @@ export class Panel extends HTMLElement {
 
   #follow(feed) {
     const signal = this.abort.signal;
-    page.follow(feed, signal);
+    page.follow(feed, signal, { aside: this.aside });
     feed.addEventListener("frame", ({ detail }) => this.#took(feed, detail.changes), { signal });
     feed.addEventListener("state", () => this.#tellState(), { signal });
     feed.addEventListener("refusal", ({ detail }) => this.onRefusal(feed, detail), { signal });
@@ -154,7 +157,7 @@ export class Panel extends HTMLElement {
   }
 
   #tellWhy(condition) {
-    const [headline, explanation] = sentence(condition);
+    const [headline, explanation] = sentence(condition, this.nothing);
     if (this.message.dataset.text === headline + explanation) return;
     this.message.dataset.text = headline + explanation;
     this.message.replaceChildren(el("strong", {}, headline), el("span", {}, explanation));
