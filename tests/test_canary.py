@@ -1,0 +1,244 @@
+"""A key is searched for wherever it could have leaked to: frames, pages, logs, exceptions, the admin and its history,
+the database and the store."""
+
+import json
+import re
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from html import unescape
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote, urljoin, urlsplit
+
+import pytest
+import requests
+from django.test import RequestFactory
+from django.views.debug import ExceptionReporter
+from redis import Redis
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+import providers
+from providers import access, client, probing, standins
+from providers.vault import Secret
+from tests.live import ADMINISTRATOR, LiveSite, wait_until
+
+#: In the environment, and typed into the admin. Neither may be seen anywhere.
+GIVEN, TYPED = "CG-canary-env-5c0ffee5-91ab-4d37", "CG-canary-adm-7ea7ea7e-62cd-4f18"
+REAL = [provider for provider in providers.all() if not provider.simulated]
+FEEDS = (
+    "market?envelope=1&status=1",
+    "ticker-tape?coin_ids=bitcoin,ethereum&envelope=1&status=1",
+    "historical-ohlcv?coin_id=bitcoin&days=7&envelope=1&status=1",
+    "historical-ohlcv?coin_id=btc",
+    f"market?search={GIVEN}x",
+)
+PROVIDERS = "/admin/providers/providersettings/"
+
+
+def shapes(key: str) -> set[bytes]:
+    """The key as it may be written: whole, without its ends, quoted, in base64, as JSON."""
+    plain = {key, key[:-4], key[4:-4], quote(key, safe=""), key.upper(), key.lower()}
+    return {text.encode() for text in plain} | {b64encode(key.encode()), b64encode(f":{key}".encode())}
+
+
+HIDDEN = shapes(GIVEN) | shapes(TYPED)
+
+
+def seen_in(where: str, found: bytes | str) -> list[str]:
+    data = found if isinstance(found, bytes) else found.encode()
+    return [where] if any(shape in data for shape in HIDDEN) else []
+
+
+# --- a whole site -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def upstreams() -> Iterator[dict[str, Any]]:
+    """Every provider's stand-in; they say the key back whenever they refuse anything."""
+    running = {name: standins.get(name)(key=GIVEN).start() for name in standins.names()}
+    yield running
+    for standin in running.values():
+        standin.stop()
+
+
+@pytest.fixture(scope="module")
+def site(make_site: Callable[..., LiveSite], upstreams: dict[str, Any]) -> LiveSite:
+    """A site that uses all of them, with the key in its environment."""
+    wired = {}
+    for provider in REAL:
+        if (standin := upstreams.get(provider.name)) is None:
+            continue
+        values = {"BASE_URL": standin.url, "STREAM_URL": standin.stream_url, "API_KEY": GIVEN}
+        values["PLAN"] = next(plan.name for plan in provider.plans if plan.header)
+        wired |= {f"{provider.name.upper()}_{what}": value for what, value in values.items() if value}
+    limits = {"COINGECKO_CALLS_PER_MINUTE": "0", "COINGECKO_CALLS_PER_MONTH": "0"}
+    return make_site("worker", "beat", "web", SPOT_DEMO="off", SPOT_LOG_LEVEL="DEBUG", **wired, **limits)
+
+
+class Operator:
+    """Somebody at the admin's pages."""
+
+    def __init__(self, site: LiveSite) -> None:
+        self.site, self.pages = site, dict[str, str]()
+        self._session = requests.Session()
+        self._session.trust_env = False
+        name, password = ADMINISTRATOR
+        self.send("/admin/login/", username=name, password=password, next="/admin/")
+
+    def open(self, path: str) -> str:
+        answer = self._session.get(self.site.url + path, timeout=30)
+        self.pages[path] = html = answer.text
+        assert answer.status_code == 200, (path, answer.status_code)
+        return html
+
+    def send(self, path: str, **fields: str) -> str:
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.open(path))
+        assert token, path
+        fields["csrfmiddlewaretoken"] = token[1]
+        answer = self._session.post(self.site.url + path, fields, headers={"Referer": self.site.url}, timeout=30)
+        assert answer.status_code == 200, (path, answer.status_code)
+        self.pages[f"POST {path}"] = answer.text
+        return answer.text
+
+    def press(self, page: str, what: str) -> str:
+        """A button of a page: a form of its own that leads to a page named so."""
+        token, form = (
+            re.search(pattern, self.open(page))
+            for pattern in (r'name="csrfmiddlewaretoken" value="([^"]+)"', rf'action="([^"]+/{what}/)"')
+        )
+        assert token
+        assert form, page
+        fields = {"csrfmiddlewaretoken": token[1]}
+        answer = self._session.post(self.site.url + form[1], fields, headers={"Referer": self.site.url}, timeout=30)
+        self.pages[f"POST {form[1]}"] = answer.text
+        return answer.text
+
+    def read_everything(self, most: int = 300) -> None:
+        """Every page of the admin that a link leads to."""
+        left, known = ["/admin/"], {"/admin/"}
+        while left and len(self.pages) < most:
+            path = left.pop()
+            html = self.open(path)
+            for link in re.findall(r'href="([^"#]+)"', html):
+                found = urlsplit(urljoin(self.site.url + path, unescape(link)))
+                where = found.path + (f"?{found.query}" if found.query else "")
+                ours = found.netloc == urlsplit(self.site.url).netloc and found.path.startswith("/admin/")
+                if ours and where not in known and not re.search(r"logout|jsi18n|[?&]o=|_facets", where):
+                    known.add(where)
+                    left.append(where)
+
+
+def frames_of(site: LiveSite, feed: str, seconds: float) -> list[str]:
+    """What a socket is sent in that time, close reasons included."""
+    frames, end = [], time.monotonic() + seconds
+    with connect(site.socket(feed), max_size=None) as socket:
+        while (left := end - time.monotonic()) > 0:
+            try:
+                frames.append(str(socket.recv(timeout=left)))
+            except TimeoutError:
+                break
+            except ConnectionClosed as closed:
+                return [*frames, str(closed)]
+    return frames
+
+
+def stored(site: LiveSite) -> Iterator[tuple[str, bytes]]:
+    """Everything that the store holds."""
+    with Redis.from_url(site.redis_url) as store:
+        readers: dict[bytes, Callable[[bytes], Any]] = {
+            b"string": store.get,
+            b"hash": store.hgetall,
+            b"list": lambda key: store.lrange(key, 0, -1),
+            b"set": store.smembers,
+            b"zset": lambda key: store.zrange(key, 0, -1, withscores=True),
+        }
+        for key in store.scan_iter(count=500):
+            reader = readers.get(store.type(key))
+            assert reader, (key, store.type(key))
+            yield key.decode(errors="replace"), key + repr(reader(key)).encode()
+
+
+@pytest.mark.flow
+def test_a_key_is_seen_nowhere(site: LiveSite, upstreams: dict[str, Any]) -> None:
+    operator = Operator(site)
+    frames = {feed: frames_of(site, feed, 2) for feed in FEEDS}
+    assert any("bitcoin" in frame.lower() for frame in frames[FEEDS[0]])
+
+    plan = next(plan.name for plan in providers.get("coingecko").plans if plan.header)
+    said = operator.send(
+        "/admin/providers/apikey/add/", plan=f"coingecko {plan}", secret=TYPED, label="x", enabled="on"
+    )
+    assert "••••4f18" in said
+
+    for name, standin in upstreams.items():  # every refusal says back the key that it was sent
+        sent = TYPED if name == "coingecko" else GIVEN
+        standin.faults.add("", "status", status=401, message=f"no, {sent} is not good: '{sent}'")
+    for feed in FEEDS:
+        frames[f"{feed} refused"] = frames_of(site, feed, 2)
+    assert "***" in operator.press("/admin/providers/apikey/1/change/", "test")
+    for row in re.findall(r"/admin/providers/providersettings/\d+/change/", operator.open(PROVIDERS)):
+        operator.press(row, "test")
+    wait_until(lambda: "***" in site.log("worker"), what="a refusal")
+    assert any("***" in data.decode(errors="replace") for _, data in stored(site))
+
+    operator.read_everything()
+    history = [html for path, html in operator.pages.items() if "history" in path and "apikey" in path]
+    assert history
+    assert len(operator.pages) > 15
+
+    pages = {path: requests.get(site.url + path, timeout=30).text for path in ("/", "/readyz", "/healthz", "/nowhere")}
+    pages |= {feed: requests.get(site.twin(feed), timeout=30).text for feed in FEEDS[:3]}
+    logs = {name: site.log(name) for name in (*site.processes, "prepare")}
+    assert any("provider=" in text for text in logs.values())
+    files = {path.name: path.read_bytes() for path in site.home.glob("*.sqlite3*")}
+    assert files
+
+    leaks = [
+        leak for feed, said in frames.items() for leak in seen_in(f"frame {feed}", "\n".join(said)) if GIVEN not in feed
+    ]
+    for kind, found in (("admin", operator.pages), ("page", pages), ("log", logs), ("file", files)):
+        leaks += [leak for name, data in found.items() for leak in seen_in(f"{kind} {name}", data)]
+    leaks += [leak for key, data in stored(site) for leak in seen_in(f"store {key}", data)]
+    assert not leaks
+
+
+# --- exceptions -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("redis")
+@pytest.mark.parametrize("where", ["_body", "_exchange", "parse", "_check_address", "_request"])
+def test_an_exception_that_nobody_foresaw_shows_no_key(
+    where: str, settings: Any, monkeypatch: Any, upstreams: Any
+) -> None:
+    """Not in its text, and not in the page that DEBUG makes of it, with the local variables of every function."""
+    settings.DEBUG = True
+    settings.COINGECKO_BASE_URL, settings.COINGECKO_API_KEY, settings.COINGECKO_PLAN = (
+        upstreams["coingecko"].url, GIVEN, "demo",
+    )  # fmt: skip
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr(client, where, fail)
+    try:
+        probing.probe(access.of(providers.get("coingecko")))
+    except RuntimeError:
+        reporter = ExceptionReporter(RequestFactory().get("/admin/"), *sys.exc_info())
+    html, text = reporter.get_traceback_html(), reporter.get_traceback_text()
+    assert "nobody foresaw this" in html
+    assert not seen_in("html", html) + seen_in("text", text)
+
+
+def test_a_secret_cannot_be_written_by_accident() -> None:
+    secret = Secret(GIVEN)
+    written = f"{secret} {secret!r} {[secret]} {SimpleNamespace(key=secret)} {vars(SimpleNamespace(key=secret))}"
+    entry = access.Access(
+        providers.get("coingecko"), providers.get("coingecko").plans[0], "https://x.test", secret, 0, 0
+    )
+    assert not seen_in("text", written + repr(entry) + str(entry))
+    with pytest.raises(TypeError):
+        json.dumps(secret)
