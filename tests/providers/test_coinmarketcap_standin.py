@@ -8,15 +8,17 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from redis import Redis
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import providers
-from providers import client
+from providers import client, fetching
 from providers.access import Access
 from providers.base import Answer, Call, Normalised
 from providers.datasets import ASSET_FIELDS, COIN_FIELDS, ONCHAIN_CHANNELS, Dataset, Kind
 from providers.errors import BadPayload, NotFound, ProviderError, RateLimited, Unauthorized, Unavailable
+from providers.models import Asset, AssetAlias, Chain
 from providers.protocols.coinmarketcap import KEY_HEADER, STREAM
 from providers.standins.coinmarketcap import Coinmarketcap
 from providers.stream import Alive, Dropped, Event, Happened, Refused, Session, Tick, Topic
@@ -248,6 +250,11 @@ async def call_up(standin: Coinmarketcap, key: str = KEY) -> Line:
     return line
 
 
+def held_by(standin: Coinmarketcap) -> int:
+    """How many subscriptions its peers have."""
+    return sum(len(peer.memory.get("held", ())) for peer in list(standin.peers))
+
+
 def talk(
     standin: Coinmarketcap, topics: list[Topic], enough: Callable[[list[Event]], bool], pulses: int = 1
 ) -> list[Event]:
@@ -257,7 +264,7 @@ def talk(
         line = await call_up(standin)
         async with line.socket:
             await line.send(line.session.follow(topics))
-            await asyncio.to_thread(standin.until, lambda: standin.peers and standin.peers[0].memory.get("held"))
+            await asyncio.to_thread(standin.until, lambda: held_by(standin) == len(topics))
             for _ in range(pulses):
                 await asyncio.to_thread(standin.pulse_now)
             return await line.hear(enough)
@@ -522,3 +529,24 @@ def test_the_key_is_sent_in_its_header_only(standin: Coinmarketcap) -> None:
             request, headers={name: value for name, value in request.headers.items() if name != KEY_HEADER.lower()}
         )
         assert KEY not in repr(rest)
+
+
+# --- through a fetch ------------------------------------------------------------------------------------------------
+@pytest.mark.django_db
+def test_a_fetch_brings_rows_and_candles_by_our_ids(standin: Coinmarketcap, redis: Redis, settings: Any) -> None:
+    settings.COINMARKETCAP_BASE_URL, settings.COINMARKETCAP_API_KEY = standin.url, KEY
+    settings.COINMARKETCAP_PLAN = "startup"
+    for coin in ("bitcoin", "ethereum"):
+        asset = Asset.objects.create(id=coin, symbol=coin[:3].upper(), name=coin.title())
+        AssetAlias.objects.create(provider="coinmarketcap", foreign_id=str(standin.id_of(coin)), asset=asset)
+    for kind in ("markets", "quotes", "candles"):
+        Chain.objects.update_or_create(kind=kind, defaults={"order": "coinmarketcap"})
+    made = fetching.fetch(Dataset("markets", "usd"), redis=redis, now_ms=lambda: NOW)
+    assert [row["id"] for row in made.rows] == ["bitcoin", "ethereum"]
+    assert (made.source, made.label, made.calls) == ("coinmarketcap", "CoinMarketCap", 1)
+    quotes = fetching.fetch(Dataset("quotes", "usd"), ["ethereum"], redis=redis, now_ms=lambda: NOW)
+    assert [row["id"] for row in quotes.rows] == ["ethereum"]
+    week = fetching.fetch(Dataset("candles", "usd", coin="bitcoin", days=7), redis=redis, now_ms=lambda: NOW)
+    assert (len(week.rows), week.meta["volume_basis"]) == (168, "interval")
+    assert standin.requests[-1].params["id"] == "1"
+    assert standin.millicredits == 1000 * (3 + 1 + 2)
