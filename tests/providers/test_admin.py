@@ -1,6 +1,5 @@
 import logging
 import re
-from html import unescape
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -12,37 +11,10 @@ from providers.budget import Budget
 from providers.models import ApiKey, ProviderSettings
 from providers.vault import Secret
 from tests.providers.conftest import KEY, Reply, Upstream
+from tests.providers.pages import KEYS, PROVIDERS, page, post, row, text, told
 from tests.providers.test_models import made
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
-KEYS, PROVIDERS = "admin:providers_apikey_{}", "admin:providers_providersettings_{}"
-
-
-def row() -> ProviderSettings:
-    return ProviderSettings.objects.get(name="coingecko")
-
-
-def page(admin: Client, name: str, *args: object) -> str:
-    response = admin.get(reverse(name, args=args))
-    assert response.status_code == 200
-    return response.content.decode()
-
-
-def post(admin: Client, name: str, *args: object, **data: object) -> str:
-    return admin.post(reverse(name, args=args), data, follow=True).content.decode()
-
-
-def told(html: str) -> list[str]:
-    """The messages at the top of the page, and the errors beside the fields, as plain text."""
-    found = re.findall(
-        r'<li class="(?:success|warning|error|info)">(.*?)</li>|class="errorlist"[^>]*><li>(.*?)</li>', html, re.DOTALL
-    )
-    return [re.sub("<[^>]+>", "", "".join(pair)).replace("&#x27;", "'").strip() for pair in found]
-
-
-def text(html: str) -> str:
-    """What a piece of a page says, spaces put right."""
-    return " ".join(unescape(re.sub("<[^>]+>", " ", html)).split())
 
 
 def typed(**changes: object) -> dict[str, object]:
