@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import providers
-from providers import access
+from providers import access, stream_state
 from providers.base import Provider
 from providers.datasets import LISTINGS, Dataset
 from spot import announcements, snapshots
@@ -37,18 +37,29 @@ def look_after(wanted: Sequence[Dataset]) -> None:
                 _explain(dataset, why)
 
 
-def _why_nothing(kind: str) -> str:
+def _why_nothing(kind: str) -> Trouble | None:
+    """Why nobody brings that kind now; None when somebody does, or is about to."""
     if snapshots.realm() == "demo":
-        return "The market shown is simulated, and nothing real is shown beside it."
-    if sources(kind):
-        return ""
-    return f"No {_NAMES[kind]} source is set up: an operator can enter a key for one."
+        return _trouble("The market shown is simulated, and nothing real is shown beside it.")
+    if not (able := sources(kind)):
+        return _trouble(f"No {_NAMES[kind]} source is set up: an operator can enter a key for one.")
+    states = [(one, stream_state.read(snapshots.connection(), one.name)) for one in able]
+    said = [(one, state) for one, state in states if state and state.message and state.state in ("refused", "waiting")]
+    if len(said) < len(states):
+        return None
+    # Who tries again comes first: that is what there is to hope for.
+    one, state = min(said, key=lambda found: found[1].state == "refused")
+    return _trouble(f"{one.label}: {state.message}", state.until, permanent=state.state == "refused")
 
 
-def _explain(dataset: Dataset, why: str) -> None:
+def _trouble(message: str, until: int | None = None, *, permanent: bool = True) -> Trouble:
+    return Trouble("unavailable", message, now_ms(), until, permanent)
+
+
+def _explain(dataset: Dataset, why: Trouble | None) -> None:
     """Keep it said as long as it is so, and no longer."""
     said = snapshots.trouble(dataset)
-    if not why and said and said.permanent:
+    if why is None and said is not None:
         snapshots.end_trouble(dataset)
-    elif why and (said is None or said.message != why):
-        snapshots.set_trouble(dataset, Trouble("unavailable", why, now_ms(), None, permanent=True))
+    elif why is not None and (said is None or (said.message, said.next_try) != (why.message, why.next_try)):
+        snapshots.set_trouble(dataset, why)

@@ -1,6 +1,8 @@
 """What clients are told of feeds that come by stream: nobody waits in silence for what nobody brings."""
 
 import asyncio
+import json
+from dataclasses import asdict
 
 import pytest
 from django.test import AsyncClient
@@ -8,6 +10,7 @@ from django.test import AsyncClient
 import providers
 from providers import listings
 from providers.datasets import LISTINGS, Dataset
+from providers.stream_state import StreamState
 from spot import announcements, snapshots, streamed, tasks
 from tests.spot.rows import ONCHAIN_TOPIC, REQUIRED
 from tests.spot.rows import listings as listing_rows
@@ -54,6 +57,28 @@ def test_beside_a_simulated_market_nothing_real_is_shown(channel, query, dataset
     settings.SPOT_DEMO = "on"
     looked_after(redis, dataset)
     assert "simulated" in snapshots.trouble(dataset).message
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "permanent"),
+    [
+        (StreamState("live", 0, followed=1), None, None),
+        (StreamState("connecting", 0), None, None),
+        (StreamState("refused", 0, "The key is wrong."), "cryptolisting.ws: The key is wrong.", True),
+        (StreamState("waiting", 0, "no such name", until=7), "cryptolisting.ws: no such name", False),
+        (None, None, None),
+    ],
+)
+def test_what_keeps_a_stream_from_standing_is_said(state, reason, permanent, redis, settings) -> None:
+    settings.CRYPTOLISTING_API_KEY = "dsk_0123456789"
+    looked_after(redis, LISTINGS)
+    if state:
+        redis.set("spot:stream:state:cryptolisting", json.dumps(asdict(state)))
+    looked_after(redis, LISTINGS)
+    said = snapshots.trouble(LISTINGS)
+    assert (said and said.message, said and said.permanent) == (reason, permanent)
+    if state and state.until:
+        assert said.next_try == state.until
 
 
 def test_a_look_brings_back_what_the_store_has_lost(redis, settings) -> None:

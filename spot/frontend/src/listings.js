@@ -7,7 +7,7 @@ import { page } from "./page.js";
 import { Panel } from "./panel.js";
 import { Feed, serverNow } from "./socket.js";
 
-const ROWS = 10;
+const ROWS = 8;
 const TICKERS = 6; // more than that are counted
 const EXCHANGES = [["", "All"], ["binance", "Binance"], ["upbit", "Upbit"], ["bithumb", "Bithumb"]];
 const COLUMNS = ["Time", "Exchange", "Type", "Tickers", "Title"];
