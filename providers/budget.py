@@ -150,7 +150,8 @@ class Budget:
 
     def charge(self, access: Access, millicredits: int) -> float:
         """Count what a stream's messages cost, which cannot be asked for in advance. The seconds until the month has
-        caught up with what was used: 0 while there is more, so that the stream may go on."""
+        caught up with what was used: 0 while there is more, so that the stream may go on. It leaves a part of what is
+        ahead of the line to calls."""
         now = self._now_ms()
         start, end = month_of(now)
         if access.provider.simulated:
@@ -167,7 +168,7 @@ class Budget:
             return 0.0
         if used >= _milli(access.per_month):
             return (end - now) / 1000
-        due = max(start, int(since)) + (used / 1000 - _burst(access)) * (end - start) / access.per_month
+        due = max(start, int(since)) + (used / 1000 - _burst(access) // 2) * (end - start) / access.per_month
         return max(0.0, due - now) / 1000
 
     def succeeded(self, access: Access) -> None:

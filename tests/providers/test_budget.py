@@ -321,13 +321,14 @@ def test_a_trial_that_the_minute_refuses_leaves_the_trial_to_others(budget: Budg
 
 # --- streams --------------------------------------------------------------------------------------------------------
 def test_a_streams_messages_are_charged_in_parts_of_a_credit(budget: Budget, clock: Clock) -> None:
-    entry = account(per_month=7200)  # ten an hour, and 14 to begin with
-    assert budget.charge(entry, 14_000) == 0.0
+    entry = account(per_month=7200)  # ten an hour, and 14 to begin with, of which 7 are left to calls
+    assert budget.charge(entry, 7000) == 0.0
     assert budget.charge(entry, 25) == 9.0
-    assert budget.usage(entry).month == 15
+    assert budget.usage(entry).month == 8
     clock.forward(9)
     assert budget.charge(entry, 0) == 0.0
-    assert not spent(budget, entry)
+    assert spent(budget, entry, 5)
+    assert budget.charge(entry, 25) == 5 * 360 + 9
 
 
 def test_a_stream_that_has_used_up_the_month_waits_for_the_next(budget: Budget, clock: Clock) -> None:
