@@ -59,10 +59,16 @@ def alive(provider: Provider) -> None:
 
 def restore() -> None:
     """Bring back what the store has lost, as old as it is: from the database. Does nothing where there is a snapshot,
-    or nothing was ever announced."""
-    if snapshots.realm() != "live" or snapshots.load(LISTINGS) is not None:
+    or nothing was ever announced, or the database is out of reach."""
+    fetched_at, _ = snapshots.ages([LISTINGS])[LISTINGS.name]
+    if snapshots.realm() != "live" or fetched_at is not None:
         return
-    if rows := announcements.newest(KEPT):
+    try:
+        rows = announcements.newest(KEPT)
+    except DatabaseError as error:
+        log.warning("announcements not restored", error=str(error))
+        return
+    if rows:
         last = rows[0]
         known = providers.get(last["source"])
         _save(rows, last["source"], known.label if known else last["source"], last["received_at"])

@@ -84,6 +84,16 @@ def test_nothing_is_restored_where_nothing_was_announced() -> None:
     assert snapshots.load(LISTINGS) is None
 
 
+def test_a_database_that_is_away_keeps_nobody_from_working(monkeypatch) -> None:
+    def away(*_args: object) -> list:
+        raise OperationalError("no such host")
+
+    monkeypatch.setattr(announcements.announcements, "newest", away)
+    announcements.restore()
+    announcements.alive(ACME)
+    assert snapshots.load(LISTINGS).rows == []
+
+
 def test_an_announcement_is_shown_although_the_database_is_away(monkeypatch) -> None:
     announcements.announced(row("Before"), ACME)
 
