@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
-from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 import providers
 from providers import access
@@ -26,7 +26,7 @@ from providers.vault import Locked, Secret
 class ApiKeyForm(LimitsForm):
     """The key itself is written here and nowhere shown; left empty on a change, it stays as it is."""
 
-    plan = forms.ChoiceField(help_text="The plan that the key was issued for: the key does not tell.")
+    plan = forms.ChoiceField(label="Plan", help_text="The plan that the key was issued for: the key does not tell.")
     secret = forms.CharField(
         label="Key",
         required=False,
@@ -61,16 +61,18 @@ class ApiKeyForm(LimitsForm):
         self.instance.plan = plan
         return plan
 
-    def clean_secret(self) -> str:
+    @sensitive_variables()
+    def clean_secret(self) -> Secret:
+        """From here on it is no text any more, which a report of an error could show."""
         text = self.cleaned_data["secret"]
         problem = "" if not text and self.instance.pk else key_problem(text)
         if problem:
             raise forms.ValidationError(problem)
-        return text
+        return Secret(text)
 
     def save(self, commit: bool = True) -> ApiKey:
-        if text := self.cleaned_data["secret"]:
-            self.instance.secret = Secret(text)
+        if secret := self.cleaned_data["secret"]:
+            self.instance.secret = secret
         return super().save(commit)
 
 
@@ -112,7 +114,7 @@ class ApiKeyAdmin(Buttons):
         provider, typed = obj.provider.provider, form.cleaned_data["secret"]
         if provider is None:
             return
-        if typed and not typed.startswith(provider.key_hint):
+        if typed and not typed.reveal().startswith(provider.key_hint):
             messages.warning(request, f"{provider.label} keys usually begin with {provider.key_hint}, this does not.")
         warn_of_plain_http(request, access.of(provider, obj))
 
