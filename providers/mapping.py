@@ -20,7 +20,7 @@ import providers
 from providers import access, fetching
 from providers.base import Provider
 from providers.datasets import Dataset, Fetched, Row
-from providers.errors import NotFound, ProviderError
+from providers.errors import ProviderError
 from providers.matching import HAND, Match, match
 from providers.models import Asset, AssetAlias
 
@@ -39,11 +39,10 @@ _ID, _SYMBOL, _NAME = 100, 60, 300
 
 class Ours(NamedTuple):
     """Our coins as rows of `ASSET_FIELDS`. `today`: as the provider of our ids lists them now, contracts included; else
-    what the table remembers, and `error` says why."""
+    what the table remembers."""
 
     rows: list[Row]
     today: bool
-    error: ProviderError | None = None
 
 
 def reference() -> Provider | None:
@@ -59,11 +58,11 @@ def map_due(redis: Redis, *, fetch: Callable[..., Fetched] = fetching.fetch) -> 
     """
     due = [provider for provider in providers.all() if _is_due(redis, provider)]
     token = secrets.token_hex(8)
-    if not due or not redis.set(_LOCK, token, nx=True, ex=LOCK_SECONDS):
+    if not due or _rests_for_ours(redis) or not redis.set(_LOCK, token, nx=True, ex=LOCK_SECONDS):
         return []
     try:
         ours = _ours(redis, fetch)
-        return [provider.name for provider in due if _mapped(redis, provider, ours, fetch)]
+        return [provider.name for provider in due if ours.rows and _mapped(redis, provider, ours, fetch)]
     finally:
         if redis.get(_LOCK) == token.encode():
             redis.delete(_LOCK)
@@ -79,6 +78,19 @@ def _is_due(redis: Redis, provider: Provider) -> bool:
     return not (fresh and AssetAlias.objects.filter(provider=provider.name).exists())
 
 
+def _rests_for_ours(redis: Redis) -> bool:
+    """Whether there is nothing to map to, and asking for it again would be too soon."""
+    provider = reference()
+    return provider is not None and bool(redis.exists(_rest_key(provider))) and not Asset.objects.exists()
+
+
+def _rest(redis: Redis, provider: Provider, error: ProviderError) -> int:
+    """Leave the provider alone for as long as the error says, in seconds."""
+    rest = max(60 if error.retry_after else _REST, int(error.retry_after or 0))
+    redis.set(_rest_key(provider), 1, ex=rest)
+    return rest
+
+
 def _rest_key(provider: Provider) -> str:
     """A rest is about address, plan and keys: with any of them changed there is none."""
     return f"spot:identity:rest:{provider.name}:{'-'.join(entry.route for entry in access.all_of(provider))}"
@@ -86,17 +98,16 @@ def _rest_key(provider: Provider) -> str:
 
 def _ours(redis: Redis, fetch: Callable[..., Fetched]) -> Ours:
     provider = reference()
+    if provider is None:
+        return Ours([], False)
     try:
-        if provider is None:
-            raise NotFound("no provider's ids are ours")
         fetched = fetch(Dataset("assets", topic=provider.name), redis=redis)
     except ProviderError as error:
-        log.warning("our own list of coins cannot be had, what is known of it serves", error=error.message)
+        rest = _rest(redis, provider, error)
+        log.warning("our own list of coins cannot be had", error=error.message, again_in=rest)
         fields = {"slug": "", "coin": "", "contracts": []}
         known = Asset.objects.values_list("pk", "symbol", "name")
-        return Ours(
-            [{"foreign_id": pk, "symbol": symbol, "name": name, **fields} for pk, symbol, name in known], False, error
-        )
+        return Ours([{"foreign_id": pk, "symbol": symbol, "name": name, **fields} for pk, symbol, name in known], False)
     rows = [row for row in fetched.rows if 0 < len(row["foreign_id"]) <= _ID]
     keep_assets(rows)
     return Ours(rows, True)
@@ -105,13 +116,10 @@ def _ours(redis: Redis, fetch: Callable[..., Fetched]) -> Ours:
 def _mapped(redis: Redis, provider: Provider, ours: Ours, fetch: Callable[..., Fetched]) -> bool:
     """Whether it worked."""
     try:
-        if ours.error and not ours.rows:
-            raise ours.error
         listed = fetch(Dataset("assets", topic=provider.name), redis=redis).rows
     except ProviderError as error:
-        rest = max(60 if error.retry_after else _REST, int(error.retry_after or 0))
-        redis.set(_rest_key(provider), 1, ex=rest)
-        log.warning("assets not mapped", provider=provider.name, error=str(error), again_in=rest)
+        rest = _rest(redis, provider, error)
+        log.warning("assets not mapped", provider=provider.name, error=error.message, again_in=rest)
         return False
     how = keep_aliases(provider.name, listed, ours)
     redis.set(f"spot:identity:mapped:{provider.name}", 1, ex=_FRESH)

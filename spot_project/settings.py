@@ -161,7 +161,7 @@ CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "spot.tasks.tick", "schedule": 1.0, "options": {"expires": 1.0}},
-    "map_assets": {"task": "providers.tasks.map_assets", "schedule": 15.0, "options": {"expires": 15.0}},
+    "map_assets": {"task": "providers.tasks.map_assets", "schedule": 5.0, "options": {"expires": 5.0}},
     "keep_ledger": {"task": "providers.tasks.keep_ledger", "schedule": 60.0, "options": {"expires": 60.0}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(SPOT_HOME / "beat-schedule")
