@@ -274,11 +274,6 @@ class Budget:
         found = sorted(self.standings(accesses), key=lambda one: (one.resting, -one.share, one.used))
         return [one.access for one in found]
 
-    def outlook(self, access: Access) -> tuple[float, float]:
-        """Credits that the month still has for us, and the seconds until it ends; infinitely many without a limit."""
-        (standing,) = self.standings([access])
-        return standing.left, standing.seconds
-
 
 def month_of(now_ms: int) -> tuple[int, int]:
     """Start and end of the calendar month (UTC) in epoch ms."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,14 +22,6 @@ if TYPE_CHECKING:
 _FIELDS = ("calls", "failures", "millicredits")
 #: Days for which the counters wait to be copied, while the database is away.
 _KEEP_DAYS = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """When an allowance is used up at the pace so far, or None when it lasts; and that as a sentence."""
-
-    used_up: date | None
-    sentence: str
 
 
 def note(redis: Redis, access: Access, calls: int, millicredits: int, failures: int, now_ms: int) -> None:
@@ -67,26 +58,14 @@ def keep(redis: Redis, now_ms: int) -> int:
     return lines
 
 
-def history(provider: str, days: int, now_ms: int) -> list[DailyUsage]:
-    """The provider's lines of the last so many days, today's included, oldest first."""
-    first = _day(now_ms) - timedelta(days=days - 1)
-    return list(DailyUsage.objects.filter(provider=provider, day__gte=first).order_by("day", "account"))
-
-
-def forecast(used: float, limit: int, start_ms: int, end_ms: int, now_ms: int) -> Forecast:
-    """How long `limit` credits last that are counted from `start_ms` to `end_ms`, of which `used` are gone. Pure."""
-    if not limit:
-        return Forecast(None, "no limit")
-    ends = _day(end_ms)
-    if used >= limit:
-        return Forecast(_day(now_ms), f"used up; more from {ends.isoformat()}")
+def forecast(used: float, limit: int, start_ms: int, end_ms: int, now_ms: int) -> date | None:
+    """The day (UTC) on which `limit` credits are used up at the pace so far, if they do not last: they are counted from
+    `start_ms` to `end_ms`, and `used` of them are gone. A limit of 0 is none. Pure."""
+    if not (limit and used):
+        return None
     passed = max(now_ms - start_ms, 1)
-    at = now_ms + (limit - used) * passed / used if used else float("inf")
-    if at < end_ms:
-        day = _day(int(at))
-        return Forecast(day, f"at this pace used up on {day.isoformat()}")
-    over = limit - used - used / passed * (end_ms - now_ms)
-    return Forecast(None, f"at this pace lasts until {ends.isoformat()}, with {int(over):,} to spare")
+    at = now_ms + max(0.0, limit - used) * passed / used
+    return _day(int(at)) if at < end_ms else None
 
 
 def _by_account(counted: Mapping[Any, Any]) -> dict[tuple[str, str], dict[str, int]]:

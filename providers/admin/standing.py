@@ -69,7 +69,7 @@ class Account:
         if self.usage is None:
             return "unknown"
         limit, used, (start, end) = self.entry.per_month, self.usage.month, month_of(self.now_ms)
-        found = ledger.forecast(used, limit, max(start, self.usage.since or self.now_ms), end, self.now_ms).used_up
+        found = ledger.forecast(used, limit, max(start, self.usage.since or self.now_ms), end, self.now_ms)
         if not limit:
             return "no limit"
         if found is None:

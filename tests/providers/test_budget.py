@@ -145,8 +145,8 @@ def test_a_lost_counter_is_not_made_up_for(budget: Budget, redis: Redis, clock: 
     redis.flushall()
     assert not spent(budget, entry, 100)
     assert spent(budget, entry, 14)
-    calls, seconds = budget.outlook(entry)
-    assert (round(calls), seconds) == (3600, 15 * DAY)
+    (standing,) = budget.standings([entry])
+    assert (round(standing.left), standing.seconds) == (3600, 15 * DAY)
 
 
 def test_a_new_month_and_a_new_key_begin_anew(budget: Budget, clock: Clock) -> None:
@@ -197,13 +197,14 @@ def test_months_are_those_of_the_calendar() -> None:
     assert month_of(december)[1] == int(datetime(2027, 1, 1, tzinfo=UTC).timestamp() * 1000)
 
 
-# --- the outlook ----------------------------------------------------------------------------------------------------
-def test_the_outlook_counts_what_is_left_until_the_end_of_the_month(budget: Budget, clock: Clock) -> None:
+# --- standings ------------------------------------------------------------------------------------------------------
+def test_a_standing_counts_what_is_left_until_the_end_of_the_month(budget: Budget, clock: Clock) -> None:
     entry = account(per_minute=0, per_month=7200)
     budget.spend(entry, 10)
     clock.forward(DAY)
-    assert budget.outlook(entry) == (7190, 29 * DAY)
-    assert budget.outlook(account(per_month=0))[0] == float("inf")
+    limited, free = budget.standings([entry, account(per_month=0)])
+    assert (limited.used, limited.saved, limited.left, limited.seconds) == (10, 230, 7190, 29 * DAY)
+    assert (free.saved, free.left) == (float("inf"), float("inf"))
 
 
 # --- rests ----------------------------------------------------------------------------------------------------------
@@ -280,11 +281,11 @@ def test_a_thing_that_does_not_exist_says_that_the_provider_is_well(budget: Budg
     assert spent(budget, entry)
 
 
-def test_usage_and_outlook_count_credits(budget: Budget) -> None:
+def test_usage_and_standings_count_credits(budget: Budget) -> None:
     entry = account(per_minute=0, per_month=12)
     budget.settle(budget.spend(entry, 1, 3), 2.5)
     assert (budget.usage(entry).minute, budget.usage(entry).month) == (1, 3)
-    assert budget.outlook(entry)[0] == 9.5
+    assert budget.standings([entry])[0].left == 9.5
 
 
 def test_what_costs_more_than_was_expected_is_counted(budget: Budget) -> None:
