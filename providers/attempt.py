@@ -122,6 +122,8 @@ class Attempt:
             made = self._endpoint.normalise(dataset, self._answers(calls))
         finally:
             self._settle()
+        if dataset.kind == "markets" and made.dropped > len(made.rows):
+            raise BadPayload(f"{made.dropped} of {made.dropped + len(made.rows)} coins are unreadable")
         ours = self._ours(made.rows)
         rows = self._asked_for(ours)
         return replace(made, rows=self._plausible(rows, at), dropped=made.dropped + len(ours) - len(rows)), at

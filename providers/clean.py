@@ -60,6 +60,14 @@ def _finite(value: Any) -> float | int | None:
     return made if math.isfinite(made) else None
 
 
+def impossible(price: Any) -> bool:
+    """Whether a number stands where a price should, and no price can be that: it is below zero, or not finite."""
+    if isinstance(price, bool) or not isinstance(price, int | float):
+        return False
+    made = _finite(price)
+    return made is None or made < 0
+
+
 def text(value: Any) -> str:
     """The text without invisible ends, cut to a sane length, encodable; "" when it is none."""
     if not isinstance(value, str):

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from providers.base import Answer, Call, Endpoint, Normalised, Plan, Provider
-from providers.clean import Cleaner, link, text
+from providers.clean import Cleaner, impossible, link, text
 from providers.datasets import BLOCK, WINDOWS, Dataset, Row, is_coin_id, is_currency
 from providers.errors import BadPayload, NotFound, ProviderError, Unauthorized
 
@@ -96,7 +96,7 @@ def _coin(raw: Any, cleaner: Cleaner) -> Row | None:
     if not isinstance(raw, dict) or not isinstance(raw.get("id"), str) or not is_coin_id(raw["id"]):
         return None
     symbol, name = text(raw.get("symbol")).upper(), text(raw.get("name"))
-    if not (symbol and name):
+    if not (symbol and name) or impossible(raw.get("current_price")):
         return None
     row: Row = {"id": raw["id"], "symbol": symbol, "name": name, "logo": link(raw.get("image"))}
     row |= {ours: cleaner.number(raw.get(theirs)) for ours, theirs in _AMOUNTS.items()}

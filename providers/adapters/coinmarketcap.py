@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from providers.base import Answer, Call, Endpoint, Normalised, Plan, Provider
-from providers.clean import Cleaner, text
+from providers.clean import Cleaner, impossible, text
 from providers.datasets import BLOCK, COIN_FIELDS, WINDOWS, Dataset, Row
 from providers.errors import BadPayload, NotFound, ProviderError
 from providers.protocols.coinmarketcap import KEY_HEADER, STREAM
@@ -114,7 +114,7 @@ def _coin(raw: Any, currency: str, cleaner: Cleaner) -> Row | None:
     coin = whole(raw.get("id")) if isinstance(raw, dict) else None
     quote = _quote(raw.get("quote"), currency) if coin else None
     symbol, name = (text(raw.get("symbol")).upper(), text(raw.get("name"))) if coin else ("", "")
-    if quote is None or not (symbol and name):
+    if quote is None or not (symbol and name) or impossible(quote.get("price")):
         return None
     row: Row = {"id": str(coin), "symbol": symbol, "name": name, "logo": _LOGO.format(coin)}
     row |= {ours: cleaner.number(quote.get(theirs)) for ours, theirs in _QUOTED.items()}

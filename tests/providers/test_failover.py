@@ -362,6 +362,18 @@ def replace_rows(snapshot: Snapshot, rows: list[dict[str, Any]]) -> Snapshot:
     return Snapshot(rows, snapshot.fetched_at)
 
 
+@pytest.mark.parametrize("price", [-5, 0])
+def test_a_price_that_is_none_costs_the_row_and_not_the_snapshot(upstream, redis, clock, price: float) -> None:
+    rows = page_of(1, 5)
+    rows[2]["current_price"] = price
+    upstream.replies["/coins/markets"] = Reply(rows)
+    with capture_logs() as lines:
+        fetched = fetching.fetch(USD, redis=redis, now_ms=clock)
+    assert [row["id"] for row in fetched.rows] == ["coin-1", "coin-2", "coin-4", "coin-5"]
+    (line,) = [line for line in lines if line["event"] == "fetch"]
+    assert line["dropped"] + line["implausible"] == 1
+
+
 def test_a_market_that_is_off_as_a_whole_is_refused_and_the_next_provider_serves(upstream, second, ask) -> None:
     serve(upstream, count=5, current_price=1e14)
     serve(second, count=5, current_price=100.0)

@@ -111,13 +111,24 @@ def test_a_fault_on_the_second_page_is_its_error_and_never_half_a_market(
     assert len(fetch(USD, redis=redis).rows) == 500
 
 
-@pytest.mark.parametrize("kind", ["nan", "nulls", "strings", "negative", "markup"])
+@pytest.mark.parametrize("kind", ["nan", "nulls", "strings", "markup"])
 def test_bad_values_cost_themselves_and_the_market_goes_on(sandbox: Sandbox, redis: Redis, kind: str) -> None:
     sandbox.faults.add("/coins/markets", kind)
     rows = fetch(USD, redis=redis).rows
     assert len(rows) >= 490
     for row in rows:
         assert all(row[name] is None or row[name] >= 0 for name in ("price", "market_cap", "volume_24h"))
+
+
+def test_prices_below_zero_cost_their_rows_and_too_many_the_whole(sandbox: Sandbox, redis: Redis) -> None:
+    sandbox.faults.add("/coins/markets", "negative", params={"page": "2"}, every=7)
+    fetched = fetch(USD, redis=redis)
+    assert 450 < len(fetched.rows) < 500
+    assert all(row["price"] > 0 for row in fetched.rows)
+    sandbox.faults.clear()
+    sandbox.faults.add("/coins/markets", "negative")
+    with pytest.raises(BadPayload):
+        fetch(USD, redis=redis)
 
 
 def test_rows_that_slip_over_the_page_boundary_are_one_coin(sandbox: Sandbox, redis: Redis) -> None:
