@@ -105,7 +105,7 @@ class ApiKeyAdmin(Buttons):
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         key = self.get_object(request, object_id)
         if key is not None and self.has_view_or_change_permission(request, key):
-            more = {name: getattr(self, name)(key) for name in ("state", "turn", "minute", "month")}
+            more = {name: getattr(self, name)(key) for name in ("state", "turn", "last", "minute", "month")}
             kwargs["extra_context"] = {**(kwargs.get("extra_context") or {}), **more}
         return super().change_view(request, object_id, *args, **kwargs)
 
@@ -142,6 +142,11 @@ class ApiKeyAdmin(Buttons):
             return marked("off", "switched off")
         health = own.health
         return marked(health.mark, health.word, health.detail)
+
+    def last(self, key: ApiKey) -> str:
+        """The last fetch that was made with it, for its page."""
+        words = own.last_words if (own := _account(key)) else None
+        return marked(words.mark, words.word, words.detail) if words else "-"
 
     @admin.display(description="this minute")
     def minute(self, key: ApiKey) -> str:

@@ -58,6 +58,11 @@ class Account:
         return left(self.usage.month, self.entry.per_month) if self.usage else "unknown"
 
     @property
+    def last_words(self) -> Health:
+        """The last fetch that was made with it."""
+        return fetch_words(self.usage.last if self.usage else None, self.now_ms)
+
+    @property
     def lowered(self) -> str:
         """What the provider was found to allow, where that is less than its limit says."""
         found = self.usage.lowered if self.usage else 0
@@ -216,13 +221,18 @@ class Standing:
 
     @property
     def last_words(self) -> Health:
-        """The last fetch: how it went, of what, how long it took."""
-        if (last := self.last) is None:
-            return Health("unknown", "none yet")
-        when = f"{moment(last['at'], self.now_ms)}, {last['dataset']}"
-        if last["outcome"] == "ok":
-            return Health("good", "ok", f"{when}: {number(last['calls'], 'call')} in {last['ms']:,} ms")
-        return Health("bad", last["outcome"].replace("_", " "), f"{when}: {last.get('message') or ''}")
+        """The same in words."""
+        return fetch_words(self.last, self.now_ms)
+
+
+def fetch_words(last: dict[str, Any] | None, now_ms: int) -> Health:
+    """A fetch: how it went, of what, how long it took."""
+    if last is None:
+        return Health("unknown", "none yet")
+    when = f"{moment(last['at'], now_ms)}, {last['dataset']}"
+    if last["outcome"] == "ok":
+        return Health("good", "ok", f"{when}: {number(last['calls'], 'call')} in {last['ms']:,} ms")
+    return Health("bad", last["outcome"].replace("_", " "), f"{when}: {last.get('message') or ''}")
 
 
 def streaming_words(state: StreamState, now_ms: int) -> Health:
