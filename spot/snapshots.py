@@ -222,6 +222,11 @@ def set_trouble(dataset: Dataset, trouble: Trouble) -> None:
     nudge(dataset.name)
 
 
+def hold(dataset: Dataset) -> None:
+    """Keep what there is of a dataset for another full term, since it cannot be renewed."""
+    connection().expire(f"spot:{realm()}:snapshot:{dataset.name}", _KEEP[dataset.kind])
+
+
 def end_trouble(dataset: Dataset) -> None:
     """Forget why there is nothing: there may be something soon."""
     connection().delete(f"spot:{realm()}:trouble:{dataset.name}")

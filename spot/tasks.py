@@ -184,4 +184,6 @@ def _remember(dataset: Dataset, error: ProviderError, interval: float) -> None:
     wait = error.retry_after if error.retry_after is not None else min(max(interval, 5.0), 60.0)
     now = now_ms()
     log.warning("fetch failed", dataset=dataset.name, error=str(error), retry_in=round(wait, 1))
+    if dataset in (CURRENCIES, COINS):
+        snapshots.hold(dataset)  # all else is held against them, whoever serves it
     snapshots.set_trouble(dataset, Trouble("unavailable", str(error), now, now + int(wait * 1000), error.permanent))
