@@ -100,9 +100,9 @@ class Breaker:
         """Note a good answer; whether the provider stands in front now (False: still on trial)."""
         return bool(self._run(name, "succeeded", TRIALS, _ms(GAP_SECONDS))[0])
 
-    def released(self, name: str) -> None:
-        """End a trial without a verdict."""
-        self._run(name, "release", _ms(GAP_SECONDS))
+    def released(self, name: str, *, asked: bool = True) -> None:
+        """End a trial without a verdict. Where nothing was `asked` the next caller may try at once."""
+        self._run(name, "release", _ms(GAP_SECONDS) if asked else 0)
 
     def reset(self, name: str) -> None:
         """Forget everything: the provider is asked in its turn again, by the next fetch."""

@@ -12,8 +12,9 @@ from providers.models import Chain
 
 log = structlog.get_logger("providers.chains")
 
-#: What the database last said to this process, by kind.
+#: What the database last said to this process, by kind, and the kinds about which it says nothing now.
 _known: dict[Kind, list[str]] = {}
+_away: set[Kind] = set()
 
 
 def of(kind: Kind, simulated: bool = False) -> list[tuple[Provider, Endpoint]]:
@@ -39,6 +40,9 @@ def _named(kind: Kind) -> list[str]:
     try:
         row = Chain.objects.filter(kind=kind).first()
         _known[kind] = row.names if row else []
+        _away.discard(kind)
     except DatabaseError as error:
-        log.warning("order of providers unread, the last known holds", kind=kind, error=str(error))
+        if kind not in _away:
+            _away.add(kind)
+            log.warning("order of providers unread, the last known holds", kind=kind, error=str(error))
     return _known.get(kind, [])

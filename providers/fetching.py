@@ -164,7 +164,7 @@ class _Round:
         if error is not None:
             self._breaker.failed(provider.name, error)
         elif leave.verdict == "trial":
-            self._breaker.released(provider.name)
+            self._breaker.released(provider.name, asked=False)
 
     def _resting(self, provider: Provider, leave: Leave) -> ProviderError:
         """The error of a provider that was not asked: out of reach stays out of reach, for those who have another way

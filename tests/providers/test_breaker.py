@@ -189,6 +189,8 @@ def test_a_trial_without_a_verdict_lets_the_next_one_try(breaker: Breaker, clock
     assert breaker.ask("toy").wait == GAP_SECONDS
     clock.forward(GAP_SECONDS)
     assert breaker.ask("toy").verdict == "trial"
+    breaker.released("toy", asked=False)
+    assert breaker.ask("toy").verdict == "trial", "nothing was asked, so nothing is to be waited for"
 
 
 def test_answers_to_what_was_asked_before_it_opened_change_nothing(breaker: Breaker, clock: Clock) -> None:

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from redis import Redis
 from structlog.testing import capture_logs
 
@@ -287,6 +288,35 @@ def test_names_whose_adapters_have_gone_are_passed_over(ask) -> None:
     assert ask() == "second"
     order("markets", "gone")
     assert ask() == "first"
+
+
+def test_while_the_database_is_away_the_last_order_holds_and_that_is_said_once(ask, monkeypatch) -> None:
+    order("markets", "second, first")
+    assert ask() == "second"
+
+    def away(**_: Any) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(Chain.objects, "filter", away)
+    with capture_logs() as lines:
+        assert [ask(), ask()] == ["second", "second"]
+    assert [line["event"] for line in lines if line["event"] != "fetch"] == [
+        "order of providers unread, the last known holds"
+    ]
+
+
+def test_a_trial_that_asks_nothing_leaves_it_to_the_next(upstream: Upstream, ask, clock: Clock, settings) -> None:
+    upstream.replies["/coins/markets"] = DOWN
+    for _ in range(PATIENCE):
+        ask()
+    serve(upstream)
+    clock.forward(FIRST_SECONDS)
+    settings.FIRST_CALLS_PER_MINUTE = 1
+    assert ask(WEEK) == "second", "two calls do not fit"
+    settings.FIRST_CALLS_PER_MINUTE = 1000
+    asked = len(upstream.asked)
+    assert ask() == "second", "a first good trial"
+    assert len(upstream.asked) > asked
 
 
 def test_every_polled_kind_has_a_row_to_be_changed() -> None:
