@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from itertools import repeat
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 #: Other work is let in after so many sockets.
 SLICE = 512
@@ -66,11 +65,6 @@ class Audience(Generic[Who]):
     def __len__(self) -> int:
         return len(self._sockets)
 
-    def send_now(self, frame: bytes) -> None:
-        """Give everybody the frame, without giving way: for an audience of one slice."""
-        listed = self._list()
-        self._write(listed.members, listed.descriptors, frame)
-
     async def send(self, frame: bytes, missed: Callable[[Who], None]) -> None:
         """Give everybody the frame, slice by slice; `missed` is told of members that left in between."""
         listed = self._list()
@@ -93,15 +87,34 @@ class Audience(Generic[Who]):
         return self._listed
 
     def _write(self, members: Sequence[Who], descriptors: list[int], frame: bytes) -> None:
-        """One write a socket. Where it takes less than the frame, or fails, its transport does the rest."""
-        taken: list[int] = []
-        while len(taken) < len(descriptors):
-            try:
-                taken.extend(map(os.write, descriptors[len(taken) :], repeat(frame)))
-            except OSError:  # full, or gone: `taken` holds those before it
-                taken.append(0)
-        if taken.count(len(frame)) < len(taken):
-            short = [(member, count) for member, count in zip(members, taken, strict=True) if count < len(frame)]
-            for member, count in short:
-                if (socket := self._sockets.get(member)) is not None:
-                    socket.write_frame(frame[count:])
+        for index, count in _written(descriptors, [frame] * len(descriptors)):
+            self._rest(members[index], frame[count:])
+
+    def _rest(self, member: Who, rest: bytes) -> None:
+        if (socket := self._sockets.get(member)) is not None:
+            socket.write_frame(rest)
+
+
+def send_all(each: Sequence[tuple[Audience[Any], bytes]]) -> None:
+    """Give each audience its frame, without giving way: for small ones."""
+    members, descriptors, frames, audiences = [], [], [], []
+    for audience, frame in each:
+        listed = audience._list()
+        members += listed.members
+        descriptors += listed.descriptors
+        frames += [frame] * len(listed.members)
+        audiences += [audience] * len(listed.members)
+    for index, count in _written(descriptors, frames):
+        audiences[index]._rest(members[index], frames[index][count:])
+
+
+def _written(descriptors: list[int], frames: list[bytes]) -> list[tuple[int, int]]:
+    """One write a socket; those that took less than their frame, by index, and how many bytes they took."""
+    taken: list[int] = []
+    while len(taken) < len(descriptors):
+        try:
+            taken.extend(map(os.write, descriptors[len(taken) :], frames[len(taken) :]))
+        except OSError:  # full, or gone: `taken` holds those before it
+            taken.append(0)
+    sizes = list(map(len, frames))
+    return [] if taken == sizes else [(at, count) for at, count in enumerate(taken) if count < sizes[at]]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from providers.datasets import STREAMED, Dataset, Row
-from spot.audience import Audience
+from spot.audience import SLICE, Audience
 from spot.codes import Refused
 from spot.feeds import table_of
 from spot.frames import DEFLATE_IN_THREAD, Message, Once
@@ -184,6 +184,16 @@ class Group:
         """Push to a member again, which keeps the newest state for when its socket is ready."""
         self.plain.discard(member)
         self.deflating.discard(member)
+
+    def at_once(self, update: Update) -> tuple[Audience[Member], bytes] | None:
+        """All members and the frame that each of them is sent, where all take the same one now and are few."""
+        if len(self.members) > SLICE or self.heavy:
+            return None
+        if len(self.plain) == len(self.members):
+            return self.plain, update.full.prepared
+        if len(self.deflating) == len(self.members):
+            return self.deflating, update.full.deflated
+        return None
 
     def others(self) -> list[Member]:
         """The members that are pushed to: those whose sockets take no finished frame now."""

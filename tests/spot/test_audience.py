@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from spot.audience import Audience
+from spot.audience import Audience, send_all
 
 FRAME = b"f" * 3000
 
@@ -78,7 +78,7 @@ def send(audience: Audience[Seat], frame: bytes = FRAME) -> None:
 def test_everybody_hears_the_frame_once(seats: list[Seat]) -> None:
     audience = audience_of(seats)
     send(audience)
-    audience.send_now(FRAME[:10])
+    send_all([(audience, FRAME[:10])])
     assert [seat.heard() for seat in seats] == [FRAME + FRAME[:10]] * 5
     assert not any(seat.rest for seat in seats)
 
