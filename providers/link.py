@@ -100,7 +100,7 @@ class Link:
         self._wanted: Sequence[Topic] = ()
         self._refusals: set[str] = set()
         self._first_data: float | None = None
-        self._opened = self._heard = self._data = self._following = 0.0
+        self._opened = self._heard = self._data = self._following = self._priced = 0.0
 
     def want(self, topics: Sequence[Topic]) -> None:
         """Follow exactly these, from the next beat on."""
@@ -156,12 +156,12 @@ class Link:
                         ticks.append(tick)
                 case Announced(row):
                     news += 1
+                    self.counts["data"] += 1
                     await self._sink.announced(self.access.provider, row)
-                    self._brought()
                 case Happened(topic, row):
                     news += 1
+                    self.counts["data"] += 1
                     await self._sink.happened(self.access.provider, topic, row)
-                    self._brought()
                 case Alive(at):
                     await self._sink.alive(self.access.provider, now if at is None else min(at, now))
                 case Dropped(why):
@@ -170,8 +170,8 @@ class Link:
                 case Refused() | Leaving():
                     end = self._answered(event) or end
         if ticks:
+            self._priced_now(len(ticks))
             await self._sink.ticks(self.access.provider, ticks)
-            self._brought(len(ticks))
         if news:
             self.millicredits += self._stream.millicredits
         return end
@@ -189,7 +189,7 @@ class Link:
             log.warning("stream request refused", provider=self.access.provider.name, error=error.message)
         return None
 
-    def _brought(self, count: int = 1) -> None:
+    def _priced_now(self, count: int) -> None:
         self._data = self._clock()
         self.counts["data"] += count
         if self._first_data is None:
@@ -197,8 +197,8 @@ class Link:
 
     @property
     def _settled(self) -> bool:
-        """Whether it has been good for a while: by its data, or where data come rarely, by its signs of life."""
-        if self._stream.stale_seconds is None:
+        """Whether it has been good for a while: by its prices, or where data come rarely, by its signs of life."""
+        if self._stream.stale_seconds is None or not _coins(self.followed):
             return self._heard - self._opened >= self._timing.settled
         return self._first_data is not None and self._data - self._first_data >= self._timing.settled
 
@@ -228,6 +228,8 @@ class Link:
             return
         if not self.followed:
             self._following = self._clock()
+        if not _coins(self.followed):
+            self._priced = self._clock()
         self.followed = wanted
         await self._send(socket, self._session.follow(wanted))
 
@@ -238,11 +240,17 @@ class Link:
             return None  # nothing was asked for, so nothing need come
         if now - max(self._heard, self._following) > stream.silence_seconds:
             return Unavailable(f"no message for {stream.silence_seconds:g} s")
-        if stream.stale_seconds is None or now - max(self._data, self._following) <= stream.stale_seconds:
+        coins, stale = _coins(self.followed), stream.stale_seconds
+        if stale is None or not coins or now - max(self._data, self._priced) <= stale:
             return None
-        return Unavailable(f"no data for {stream.stale_seconds:g} s, although {len(self.followed)} are followed")
+        return Unavailable(f"no data for {stale:g} s, although {coins} coins are followed")
 
     async def _send(self, socket: ClientConnection, messages: Sequence[str]) -> None:
         for message in messages:
             async with asyncio.timeout(self._timing.open):
                 await socket.send(message)
+
+
+def _coins(topics: Sequence[Topic]) -> int:
+    """How many of these are coins, whose prices come all the time."""
+    return sum(bool(topic.coin) for topic in topics)

@@ -13,6 +13,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -56,8 +57,9 @@ class Wish:
 
 
 def wish(provider: Provider) -> Wish:
-    """What holds now, from database and environment; called in a thread."""
-    entries = [entry for entry in access.all_of(provider) if entry.stream_url]
+    """What holds now, from database and environment; called in a thread. A plan without a stream has none, whatever
+    address is given."""
+    entries = [entry for entry in access.all_of(provider) if entry.plan.stream_url and entry.stream_url]
     wished = ProviderSettings.objects.filter(name=provider.name).values_list("stream_coins", flat=True).first()
     return Wish(entries, COINS if wished is None else wished)
 
@@ -120,11 +122,16 @@ class Worker:
         self._link: Link | None = None
         self._task: asyncio.Task[End] | None = None
         self._told: StreamState | None = None
+        self._ending = asyncio.Event()
+
+    def stop(self) -> None:
+        """Let `run` end soon. Cancelling it would do, were it not that a waiting client of Redis may swallow that."""
+        self._ending.set()
 
     async def run(self) -> None:
-        """Until cancelled; then the connection is closed and the lead given up."""
+        """Until stopped; then the connection is closed and the lead given up."""
         try:
-            while True:
+            while not self._ending.is_set():
                 try:
                     await self._turn()
                 except (RedisError, OSError, DatabaseError) as error:
@@ -132,7 +139,9 @@ class Worker:
                 except Exception:
                     log.exception("stream failed", provider=self._provider.name)
                     await self._hang_up()
-                await asyncio.sleep(self._timing.beat)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._timing.beat):
+                        await self._ending.wait()
         finally:
             await self._leave()
 
@@ -273,8 +282,9 @@ class Worker:
         link, task = self._link, self._task
         if task is None or link is None:
             return
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        while not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=self._timing.close + 1)
         self._add_up()
         self._link = self._task = None
         await self._charge(link)

@@ -233,19 +233,20 @@ class Stage:
     def __init__(self, one: Provider, server: Server, client: redis.asyncio.Redis, sink: Collector) -> None:
         self.provider, self.server, self.client, self.sink = one, server, client, sink
         self.wish = Wish([access_to(one, server.url)])
-        self.workers: list[asyncio.Task[None]] = []
+        self.workers: dict[asyncio.Task[None], Worker] = {}
 
     def worker(self, **options: Any) -> asyncio.Task[None]:
         """Start a worker; `options` are the Worker's."""
         facts = {"timing": QUICK, "wish": lambda _provider: self.wish, "jitter": lambda: 0.5, **options}
         made = Worker(self.provider, self.sink, self.client, Budget(connection()), **facts)
-        self.workers.append(asyncio.create_task(made.run()))
-        return self.workers[-1]
+        task = asyncio.create_task(made.run())
+        self.workers[task] = made
+        return task
 
     async def leave(self, *tasks: asyncio.Task[None]) -> None:
         for task in tasks or self.workers:
-            task.cancel()
-        await asyncio.gather(*(tasks or self.workers), return_exceptions=True)
+            self.workers[task].stop()
+        await asyncio.gather(*(tasks or self.workers))
 
 
 def staged(story: Callable[[Stage], Any], one: Provider | None = None, sink: Collector | None = None) -> None:

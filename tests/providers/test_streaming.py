@@ -8,9 +8,11 @@ from dataclasses import replace
 import pytest
 import structlog
 
+import providers
 from providers import stream_state, streaming
 from providers.budget import Budget, connection
-from providers.streaming import Wish, pause
+from providers.stream import Topic
+from providers.streaming import Wish, pause, wish
 from tests.providers.streams import (
     BITCOIN,
     ETHER,
@@ -141,6 +143,30 @@ def test_the_sink_is_told_how_many_coins_the_operator_and_the_plan_allow() -> No
     staged(story, provider(topics=15))
 
 
+@pytest.mark.django_db
+def test_a_wish_is_what_settings_and_rows_say(settings) -> None:
+    from providers.models import ProviderSettings
+
+    one = providers.get("tokenmetrics")
+    assert wish(one) == Wish([], 20)
+    settings.TOKENMETRICS_API_KEY = KEY
+    (entry,) = wish(one).entries
+    assert (entry.stream_url, entry.key.reveal()) == (one.plans[0].stream_url, KEY)
+    ProviderSettings.objects.filter(name=one.name).update(stream_coins=3, stream_url="ws://127.0.0.1:9/x")
+    assert (wish(one).coins, wish(one).entries[0].stream_url) == (3, "ws://127.0.0.1:9/x")
+    ProviderSettings.objects.filter(name=one.name).update(enabled=False)
+    assert wish(one).entries == []
+
+
+@pytest.mark.django_db
+def test_a_plan_without_a_stream_has_none_at_any_address(settings) -> None:
+    one = providers.get("coinmarketcap")
+    settings.COINMARKETCAP_STREAM_URL = "ws://127.0.0.1:9/x"
+    assert wish(one).entries == []
+    settings.COINMARKETCAP_API_KEY, settings.COINMARKETCAP_PLAN = KEY, "startup"
+    assert len(wish(one).entries) == 1
+
+
 # --- ends, and beginning again ----------------------------------------------------------------------------------------
 
 
@@ -227,6 +253,22 @@ def test_the_same_old_tick_again_and_again_is_no_data() -> None:
         assert len(stage.sink.heard) <= 2
 
     staged(story, provider(silence_seconds=60.0, stale_seconds=0.2))
+
+
+def test_channels_on_which_little_happens_are_not_frozen() -> None:
+    async def story(stage):
+        stage.sink.following = (Topic(onchain="kline.1.0x12345678"),)
+        stage.worker()
+        await until(lambda: stage.server.open)
+        for _ in range(20):
+            stage.server.send({"type": "ask", "id": 1})
+            await asyncio.sleep(0.02)
+        assert stage.server.connections == 1
+        stage.server.send({"type": "event", "id": "e"})
+        await until(lambda: stage.sink.news)
+        assert stage.sink.news == [("kline.1.0x12345678", {"id": "e", "at": 1, "data": {}})]
+
+    staged(story, provider(silence_seconds=60.0, stale_seconds=0.15, brings=frozenset({"ticks", "onchain"})))
 
 
 def test_data_keep_a_connection() -> None:
