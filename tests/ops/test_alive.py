@@ -1,4 +1,4 @@
-"""The health check of the worker's and beat's containers."""
+"""The health check of the worker's, beat's and stream's containers."""
 
 import pytest
 from django.core.management import call_command
@@ -23,6 +23,17 @@ def test_a_worker_that_fell_silent_is_not(redis: Redis) -> None:
     redis.set("spot:worker", snapshots.now_ms() - 31_000)
     with pytest.raises(CommandError, match="No worker"):
         call_command("alive")
+
+
+def test_a_stream_process_is_alive_by_its_own_sign(redis: Redis) -> None:
+    snapshots.mark_worker()
+    with pytest.raises(CommandError, match="No stream process"):
+        call_command("alive", "stream")
+    redis.set("spot:stream:seen", snapshots.now_ms())
+    call_command("alive", "stream")
+    redis.set("spot:stream:seen", snapshots.now_ms() - 31_000)
+    with pytest.raises(CommandError, match="No stream process"):
+        call_command("alive", "stream")
 
 
 def test_without_redis_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,8 @@ def test_no_secret_stands_in_the_file() -> None:
 
 def test_containers_see_only_the_secrets_that_they_need() -> None:
     mounts = {name: {mount.split(":")[0] for mount in service["volumes"]} for name, service in SERVICES.items()}
-    assert mounts["web"] == mounts["worker"] == mounts["beat"] == mounts["migrate"] == {"secrets"}
+    site = ("web", "worker", "beat", "stream", "migrate")
+    assert all(mounts[name] == {"secrets"} for name in site)
     assert mounts["redis"] == {"redis"}
     assert mounts["database"] == {"database", "database-secret"}
     assert all(mount.endswith(":ro") for mount in SERVICES["web"]["volumes"])

@@ -1,22 +1,31 @@
-"""`manage.py alive`: whether Celery works end to end, for the health checks of containers without a web server."""
+"""`manage.py alive`: whether Celery works end to end, or the streams' process does, for the health checks of containers
+without a web server."""
 
+from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from redis.exceptions import RedisError
 
+from providers import stream_state
 from spot import snapshots
 from spot.health import WORKER_SILENT_MS
 
+SILENT = {"worker": "No worker has run a task lately.", "stream": "No stream process has shown a sign of life lately."}
+
 
 class Command(BaseCommand):
-    help = "Exit with 0 if a worker has run a task in the last half minute."
+    help = "Exit with 0 if a worker has run a task in the last half minute, or a stream process shown a sign of life."
     requires_system_checks: list[str] = []
 
-    def handle(self, *_args: Any, **_options: Any) -> None:
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("part", nargs="?", default="worker", choices=list(SILENT), help="default: worker")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        part = options["part"]
         try:
-            seen = snapshots.worker_seen_ms()
+            seen = snapshots.worker_seen_ms() if part == "worker" else stream_state.seen_ms(snapshots.connection())
         except (RedisError, OSError) as error:
             raise CommandError(f"Redis does not answer: {type(error).__name__}") from error
         if seen is None or snapshots.now_ms() - seen > WORKER_SILENT_MS:
-            raise CommandError("No worker has run a task lately.")
+            raise CommandError(SILENT[part])

@@ -20,13 +20,14 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
+from providers import stream_state
 from spot import redis_server, serving, snapshots
 from spot.management.commands.prepare import described
 from spot.pulse import Pulse
 from spot.supervisor import Program, Supervisor
 
-PARTS = ("worker", "beat", "sandbox", "web")
-SILENT_SECONDS = 60.0  # without a sign of Celery, which ticks every second, before it is started again
+PARTS = ("worker", "beat", "stream", "sandbox", "web")
+SILENT_SECONDS = 60.0  # without a sign of life, which come every few seconds, before it is started again
 LEAVING_SECONDS = 8.0  # how long a second start waits for the processes of one that is ending
 NOTICING_SECONDS = 0.5  # how long before one that was killed is known to be ending
 REDIS_SECONDS = 15.0
@@ -37,7 +38,7 @@ class Command(BaseCommand):
     help = "Start the parts named (default: all, with a private Redis where none is given) and keep them alive."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="worker, beat, sandbox, web")
+        parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help=", ".join(PARTS))
 
     def handle(self, *_args: Any, **options: Any) -> None:
         if options["parts"]:
@@ -58,7 +59,9 @@ class Command(BaseCommand):
                     supervisor.start(made)
             if listener is not None:
                 threading.Thread(target=self._announce, daemon=True).start()
-            supervisor.run(partial(watch_celery, supervisor, Pulse(snapshots.worker_seen_ms), parts))
+            tasks, streams = Pulse(snapshots.worker_seen_ms), Pulse(streams_seen_ms)
+            watched = {"worker": tasks, "beat": tasks, "stream": streams}
+            supervisor.run(partial(watch, supervisor, {part: watched[part] for part in parts if part in watched}))
             self._say("Ending")
 
     def _lay_ground(self, supervisor: Supervisor) -> bool:
@@ -193,6 +196,8 @@ def program(part: str, listener: socket.socket | None, sandbox: str | None) -> P
         return Program(part, [*told, *celery, "worker", *alone])
     if part == "beat":
         return Program(part, [*told, *celery, "beat", "--loglevel=WARNING", "--pidfile="])
+    if part == "stream":  # even without a key, which may be entered at any time
+        return Program(part, manage("stream"))
     if part == "web":
         assert listener is not None
         return Program(part, [*told, *manage("serve", "--fd", str(listener.fileno()))], fds=(listener.fileno(),))
@@ -216,10 +221,15 @@ def sandbox_url() -> str | None:
     return settings.SANDBOX_BASE_URL
 
 
-def watch_celery(supervisor: Supervisor, pulse: Pulse, parts: list[str]) -> None:
-    """Start worker and beat again when no task has run for too long, although they live."""
-    for part in ("worker", "beat"):
-        if part in parts and min(pulse.silent_seconds(), supervisor.age(part)) > SILENT_SECONDS:
+def streams_seen_ms() -> int | None:
+    """When a stream process last showed a sign of life."""
+    return stream_state.seen_ms(snapshots.connection())
+
+
+def watch(supervisor: Supervisor, pulses: dict[str, Pulse]) -> None:
+    """Start those parts again that show no sign of life for too long, although they live."""
+    for part, pulse in pulses.items():
+        if min(pulse.silent_seconds(), supervisor.age(part)) > SILENT_SECONDS:
             supervisor.restart(part, f"has shown no sign of life for {SILENT_SECONDS:g} s")
 
 
