@@ -22,7 +22,10 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 
 from __future__ import annotations
 
+import asyncio
+import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +36,6 @@ from typing import Any, Literal
 import orjson
 import redis
 import redis.asyncio
-from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.commands.core import Script
@@ -265,7 +267,16 @@ def ages(datasets: Sequence[Dataset]) -> dict[str, tuple[int | None, int | None]
 
 def nudge(name: str) -> None:
     """Tell every hub that a dataset has news. Losing it is harmless: hubs also compare versions on a slow timer."""
-    async_to_sync(get_channel_layer().group_send)(GROUP, {"type": "snapshot.news", "name": name})
+    asyncio.run_coroutine_threadsafe(tell(name), _loop(os.getpid())).result(settings.REDIS_OPTIONS["socket_timeout"])
+
+
+@cache
+def _loop(_process: int) -> asyncio.AbstractEventLoop:
+    """An event loop in a thread of its own, for each process: the channel layer keeps its connection in a loop, and a
+    loop for each nudge would connect for each nudge."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="nudges", daemon=True).start()
+    return loop
 
 
 async def tell(name: str) -> None:
