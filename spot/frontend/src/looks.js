@@ -1,0 +1,59 @@
+// How the page looks and writes: theme, palette, locale and time zone, as the visitor has chosen them, or as the system
+// has them. Pure, but for `wear`.
+
+export const THEMES = [["system", "As the system"], ["light", "Light"], ["dark", "Dark"]];
+
+// Up and down: as in Europe and America, as in East Asia, and told apart by every kind of eye.
+export const PALETTES = [["green-red", "Green up, red down"], ["red-green", "Red up, green down"], ["blue-orange", "Blue up, orange down"]];
+
+// Locales whose writing of numbers and dates differs; the texts of the page are English in all of them.
+export const LOCALES = ["en-US", "en-GB", "en-IN", "de-DE", "de-CH", "fr-FR", "es-ES", "pt-BR", "it-IT", "nl-NL", "sv-SE", "pl-PL", "tr-TR", "ru-RU", "uk-UA", "ar-EG", "hi-IN", "ja-JP", "ko-KR", "zh-CN"];
+
+function known(options, value) {
+  return options.some(([key]) => key === value) ? value : options[0][0];
+}
+
+export function theme(settings) {
+  return known(THEMES, settings.get("theme"));
+}
+
+export function palette(settings) {
+  return known(PALETTES, settings.get("palette"));
+}
+
+/** A locale that Intl takes: the chosen one, the browser's, or English. */
+export function locale(settings, browser = globalThis.navigator?.language) {
+  for (const tag of [settings.get("locale"), browser]) if (isLocale(tag)) return tag;
+  return "en-US";
+}
+
+function isLocale(tag) {
+  try {
+    return typeof tag === "string" && Intl.NumberFormat.supportedLocalesOf(tag).length > 0;
+  } catch {
+    return false;
+  }
+}
+
+/** An IANA name: the chosen zone, or the system's. */
+export function timeZone(settings) {
+  const chosen = settings.get("timeZone");
+  return isTimeZone(chosen) ? chosen : Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
+
+export function isTimeZone(name) {
+  if (typeof name !== "string" || !name) return false;
+  try {
+    return Boolean(new Intl.DateTimeFormat("en", { timeZone: name }));
+  } catch {
+    return false;
+  }
+}
+
+/** Puts theme and palette on <html>, where tokens.css looks for them. */
+export function wear(settings, root = document.documentElement) {
+  const chosen = { theme: theme(settings), palette: palette(settings) };
+  if (chosen.theme === "system") delete root.dataset.theme;
+  else root.dataset.theme = chosen.theme;
+  root.dataset.palette = chosen.palette;
+}
