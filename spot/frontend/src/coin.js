@@ -2,4 +2,5 @@
 import "./candles.js";
 import "./connection.js";
 import "./currency.js";
+import "./preferences.js";
 import "./quote.js";

@@ -1,17 +1,61 @@
-// <spot-currency>: the currency that the whole page counts in.
+// <spot-currency>: the currency that the whole page counts in, of those that the server quotes.
 
-import { select } from "./dom.js";
-import { CURRENCIES, page } from "./page.js";
+import { el } from "./dom.js";
+import { page } from "./page.js";
+
+const LIST = "/currencies.json";
+const COMMON = ["usd", "eur", "gbp", "jpy", "cny", "inr", "chf", "btc", "eth"];
+const CODE = /^[a-z]{3}$/;
+
+/** "EUR · Euro"; a code that no standard names stands alone. */
+export function optionText(code, locale = "en") {
+  const names = new Intl.DisplayNames([locale, "en"], { type: "currency", fallback: "none" });
+  const name = CODE.test(code) ? names.of(code.toUpperCase()) : null;
+  return [code.toUpperCase(), name].filter(Boolean).join(" · ");
+}
 
 class Currency extends HTMLElement {
   connectedCallback() {
-    const known = CURRENCIES.includes(page.currency) ? CURRENCIES : [...CURRENCIES, page.currency];
-    const options = known.map((code) => [code, code.toUpperCase()]);
-    const field = select("Currency", options, page.currency, (code) => page.setCurrency(code));
-    page.addEventListener("currency", () => {
-      field.querySelector("select").value = page.currency;
-    });
-    this.replaceChildren(field);
+    if (this.field) return;
+    this.field = el("select", { "aria-label": "Currency", class: "quiet currency", onchange: () => page.setCurrency(this.field.value) });
+    this.others = el("optgroup", { label: "All others", hidden: true });
+    this.field.append(el("optgroup", { label: "Common" }, ...COMMON.map((code) => this.#option(code))), this.others);
+    // The list is asked for by who is about to choose: everybody else can do without.
+    for (const type of ["pointerenter", "focusin"]) this.addEventListener(type, () => this.#fetch());
+    page.addEventListener("currency", () => this.#show());
+    this.#show();
+    this.replaceChildren(this.field);
+  }
+
+  #option(code) {
+    return el("option", { value: code }, optionText(code));
+  }
+
+  async #fetch() {
+    if (this.asked) return;
+    this.asked = true;
+    try {
+      const answer = await fetch(LIST);
+      const { currencies } = answer.ok ? await answer.json() : { currencies: [] };
+      this.asked = currencies.length > 0; // else there may be a list next time
+      for (const code of currencies) this.#offer(code);
+    } catch {
+      this.asked = false; // no network: the common ones are there
+    }
+  }
+
+  /** Options are only ever added: the list may be open. */
+  #offer(code) {
+    if ([...this.field.options].some(({ value }) => value === code)) return;
+    const option = this.#option(code);
+    const next = [...this.others.children].find(({ value }) => value > code) ?? null;
+    this.others.insertBefore(option, next);
+    this.others.hidden = false;
+  }
+
+  #show() {
+    this.#offer(page.currency);
+    this.field.value = page.currency;
   }
 }
 
