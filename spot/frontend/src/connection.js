@@ -1,8 +1,14 @@
 // <spot-connection>: the connection in words, for the whole page, and the buttons that go with it.
 
 import { el, setAttribute, setText } from "./dom.js";
+import { count } from "./format.js";
+import "./notices.js";
 import { page } from "./page.js";
 import { worst } from "./panel.js";
+import { shortcut } from "./shortcuts.js";
+import { say } from "./voice.js";
+
+const MANY = 999; // more waiting updates than that are not counted out
 
 function words({ name, seconds }) {
   switch (name) {
@@ -18,16 +24,27 @@ function words({ name, seconds }) {
   }
 }
 
+/** The state of the page: that of its worst feed, and of several that wait the soonest try. */
+function condition() {
+  const feeds = [...page.feeds].filter((feed) => !page.asides.has(feed));
+  if (!feeds.length) return { name: "connecting" };
+  const conditions = feeds.map((feed) => feed.condition());
+  const found = worst(conditions);
+  const seconds = Math.min(...conditions.filter(({ name }) => name === found.name).map((one) => one.seconds ?? 0));
+  return { ...found, seconds };
+}
+
 class Connection extends HTMLElement {
   connectedCallback() {
     this.badge = el("span", { class: "badge" });
-    this.spoken = el("span", { class: "hidden", role: "status" });
     this.now = el("button", { type: "button", class: "button", hidden: true, onclick: () => this.#retry() }, "Retry now");
-    this.pause = el("button", { type: "button", class: "button", onclick: () => page.setPaused(!page.paused) });
     this.word = el("span", {});
-    this.pause.append(this.word, el("span", { class: "wide" }, " updates"));
-    this.replaceChildren(this.spoken, this.now, this.badge, this.pause);
+    this.count = el("span", { class: "pause-count", hidden: true });
+    this.pause = el("button", { type: "button", class: "button pause", title: "Key: p", onclick: () => page.setPaused(!page.paused) }, this.word, el("span", { class: "wide" }, " updates"), this.count);
+    this.replaceChildren(this.now, this.badge, this.pause);
     for (const type of ["second", "state", "pause"]) page.addEventListener(type, () => this.#tell());
+    for (const type of ["waiting", "pause"]) page.addEventListener(type, () => this.#tellWaiting());
+    page.addEventListener("pause", () => say(page.paused ? "Updates are paused." : "Updates go on.", "pause", { repeat: true }));
     this.#tell();
   }
 
@@ -37,20 +54,27 @@ class Connection extends HTMLElement {
   }
 
   #tell() {
-    const conditions = [...page.feeds].filter((feed) => !page.asides.has(feed)).map((feed) => feed.condition());
-    const condition = conditions.length ? worst(conditions) : { name: "connecting" };
-    const text = words(condition);
-    setText(this.badge, text);
-    setAttribute(this.badge, "data-state", condition.name);
-    setAttribute(this.badge, "title", condition.reason || null);
-    // Screen readers hear a new state once, not every second of the countdown.
-    setText(this.spoken, `Connection: ${words({ name: condition.name })}`);
-    this.now.hidden = !["reconnecting", "offline", "refused"].includes(condition.name);
+    const now = condition();
+    setText(this.badge, words(now));
+    setAttribute(this.badge, "data-state", now.name);
+    setAttribute(this.badge, "title", now.reason || null);
+    // Screen readers hear a new state once, not every second of the countdown, and nothing of the usual beginning.
+    if (this.spoken || !["connecting", "live", "demo"].includes(now.name)) say(`Connection: ${words({ name: now.name })}`, "connection");
+    this.spoken ||= now.name !== "connecting";
+    this.now.hidden = !["reconnecting", "offline", "refused"].includes(now.name);
     setText(this.word, page.paused ? "Resume" : "Pause");
     this.pause.classList.toggle("button-on", page.paused);
     const simulated = [...page.feeds].some((feed) => feed.head?.simulated);
     for (const notice of document.querySelectorAll("[data-demo]")) notice.hidden = !simulated;
   }
+
+  #tellWaiting() {
+    const { paused, waiting } = page;
+    this.count.hidden = !paused;
+    const text = waiting > MANY ? `${count(MANY, page.locale)}+` : count(waiting, page.locale);
+    setText(this.count, `${text} waiting`);
+  }
 }
 
+shortcut("p", "Pause or resume updates", () => page.setPaused(!page.paused));
 customElements.define("spot-connection", Connection);

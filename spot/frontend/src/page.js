@@ -1,36 +1,39 @@
 // What all panels of a page share: currency, locale and time zone, the feeds, the pause, and the beat of the second.
 
 import * as address from "./address.js";
-
-export const CURRENCIES = ["usd", "eur", "gbp", "jpy", "inr", "btc", "eth"];
+import * as looks from "./looks.js";
+import { settings } from "./settings.js";
 
 const CODE = /^[a-z0-9]{2,10}$/;
 
-/** Events: "second", "state" (of some feed), "currency", "pause". */
+/** Events: "second", "state" (of some feed), "currency", "pause", "waiting", "notice", "locale" (or the time zone), "theme" (or the palette). */
 class Page extends EventTarget {
   constructor() {
     super();
-    this.locale = navigator.language || "en";
-    this.timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    this.#readLocale();
     this.feeds = new Set();
     this.asides = new WeakSet();
     this.paused = false;
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
+    this.#preferCurrency();
     this.#readCurrency();
+    settings.addEventListener("change", () => this.#looks());
     setInterval(() => this.#emit("second"), 1000);
     address.onWalk(() => this.#readCurrency());
-    document.addEventListener("visibilitychange", () => this.#shown());
   }
 
   /** Counts a feed in, until the signal ends it. The state of one that stands aside is not the page's. */
   follow(feed, signal, { aside = false } = {}) {
     this.feeds.add(feed);
     if (aside) this.asides.add(feed);
-    feed.addEventListener("state", () => this.#emit("state"), { signal });
+    if (this.paused) feed.pause();
+    for (const type of ["state", "waiting"]) feed.addEventListener(type, () => this.#emit(type), { signal });
+    feed.addEventListener("notice", ({ detail }) => this.#emit("notice", detail), { signal });
     signal.addEventListener("abort", () => this.feeds.delete(feed));
   }
 
   setCurrency(currency) {
+    settings.set("currency", currency);
     address.set({ vs: currency === "usd" ? null : currency, page: null });
     this.#readCurrency();
   }
@@ -39,6 +42,36 @@ class Page extends EventTarget {
   setPaused(paused) {
     this.paused = paused;
     this.#emit("pause");
+    for (const feed of this.feeds) {
+      if (paused) feed.pause();
+      else feed.resume();
+    }
+  }
+
+  /** How many updates a pause keeps from being shown. */
+  get waiting() {
+    return [...this.feeds].reduce((sum, { waiting }) => sum + waiting, 0);
+  }
+
+  /** An address without a currency opens in the one that was chosen last. */
+  #preferCurrency() {
+    const preferred = String(settings.get("currency", "usd"));
+    if (preferred !== "usd" && CODE.test(preferred)) address.set({ vs: address.get("vs", preferred) }, { step: false });
+  }
+
+  #readLocale() {
+    this.locale = looks.locale(settings);
+    this.timeZone = looks.timeZone(settings);
+  }
+
+  #looks() {
+    const { locale, timeZone } = this;
+    this.#readLocale();
+    if (locale !== this.locale || timeZone !== this.timeZone) this.#emit("locale");
+    const { theme, palette } = document.documentElement.dataset;
+    looks.wear(settings);
+    const now = document.documentElement.dataset;
+    if (theme !== now.theme || palette !== now.palette) this.#emit("theme");
   }
 
   #readCurrency() {
@@ -49,14 +82,8 @@ class Page extends EventTarget {
     this.#emit("currency");
   }
 
-  /** A tab that was hidden may have slept: ask at once whether its connections live. */
-  #shown() {
-    if (document.hidden) return;
-    for (const feed of this.feeds) feed.probe();
-  }
-
-  #emit(type) {
-    this.dispatchEvent(new Event(type));
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }
 

@@ -1,5 +1,6 @@
 // The base of every panel: its frame on the page, its feeds, its states, and the line that says how old its data are.
 
+import * as address from "./address.js";
 import { el, setAttribute, setText } from "./dom.js";
 import { age, clock, numbers } from "./format.js";
 import { page } from "./page.js";
@@ -17,7 +18,7 @@ export function worst(conditions) {
 function sentence(condition, nothing) {
   const retry = condition.seconds ? ` Trying again in ${condition.seconds} s.` : "";
   switch (condition.name) {
-    case "refused": return ["Not available", condition.reason];
+    case "refused": return ["Not available", `${condition.reason} (${condition.code})`];
     case "offline": return ["You are offline", "This fills in when the network is back."];
     case "reconnecting": return ["No connection", `${condition.reason || "The server does not answer."}${retry}`];
     case "unavailable": return [nothing, unavailable(condition)];
@@ -29,6 +30,11 @@ function sentence(condition, nothing) {
 function unavailable({ reason, nextTry }) {
   if (!nextTry) return reason;
   return `${reason} Next try in ${age(nextTry - serverNow())}.`.trim();
+}
+
+/** What keeps prices fresh between the polls that the rest of the line is about. */
+function streamed({ coins, label, as_of }, now) {
+  return `${coins} ${coins === 1 ? "price" : "prices"} streamed by ${label}, ${age(now - as_of)} ago`;
 }
 
 /** Subclasses give `heading`, `build(body, controls)`, `openFeeds()` and `draw(feed, changes)`. */
@@ -45,7 +51,9 @@ export class Panel extends HTMLElement {
     const signal = this.abort.signal;
     page.addEventListener("second", () => this.#tellState(), { signal });
     page.addEventListener("currency", () => this.onCurrency(), { signal });
-    page.addEventListener("pause", () => this.#schedule(), { signal });
+    page.addEventListener("locale", () => this.onLocale(), { signal });
+    page.addEventListener("pause", () => this.#tellState(), { signal });
+    address.onWalk(() => this.onWalk(), signal);
     this.#tellState();
   }
 
@@ -65,16 +73,22 @@ export class Panel extends HTMLElement {
     for (const feed of this.feeds) this.ask(feed, { vs_currency: page.currency });
   }
 
+  /** Numbers and times are to be written in another way, with data that are there already. */
+  onLocale() {
+    this.redraw();
+    this.#tellState();
+  }
+
+  /** The visitor has gone back or forward: the address may ask for another view. */
+  onWalk() {}
+
   /** Changes what a feed shows; the panel is marked busy until the answer comes. */
   ask(feed, changes) {
-    if (!feed.update(changes)) return;
-    this.asked = true; // the visitor's own wish is shown even while updates are paused
-    this.setAttribute("aria-busy", "true");
+    if (feed.update(changes)) this.setAttribute("aria-busy", "true");
   }
 
   /** Draws again with what is there, say after a choice that needs no new data. */
   redraw() {
-    this.asked = true;
     for (const feed of this.feeds) if (feed.view) this.pending.set(feed, this.pending.get(feed) ?? new Map());
     this.#schedule();
   }
@@ -96,8 +110,8 @@ export class Panel extends HTMLElement {
   }
 
   #footer() {
-    const parts = { source: el("span", { class: "foot-source" }), time: el("time"), age: el("span"), tag: el("span", { class: "tag" }) };
-    parts.line = el("footer", { class: "panel-foot" }, parts.tag, parts.source, parts.time, parts.age);
+    const parts = { source: el("span", { class: "foot-source" }), time: el("time"), age: el("span"), streams: el("span", { class: "foot-streams" }), tag: el("span", { class: "tag" }) };
+    parts.line = el("footer", { class: "panel-foot" }, parts.tag, parts.source, parts.time, parts.age, parts.streams);
     return parts;
   }
 
@@ -110,10 +124,10 @@ export class Panel extends HTMLElement {
     feed.open();
   }
 
-  onRefusal(feed, { message }) {
+  onRefusal(feed, { message, code }) {
     this.removeAttribute("aria-busy");
     if (!feed.view) return; // the panel's message says it
-    setText(this.problem, message);
+    this.problem.replaceChildren(message, el("small", {}, `Code: ${code}`));
     this.problem.hidden = false;
   }
 
@@ -127,16 +141,15 @@ export class Panel extends HTMLElement {
     this.#schedule();
   }
 
-  /** At most one drawing per frame of the screen, none while hidden or paused; the newest state wins. */
+  /** At most one drawing per frame of the screen, none while hidden; the newest state wins. */
   #schedule() {
-    if (this.drawing || !this.pending.size || (page.paused && !this.asked)) return;
+    if (this.drawing || !this.pending.size) return;
     this.drawing = requestAnimationFrame(() => {
       this.drawing = null;
       const fresh = Date.now() - (this.pendingSince ?? 0) < FLASH_MS;
       const work = this.pending;
       this.pending = new Map();
       this.pendingSince = null;
-      this.asked = this.hasAttribute("aria-busy");
       for (const [feed, changes] of work) {
         // The currency that the rows are in, which for a moment after a switch is not yet the page's.
         this.numbers = numbers(page.locale, feed.head.params?.vs_currency ?? page.currency);
@@ -174,6 +187,7 @@ export class Panel extends HTMLElement {
     setText(this.foot.time, `as of ${clock(taken(head), now, page.locale, page.timeZone)}`);
     setAttribute(this.foot.time, "datetime", new Date(taken(head)).toISOString());
     setText(this.foot.age, `${age(now - taken(head))} ago`);
+    setText(this.foot.streams, (head.streams ?? []).map((stream) => streamed(stream, now)).join(", "));
     const tag = { stale: "Stale", reconnecting: "Not connected", offline: "Not connected", refused: "Not connected" };
     setText(this.foot.tag, page.paused ? "Paused" : (tag[condition.name] ?? (head.simulated ? "Demo" : "")));
   }

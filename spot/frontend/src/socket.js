@@ -5,17 +5,21 @@
 //   feed.addEventListener("state", () => show(feed.condition()));
 //   feed.open();
 //   feed.update({ search: "eth", page: null });     // null clears
+//   feed.pause();                                   // the view stands still, and `feed.waiting` counts
 //
-// Events: "frame" (the view changed), "state" (the condition may have changed), "notice", "refusal", "export".
+// Events: "frame" (the view changed), "state" (the condition may have changed), "waiting" (one more update waits),
+// "notice", "refusal", "export".
 
-import { applyDelta, fromSnapshot, Gap } from "./view.js";
+import { attend, leave, recovered } from "./presence.js";
 import { closing, delay } from "./reconnect.js";
+import { applyDelta, copied, fromSnapshot, Gap, merge, records } from "./view.js";
 
 export const SOCKETS = "/tzone_apis/services/spot/ws/";
 
 const SILENCE_MS = 40_000; // the server sends a heartbeat every 30 s
 const ANSWER_MS = 10_000; // for the handshake, a pong, or the snapshot after a resync
 const CHECK_MS = 5_000;
+const PROBE_MS = 1_500; // for a pong when somebody has just come back and looks at the page
 
 let clockOffset = 0; // server time minus ours, learned from pongs
 
@@ -24,8 +28,8 @@ export function serverNow() {
   return Date.now() + clockOffset;
 }
 
-function socketUrl(path, params) {
-  const url = new URL(SOCKETS + path, location.href);
+function socketUrl(server, path, params) {
+  const url = new URL(SOCKETS + path, server);
   url.protocol = url.protocol.replace("http", "ws");
   const query = { ...params, envelope: 1, delta: 1 };
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
@@ -37,16 +41,21 @@ function emit(target, type, detail) {
 }
 
 export class Feed extends EventTarget {
-  constructor(path, params = {}, { random = Math.random } = {}) {
+  /** `server` is any address of the site that serves the feed; without it, that of the page. */
+  constructor(path, params = {}, { server = globalThis.location?.href, random = Math.random } = {}) {
     super();
     this.path = path;
+    this.server = server;
     this.params = { ...params }; // what we want
     this.accepted = { ...params }; // what the server last answered with data for
-    this.view = null; // rows in order, see view.js
-    this.head = null; // the newest frame without its rows: as_of, source, total, page, ...
+    this.view = null; // what to show: rows in order, see view.js
+    this.head = null; // the frame of the view without its rows: as_of, source, total, page, ...
+    this.newest = { view: null, head: null }; // the same as view and head, but while updates wait
+    this.paused = false;
+    this.waiting = 0; // updates that a pause keeps from the view
     this.status = null; // the newest status frame since the last data
     this.reason = ""; // why there is no connection
-    this.link = "closed"; // closed, connecting, open, waiting (to reconnect), refused
+    this.link = "closed"; // closed, connecting, open, waiting (to reconnect), resting, refused
     this.retryAt = null;
     this.random = random;
     this.attempt = 0;
@@ -54,15 +63,32 @@ export class Feed extends EventTarget {
 
   open() {
     if (this.link !== "closed") return;
-    this.checks = setInterval(() => this.#check(), CHECK_MS);
+    this.#watch();
+    attend(this);
     this.#connect();
   }
 
   close() {
-    clearInterval(this.checks);
-    clearTimeout(this.retryTimer);
-    this.#abandon();
+    leave(this);
+    this.#hangUp();
     this.#become("closed");
+  }
+
+  /** Gives up the connection until `wake`, as in a tab that nobody has looked at for a while. The view stays. */
+  rest() {
+    if (this.link === "closed" || this.link === "resting") return;
+    this.#hangUp();
+    this.#become("resting");
+  }
+
+  /** Comes back at once from a rest or a wait; an open connection is asked whether it lives. */
+  wake() {
+    if (this.link === "open") return this.#probe();
+    if (this.link === "resting") {
+      this.attempt = 0;
+      this.#watch();
+      this.#connect();
+    } else this.retry();
   }
 
   /** Try again now instead of when the delay is over. */
@@ -70,6 +96,16 @@ export class Feed extends EventTarget {
     if (this.link !== "waiting" && this.link !== "refused") return;
     clearTimeout(this.retryTimer);
     this.#connect();
+  }
+
+  /** Keeps the view as it is. The connection goes on, so that `resume` shows the newest at once. */
+  pause() {
+    this.paused = true;
+  }
+
+  resume() {
+    this.paused = false;
+    if (this.waiting) this.#show();
   }
 
   /** Changes the parameters that are named; null clears one. Takes effect at once, or with the next connection. */
@@ -80,33 +116,42 @@ export class Feed extends EventTarget {
       if (value === null) delete this.params[name];
       else this.params[name] = value;
     }
+    this.asked = true; // what was asked for is shown even while paused
     if (this.link === "refused") this.retry();
     else this.#send(Object.fromEntries(news));
     return true;
   }
 
+  /** Asks for the whole range as CSV, which comes as an "export" event; false without a connection. */
   export() {
     return this.#send({ action: "export", format: "csv" });
   }
 
+  /** The rows of the view in order, each an object; those of the market table by the names of its columns, with `id`. */
+  rows() {
+    return this.view ? records(this.view) : [];
+  }
+
   /** Whether the newest data are older than they may be, by the server's word or by our own clock. */
   isStale(now = serverNow()) {
-    if (!this.head) return false;
-    const { stale, as_of, fetched_at, max_age_ms } = this.head;
+    const { head } = this.newest;
+    if (!head) return false;
+    const { stale, as_of, fetched_at, max_age_ms } = head;
     return Boolean(stale) || (max_age_ms > 0 && now - (as_of ?? fetched_at) > max_age_ms);
   }
 
   /** The state in one word, for badges and panels, with the seconds to the next try and a sentence where there is one. */
   condition(now = Date.now()) {
-    if (this.link === "refused") return { name: "refused", reason: this.reason };
+    if (this.link === "refused") return { name: "refused", reason: this.reason, code: this.code };
     if (this.link === "waiting") {
       const name = globalThis.navigator?.onLine === false ? "offline" : "reconnecting";
       return { name, reason: this.reason, seconds: Math.max(0, Math.ceil((this.retryAt - now) / 1000)) };
     }
-    if (this.link !== "open") return { name: this.attempt ? "reconnecting" : "connecting", reason: this.reason, seconds: 0 };
-    if (!this.view) return this.#conditionWithoutData();
+    const { view, head } = this.newest;
+    if (this.link !== "open") return { name: this.attempt || view ? "reconnecting" : "connecting", reason: this.reason, seconds: 0 };
+    if (!view) return this.#conditionWithoutData();
     if (this.isStale(now + clockOffset)) return { name: "stale", reason: this.status?.reason ?? "" };
-    return { name: this.head.simulated ? "demo" : "live", reason: "" };
+    return { name: head.simulated ? "demo" : "live", reason: "" };
   }
 
   #conditionWithoutData() {
@@ -115,13 +160,16 @@ export class Feed extends EventTarget {
     return { name: "unavailable", reason: reason ?? "", nextTry: next_try_ms ?? null };
   }
 
+  // --- the connection -------------------------------------------------------------------------------------------------
+
   #connect() {
     this.#abandon();
     this.#become("connecting");
-    const socket = new WebSocket(socketUrl(this.path, this.params));
+    const socket = new WebSocket(socketUrl(this.server, this.path, this.params));
     this.socket = socket;
     this.dialledAt = Date.now();
     this.seq = null; // nothing may be applied before the first snapshot
+    this.resyncAt = null;
     socket.onopen = () => this.#opened();
     socket.onmessage = (event) => this.#heard(JSON.parse(event.data));
     socket.onclose = (event) => this.#lost(event.code);
@@ -129,10 +177,17 @@ export class Feed extends EventTarget {
 
   /** Forgets the socket without waiting for its closing handshake, which a dead peer never answers. */
   #abandon() {
+    clearTimeout(this.probing);
     if (!this.socket) return;
     this.socket.onopen = this.socket.onmessage = this.socket.onclose = null;
     this.socket.close();
     this.socket = null;
+  }
+
+  #hangUp() {
+    clearInterval(this.checks);
+    clearTimeout(this.retryTimer);
+    this.#abandon();
   }
 
   #become(link) {
@@ -160,7 +215,8 @@ export class Feed extends EventTarget {
   #lost(code) {
     this.#abandon();
     const { final, reason } = closing(code);
-    this.reason = final && this.refusal ? this.refusal : reason;
+    this.reason = final && this.refusal ? this.refusal.message : reason;
+    this.code = this.refusal?.code ?? code;
     this.refusal = null;
     if (final) return this.#become("refused");
     const pause = delay(this.attempt, this.random);
@@ -168,6 +224,10 @@ export class Feed extends EventTarget {
     this.retryAt = Date.now() + pause;
     this.retryTimer = setTimeout(() => this.#connect(), pause);
     this.#become("waiting");
+  }
+
+  #watch() {
+    this.checks = setInterval(() => this.#check(), CHECK_MS);
   }
 
   /** Notices a connection that never opens, one that looks open and is not, and a resync that was never answered. */
@@ -181,11 +241,19 @@ export class Feed extends EventTarget {
     else if (silent > SILENCE_MS && !(this.pingedAt > this.heardAt)) this.#ping();
   }
 
-  /** Asks a connection that may have died unseen, say while the machine slept, whether it lives. */
-  probe() {
-    if (this.link === "waiting") this.retry();
-    else if (this.link === "open" && Date.now() - this.heardAt > CHECK_MS) this.#ping();
+  /** Asks a connection that may have died unseen, say while the machine slept, and does not wait long for the answer. */
+  #probe() {
+    const asked = Date.now();
+    this.#ping();
+    clearTimeout(this.probing);
+    this.probing = setTimeout(() => {
+      if (this.link !== "open" || this.heardAt > asked) return;
+      this.#lost(1006);
+      this.retry();
+    }, PROBE_MS);
   }
+
+  // --- frames ---------------------------------------------------------------------------------------------------------
 
   #heard(frame) {
     this.heardAt = Date.now();
@@ -202,17 +270,19 @@ export class Feed extends EventTarget {
   }
 
   #snapshot({ data, ...head }) {
-    this.view = fromSnapshot(data);
+    this.newest = { view: fromSnapshot(data), head: this.newest.head };
     this.resyncAt = null;
-    this.#took(head, new Map(), true);
+    this.accepted = { ...this.params };
+    this.#took(head, null);
   }
 
   #delta({ changed, entered, left, order, base, ...head }) {
     if (this.resyncAt) return;
     try {
-      if (base !== this.seq || !this.view) throw new Gap(`delta on ${base}, we have ${this.seq}`);
-      const changes = applyDelta(this.view, { changed, entered, left, order });
-      this.#took({ ...head, params: this.head.params }, changes, false);
+      if (base !== this.seq || !this.newest.view) throw new Gap(`delta on ${base}, we have ${this.seq}`);
+      if (this.paused && this.newest.view === this.view) this.newest = { ...this.newest, view: copied(this.view) };
+      const changes = applyDelta(this.newest.view, { changed, entered, left, order });
+      this.#took({ ...head, params: this.newest.head.params }, changes);
     } catch (error) {
       if (!(error instanceof Gap)) throw error;
       this.resyncAt = Date.now();
@@ -220,29 +290,54 @@ export class Feed extends EventTarget {
     }
   }
 
-  #took(head, changes, whole) {
-    this.head = head;
+  /** Shows what has come, or lets it wait. `changes` is null for a whole view. */
+  #took(head, changes) {
+    const cut = this.attempt > 0;
+    this.newest.head = head;
     this.seq = head.seq;
     this.status = null;
     this.attempt = 0;
-    if (whole) this.accepted = { ...this.params };
-    emit(this, "frame", { changes, whole });
+    this.unshown = changes ? merge(this.unshown, changes) : null;
+    const wished = this.asked && !changes;
+    if (wished) this.asked = false;
+    if (this.paused && this.view && !wished) this.#wait();
+    else this.#show();
     emit(this, "state");
+    if (cut) recovered(this);
+  }
+
+  #wait() {
+    this.waiting += 1;
+    emit(this, "waiting");
+  }
+
+  #show() {
+    const detail = { changes: this.unshown ?? new Map(), whole: !this.unshown };
+    this.view = this.newest.view;
+    this.head = this.newest.head;
+    this.unshown = new Map();
+    const waited = this.waiting;
+    this.waiting = 0;
+    emit(this, "frame", detail);
+    if (waited) emit(this, "waiting");
   }
 
   #statusFrame(frame) {
     this.status = frame;
-    if (this.head) this.#age(frame, frame.state === "stale" || frame.state === "unavailable");
+    this.#age(frame, frame.state === "stale" || frame.state === "unavailable");
     emit(this, "state");
   }
 
   #heartbeat(frame) {
-    if (this.head) this.#age(frame, frame.stale);
+    this.#age(frame, frame.stale);
     emit(this, "state");
   }
 
   #age({ as_of, fetched_at }, stale) {
-    this.head = { ...this.head, stale, as_of: as_of ?? this.head.as_of, fetched_at: fetched_at ?? this.head.fetched_at };
+    const { view, head } = this.newest;
+    if (!head) return;
+    this.newest = { view, head: { ...head, stale, as_of: as_of ?? head.as_of, fetched_at: fetched_at ?? head.fetched_at } };
+    if (view === this.view) this.head = this.newest.head;
   }
 
   #pong({ ts }) {
@@ -257,7 +352,7 @@ export class Feed extends EventTarget {
       if (field in this.accepted) this.params[field] = this.accepted[field];
       else delete this.params[field];
     }
-    this.refusal = frame.message;
+    this.refusal = frame;
     emit(this, "refusal", frame);
   }
 }

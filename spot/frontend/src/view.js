@@ -52,3 +52,25 @@ export function applyDelta(view, delta) {
   view.keys = orderAfter(view, delta);
   return changes;
 }
+
+/** A view that can be changed without changing the first: rows are replaced, never written to. */
+export function copied({ keys, rows, headers }) {
+  return { keys, rows: new Map(rows), headers };
+}
+
+/** Adds the changes of a further delta to those of earlier ones: the first "before" and the last "after" of each cell. */
+export function merge(earlier, later) {
+  if (!earlier?.size) return earlier === null ? null : later;
+  for (const [key, cells] of later) {
+    const known = new Map((earlier.get(key) ?? []).map((cell) => [cell[0], cell]));
+    for (const [field, before, after] of cells) known.set(field, [field, known.has(field) ? known.get(field)[1] : before, after]);
+    earlier.set(key, [...known.values()]);
+  }
+  return earlier;
+}
+
+/** The rows in order as objects. Those of the market table are named by its columns, and get their `id`. */
+export function records({ keys, rows, headers }) {
+  if (!headers) return keys.map((key) => rows.get(key));
+  return keys.map((key) => ({ id: key, ...Object.fromEntries(headers.map((header, index) => [header, rows.get(key)[index]])) }));
+}

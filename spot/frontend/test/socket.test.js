@@ -245,7 +245,7 @@ describe("a lost connection", () => {
     server().drop(4404);
     mock.timers.tick(600_000);
     assert.equal(sockets.length, 1);
-    assert.deepEqual(feed.condition(), { name: "refused", reason: "No coin has this id." });
+    assert.deepEqual(feed.condition(), { name: "refused", reason: "No coin has this id.", code: "unknown_coin" });
   });
 
   test("stays closed when we closed it", () => {
@@ -283,5 +283,141 @@ describe("a change of parameters", () => {
     server().say({ type: "error", code: "bad_value", message: "From 1.", field: "page" });
     assert.deepEqual(feed.params, { vs_currency: "usd" });
     assert.deepEqual(refusals, ["Unknown currency.", "From 1."]);
+  });
+});
+
+describe("a pause", () => {
+  const price = (feed) => feed.view.rows.get("bitcoin").price;
+
+  test("keeps the view and its time as they are, counts what waits, and then shows the newest at once", () => {
+    const feed = opened();
+    const frames = [];
+    feed.addEventListener("frame", ({ detail }) => frames.push([...detail.changes]));
+    server().say(snapshot(1, bitcoin(3)));
+    feed.pause();
+    server().say(delta(1, { bitcoin: { price: 4 } }, { as_of: NOW + 1 }));
+    server().say(delta(2, { bitcoin: { price: 5 } }, { as_of: NOW + 2 }));
+    assert.deepEqual([price(feed), feed.head.as_of, feed.waiting], [3, NOW, 2]);
+    feed.resume();
+    assert.deepEqual([price(feed), feed.head.as_of, feed.waiting], [5, NOW + 2, 0]);
+    assert.deepEqual(frames, [[], [["bitcoin", [["price", 3, 5]]]]]);
+    server().say(delta(3, { bitcoin: { price: 6 } }));
+    assert.equal(price(feed), 6);
+  });
+
+  test("without updates ends without a frame", () => {
+    const feed = opened();
+    server().say(snapshot(1, bitcoin(3)));
+    feed.pause();
+    feed.addEventListener("frame", () => assert.fail("nothing has changed"));
+    feed.resume();
+  });
+
+  test("does not keep back the first data, nor what the visitor asks for", () => {
+    const feed = opened();
+    feed.pause();
+    server().say(snapshot(1, bitcoin(3)));
+    assert.equal(price(feed), 3);
+    feed.update({ search: "bit" });
+    server().say(delta(1, { bitcoin: { price: 4 } }));
+    assert.deepEqual([price(feed), feed.waiting], [3, 1]);
+    server().say(snapshot(5, bitcoin(5)));
+    assert.deepEqual([price(feed), feed.waiting], [5, 0]);
+    server().say(snapshot(6, bitcoin(6)));
+    assert.deepEqual([price(feed), feed.waiting], [5, 1]);
+  });
+
+  test("does not hide that the connection has gone, and lasts over it", () => {
+    const feed = opened();
+    server().say(snapshot(1, bitcoin(3)));
+    feed.pause();
+    server().drop(1006);
+    assert.equal(feed.condition().name, "reconnecting");
+    mock.timers.tick(500);
+    server().accept();
+    server().say(snapshot(9, bitcoin(9)));
+    assert.deepEqual([price(feed), feed.waiting, feed.condition().name], [3, 1, "live"]);
+  });
+
+  test("judges staleness by the newest data, not by those it shows", () => {
+    const feed = opened();
+    server().say(snapshot(1, bitcoin(3), { max_age_ms: 10_000 }));
+    feed.pause();
+    mock.timers.tick(9_000);
+    server().say(delta(1, { bitcoin: { price: 4 } }, { max_age_ms: 10_000 }));
+    mock.timers.tick(9_000);
+    assert.equal(feed.condition().name, "live");
+  });
+});
+
+describe("a rest", () => {
+  test("closes the socket and keeps the view; waking asks for a snapshot at once", () => {
+    const feed = opened();
+    server().say(snapshot(1, bitcoin(3)));
+    feed.rest();
+    assert.equal(sockets[0].readyState, 3);
+    mock.timers.tick(600_000);
+    assert.equal(sockets.length, 1);
+    assert.equal(feed.view.rows.get("bitcoin").price, 3);
+    feed.wake();
+    assert.equal(sockets.length, 2);
+    assert.equal(feed.condition().name, "reconnecting");
+    server().accept();
+    server().say(snapshot(7, bitcoin(7)));
+    assert.equal(feed.condition().name, "live");
+  });
+
+  test("is nothing to a feed that was closed", () => {
+    const feed = opened();
+    feed.close();
+    feed.rest();
+    feed.wake();
+    assert.equal(sockets.length, 1);
+  });
+
+  test("ends a wait for the next try, and waking tries at once", () => {
+    const feed = opened();
+    server().drop(1006);
+    feed.rest();
+    mock.timers.tick(60_000);
+    assert.equal(sockets.length, 1);
+    feed.wake();
+    assert.equal(sockets.length, 2);
+  });
+
+  test("an open connection that does not answer somebody who is back is replaced within two seconds", () => {
+    const feed = opened();
+    server().say(snapshot(1, bitcoin(3)));
+    mock.timers.tick(1_000);
+    feed.wake();
+    assert.equal(server().sent.at(-1).action, "ping");
+    mock.timers.tick(1_500);
+    assert.equal(sockets.length, 2);
+  });
+
+  test("an open connection that answers is kept", () => {
+    const feed = opened();
+    server().say(snapshot(1, bitcoin(3)));
+    feed.wake();
+    mock.timers.tick(100);
+    server().say({ type: "pong", ts: NOW });
+    mock.timers.tick(5_000);
+    assert.equal(sockets.length, 1);
+  });
+});
+
+describe("what a program may use", () => {
+  test("a server of another origin", () => {
+    new Feed("market", {}, { server: "https://elsewhere.example/some/page" }).open();
+    assert.equal(server().url.href, "wss://elsewhere.example/tzone_apis/services/spot/ws/market?envelope=1&delta=1");
+  });
+
+  test("rows as objects in their order, those of the market table by their columns", () => {
+    const feed = opened();
+    assert.deepEqual(feed.rows(), []);
+    server().say(snapshot(1, [{ id: "b", price: 2 }, { id: "a", price: 1 }]));
+    assert.deepEqual(feed.rows(), [{ id: "b", price: 2 }, { id: "a", price: 1 }]);
+    server().say(snapshot(2, { headers: ["Row", "Price"], rows: [[1, 5]], ids: ["bitcoin"] }));
+    assert.deepEqual(feed.rows(), [{ id: "bitcoin", Row: 1, Price: 5 }]);
   });
 });

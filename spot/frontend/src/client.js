@@ -1,0 +1,20 @@
+// The JavaScript client of Spot, as a module of its own: `<script type="module">` or `import` takes it from any Spot
+// server. docs/javascript.md describes it.
+
+import { Feed as AnyFeed } from "./socket.js";
+
+export { serverNow } from "./socket.js";
+export { applyDelta, fromSnapshot, Gap, records } from "./view.js";
+export { closing, delay } from "./reconnect.js";
+
+/** A feed of the server that this module came from, unless `server` names another one. */
+export class Feed extends AnyFeed {
+  constructor(path, params = {}, options = {}) {
+    super(path, params, { server: home(), ...options });
+  }
+}
+
+function home() {
+  const { protocol, origin } = new URL(import.meta.url);
+  return protocol.startsWith("http") ? origin : globalThis.location?.href;
+}

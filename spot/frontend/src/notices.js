@@ -1,0 +1,62 @@
+// What the server has to say to people, such as a change of provider: each thing once, though every feed tells it.
+
+import { el } from "./dom.js";
+import { clock } from "./format.js";
+import { page } from "./page.js";
+import { serverNow } from "./socket.js";
+import { say } from "./voice.js";
+
+const SAME_MS = 120_000; // feeds change over one by one, each when it is next fetched
+const SHOWN_MS = 30_000;
+const MOST = 3;
+
+/** Tells what is news from what another feed has just told. Pure but for its memory. */
+export class Repetitions {
+  #told = new Map();
+
+  isNews({ code, message }, now) {
+    for (const [text, at] of this.#told) if (now - at > SAME_MS) this.#told.delete(text);
+    const text = `${code} ${message}`;
+    const news = !this.#told.has(text);
+    this.#told.set(text, now);
+    return news;
+  }
+}
+
+const repetitions = new Repetitions();
+const waiting = [];
+let place = null;
+
+function shelf() {
+  place ??= el("section", { class: "notices", "aria-label": "Notices" });
+  if (!place.isConnected) document.body.append(place);
+  return place;
+}
+
+function show(message, at) {
+  const close = el("button", { type: "button", class: "button", "aria-label": "Dismiss this notice", onclick: () => dismiss() }, "×");
+  const notice = el("div", { class: "notice-card" }, el("p", {}, message, el("time", { datetime: new Date(at).toISOString() }, clock(at, at, page.locale, page.timeZone))), close);
+  const dismiss = () => notice.remove();
+  // It stays while somebody reads it.
+  const later = () => {
+    if (notice.matches(":hover, :focus-within")) setTimeout(later, SHOWN_MS / 6);
+    else dismiss();
+  };
+  setTimeout(later, SHOWN_MS);
+  shelf().append(notice);
+  while (shelf().children.length > MOST) shelf().firstChild.remove();
+  say(message, message, { repeat: true });
+}
+
+/** Shows a notice `{code, message}` unless it has just been shown; while paused it waits like everything else. */
+export function notify(notice) {
+  const at = serverNow();
+  if (!repetitions.isNews(notice, at)) return;
+  if (page.paused) waiting.push([notice.message, at]);
+  else show(notice.message, at);
+}
+
+page.addEventListener("notice", ({ detail }) => notify(detail));
+page.addEventListener("pause", () => {
+  if (!page.paused) for (const notice of waiting.splice(0)) show(...notice);
+});
