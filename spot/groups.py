@@ -74,6 +74,8 @@ class Topic:
         """Replace the snapshot. A store that was emptied keeps what we have: last good values, with their age."""
         if snapshot is None and self.snapshot is not None:
             return
+        if self.table is not None:
+            self.table.retire()
         self.snapshot = snapshot
         self.table = None if snapshot is None else table_of(snapshot.dataset.kind, snapshot.rows)
         self.facts = None if snapshot is None else facts_of([snapshot])

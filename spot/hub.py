@@ -385,6 +385,8 @@ class Hub:
         versions = tuple(topic.version for topic in present)
         kept = self._merged.get(names)
         if kept is None or kept[0] != versions:
+            if kept is not None:
+                kept[1].retire()
             rows = joined(topic.rows for topic in present)
             kept = self._merged[names] = (versions, group.subscription.feed.table(rows))
         return kept[1]

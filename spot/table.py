@@ -53,6 +53,7 @@ class Table:
         self._computed = computed or {}
         self._memo: dict[Hashable, Any] = {}
         self._masks: dict[Hashable, Mask] = {}
+        self._retired = False
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -62,8 +63,16 @@ class Table:
         try:
             return self._memo[name]
         except KeyError:
-            made = self._memo[name] = make()
+            made = make()
+            if not self._retired:
+                self._memo[name] = made
             return made
+
+    def retire(self) -> None:
+        """A newer table has taken its place. What is kept of it and refers back to it is dropped, so that it is gone
+        with its last reader: with a new version every second, garbage would grow faster than it is collected."""
+        self._retired = True
+        self._memo = {name: kept for name, kept in self._memo.items() if not isinstance(kept, Universe)}
 
     def offer(self, field: str, compute: Callable[[Row], Any]) -> None:
         """Add a computed column that only the reader of the table can know, such as one that names its currency."""

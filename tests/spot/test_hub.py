@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import gc
 import subprocess
 import time
+import weakref
 from dataclasses import dataclass, field
 
 import pytest
@@ -441,3 +443,29 @@ def test_candles_are_a_topic_of_their_own_per_range() -> None:
         }
 
     run(story())
+
+
+@pytest.mark.usefixtures("redis")
+def test_an_old_snapshot_is_gone_without_the_garbage_collector() -> None:
+    async def story() -> None:
+        await put_lists()
+        await put(USD, market(20))
+        feeds = [("market", "page_size=5&envelope=1&delta=1"), ("top-gainers", ""), ("coin-heatmap", "sort_by=price")]
+        watchers = [await joined(*feed) for feed in feeds]
+        topic = Hub.current().topics[USD.name]
+        old = weakref.ref(topic.table)
+        for shift in (1.0, 2.0):
+            version = topic.version
+            await put(USD, market(20, shift))
+            await eventually(lambda version=version: topic.version > version)
+            await eventually(lambda: all(len(watcher.updates) > 1 for watcher in watchers))
+            for watcher in watchers:
+                assert watcher.updates[-1].message_after(0)
+                del watcher.updates[:-1]
+        await eventually(lambda: old() is None)
+
+    gc.disable()
+    try:
+        run(story())
+    finally:
+        gc.enable()
