@@ -153,7 +153,7 @@ class LiveSite:
         return get(f"{self.url}/readyz")[0] == 200
 
     def start(self, name: str) -> None:
-        """Start redis, sandbox, worker, beat or web."""
+        """Start redis, sandbox, worker, beat, stream or web."""
         if name == "redis":
             binary = redis_server.find()
             assert binary is not None, redis_server.NONE_FOUND

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.core.management import call_command
@@ -14,6 +14,7 @@ from redis import Redis
 from websockets.sync.client import ClientConnection, connect
 
 from providers import standins, stream_state
+from spot.management.commands import up
 from spot.management.commands.up import manage
 from tests.live import ROOT, LiveSite, inherited, wait_until
 
@@ -23,6 +24,31 @@ KEY = "canary-stream-0a1b2c3d4e5f"
 def test_a_name_that_no_stream_has_is_refused_with_those_that_have() -> None:
     with pytest.raises(CommandError, match=r"coingecko, nobody: no provider with a stream\. There are: .*tokenmetrics"):
         call_command("stream", "coingecko", "nobody")
+
+
+def test_it_is_a_part_of_everything_with_or_without_a_key() -> None:
+    assert "stream" in up.PARTS
+    made = up.program("stream", None, None)
+    assert made is not None
+    assert list(made.argv) == manage("stream")
+
+
+def test_a_part_that_shows_no_sign_of_life_is_started_again() -> None:
+    class Supervised:
+        restarted: ClassVar[list[str]] = []
+
+        def age(self, name: str) -> float:
+            return {"stream": 61.0, "worker": 59.0}[name]
+
+        def restart(self, name: str, reason: str) -> None:
+            self.restarted.append(name)
+
+    class Silent:
+        def silent_seconds(self) -> float:
+            return 61.0
+
+    up.watch(Supervised(), {"stream": Silent(), "worker": Silent()})  # type: ignore[arg-type, dict-item]
+    assert Supervised.restarted == ["stream"]
 
 
 @pytest.fixture(scope="module")
