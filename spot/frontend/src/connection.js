@@ -6,23 +6,10 @@ import "./notices.js";
 import { page } from "./page.js";
 import { worst } from "./panel.js";
 import { shortcut } from "./shortcuts.js";
+import { stateText } from "./state.js";
 import { say } from "./voice.js";
 
 const MANY = 999; // more waiting updates than that are not counted out
-
-function words({ name, seconds }) {
-  switch (name) {
-    case "live": return "Live";
-    case "demo": return "Demo";
-    case "stale": return "Stale";
-    case "offline": return "Offline";
-    case "refused": return "Not connected";
-    case "reconnecting": return seconds ? `Reconnecting in ${seconds} s` : "Reconnecting…";
-    case "waiting":
-    case "unavailable": return "Waiting for data";
-    default: return "Connecting…";
-  }
-}
 
 /** The state of the page: that of its worst feed, and of several that wait the soonest try. */
 function condition() {
@@ -55,11 +42,11 @@ class Connection extends HTMLElement {
 
   #tell() {
     const now = condition();
-    setText(this.badge, words(now));
+    setText(this.badge, stateText(now));
     setAttribute(this.badge, "data-state", now.name);
     setAttribute(this.badge, "title", now.reason || null);
     // Screen readers hear a new state once, not every second of the countdown, and nothing of the usual beginning.
-    if (this.spoken || !["connecting", "live", "demo"].includes(now.name)) say(`Connection: ${words({ name: now.name })}`, "connection");
+    if (this.spoken || !["connecting", "live", "demo"].includes(now.name)) say(`Connection: ${stateText({ name: now.name })}`, "connection");
     this.spoken ||= now.name !== "connecting";
     this.now.hidden = !["reconnecting", "offline", "refused"].includes(now.name);
     setText(this.word, page.paused ? "Resume" : "Pause");

@@ -1,0 +1,123 @@
+// The base of the elements that other sites embed: a shadow root of its own look, a feed, and the line that says where
+// the data come from and how old they are.
+
+import { Feed } from "../client.js";
+import { el, setAttribute, setText } from "../dom.js";
+import { age, clock, numbers } from "../format.js";
+import { serverNow } from "../socket.js";
+import { stateText } from "../state.js";
+import tokens from "../styles/tokens.css" with { type: "text" };
+import look from "./embed.css" with { type: "text" };
+import { link } from "./options.js";
+
+const ATTRIBUTES = ["coins", "limit", "currency", "window", "size", "server"];
+const UNANSWERED = 3; // tries without a single answer, after which the console says what may be wrong
+
+let sheet = null;
+
+/** The colours of the dashboard, moved from the page to the element. Style sheets that script makes are no inline styles. */
+function styles() {
+  if (sheet) return sheet;
+  sheet = new CSSStyleSheet();
+  const own = tokens.replaceAll(/:root(\[[^\]]+\])?/g, (_, attribute) => (attribute ? `:host(${attribute.replace("data-", "")})` : ":host"));
+  sheet.replaceSync(own + look);
+  return sheet;
+}
+
+/** Subclasses give `ask()` as [feed, parameters], `build(stage)` and `draw(rows, changes)`. */
+export class Embed extends HTMLElement {
+  static observedAttributes = ATTRIBUTES;
+
+  connectedCallback() {
+    this.locale = navigator.language || "en";
+    this.zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if (!this.shadowRoot) this.#assemble();
+    this.#follow();
+    this.beat = setInterval(() => this.#tell(), 1000);
+  }
+
+  disconnectedCallback() {
+    clearInterval(this.beat);
+    cancelAnimationFrame(this.drawing);
+    this.drawing = null;
+    this.feed.close();
+  }
+
+  /** Attributes set one after the other ask for one new feed. */
+  attributeChangedCallback() {
+    if (!this.isConnected || !this.feed || this.changing) return;
+    this.changing = true;
+    queueMicrotask(() => {
+      this.changing = false;
+      if (!this.isConnected) return;
+      this.feed.close();
+      this.#follow();
+    });
+  }
+
+  get currency() {
+    return (this.getAttribute("currency") || "usd").toLowerCase();
+  }
+
+  /** The address of a coin's page: the embedding site's own, if it names one. */
+  address(id) {
+    return link(this.getAttribute("link"), id, this.feed.server, document.baseURI);
+  }
+
+  #assemble() {
+    this.stage = el("div", { class: "stage" });
+    this.message = el("p", { class: "message" });
+    this.line = { state: el("b", { class: "state" }), source: el("span"), time: el("time"), age: el("span") };
+    const foot = el("footer", {}, ...Object.values(this.line));
+    const root = this.attachShadow({ mode: "open" });
+    root.adoptedStyleSheets = [styles()];
+    root.append(el("section", { "aria-label": this.label }, this.stage, this.message, foot));
+    this.build(this.stage);
+  }
+
+  #follow() {
+    const [path, params] = this.ask();
+    const server = this.getAttribute("server");
+    this.feed = new Feed(path, { vs_currency: this.currency, ...params }, server ? { server } : {});
+    this.feed.addEventListener("frame", ({ detail }) => this.#schedule(detail.changes));
+    this.feed.addEventListener("state", () => this.#tell());
+    this.feed.open();
+    this.#tell();
+  }
+
+  #schedule(changes) {
+    this.changes = new Map([...(this.changes ?? []), ...changes]);
+    this.drawing ??= requestAnimationFrame(() => {
+      this.drawing = null;
+      this.numbers = numbers(this.locale, this.feed.head.params?.vs_currency ?? this.currency);
+      const moved = this.changes;
+      this.changes = null;
+      this.draw(this.feed.rows(), moved);
+    });
+  }
+
+  #tell() {
+    const { feed, line } = this;
+    const condition = feed.condition();
+    setAttribute(this.shadowRoot.lastChild, "data-state", condition.name);
+    this.message.hidden = Boolean(feed.view);
+    setText(this.message, condition.reason || stateText(condition));
+    setText(line.state, stateText(condition));
+    if (!feed.view && feed.attempt === UNANSWERED) this.#hint();
+    if (!feed.head) return;
+    const { as_of, fetched_at, source_label, source } = feed.head;
+    const taken = as_of ?? fetched_at;
+    const now = serverNow();
+    setText(line.source, source_label ?? source);
+    setText(line.time, `as of ${clock(taken, now, this.locale, this.zone)}`);
+    setAttribute(line.time, "datetime", new Date(taken).toISOString());
+    setText(line.age, `${age(now - taken)} ago`);
+  }
+
+  /** Browsers do not tell a page why a socket was refused, so the most likely reason is named here, once. */
+  #hint() {
+    if (this.hinted) return;
+    this.hinted = true;
+    console.warn(`<${this.localName}> gets no answer from ${this.feed.server}. Does its SPOT_ALLOWED_ORIGINS list ${location.origin}, and does this page's Content-Security-Policy allow the connection?`);
+  }
+}

@@ -1,0 +1,57 @@
+// What the attributes of embedded elements may say. Pure.
+
+const MOST = { ticker: 50, heatmap: 500 };
+const WINDOWS = ["1h", "24h", "7d", "14d", "30d", "200d", "1y"];
+const SIZES = {
+  market_cap: (row) => row.market_cap,
+  root: (row) => Math.sqrt(row.market_cap),
+  volume: (row) => row.volume_24h,
+  equal: () => 1,
+};
+
+/** The ids of `coins="bitcoin, ethereum"`, each once; none for "" or no attribute. */
+export function coins(text, most = MOST.heatmap) {
+  const ids = (text ?? "").split(",").map((id) => id.trim().toLowerCase()).filter(Boolean);
+  return [...new Set(ids)].slice(0, most);
+}
+
+/** A whole number from 1 to the most there can be. */
+export function limit(text, otherwise, most) {
+  const number = Number(text);
+  return text && Number.isInteger(number) && number > 0 ? Math.min(number, most) : otherwise;
+}
+
+export function window(text) {
+  return WINDOWS.includes(text) ? text : "24h";
+}
+
+/** What a tile weighs, as a function of its row. */
+export function weight(text) {
+  return Object.hasOwn(SIZES, text ?? "") ? SIZES[text] : SIZES.market_cap;
+}
+
+/** The feed of a ticker: the coins that were named in their order, else the largest. */
+export function tickerFeed({ coins: named, limit: wanted }) {
+  const ids = coins(named, MOST.ticker);
+  const rows = limit(wanted, ids.length || 20, MOST.ticker);
+  if (ids.length) return ["ticker-tape", { coin_ids: ids.slice(0, rows).join() }];
+  return ["coin-heatmap", { per_page: rows }];
+}
+
+/** The feed of a map: the coins that were named, else the largest. */
+export function heatmapFeed({ coins: named, limit: wanted }) {
+  const ids = coins(named);
+  const rows = limit(wanted, ids.length || 100, MOST.heatmap);
+  if (!ids.length) return ["coin-heatmap", { per_page: rows }];
+  return ["coin-heatmap", { per_page: MOST.heatmap, page_size: rows, filters: JSON.stringify({ id: ids }) }];
+}
+
+/** Where a click on a coin leads: `template` with {id} filled in, if it is a web address, else the server's own page. */
+export function link(template, id, server, base) {
+  const own = new URL(`/coin/${encodeURIComponent(id)}/`, server).href;
+  if (!template) return own;
+  const text = template.replaceAll("{id}", encodeURIComponent(id));
+  if (!URL.canParse(text, base)) return own;
+  const { protocol, href } = new URL(text, base);
+  return /^https?:$/.test(protocol) ? href : own;
+}
