@@ -131,6 +131,8 @@ class Provider:
 
     `explain` finds a code and a sentence in the body of an error answer; `codes` says which of those codes mean another
     error than their HTTP status would. `probe` is the cheapest call that proves a plan's key; `proven` reads it.
+
+    `logo_origins` are where the pictures lie that its rows name, as scheme://host[:port]: none is fetched elsewhere.
     """
 
     name: str
@@ -148,6 +150,7 @@ class Provider:
     fault: Fault = _fine
     stream: Stream | None = None
     key_hint: str = ""  # how a key ordinarily begins
+    logo_origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -157,6 +160,9 @@ class Provider:
         for what, names in (("plan", [plan.name for plan in self.plans]), ("kind", [e.kind for e in self.endpoints])):
             if len(set(names)) != len(names):
                 raise ValueError(f"{self.name}: each {what} once")
+        for origin in self.logo_origins:
+            if base_url_problem(origin) or urlsplit(origin).path or urlsplit(origin).scheme != "https":
+                raise ValueError(f"{self.name}: {origin!r} is no origin, such as https://images.example.com")
 
     @property
     def keyless(self) -> bool:

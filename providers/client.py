@@ -127,7 +127,7 @@ def _try(
         error.args = (error.message,)
         failures.append(error)
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as foreign:
-        failures.append(_translated(foreign, access))
+        failures.append(_translated(foreign, urlsplit(access.base_url).netloc))
     raise failures[-1] from None
 
 
@@ -137,16 +137,9 @@ def _exchange(access: Access, call: Call, deadline: float, max_bytes: int, clock
     if not (access.key.reveal().isascii() and access.key.reveal().isprintable()):
         raise Unauthorized("the key holds characters that cannot be sent")
     session = _session(os.getpid())
-    left = max(0.1, deadline - clock())
     request = session.prepare_request(_request(access, call))
     _check_address(str(request.url), access, call)
-    # This machine is reached directly, whatever proxy the environment names for the rest of the world.
-    proxied: Any = {} if _local(access) else session.merge_environment_settings(request.url, {}, True, None, None)
-    timeout = (min(CONNECT_SECONDS, left), min(READ_SECONDS, left))
-    options: Any = {"proxies": {}, **proxied, "stream": True, "timeout": timeout, "allow_redirects": False}
-    with until(deadline, clock):
-        response = session.send(request, **options)
-    with response:
+    with _send(session, request, deadline, clock) as response:
         body = _body(response, deadline, max_bytes if response.status_code == 200 else _ERROR_BYTES, clock)
         if response.status_code != 200:
             raise _refusal(response, body, access)
@@ -154,6 +147,45 @@ def _exchange(access: Access, call: Call, deadline: float, max_bytes: int, clock
             raise Unavailable(f"a page came instead of data ({_content_type(response)})")
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(parse(body), headers, len(body))
+
+
+def fetch_picture(
+    url: str, *, seconds: float, max_bytes: int, clock: Callable[[], float] = time.monotonic
+) -> tuple[str, bytes]:
+    """GET a picture once, with no key and no cookie: its content type, "" if none, and its bytes. ProviderError when
+    there is none to be had within that many seconds and bytes. Whether the address may be asked is the caller's care.
+    """
+    session, deadline, where = _session(os.getpid()), clock() + seconds, urlsplit(url).netloc
+    headers = {"accept": "image/webp,image/png,image/jpeg,image/gif", "user-agent": _USER_AGENT}
+    try:
+        request = session.prepare_request(requests.Request("GET", url, headers=headers, auth=_no_key))
+        with _send(session, request, deadline, clock) as response:
+            if response.status_code != 200:
+                raise _kind(response.status_code)(f"{where}: answered {response.status_code}")
+            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            return kind, _body(response, deadline, max_bytes, clock)
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as foreign:
+        raise _translated(foreign, where) from None
+
+
+def _no_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """An `auth` that adds nothing: without one, `requests` would look into a .netrc."""
+    return request
+
+
+def _send(
+    session: requests.Session, request: requests.PreparedRequest, deadline: float, clock: Callable[[], float]
+) -> requests.Response:
+    """The answer as far as its headers; its body is still to be read."""
+    left = max(0.1, deadline - clock())
+    # This machine is reached directly, whatever proxy the environment names for the rest of the world.
+    proxied: Any = (
+        {} if _local(str(request.url)) else session.merge_environment_settings(request.url, {}, True, None, None)
+    )
+    timeout = (min(CONNECT_SECONDS, left), min(READ_SECONDS, left))
+    options: Any = {"proxies": {}, **proxied, "stream": True, "timeout": timeout, "allow_redirects": False}
+    with until(deadline, clock):
+        return session.send(request, **options)
 
 
 def _request(access: Access, call: Call) -> requests.Request:
@@ -234,8 +266,7 @@ def retry_after(value: str, now: Callable[[], datetime] = lambda: datetime.now(U
     return max(1.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now()).total_seconds())
 
 
-def _translated(foreign: Exception, access: Access) -> ProviderError:
-    where = urlsplit(access.base_url).netloc
+def _translated(foreign: Exception, where: str) -> ProviderError:
     if type(foreign) is requests.exceptions.ConnectionError and _never_connected(foreign):
         return Unreachable(f"no connection to {where}: refused, or no such name")
     kind, sentence = next((ours, text) for theirs, ours, text in _FOREIGN if isinstance(foreign, theirs))
@@ -256,8 +287,8 @@ def _content_type(response: requests.Response) -> str:
     return text(response.headers.get("content-type", "no type"))[:60]
 
 
-def _local(access: Access) -> bool:
-    host = urlsplit(access.base_url).hostname or ""
+def _local(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
     try:
         return ip_address(host).is_loopback
     except ValueError:

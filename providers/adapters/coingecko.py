@@ -374,4 +374,5 @@ provider = Provider(
     codes={10002: Unauthorized, 10010: Unauthorized, 10011: Unauthorized, 10005: NotFound, 10012: NotFound},
     probe=probe,
     proven=proven,
+    logo_origins=("https://coin-images.coingecko.com", "https://assets.coingecko.com"),
 )

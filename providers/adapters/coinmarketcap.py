@@ -328,6 +328,7 @@ provider = Provider(
     label="CoinMarketCap",
     order=20,
     foreign=True,
+    logo_origins=("https://s2.coinmarketcap.com",),
     plans=(
         Plan(name="keyless", base_url="https://pro-api.coinmarketcap.com/public-api", per_minute=5, per_month=0),
         _keyed("basic", 30, 15_000),
