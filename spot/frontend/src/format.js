@@ -16,9 +16,10 @@ export function isNumber(value) {
   return typeof value === "number" && Number.isFinite(value);
 }
 
-/** Fraction digits that tell two neighbouring prices apart: four significant ones below 1. */
-export function priceDecimals(value) {
+/** Fraction digits that tell two neighbouring prices apart: four significant ones below 1, from 1,000 on `usual` ones. */
+export function priceDecimals(value, usual = 2) {
   const size = Math.abs(value);
+  if (size >= 1000) return usual;
   if (size === 0 || size >= 10) return 2;
   if (size >= 1) return 4;
   return 3 - Math.floor(Math.log10(size));
@@ -45,6 +46,8 @@ export function direction(percent) {
 export function numbers(locale, currency) {
   const code = currency.toUpperCase();
   const isIso = /^[A-Z]{3}$/.test(code);
+  // A yen has no hundredths; what no standard knows has two, as Intl gives it.
+  const usual = isIso ? Math.min(2, intl(Intl.NumberFormat, "en", { style: "currency", currency: code }).resolvedOptions().maximumFractionDigits) : 2;
 
   function money(value, options) {
     const style = isIso ? { style: "currency", currency: code, currencyDisplay: "narrowSymbol" } : {};
@@ -60,7 +63,7 @@ export function numbers(locale, currency) {
       if (!isNumber(value)) return NONE;
       const tiny = tinyFraction(value);
       if (tiny) return money(Math.sign(value) * 0, { minimumFractionDigits: 1, maximumFractionDigits: 1 })(tiny);
-      const digits = priceDecimals(value);
+      const digits = priceDecimals(value, usual);
       return money(value, { minimumFractionDigits: digits, maximumFractionDigits: digits })();
     },
 

@@ -23,8 +23,13 @@ export function palette(settings) {
 
 /** A locale that Intl takes: the chosen one, the browser's, or English. */
 export function locale(settings, browser = globalThis.navigator?.language) {
-  for (const tag of [settings.get("locale"), browser]) if (isLocale(tag)) return tag;
-  return "en-US";
+  return inLatinDigits([settings.get("locale"), browser].find(isLocale) ?? "en-US");
+}
+
+/** The subscript that counts a tiny price's zeros exists for these digits only, and one number is written in one kind. */
+function inLatinDigits(tag) {
+  const { numberingSystem } = new Intl.NumberFormat(tag).resolvedOptions();
+  return numberingSystem === "latn" ? tag : new Intl.Locale(tag, { numberingSystem: "latn" }).toString();
 }
 
 function isLocale(tag) {

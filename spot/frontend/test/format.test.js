@@ -31,6 +31,12 @@ describe("a price", () => {
     assert.equal(numbers("en-US", "sats").price(0.00000644), "0.0₅644 SATS");
   });
 
+  test("has no hundredths of what has none, where they tell nothing", () => {
+    assert.equal(numbers("en-US", "jpy").price(13_221_940), "¥13,221,940");
+    assert.equal(numbers("en-US", "jpy").price(412.345), "¥412.35");
+    assert.equal(numbers("en-US", "kwd").price(27_000.5), "KWD\u00a027,000.50");
+  });
+
   test("is a dash when there is none, in every form", () => {
     for (const value of MISSING) {
       for (const form of ["price", "compact", "exact"]) assert.equal(usd[form](value), NONE);

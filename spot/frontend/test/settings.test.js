@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
+import { numbers } from "../src/format.js";
 import { isTimeZone, locale, palette, theme, timeZone, wear } from "../src/looks.js";
 import { Settings } from "../src/settings.js";
 
@@ -82,6 +83,11 @@ describe("looks", () => {
     assert.equal(locale(chosen({ locale: "de-CH" }), "fr-FR"), "de-CH");
     assert.equal(locale(chosen({ locale: "x" }), "fr-FR"), "fr-FR");
     assert.equal(locale(chosen({ locale: 5 }), undefined), "en-US");
+  });
+
+  test("write all numbers in the digits that have subscripts", () => {
+    assert.equal(locale(chosen({ locale: "ar-EG" })), "ar-EG-u-nu-latn");
+    assert.equal(numbers(locale(chosen({ locale: "ar-EG" })), "usd").price(0.00000644).match(/0.*644/)[0], "0.0₅644");
   });
 
   test("take a time zone that exists, else the system's", () => {
