@@ -1,6 +1,6 @@
 // <spot-currency>: the currency that the whole page counts in, of those that the server quotes.
 
-import { el } from "./dom.js";
+import { el, setText } from "./dom.js";
 import { page } from "./page.js";
 
 const LIST = "/currencies.json";
@@ -17,14 +17,16 @@ export function optionText(code, locale = "en") {
 class Currency extends HTMLElement {
   connectedCallback() {
     if (this.field) return;
-    this.field = el("select", { "aria-label": "Currency", class: "quiet currency", onchange: () => page.setCurrency(this.field.value) });
+    this.code = el("span", { "aria-hidden": "true" });
+    this.field = el("select", { "aria-label": "Currency", onchange: () => page.setCurrency(this.field.value) });
     this.others = el("optgroup", { label: "All others", hidden: true });
     this.field.append(el("optgroup", { label: "Common" }, ...COMMON.map((code) => this.#option(code))), this.others);
     // The list is asked for by who is about to choose: everybody else can do without.
     for (const type of ["pointerenter", "focusin"]) this.addEventListener(type, () => this.#fetch());
     page.addEventListener("currency", () => this.#show());
     this.#show();
-    this.replaceChildren(this.field);
+    // The select lies unseen over its code: names are for the open list, where there is room.
+    this.replaceChildren(el("label", { class: "currency" }, this.code, this.field));
   }
 
   #option(code) {
@@ -56,6 +58,7 @@ class Currency extends HTMLElement {
   #show() {
     this.#offer(page.currency);
     this.field.value = page.currency;
+    setText(this.code, page.currency.toUpperCase());
   }
 }
 

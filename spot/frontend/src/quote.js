@@ -4,6 +4,7 @@ import { changeCell, flash, showChange } from "./change.js";
 import { disc, letter } from "./coin_name.js";
 import { el, setAttribute, setText } from "./dom.js";
 import { count } from "./format.js";
+import { showLogo } from "./logo.js";
 import { page } from "./page.js";
 import { Panel } from "./panel.js";
 
@@ -41,6 +42,7 @@ class Quote extends Panel {
     if (!row) return;
     const { numbers } = this;
     for (const [index, text] of [letter(row.symbol), row.name, row.symbol].entries()) setText(this.headline.children[index], text);
+    showLogo(this.headline.firstChild, this.getAttribute("coin"), row.logo);
     setText(this.price, numbers.price(row.price));
     setAttribute(this.price, "title", numbers.exact(row.price));
     showChange(this.change, row.price_change_24h);

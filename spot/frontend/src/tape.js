@@ -3,6 +3,7 @@
 import { changeCell, flash, showChange } from "./change.js";
 import { disc, letter, link } from "./coin_name.js";
 import { el, setAttribute, setText } from "./dom.js";
+import { showLogo } from "./logo.js";
 import { page } from "./page.js";
 import { Panel } from "./panel.js";
 
@@ -70,6 +71,7 @@ class Ticker extends Panel {
   #show(key, row) {
     for (const { children: [mark, pair, price, change] } of this.items.get(key)) {
       setText(mark, letter(row.symbol));
+      showLogo(mark, key, row.logo);
       setText(pair, row.symbol_pair);
       setText(price, this.numbers.price(row.price));
       showChange(change, row.change_pct_24h);
