@@ -1,62 +1,53 @@
 // <spot-candles coin="bitcoin">: candles, and below them the volume, with what that volume means.
 
-import { CandlestickSeries, createChart, HistogramSeries } from "lightweight-charts";
-
 import * as address from "./address.js";
-import { choice, el, setText } from "./dom.js";
-import { clock, interval, priceDecimals } from "./format.js";
+import { Chart } from "./chart.js";
+import { candlesCsv, candlesName } from "./csv.js";
+import { choice, el, setAttribute, setText } from "./dom.js";
+import { clock, count, direction, interval, percent } from "./format.js";
 import { page } from "./page.js";
 import { Panel } from "./panel.js";
-import { bars, volumes } from "./series.js";
+import { isOpen, missing, shortInterval, volumeWords } from "./series.js";
 
 const RANGES = [["1", "1 D"], ["7", "7 D"], ["30", "30 D"], ["90", "90 D"], ["180", "180 D"], ["365", "1 Y"]];
-const BASIS = { rolling_24h: "Volume: rolling 24-hour total at each candle's close, not the volume traded within the candle" };
-const AXIS = [
-  { year: "numeric" },
-  { month: "short" },
-  { day: "numeric", month: "short" },
-  { hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
-  { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
-];
+const RANGE = "30";
+const KINDS = [["candles", "Candles"], ["line", "Line"]];
+const KEYS = "Arrow keys step through the candles, Shift and arrow keys move the chart, plus and minus zoom, 0 shows everything, Home and End go to the first and the last candle.";
+const ANNOUNCE_MS = 150; // a key that is held down is not read out at every step
+
+function wanted(name, options, otherwise) {
+  const value = address.get(name);
+  return options.some(([key]) => key === value) ? value : otherwise;
+}
 
 class Candles extends Panel {
   heading = "Chart";
 
   build(body, controls) {
-    const wanted = address.get("days");
-    this.days = RANGES.some(([days]) => days === wanted) ? wanted : "30";
-    this.ranges = choice("Range", RANGES, this.days, (days) => this.#choose(days));
-    controls.append(this.ranges, el("button", { type: "button", class: "button", onclick: () => this.feeds[0].export() }, "CSV"));
+    this.#readAddress();
+    this.lengths = new Map(); // of the candles of each range, as far as we have seen them
+    this.ranges = choice("Range", RANGES, this.days, (days) => this.#choose({ days }, true));
+    for (const button of this.ranges.children) button.append(el("small"));
+    this.kinds = choice("Drawn as", KINDS, this.kind, (chart) => this.#choose({ chart }));
+    this.logs = el("button", { type: "button", class: "button", title: "Logarithmic price axis", onclick: () => this.#choose({ scale: this.logarithmic ? null : "log" }) }, "Log");
+    this.all = el("button", { type: "button", class: "button", hidden: true, onclick: () => this.chart.fit() }, "Show all");
+    this.save = el("button", { type: "button", class: "button", onclick: () => this.#save() }, "CSV");
+    controls.append(this.all, this.kinds, this.logs, this.ranges, this.save);
     this.legend = el("p", { class: "chart-legend" });
-    this.stage = el("div", { class: "chart", role: "img", "aria-label": "Candle chart" });
-    this.basis = el("p", { class: "chart-note" });
-    body.append(this.legend, this.stage, this.basis, this.#credit());
-    this.#make();
+    this.stage = el("div", { class: "chart", tabindex: "0", role: "application", "aria-roledescription": "chart", "aria-describedby": "chart-keys" });
+    this.stage.addEventListener("keydown", (event) => this.#key(event));
+    this.stage.addEventListener("blur", () => this.#leave());
+    this.spoken = el("p", { class: "hidden", role: "status" });
+    this.notes = el("p", { class: "chart-note" });
+    body.append(this.legend, this.stage, this.spoken, el("p", { class: "hidden", id: "chart-keys" }, KEYS), this.notes, this.#credit());
+    this.chart = new Chart(this.stage, (timestamp) => this.#read(timestamp), () => this.#tellView());
+    this.#dress();
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#dress());
+    page.addEventListener("theme", () => this.#dress());
   }
 
   openFeeds() {
-    const feed = this.feed("historical-ohlcv", { coin_id: this.getAttribute("coin"), days: Number(this.days) });
-    feed.addEventListener("export", ({ detail }) => this.#save(detail), { signal: this.abort.signal });
-    return [feed];
-  }
-
-  draw(feed) {
-    const { keys, rows } = feed.view;
-    this.candles = keys.map((key) => rows.get(key));
-    const { interval_ms: step, volume_basis: basis, params } = feed.head;
-    this.step = step;
-    this.#precision();
-    this.prices.setData(bars(this.candles, step));
-    this.volume.setData(volumes(this.candles, { up: this.colour("--up-soft"), down: this.colour("--down-soft") }));
-    this.#fit(`${params?.days}:${params?.vs_currency}`);
-    setText(this.basis, [BASIS[basis] ?? "", step ? `${interval(step)} candles` : ""].filter(Boolean).join(" · "));
-    this.#read();
-  }
-
-  #choose(days) {
-    this.days = days;
-    address.set({ days: days === "30" ? null : days }, { step: false });
-    this.ask(this.feeds[0], { days: Number(days) });
+    return [this.feed("historical-ohlcv", { coin_id: this.getAttribute("coin"), days: Number(this.days) })];
   }
 
   /** The chart library's licence asks for this notice and link on the page. */
@@ -65,72 +56,204 @@ class Candles extends Panel {
     return el("p", { class: "chart-note" }, "TradingView Lightweight Charts™, © TradingView, Inc. Charts by ", link, ".");
   }
 
-  #make() {
-    // The library's own logo brings a <style> element with it, which the content security policy forbids.
-    this.chart = createChart(this.stage, { autoSize: true, layout: { attributionLogo: false, panes: { enableResize: false } } });
-    this.prices = this.chart.addSeries(CandlestickSeries, { borderVisible: false });
-    this.volume = this.chart.addSeries(HistogramSeries, { lastValueVisible: false, priceLineVisible: false }, 1);
-    this.chart.panes()[1].setStretchFactor(0.28);
-    this.chart.subscribeCrosshairMove(({ time }) => this.#read(time));
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#dress());
+  // --- what the visitor chooses -------------------------------------------------------------------------------------
+
+  #readAddress() {
+    this.days = wanted("days", RANGES, RANGE);
+    this.kind = wanted("chart", KINDS, KINDS[0][0]);
+    this.logarithmic = address.get("scale") === "log";
+  }
+
+  #choose(changes, step = false) {
+    const named = Object.entries(changes).map(([name, value]) => [name, value === RANGE || value === KINDS[0][0] ? null : value]);
+    address.set(Object.fromEntries(named), { step });
+    this.#follow();
+  }
+
+  onWalk() {
+    this.#follow();
+  }
+
+  /** Shows what the address asks for. */
+  #follow() {
+    this.#readAddress();
+    this.ranges.choose(this.days);
+    this.kinds.choose(this.kind);
+    this.#drawAs();
+    this.ask(this.feeds[0], { days: Number(this.days) });
+    if (this.candles) this.#note();
+  }
+
+  onLocale() {
+    super.onLocale();
     this.#dress();
   }
 
-  /** A colour token as the browser resolves it: the canvas knows nothing of variables. */
-  colour(token) {
-    this.probe ??= this.stage.appendChild(el("span", { hidden: true }));
-    this.probe.style.color = `var(${token})`;
-    return getComputedStyle(this.probe).color;
-  }
+  // --- drawing ------------------------------------------------------------------------------------------------------
 
   #dress() {
-    const line = { color: this.colour("--line") };
-    const { fontFamily } = getComputedStyle(this.stage);
-    this.chart.applyOptions({
-      layout: { background: { color: "transparent" }, textColor: this.colour("--muted"), fontFamily, panes: { separatorColor: line.color } },
-      grid: { vertLines: line, horzLines: line },
-      rightPriceScale: { borderVisible: false },
-      timeScale: { borderVisible: false, timeVisible: true, tickMarkFormatter: (time, kind) => this.#tick(time, kind) },
-      localization: { locale: page.locale, timeFormatter: (time) => clock(time * 1000, NaN, page.locale, page.timeZone) },
-    });
-    const [up, down] = [this.colour("--up"), this.colour("--down")];
-    this.prices.applyOptions({ upColor: up, wickUpColor: up, downColor: down, wickDownColor: down });
-    this.volume.applyOptions({ priceFormat: { type: "custom", formatter: (value) => this.numbers.compact(value) } });
+    const { locale, timeZone } = page;
+    this.chart.dress({ locale, timeZone, price: (value) => this.numbers.price(value), volume: (value) => this.numbers.compact(value) });
+    this.#drawAs();
     if (this.candles) this.redraw();
   }
 
-  #tick(time, kind) {
-    return new Intl.DateTimeFormat(page.locale, { ...AXIS[kind], timeZone: page.timeZone }).format(time * 1000);
+  #drawAs() {
+    this.chart.draw({ asLine: this.kind === "line", logarithmic: this.logarithmic });
+    setAttribute(this.logs, "aria-pressed", String(this.logarithmic));
+    this.logs.classList.toggle("button-on", this.logarithmic);
   }
 
-  /** As many digits as the price needs, so that a coin of a millionth of a dollar has an axis too. */
-  #precision() {
-    const smallest = Math.min(...this.candles.map(({ low }) => low).filter((low) => low > 0));
-    const digits = Number.isFinite(smallest) ? Math.min(priceDecimals(smallest), 15) : 2;
-    const priceFormat = { type: "custom", minMove: 10 ** -digits, formatter: (value) => this.numbers.price(value) };
-    this.prices.applyOptions({ priceFormat });
-  }
-
-  #fit(shown) {
-    if (shown === this.shown) return;
+  draw(feed) {
+    const { keys, rows } = feed.view;
+    const { interval_ms: step, volume_basis: basis, params, as_of, fetched_at, source, source_label: label } = feed.head;
+    this.candles = keys.map((key) => rows.get(key));
+    this.facts = { step, basis, currency: params?.vs_currency, days: params?.days, asOf: as_of ?? fetched_at, source: label ?? source };
+    const shown = `${params?.days}:${params?.vs_currency}`;
+    if (shown !== this.shown) this.chart.unpoint();
+    this.chart.show(this.candles, { step, isOpen: (candle) => this.#isOpen(candle), volume: Boolean(volumeWords(basis)) });
+    if (shown !== this.shown) this.chart.fit();
     this.shown = shown;
-    this.chart.timeScale().fitContent();
+    this.#tellLengths(source);
+    this.#note();
+    this.#read(this.at);
+    this.#tellView();
   }
 
-  /** Writes out the candle under the crosshair, or else the last one. */
-  #read(time) {
-    const candle = this.candles?.find(({ timestamp }) => timestamp / 1000 === time) ?? this.candles?.at(-1);
+  #isOpen(candle) {
+    return isOpen(candle, this.facts.step, this.facts.asOf);
+  }
+
+  /** The buttons of the ranges say how long their candles are, once that is known: it is the source's choice. */
+  #tellLengths(source) {
+    if (source !== this.source) this.lengths.clear();
+    this.source = source;
+    this.lengths.set(String(this.facts.days), shortInterval(this.facts.step));
+    for (const button of this.ranges.children) {
+      const length = this.lengths.get(button.value);
+      setText(button.lastChild, length ?? "");
+      setAttribute(button, "title", length ? `${length} candles` : null);
+    }
+  }
+
+  #note() {
+    const { step, basis } = this.facts;
+    const last = this.candles.at(-1);
+    const gaps = missing(this.candles, step);
+    const open = last && this.#isOpen(last);
+    const mark = this.kind === "line" ? "The last point" : "The last candle, drawn hollow,";
+    const words = [
+      step ? `${interval(step)} candles` : "",
+      volumeWords(basis)?.[1] ?? "The source has no volume",
+      open ? `${mark} is still open: it ends at ${clock(last.timestamp + step, this.facts.asOf, page.locale, page.timeZone)}` : "",
+      gaps ? `${count(gaps, page.locale)} ${gaps === 1 ? "candle is" : "candles are"} missing and left blank` : "",
+    ];
+    setText(this.notes, words.filter(Boolean).join(" · "));
+  }
+
+  #tellView() {
+    if (!this.candles?.length) return;
+    const shown = this.#shown().length;
+    const { length } = this.candles;
+    this.all.hidden = shown === length;
+    const text = `Chart of ${this.getAttribute("coin")}, ${count(shown, page.locale)} of ${count(length, page.locale)} candles in view`;
+    setAttribute(this.stage, "aria-label", text);
+    setAttribute(this.save, "title", `Download the ${count(shown, page.locale)} candles in view`);
+  }
+
+  /** Writes out the candle at that time, or else the last one. */
+  #read(timestamp) {
+    this.at = timestamp;
+    const candle = this.#candle(timestamp);
     if (!candle) return this.legend.replaceChildren();
-    const { numbers } = this;
-    const parts = [["O", candle.open], ["H", candle.high], ["L", candle.low], ["C", candle.close]];
-    const shown = parts.map(([name, value]) => el("span", {}, el("b", {}, name), numbers.price(value)));
-    shown.push(el("span", {}, el("b", {}, "Vol 24 h"), numbers.compact(candle.volume)));
-    this.legend.replaceChildren(el("span", {}, clock(candle.timestamp, NaN, page.locale, page.timeZone)), ...shown);
+    const parts = this.#parts(candle).map(([name, value, way]) => el("span", way ? { "data-way": way } : {}, name ? el("b", {}, name) : "", value));
+    this.legend.replaceChildren(el("span", {}, this.#when(candle)), ...parts);
   }
 
-  #save({ filename, data }) {
-    const url = URL.createObjectURL(new Blob([data], { type: "text/csv;charset=utf-8" }));
-    el("a", { href: url, download: filename }).click();
+  #candle(timestamp) {
+    return this.candles?.find((candle) => candle.timestamp === timestamp) ?? this.candles?.at(-1);
+  }
+
+  #when(candle) {
+    return clock(candle.timestamp, NaN, page.locale, page.timeZone) + (this.#isOpen(candle) ? ", still open" : "");
+  }
+
+  /** A candle as [name, value, which way it goes]. */
+  #parts({ open, high, low, close, volume }) {
+    const { numbers: written } = this;
+    const parts = [["O", open], ["H", high], ["L", low], ["C", close]].map(([name, value]) => [name, written.price(value)]);
+    const change = open ? ((close - open) / open) * 100 : null;
+    parts.push(["", percent(change, page.locale), direction(change)]);
+    const counted = volumeWords(this.facts.basis);
+    return counted ? [...parts, [counted[0], written.compact(volume)]] : parts;
+  }
+
+  // --- keys ---------------------------------------------------------------------------------------------------------
+
+  #key(event) {
+    const step = event.altKey || event.ctrlKey || event.metaKey ? null : this.#steps(event)[event.key];
+    if (!step || !this.candles?.length) return;
+    event.preventDefault();
+    event.stopPropagation();
+    step();
+  }
+
+  #steps({ shiftKey }) {
+    const by = (steps) => () => this.#step(this.#place() + steps);
+    return {
+      ArrowLeft: shiftKey ? () => this.chart.pan(-0.2) : by(-1),
+      ArrowRight: shiftKey ? () => this.chart.pan(0.2) : by(1),
+      PageUp: by(-10),
+      PageDown: by(10),
+      Home: () => this.#step(0),
+      End: () => this.#step(this.candles.length - 1),
+      "+": () => this.chart.zoom(0.7),
+      "=": () => this.chart.zoom(0.7),
+      "-": () => this.chart.zoom(1 / 0.7),
+      0: () => this.chart.fit(),
+      Escape: () => this.#leave(),
+    };
+  }
+
+  /** Where the cursor stands among the candles; just past the last one while there is none. */
+  #place() {
+    const place = this.candles.findIndex(({ timestamp }) => timestamp === this.at);
+    return place < 0 ? this.candles.length : place;
+  }
+
+  #step(to) {
+    const candle = this.candles[Math.min(Math.max(to, 0), this.candles.length - 1)];
+    this.chart.point(candle.timestamp);
+    this.#read(candle.timestamp);
+    clearTimeout(this.announcing);
+    const words = { O: "open", H: "high", L: "low", C: "close" };
+    const parts = this.#parts(candle).map(([name, value]) => `${words[name] ?? name} ${value}`.trim());
+    this.announcing = setTimeout(() => setText(this.spoken, `${this.#when(candle)}: ${parts.join(", ")}`), ANNOUNCE_MS);
+  }
+
+  #leave() {
+    clearTimeout(this.announcing);
+    setText(this.spoken, "");
+    this.chart.unpoint();
+    this.#read(null);
+  }
+
+  // --- the file -----------------------------------------------------------------------------------------------------
+
+  /** The candles in view. */
+  #shown() {
+    const times = new Set(this.chart.inView());
+    return this.candles.filter(({ timestamp }) => times.has(timestamp));
+  }
+
+  #save() {
+    const candles = this.candles ? this.#shown() : [];
+    if (!candles.length) return;
+    const { step, basis, currency, asOf, source } = this.facts;
+    const isComplete = (candle) => !this.#isOpen(candle);
+    const text = candlesCsv(candles, { currency, intervalMs: step, volumeBasis: basis, source, asOf, timeZone: page.timeZone, isComplete });
+    const url = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+    el("a", { href: url, download: candlesName(this.getAttribute("coin"), currency, shortInterval(step), candles) }).click();
     setTimeout(() => URL.revokeObjectURL(url), 10_000);
   }
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { bars, volumes } from "../src/series.js";
+import { bars, isOpen, line, missing, shortInterval, volumes, volumeWords, within } from "../src/series.js";
 import { points } from "../src/sparkline.js";
 
 const candle = (timestamp, open, close, volume = 1) => ({ timestamp, open, high: 9, low: 1, close, volume });
@@ -25,6 +25,43 @@ test("volume has the colour of its candle, and no bar where it is unknown", () =
   assert.deepEqual(volumes([candle(0, 1, 2), candle(60_000, 2, 1), candle(120_000, 1, 1, null)], colours), [
     { time: 0, value: 1, color: "green" }, { time: 60, value: 1, color: "red" }, { time: 120 },
   ]);
+});
+
+test("a line ends before a gap and begins anew after it", () => {
+  const drawn = line(bars([candle(0, 1, 2), candle(60_000, 1, 3), candle(180_000, 1, 4)], 60_000), "none");
+  assert.deepEqual(drawn, [{ time: 0, value: 2 }, { time: 60, value: 3, color: "none" }, { time: 120 }, { time: 180, value: 4 }]);
+});
+
+test("missing candles are counted between the first and the last", () => {
+  assert.equal(missing([candle(0, 1, 2), candle(60_000, 1, 2), candle(240_000, 1, 2)], 60_000), 2);
+  assert.equal(missing([candle(0, 1, 2), candle(60_000, 1, 2)], 60_000), 0);
+  assert.equal(missing([candle(0, 1, 2)], 60_000), 0);
+  assert.equal(missing([candle(0, 1, 2), candle(240_000, 1, 2)], undefined), 0);
+});
+
+test("a candle is open until the data are as new as its end", () => {
+  assert.equal(isOpen(candle(60_000, 1, 2), 60_000, 119_999), true);
+  assert.equal(isOpen(candle(60_000, 1, 2), 60_000, 120_000), false);
+  assert.equal(isOpen(candle(60_000, 1, 2), undefined, 60_001), false);
+});
+
+test("what is in view are the candles whose middle is, and no gaps", () => {
+  const drawn = bars([candle(0, 1, 2), candle(60_000, 1, 2), candle(180_000, 1, 2)], 60_000);
+  const times = (range) => within(drawn, range).map(({ time }) => time);
+  assert.deepEqual(times({ from: -0.5, to: 3.5 }), [0, 60, 180]);
+  assert.deepEqual(times({ from: 0.2, to: 2.9 }), [60]);
+  assert.deepEqual(times(null), [0, 60, 180]);
+});
+
+test("lengths of candles are short", () => {
+  assert.deepEqual([1_800_000, 3_600_000, 14_400_000, 86_400_000, 345_600_000].map(shortInterval), ["30 min", "1 h", "4 h", "1 d", "4 d"]);
+  assert.equal(shortInterval(undefined), "");
+});
+
+test("every kind of volume is named for what it is, and one that nobody explains is not guessed at", () => {
+  assert.deepEqual(["rolling_24h", "interval", "none", "of next year"].map((basis) => volumeWords(basis)?.[0] ?? null), ["Vol 24 h", "Vol", null, "Vol"]);
+  assert.match(volumeWords("rolling_24h")[1], /not the volume traded within the candle/);
+  assert.match(volumeWords(undefined)[1], /does not say/);
 });
 
 test("a sparkline spans its box, skips what is unknown, and needs two prices", () => {
