@@ -153,12 +153,13 @@ class Candles extends Panel {
 
   #tellView() {
     if (!this.candles?.length) return;
-    const shown = this.#shown().length;
+    const shown = this.#shown();
     const { length } = this.candles;
-    this.all.hidden = shown === length;
-    const text = `Chart of ${this.getAttribute("coin")}, ${count(shown, page.locale)} of ${count(length, page.locale)} candles in view`;
-    setAttribute(this.stage, "aria-label", text);
-    setAttribute(this.save, "title", `Download the ${count(shown, page.locale)} candles in view`);
+    const many = count(shown.length, page.locale);
+    const [from, to] = [shown[0], shown.at(-1)].map((candle) => clock(candle?.timestamp, NaN, page.locale, page.timeZone));
+    this.all.hidden = shown.length === length;
+    setAttribute(this.stage, "aria-label", `Chart of ${this.getAttribute("coin")}: ${many} of ${count(length, page.locale)} candles in view, ${from} to ${to}`);
+    setAttribute(this.save, "title", `Download the ${many} candles in view`);
   }
 
   /** Writes out the candle at that time, or else the last one. */
