@@ -6,7 +6,7 @@ all of them together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from django.conf import settings
@@ -22,6 +22,8 @@ from providers.errors import ProviderError
 
 #: What polls may plan to use of an allowance; the rest is for what is asked for in between.
 SHARE = 0.8
+#: What of that goes to what most viewers look at (markets, quotes, lists) before candles get the rest.
+FIRST_SHARE = 0.9
 #: Over how long polls spend what was left over so far this month, nights for example.
 SAVED_SECONDS = 86_400.0
 #: No simulated market moves slower than this, so that a demo looks alive.
@@ -58,7 +60,7 @@ def intervals(
     now_ms: Callable[[], int] = wall_ms,
 ) -> dict[str, float]:
     """By dataset name, the seconds between two polls: as wished, no faster than the provider's own cache turns over,
-    and all stretched alike until together they fit the budget. Datasets nobody serves are left out."""
+    and stretched until together they fit the budget, candles the most. Datasets nobody serves are left out."""
     client = redis or connection()
     payers = _Payers(simulated, Budget(client, now_ms), Breaker(client, now_ms))
     for dataset in datasets:
@@ -121,14 +123,34 @@ def wished(kind: Kind, endpoint: Endpoint, entry: Access) -> float:
 
 def _stretched(payer: _Payer) -> list[tuple[str, float]]:
     simulated = any(one.access.provider.simulated for one in payer.standings)
-    factor = 1.0 if simulated else stretch(payer.demands.values(), *allowed(payer.standings))
+    first, candles = (1.0, 1.0) if simulated else factors(payer.demands, *allowed(payer.standings))
     # Whatever is left of this month, the next one brings more.
     more = max((one.seconds for one in payer.standings), default=0.0)
-    # A list a day costs next to nothing, and coins that are new would be unknown for weeks.
     return [
-        (dataset.name, demand.seconds + (0.0 if dataset.kind in _DAILY else min(demand.seconds * (factor - 1), more)))
+        (dataset.name, demand.seconds + min(demand.seconds * (_factor(dataset, first, candles) - 1), more))
         for dataset, demand in payer.demands.items()
     ]
+
+
+def _factor(dataset: Dataset, first: float, candles: float) -> float:
+    if dataset.kind in _DAILY:
+        return 1.0  # a list a day costs next to nothing, and coins that are new would be unknown for weeks
+    return candles if dataset.kind == "candles" else first
+
+
+def factors(demands: Mapping[Dataset, Demand], calls: float, credits: float) -> tuple[float, float]:
+    """How many times longer the intervals must be for all polls to fit into so many calls and credits a second: those
+    of markets, quotes and lists, and those of candles. Pure.
+
+    The same for all, unless candles would use more than what FIRST_SHARE leaves: then they get that much, and whatever
+    the others do not want, so that many charts neither slow down what everybody sees, nor wait for ever.
+    """
+    first = [demand for dataset, demand in demands.items() if dataset.kind != "candles"]
+    candles = [demand for dataset, demand in demands.items() if dataset.kind == "candles"]
+    both = list(zip((calls, credits), _wanted(first), _wanted(candles), strict=True))
+    most = [may * max(FIRST_SHARE, one / (one + other)) if one else may for may, one, other in both]
+    factor = stretch(first, *most)
+    return factor, stretch(candles, *(max(0.0, may - one / factor) for may, one, _ in both))
 
 
 def allowed(standings: Iterable[Standing]) -> tuple[float, float]:
@@ -151,12 +173,15 @@ def allowed(standings: Iterable[Standing]) -> tuple[float, float]:
 def stretch(demands: Iterable[Demand], calls: float, credits: float) -> float:
     """How many times longer each interval must be for the polls to fit into so many calls and credits a second; at
     least 1. Pure."""
-    kept = list(demands)
-    wanted_calls = sum(one.calls / one.seconds for one in kept)
-    wanted_credits = sum(one.credits / one.seconds for one in kept)
-    factors = [
+    found = [
         wanted / may if may else _LONGEST
-        for wanted, may in ((wanted_calls, calls), (wanted_credits, credits))
+        for wanted, may in zip(_wanted(demands), (calls, credits), strict=True)
         if wanted
     ]
-    return min(_LONGEST, max([1.0, *factors]))
+    return min(_LONGEST, max([1.0, *found]))
+
+
+def _wanted(demands: Iterable[Demand]) -> tuple[float, float]:
+    """Calls and credits a second, as wished for."""
+    kept = list(demands)
+    return sum(one.calls / one.seconds for one in kept), sum(one.credits / one.seconds for one in kept)

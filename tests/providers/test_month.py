@@ -50,6 +50,7 @@ class Gateway:
     gaps: list[float] = field(default_factory=list)
     paces: list[float] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
+    charts: int = 0
 
     def __post_init__(self) -> None:
         self.budget = Budget(self.redis, self.clock)
@@ -90,6 +91,7 @@ class Gateway:
 
     def renewed(self, dataset: Dataset, stored: Stored, wanted: list[Dataset]) -> None:
         before, stored.fetched_at = stored.fetched_at, self.clock.ms
+        self.charts += dataset.kind == "candles"
         if dataset != USD:
             return
         if before is not None:
@@ -154,25 +156,27 @@ def gateway(redis: Redis, settings, monkeypatch) -> Gateway:
     return Gateway(redis, Clock(APRIL), *found)
 
 
+@pytest.mark.timeout(400)  # many thousand steps, on a machine that may be busy
 @pytest.mark.parametrize(
-    ("audience", "least_used", "oldest"),
-    [(one_viewer, 9_900, 1_200), (working_hours, 9_300, 1_000), (a_thousand, 9_900, 6 * 3600)],
+    ("audience", "least_used", "oldest", "charts"),
+    [(one_viewer, 9_900, 800, 100), (working_hours, 9_300, 800, 25), (a_thousand, 9_900, 12_000, 1_000)],
     ids=["1 viewer", "1 viewer in working hours", "1,000 viewers"],
 )
 def test_a_month_lasts_and_the_market_is_as_fresh_as_its_pace(
-    gateway: Gateway, audience: Audience, least_used: int, oldest: float
+    gateway: Gateway, audience: Audience, least_used: int, oldest: float, charts: int
 ) -> None:
     a_month(gateway, audience)
     found = (
         f"{audience.__name__}: {len(gateway.calls):,} calls, at most {most_in_a_minute(gateway.calls)} a minute; "
         f"age of markets:usd: median {median(ages(gateway.gaps)):.0f} s, at most {max(gateway.gaps):.0f} s; "
-        f"interval: {min(gateway.paces):.0f} to {max(gateway.paces):.0f} s"
+        f"interval: {min(gateway.paces):.0f} to {max(gateway.paces):.0f} s; charts: {gateway.charts:,}"
     )
     print(f"\n{found}")  # noqa: T201 - what `pytest -s` is run for
     assert gateway.stale == [], found
     assert least_used <= len(gateway.calls) <= 10_000, found
     assert most_in_a_minute(gateway.calls) <= 30, found
     assert max(gateway.gaps) <= oldest, found
+    assert gateway.charts >= charts, found
     for day in range(31):
         assert bisect_right(gateway.calls, APRIL + day * DAY) <= 10_000 * day / 30 + 20
     gateway.clock.ms -= 1000 + gateway.clock.ms - month_of(APRIL)[1]

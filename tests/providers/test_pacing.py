@@ -10,7 +10,7 @@ from providers.budget import Budget
 from providers.datasets import Dataset
 from providers.errors import RateLimited, Unreachable
 from providers.models import ApiKey, ProviderSettings
-from providers.pacing import Demand, stretch
+from providers.pacing import Demand, factors, stretch
 from providers.vault import Secret
 from tests.providers.conftest import KEY, Clock
 from tests.providers.test_adapters import WEEK
@@ -18,6 +18,7 @@ from tests.providers.test_adapters import WEEK
 pytestmark = pytest.mark.django_db
 USD = Dataset("markets", "usd")
 QUOTES = Dataset("quotes", "usd")
+MONTH_START = 1_775_001_600_000  # 2026-04-01, which has 30 days
 ALL = [USD, QUOTES, WEEK, Dataset("currencies"), Dataset("coins")]
 
 
@@ -55,6 +56,16 @@ def test_a_demo_key_is_polled_at_the_pace_its_month_allows(redis: Redis, setting
     assert pacing.intervals([USD], redis=redis, now_ms=month_start)["markets:usd"] == pytest.approx(648, rel=0.01)
 
 
+def test_many_charts_do_not_slow_down_what_everybody_looks_at(redis: Redis, settings) -> None:
+    settings.COINGECKO_API_KEY, settings.COINGECKO_PLAN = KEY, "demo"
+    charts = [Dataset("candles", "usd", coin=f"coin-{n}", days=7) for n in range(100)]
+    found = pacing.intervals([USD, *charts], redis=redis, now_ms=Clock(MONTH_START))
+    assert found["markets:usd"] == pytest.approx(648 / 0.9, rel=0.01)
+    # A hundred times two calls, out of a tenth of 8,000 a month.
+    (pace,) = {found[chart.name] for chart in charts}
+    assert pace == pytest.approx(30 * 86_400 * 200 / 800, rel=0.02)
+
+
 def test_a_demo_moves_within_five_seconds(redis: Redis) -> None:
     found = pacing.intervals(ALL, simulated=True, redis=redis)
     assert found["markets:usd"] == found["quotes:usd"] == 5.0
@@ -66,7 +77,6 @@ def test_nothing_wanted_needs_no_interval(redis: Redis) -> None:
 
 
 # --- several accounts -----------------------------------------------------------------------------------------------
-MONTH_START = 1_775_001_600_000  # 2026-04-01, which has 30 days
 
 
 def key(secret: str, **changes: object) -> None:
@@ -157,3 +167,24 @@ INF = float("inf")
 )
 def test_intervals_stretch_until_the_demand_fits(demands, calls: float, month: float, factor: float) -> None:
     assert stretch([Demand(*one) for one in demands], calls, month) == pytest.approx(factor)
+
+
+@pytest.mark.parametrize(
+    ("first", "candles", "calls", "month", "found"),
+    [
+        (0, 0, 1.0, INF, (1, 1)),
+        (2, 0, 1.0, INF, (2, 1)),  # no candles: they have it all
+        (0, 2, 1.0, INF, (1, 2)),
+        (0.5, 0.5, 1.0, INF, (1, 1)),
+        (1.9, 0.1, 1.0, INF, (2, 2)),  # alike, as long as candles use no more than a tenth
+        (2, 2, 1.0, INF, (2 / 0.9, 20)),
+        (0.4, 2, 1.0, INF, (1, 2 / 0.6)),  # what the others do not want is theirs
+        (2, 2, INF, 1.0, (2 / 0.9, 20)),
+        (2, 2, INF, INF, (1, 1)),
+        (2, 2, INF, 0.0, (43_200, 43_200)),
+    ],
+)
+def test_candles_get_what_markets_leave_and_a_tenth_at_least(first, candles, calls, month, found) -> None:
+    wanted = {USD: first, QUOTES: first, WEEK: 2 * candles}  # halves, so that both kinds of the first count
+    demands = {one: Demand(round(500 * per_second), 500 * per_second, 1000.0) for one, per_second in wanted.items()}
+    assert factors(demands, calls, month) == pytest.approx(found)
