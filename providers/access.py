@@ -134,13 +134,16 @@ def _stored(provider: Provider, keys: list[ApiKey]) -> Iterator[tuple[Plan, Secr
 
 def _environment(provider: Provider) -> tuple[Plan, Secret]:
     secret = Secret((_setting(provider, "API_KEY") or "").strip())
-    plan = planned(provider, _setting(provider, "PLAN") or "")
+    plan = planned(provider, _setting(provider, "PLAN") or "", keyed=bool(secret))
     return (plan, secret) if secret and plan and plan.header else (provider.plans[0], Secret(""))
 
 
-def planned(provider: Provider, name: str) -> Plan | None:
-    """The plan of that name; without a name the first. None when there is none."""
-    return provider.plan(name) if name else provider.plans[0]
+def planned(provider: Provider, name: str, *, keyed: bool) -> Plan | None:
+    """The plan of that name; None when there is none. Without a name, for a key the first plan that takes one, else
+    the first of all."""
+    if name:
+        return provider.plan(name)
+    return next((plan for plan in provider.plans if keyed and plan.header), provider.plans[0])
 
 
 def _setting(provider: Provider, what: str) -> Any:

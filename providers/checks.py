@@ -37,13 +37,14 @@ def _of(provider: Provider) -> Iterator[CheckMessage]:
 
 
 def _of_key(provider: Provider, prefix: str) -> Iterator[CheckMessage]:
-    key, named = (getattr(settings, f"{prefix}_{what}", "") for what in ("API_KEY", "PLAN"))
-    plan = planned(provider, named)
+    key, named = (getattr(settings, f"{prefix}_{what}", "").strip() for what in ("API_KEY", "PLAN"))
+    plan = planned(provider, named, keyed=bool(key))
     if plan is None:
         known = ", ".join(plan.name for plan in provider.plans)
         yield Error(f"{prefix}_PLAN is {named!r}.", hint=f"{provider.label} has: {known}.", id="providers.E004")
     elif key and not plan.header:
-        hint = f"Set {prefix}_PLAN to the key's plan: {', '.join(plan.name for plan in provider.plans if plan.header)}."
+        taking = ", ".join(plan.name for plan in provider.plans if plan.header)
+        hint = f"Set {prefix}_PLAN to the key's plan ({taking}), or leave it out for the first of these."
         yield checks.Warning(
             f"{prefix}_API_KEY is set, but plan {plan.name} sends no key.", hint=hint, id="providers.W001"
         )

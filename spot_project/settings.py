@@ -83,13 +83,13 @@ SPOT_POLL_SECONDS = env.float("SPOT_POLL_SECONDS", default=60.0)  # the markets 
 SPOT_DISAGREE_PERCENT = env.float("SPOT_DISAGREE_PERCENT", default=5.0)  # from which two live prices are disputed
 COINGECKO_BASE_URL = env.str("COINGECKO_BASE_URL", default="")  # "": the plan's own host
 COINGECKO_API_KEY = env.str("COINGECKO_API_KEY", default="")
-COINGECKO_PLAN = env.str("COINGECKO_PLAN", default="keyless")  # keyless, demo, pro
+COINGECKO_PLAN = env.str("COINGECKO_PLAN", default="")  # "": with a key the first plan that takes one
 COINGECKO_CALLS_PER_MINUTE = env.int("COINGECKO_CALLS_PER_MINUTE", default=None)  # None: the plan's, 0: no limit
 COINGECKO_CALLS_PER_MONTH = env.int("COINGECKO_CALLS_PER_MONTH", default=None)
 COINMARKETCAP_BASE_URL = env.str("COINMARKETCAP_BASE_URL", default="")
 COINMARKETCAP_STREAM_URL = env.str("COINMARKETCAP_STREAM_URL", default="")
 COINMARKETCAP_API_KEY = env.str("COINMARKETCAP_API_KEY", default="")
-COINMARKETCAP_PLAN = env.str("COINMARKETCAP_PLAN", default="")  # "": the first plan, which takes no key
+COINMARKETCAP_PLAN = env.str("COINMARKETCAP_PLAN", default="")
 COINMARKETCAP_CALLS_PER_MINUTE = env.int("COINMARKETCAP_CALLS_PER_MINUTE", default=None)
 COINMARKETCAP_CALLS_PER_MONTH = env.int("COINMARKETCAP_CALLS_PER_MONTH", default=None)  # credits
 COINAPI_BASE_URL = env.str("COINAPI_BASE_URL", default="")

@@ -84,10 +84,20 @@ def test_the_newest_enabled_key_that_can_be_used_is_used(settings) -> None:
     assert seen()[:3] == ("keyless", HOST, "")
 
 
-@pytest.mark.parametrize(("secret", "plan"), [(KEY, "keyless"), (KEY, "gold"), (KEY, ""), ("", "demo"), ("  ", "pro")])
+@pytest.mark.parametrize(("secret", "plan"), [(KEY, "keyless"), (KEY, "gold"), ("", "demo"), ("  ", "pro"), ("  ", "")])
 def test_half_an_environment_is_no_key(settings, secret: str, plan: str) -> None:
     settings.COINGECKO_API_KEY, settings.COINGECKO_PLAN = secret, plan
     assert seen()[:3] == ("keyless", HOST, "")
+
+
+@pytest.mark.parametrize("provider", [one for one in providers.all() if not one.simulated], ids=lambda one: one.name)
+def test_a_key_without_a_plan_is_of_the_first_plan_that_takes_one(settings, provider: Provider) -> None:
+    setattr(settings, f"{provider.name.upper()}_API_KEY", KEY)
+    (entry,) = access.all_of(provider)
+    assert entry.plan is next(plan for plan in provider.plans if plan.header)
+    assert entry.key.reveal() == KEY
+    setattr(settings, f"{provider.name.upper()}_API_KEY", "")
+    assert [one.plan.header for one in access.all_of(provider)] == ([""] if provider.keyless else [])
 
 
 def test_a_key_can_be_tried_that_is_not_the_one_in_use() -> None:
@@ -156,7 +166,7 @@ def test_a_provider_that_needs_a_key_and_has_none_is_not_usable() -> None:
     assert [one.usable for one in access.all_of(toy(FREE, KEYED))] == [True]
 
 
-def test_the_environments_key_is_enough_and_needs_no_plan_where_the_first_takes_one(settings) -> None:
+def test_the_environments_key_is_enough_where_the_first_plan_takes_one(settings) -> None:
     settings.TOY_API_KEY = "environment-key"
     settings.TOY_STREAM_URL = "ws://127.0.0.1:5/"
     (entry,) = access.all_of(toy(KEYED))
