@@ -1,0 +1,59 @@
+// Which columns the market table shows, in which order. Pure.
+//
+// Row and coin lead, because they stay in view while the table is scrolled sideways; the price cannot be hidden. Without
+// a choice of the visitor's own, the width of the table decides. A narrow table keeps a choice of its own.
+
+export const LEADING = ["row", "coin"];
+export const KEPT = [...LEADING, "price"];
+export const OTHERS = ["price", "1h", "24h", "7d", "14d", "30d", "200d", "1y", "cap", "volume", "chart"];
+
+// From this width in pixels on, this is shown.
+const USUAL = [
+  [1000, ["price", "1h", "24h", "7d", "cap", "volume", "chart"]],
+  [860, ["price", "1h", "24h", "7d", "cap", "volume"]],
+  [600, ["price", "24h", "7d", "cap"]],
+  [0, ["price", "24h"]],
+];
+const NARROW = 600;
+
+/** Under which name a choice is kept that was made at this width. */
+export function place(width) {
+  return width < NARROW ? "market.columns.narrow" : "market.columns";
+}
+
+function usual(width) {
+  return USUAL.find(([from]) => width >= from)[1];
+}
+
+/** The columns to show after the leading ones, from what was saved, which may be anything. */
+export function shown(saved, width) {
+  if (!Array.isArray(saved)) return usual(width);
+  const known = [...new Set(saved)].filter((id) => OTHERS.includes(id));
+  return known.includes("price") ? known : ["price", ...known];
+}
+
+/** All columns that can be chosen: those shown in their order, then the rest. */
+export function offered(ids) {
+  return [...ids, ...OTHERS.filter((id) => !ids.includes(id))];
+}
+
+export function toggled(ids, id) {
+  if (KEPT.includes(id)) return ids;
+  return ids.includes(id) ? ids.filter((other) => other !== id) : [...ids, id];
+}
+
+/** The list with one column a place further (1) or back (-1). */
+export function moved(ids, id, by) {
+  const from = ids.indexOf(id);
+  const to = from + by;
+  if (from < 0 || to < 0 || to >= ids.length) return ids;
+  const list = ids.filter((other) => other !== id);
+  list.splice(to, 0, id);
+  return list;
+}
+
+/** What the server has to send for these columns. */
+export function parameters(ids) {
+  const windows = OTHERS.filter((id) => /^\d/.test(id) && ids.includes(id));
+  return { price_change_percentage: windows.join(",") || "24h", sparkline: ids.includes("chart") };
+}
