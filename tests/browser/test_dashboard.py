@@ -34,44 +34,6 @@ def test_the_market_moves_without_a_reload(dashboard: Page) -> None:
     )
 
 
-def test_the_map_shows_five_hundred_coins_in_their_places(dashboard: Page) -> None:
-    dashboard.get_by_label("Coins", exact=True).select_option("500")
-    expect(dashboard.locator(".tile")).to_have_count(500)
-    place = "document.querySelector('.tile[data-coin=bitcoin]').style.transform"
-    before = dashboard.evaluate(place)
-    change = dashboard.locator(".tile[data-coin=bitcoin] span").inner_text()
-    dashboard.wait_for_function(
-        "before => document.querySelector('.tile[data-coin=bitcoin] span').innerText !== before", arg=change
-    )
-    assert dashboard.evaluate(place) == before
-
-
-def test_tiles_are_coloured_by_the_window_that_is_picked(dashboard: Page) -> None:
-    day = texts(dashboard, ".tile span")
-    dashboard.get_by_label("Colour", exact=True).select_option("30d")
-    expect(dashboard.locator(".legend li").first).to_have_text(f"≤ {MINUS}30%")
-    assert texts(dashboard, ".tile span") != day
-    for step, text in zip(
-        dashboard.locator(".tile").evaluate_all("tiles => tiles.map(tile => tile.dataset.step)"),
-        dashboard.locator(".tile span").all_text_contents(),
-        strict=True,
-    ):
-        assert (step == "none") == (text == NONE)
-        assert step in ("none", "0") or (int(step) > 0) == (text[0] == "+"), (step, text)
-
-
-def test_the_map_can_be_walked_with_the_keyboard(dashboard: Page) -> None:
-    dashboard.locator(".tile[tabindex='0']").focus()
-    expect(dashboard.locator(".tooltip")).to_contain_text("Bitcoin (BTC)")
-    dashboard.keyboard.press("ArrowRight")
-    other = dashboard.evaluate("document.activeElement.dataset.coin")
-    assert other not in (None, "bitcoin")
-    dashboard.keyboard.press("Escape")
-    expect(dashboard.locator(".tooltip")).to_be_hidden()
-    dashboard.keyboard.press("Enter")
-    expect(dashboard).to_have_url(re.compile(f"/coin/{re.escape(other)}/$"))
-
-
 def test_search_is_asked_over_the_socket_and_answered_by_the_server(dashboard: Page, watch: Watch) -> None:
     requests = watch.page_requests()
     dashboard.get_by_label("Search coins").press_sequentially("bitcoin", delay=20)
@@ -128,7 +90,7 @@ def test_an_address_with_nonsense_in_it_shows_the_market_all_the_same(
 ) -> None:
     page.goto(f"{live_site.url}/?page=-1&rows=1e9&sort=nonsense&order=%00&coins=x&size=y&colour=z&vs=..%2F..&movers=q")
     expect(page.locator(COINS)).to_have_count(25)
-    expect(page.locator(".tile")).to_have_count(100)
+    expect(page.locator(".map")).to_have_attribute("data-tiles", "100")
 
 
 def test_the_currency_changes_every_panel(dashboard: Page) -> None:
@@ -210,7 +172,7 @@ def test_a_phone_shows_all_without_scrolling_sideways(page: Page, live_site: Liv
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{live_site.url}/")
     expect(page.locator(COINS)).to_have_count(25)
-    expect(page.locator(".tile")).to_have_count(50)
+    expect(page.locator(".map")).to_have_attribute("data-tiles", "50")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     for column in ("coin", "price", "24h"):
         box = page.locator(f"tbody .col-{column}").first.bounding_box()
@@ -228,6 +190,6 @@ def test_nothing_moves_when_the_data_arrive(page: Page, live_site: LiveSite, wat
     """)
     page.goto(f"{live_site.url}/")
     expect(page.locator(COINS)).to_have_count(25)
-    expect(page.locator(".tile")).to_have_count(100)
+    expect(page.locator(".map")).to_have_attribute("data-tiles", "100")
     expect(page.locator(".most-active li")).to_have_count(5)
     assert page.evaluate("window.shifts") < 0.05

@@ -1,6 +1,7 @@
 // How a coin is named on the page: a lettered disc, its name and its symbol, linked to its own page.
 
 import { el, setAttribute, setText } from "./dom.js";
+import { showLogo } from "./logo.js";
 import { page } from "./page.js";
 
 function address(id) {
@@ -15,6 +16,12 @@ page.addEventListener("currency", () => {
 /** A link to the page of a coin, which follows the currency that the visitor looks at. */
 export function link(id, attributes, ...children) {
   return el("a", { ...attributes, href: address(id), "data-coin": id }, ...children);
+}
+
+/** Makes a link lead to another coin. */
+export function retarget(anchor, id) {
+  anchor.dataset.coin = id;
+  anchor.href = address(id);
 }
 
 function hue(text) {
@@ -40,10 +47,15 @@ export function coinLink(id) {
   return link(id, { class: "coin" }, disc(id), text);
 }
 
-export function showCoin(anchor, { symbol, name }) {
+/** A `twin` has a symbol that another coin beside it has too, and shows its id as well. */
+export function showCoin(anchor, { symbol, name, logo, twin = false }) {
   const [mark, text] = anchor.children;
+  const [nameText, symbolText, id] = text.children;
   setText(mark, letter(symbol));
-  setText(text.firstChild, name);
-  setText(text.lastChild, symbol);
+  showLogo(mark, anchor.dataset.coin, logo);
+  setText(nameText, name);
+  setText(symbolText, symbol);
+  if (twin && !id) text.append(el("span", { class: "coin-id" }, anchor.dataset.coin));
+  else if (!twin && id) id.remove();
   setAttribute(anchor, "title", `${name} (${symbol}), ${anchor.dataset.coin}`);
 }

@@ -1,189 +1,248 @@
 // <spot-heatmap>: the market as tiles, sized by what a coin weighs and coloured by how it moved.
 
 import * as address from "./address.js";
-import { link } from "./coin_name.js";
-import { el, select, setAttribute, setText } from "./dom.js";
-import { count, percent } from "./format.js";
+import { choice, el, select, setText } from "./dom.js";
+import { clock, count, percent } from "./format.js";
+import { HeatmapTable } from "./heatmap_table.js";
+import { Legend } from "./legend.js";
+import * as choices from "./map_choices.js";
+import { MapView } from "./map_view.js";
 import { page } from "./page.js";
 import { Panel } from "./panel.js";
-import { legend, step } from "./scale.js";
+import { step } from "./scale.js";
+import { keysOf } from "./shortcuts.js";
+import { serverNow } from "./socket.js";
+import { breadth } from "./summary.js";
 import * as tooltip from "./tooltip.js";
-import { label, Layout, neighbour } from "./treemap.js";
+import { Layout } from "./treemap.js";
+import { week } from "./week.js";
 
 const RELAYOUT_MS = 60_000; // tiles may change their size once a minute; their colours follow every frame
-const SIZES = {
-  market_cap: ["Market cap", (row) => row.market_cap],
-  root: ["√ market cap", (row) => Math.sqrt(row.market_cap)],
-  volume: ["24 h volume", (row) => row.volume_24h],
-  equal: ["Equal", () => 1],
-};
-const SHOWN = ["1h", "24h", "7d", "30d", "1y"];
-const COUNTS = ["50", "100", "250", "500"];
-
-function oneOf(allowed, value, otherwise) {
-  return allowed.includes(value) ? value : otherwise;
-}
+const LINGER_MS = 250; // a pointer that passes by asks for no line
+const DEFAULTS = { set: "all", colour: "24h", map: "map" };
 
 class Heatmap extends Panel {
   heading = "Market map";
-  tiles = new Map();
-  places = new Map();
   layout = new Layout();
+  shown = []; // the ids on the map
+  #texts = new Map();
 
   build(body, controls) {
-    this.#readAddress();
-    const pairs = (keys) => keys.map((key) => [key, key]);
-    controls.append(
-      select("Coins", COUNTS.map((n) => [n, `Top ${n}`]), this.count, (n) => this.#choose("coins", n)),
-      select("Size", Object.entries(SIZES).map(([key, [text]]) => [key, text]), this.size, (key) => this.#choose("size", key)),
-      select("Colour", pairs(SHOWN), this.window, (key) => this.#choose("colour", key)),
-    );
-    this.map = el("div", { class: "map", role: "group", "aria-label": "Market map; arrow keys move, Enter opens a coin" });
-    this.legend = el("ol", { class: "legend", "aria-label": "Colours" });
-    body.append(this.map, this.legend);
-    this.#showLegend();
+    this.choices = choices.read();
+    controls.append(...this.#controls());
+    this.map = new MapView({
+      name: (id) => this.#name(id),
+      describe: (id, box) => this.#describe(id, box),
+      zoomed: (factor) => this.#zoomed(factor),
+    });
+    this.legend = new Legend((level) => this.map.highlight(level));
+    this.table = new HeatmapTable();
+    this.summary = el("p", { class: "hidden", id: "map-summary" });
+    this.map.element.setAttribute("aria-describedby", this.summary.id);
+    body.append(this.summary, this.map.element, this.table.element, el("div", { class: "map-foot" }, this.legend.element, this.#zoomButtons()));
+    this.#tellChoices();
     this.#listen();
   }
 
   openFeeds() {
-    return [this.feed("coin-heatmap", { per_page: Number(this.count) })];
+    return [this.feed("coin-heatmap", { per_page: choices.needed(this.choices) })];
+  }
+
+  /** What is drawn for a coin, {symbol, text, step, x, y, width, height} in the window; null when it has no tile. */
+  tile(id) {
+    return this.map.tile(id);
   }
 
   draw(feed, changes) {
     this.view = feed.view;
-    if (!this.placedAt || this.#mayMove()) this.#place();
-    const keys = changes.size && !this.repaint ? changes.keys() : this.view.keys;
-    for (const key of keys) this.#paint(key);
+    if (this.#mayMove()) this.#place();
+    const all = this.repaint || !changes.size;
     this.repaint = false;
-    if (this.described) this.#describe(this.described);
+    for (const id of all ? this.shown : changes.keys()) this.#paint(id);
+    if (this.choices.as === "table") this.#showTable();
+    else this.map.draw();
+    this.map.refresh();
   }
 
-  #readAddress() {
-    const small = innerWidth < 700; // where the largest coin would leave no room for the others
-    this.count = oneOf(COUNTS, address.get("coins"), small ? "50" : "100");
-    this.size = oneOf(Object.keys(SIZES), address.get("size"), small ? "root" : "market_cap");
-    this.window = oneOf(SHOWN, address.get("colour"), "24h");
+  onWalk() {
+    const before = this.choices;
+    this.choices = choices.read();
+    for (const name of Object.keys(before)) if (before[name] !== this.choices[name]) this.#changed(name);
   }
 
-  #choose(name, value) {
-    address.set({ [name]: value }, { step: false });
-    this.#readAddress();
-    this.placedAt = name === "colour" ? this.placedAt : null;
+  onLocale() {
+    this.#texts.clear();
     this.repaint = true;
-    this.#showLegend();
-    if (name === "coins") this.ask(this.feeds[0], { per_page: Number(value) });
-    else this.redraw();
+    super.onLocale();
   }
 
-  #showLegend() {
-    const steps = legend(this.window).map(([level, text]) => el("li", { "data-step": level }, text));
-    this.legend.replaceChildren(...steps, el("li", { "data-step": "none" }, "No value"));
+  #controls() {
+    const named = (table) => Object.entries(table).map(([key, [text]]) => [key, text]);
+    const pick = (name, parameter = name) => (value) => this.#choose(name, parameter, value);
+    const windows = choices.SHOWN.map((window) => [window, window]);
+    this.fields = {
+      count: select("Coins", choices.COUNTS.map((n) => [n, `Top ${n}`]), this.choices.count, pick("count", "coins")),
+      set: select("Of", named(choices.SETS), this.choices.set, pick("set")),
+      size: select("Size", named(choices.SIZES), this.choices.size, pick("size")),
+      window: select("Colour", windows, this.choices.window, pick("window", "colour")),
+      as: choice("Show as", [["map", "Map"], ["table", "Table"]], this.choices.as, pick("as", "map")),
+    };
+    return Object.values(this.fields);
   }
 
-  #mayMove() {
-    const sameCoins = this.view.keys.length === this.places.size;
-    return Date.now() - this.placedAt > RELAYOUT_MS || (!sameCoins && this.getAttribute("aria-busy") !== "true");
+  #zoomButtons() {
+    const button = (text, name, action) => el("button", { type: "button", class: "button", "aria-label": name, title: name, onclick: action }, text);
+    this.back = button("Reset", "Show the whole map", () => this.map.reset());
+    this.back.hidden = true;
+    this.zooms = el("div", { class: "map-zoom", role: "group", "aria-label": "Zoom" }, this.back,
+      button("−", "Zoom out", () => this.map.zoom(1 / 1.6)), button("+", "Zoom in", () => this.map.zoom(1.6)));
+    return this.zooms;
   }
 
-  #place() {
-    const { clientWidth: width, clientHeight: height } = this.map;
-    if (!width || !height) return;
-    const weigh = SIZES[this.size][1];
-    const items = this.view.keys.map((id) => ({ id, size: weigh(this.view.rows.get(id)) || 0 }));
-    this.places = this.layout.place(items, width, height);
-    this.placedAt = Date.now();
-    this.repaint = true;
-    for (const id of this.tiles.keys()) if (!this.places.has(id)) this.#drop(id);
-    for (const [id, place] of this.places) this.#move(id, place);
-    if (!this.places.has(this.current)) this.#focusable(this.view.keys[0]);
-  }
-
-  #drop(id) {
-    this.tiles.get(id).remove();
-    this.tiles.delete(id);
-  }
-
-  #move(id, place) {
-    const tile = this.tiles.get(id) ?? this.#tile(id);
-    const { symbol } = this.view.rows.get(id);
-    const { size, lines } = label(place, symbol);
-    tile.hidden = place.width < 1 || place.height < 1;
-    tile.style.transform = `translate(${place.x}px, ${place.y}px)`;
-    tile.style.width = `${place.width}px`;
-    tile.style.height = `${place.height}px`;
-    tile.style.fontSize = `${size}px`;
-    setAttribute(tile, "data-lines", lines);
-  }
-
-  #tile(id) {
-    const tile = link(id, { class: "tile", tabindex: "-1" }, el("bdi", { class: "tile-symbol" }), el("span"));
-    this.tiles.set(id, tile);
-    this.map.append(tile);
-    return tile;
-  }
-
-  #paint(id) {
-    const tile = this.tiles.get(id);
-    const row = this.view.rows.get(id);
-    if (!tile || !row) return;
-    const value = row[`price_change_${this.window}`];
-    setAttribute(tile, "data-step", step(value, this.window));
-    setText(tile.firstChild, row.symbol);
-    setText(tile.lastChild, percent(value, page.locale));
-  }
-
-  #focusable(id) {
-    this.tiles.get(this.current)?.setAttribute("tabindex", "-1");
-    this.tiles.get(id)?.setAttribute("tabindex", "0");
-    this.current = id;
+  #zoomed(factor) {
+    if (this.back) this.back.hidden = factor === 1;
   }
 
   #listen() {
-    const tileOf = (event) => event.target.closest?.(".tile");
-    for (const type of ["pointerover", "focusin"]) {
-      this.map.addEventListener(type, (event) => tileOf(event) && this.#describe(tileOf(event)));
-    }
-    for (const type of ["pointerleave", "focusout"]) this.map.addEventListener(type, () => this.#leave());
-    this.map.addEventListener("keydown", (event) => this.#walk(event));
-    addEventListener("keydown", ({ key }) => key === "Escape" && this.#leave());
-    new ResizeObserver(() => this.#resized()).observe(this.map);
+    keysOf("Market map", [["← ↑ → ↓", "Go to the next coin"], ["Home End", "The largest and the smallest coin"], ["Enter", "Open the coin"], ["+ − 0", "Zoom in, out and back"]]);
+    const dress = () => this.map.dress(this.legend.colours());
+    page.addEventListener("theme", dress);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", dress);
+    document.fonts.ready.then(dress);
+    new ResizeObserver(() => this.#resized()).observe(this.map.element);
+    dress();
   }
 
   #resized() {
-    if (!this.view) return;
+    const { width, height } = this.map.box;
+    if (!width || !height) return;
+    this.map.fit();
     this.placedAt = null;
     this.redraw();
   }
 
-  #walk(event) {
-    const ends = { Home: this.view?.keys[0], End: this.view?.keys.at(-1) };
-    const arrow = event.key.startsWith("Arrow") && this.places.has(this.current);
-    const next = ends[event.key] ?? (arrow ? neighbour(this.places, this.current, event.key) : null);
-    if (!next) return;
-    event.preventDefault();
-    this.#focusable(next);
-    this.tiles.get(next)?.focus({ preventScroll: true });
+  #choose(name, parameter, value) {
+    address.set({ [parameter]: DEFAULTS[parameter] === value ? null : value }, { step: name === "as" });
+    this.choices = { ...this.choices, [name]: value };
+    this.#changed(name);
   }
 
-  #leave() {
-    this.described = null;
-    tooltip.hide();
+  #changed(name) {
+    if (name === "count" || name === "set" || name === "size" || name === "as") this.placedAt = null;
+    if (name === "size") this.layout = new Layout(); // else tiles would keep neighbours that no longer suit them
+    this.repaint = true;
+    this.#tellChoices();
+    if (name === "count" || name === "set") this.ask(this.feeds[0], { per_page: choices.needed(this.choices) });
+    this.redraw();
   }
 
-  #describe(tile) {
-    const row = this.view.rows.get(tile.dataset.coin);
-    if (!row || !tile.isConnected) return this.#leave();
-    this.described = tile;
+  #tellChoices() {
+    const { as, ...others } = this.choices;
+    for (const [name, value] of Object.entries(others)) this.fields[name].querySelector("select").value = value;
+    this.fields.as.choose(as);
+    this.map.element.hidden = this.zooms.hidden = as !== "map";
+    this.table.element.hidden = as !== "table";
+    this.legend.show(this.choices.window);
+  }
+
+  /** Sizes are brought up to date once a minute, when the visitor has chosen something, and when coins came or went. */
+  #mayMove() {
+    if (!this.placedAt || Date.now() - this.placedAt > RELAYOUT_MS) return true;
+    return this.shown.some((id) => !this.view.rows.has(id)) || (this.due && !this.hasAttribute("aria-busy"));
+  }
+
+  #place() {
+    const { width, height } = this.map.box;
+    const weigh = choices.SIZES[this.choices.size][2];
+    const shown = choices.members(this.choices, this.view);
+    const weight = new Map(shown.map((id) => [id, weigh(this.view.rows.get(id)) || 0]));
+    this.shown = shown.sort((a, b) => weight.get(b) - weight.get(a));
+    // While more coins are on their way than have come, the map is laid out again as soon as they are there.
+    this.due = this.hasAttribute("aria-busy");
+    this.repaint = true;
+    this.placedAt = Date.now();
+    this.#offer();
+    setText(this.summary, breadth(this.shown, this.view.rows, this.choices, page.locale));
+    if (!width || !height) return; // the table is shown
+    const gliding = this.placedIn === `${width}x${height}` && !page.calm.matches;
+    this.map.place(this.layout.place(this.shown.map((id) => ({ id, size: weight.get(id) })), width, height), gliding);
+    this.placedIn = `${width}x${height}`;
+  }
+
+  /** Only windows that came can be chosen. */
+  #offer() {
+    const delivered = choices.delivered(this.view);
+    for (const option of this.fields.window.querySelectorAll("option")) option.disabled = !delivered.has(option.value);
+  }
+
+  #paint(id) {
+    const row = this.view.rows.get(id);
+    if (!row) return;
+    const { window } = this.choices;
+    const value = row[`price_change_${window}`];
+    this.map.paint(id, row.symbol, this.#percent(value), String(step(value, window)));
+  }
+
+  /** Percentages repeat: writing one with Intl costs more than drawing it. */
+  #percent(value) {
+    const key = Number.isFinite(value) ? Math.round(value * 100) : null;
+    const known = this.#texts.get(key);
+    if (known !== undefined) return known;
+    if (this.#texts.size > 10_000) this.#texts.clear();
+    const text = percent(value, page.locale);
+    this.#texts.set(key, text);
+    return text;
+  }
+
+  #showTable() {
+    const ids = this.shown.filter((id) => this.view.rows.has(id));
+    this.table.show(ids, this.view.rows, this.choices.window, this.numbers, this.summary.textContent);
+  }
+
+  #name(id) {
+    const { name, symbol } = this.view.rows.get(id) ?? {};
+    const { window } = this.choices;
+    return name ? `${name} (${symbol}), ${percent(this.view.rows.get(id)[`price_change_${window}`], page.locale)} over ${window}` : id;
+  }
+
+  #describe(id, box) {
+    const row = this.view.rows.get(id);
+    if (!row) return tooltip.hide();
     const { numbers } = this;
-    const { locale } = page;
-    const windows = SHOWN.filter((window) => row[`price_change_${window}`] !== undefined);
-    tooltip.show(tile, `${row.name} (${row.symbol})`, [
-      ["Rank", count(row.market_cap_rank, locale)],
-      ["Price", numbers.price(row.price)],
-      ...windows.map((window) => [window, percent(row[`price_change_${window}`], locale)]),
-      ["Market cap", numbers.compact(row.market_cap)],
-      ["24 h volume", numbers.compact(row.volume_24h)],
-    ]);
+    const { locale, timeZone } = page;
+    const windows = choices.SHOWN.filter((window) => row[`price_change_${window}`] !== undefined);
+    tooltip.show(box, {
+      title: row.name,
+      note: `${row.symbol} · rank ${count(row.market_cap_rank, locale)}`,
+      lines: [
+        ["Price", numbers.price(row.price)],
+        ...windows.map((window) => [window, percent(row[`price_change_${window}`], locale)]),
+        ["Market cap", numbers.compact(row.market_cap)],
+        ["24 h volume", numbers.compact(row.volume_24h)],
+      ],
+      prices: this.#week(id),
+      foot: this.#asOf(locale, timeZone),
+    });
+  }
+
+  #asOf(locale, timeZone) {
+    const { as_of, fetched_at } = this.feeds[0].head;
+    return `as of ${clock(as_of ?? fetched_at, serverNow(), locale, timeZone)}`;
+  }
+
+  /** The coin's last week, once somebody has looked at it for a moment. */
+  #week(id) {
+    if (this.week?.id === id) return this.week.prices;
+    clearTimeout(this.week?.timer);
+    const { server, params: { vs_currency: currency } } = this.feeds[0];
+    const mine = { id, prices: null };
+    const load = async () => {
+      mine.prices = await week(server, currency, id);
+      if (this.week === mine) this.map.refresh();
+    };
+    mine.timer = setTimeout(load, LINGER_MS);
+    this.week = mine;
+    return null;
   }
 }
 

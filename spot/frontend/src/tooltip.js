@@ -1,31 +1,63 @@
-// The card that names a tile: one for the page, kept inside the window.
+// The card that names a tile: one for the page, kept inside the window. Esc closes it, the pointer goes through it.
 
-import { el } from "./dom.js";
+import { el, setAttribute, setText, svg } from "./dom.js";
+import { points } from "./sparkline.js";
+
+export const ID = "tooltip";
 
 const GAP = 10;
+const LINE = { width: 220, height: 40 };
 let card = null;
+
+function line() {
+  const box = { class: "tooltip-line", viewBox: `0 0 ${LINE.width} ${LINE.height}`, preserveAspectRatio: "none", "aria-hidden": "true" };
+  return svg("svg", box, svg("polyline", {}));
+}
 
 function made() {
   if (card) return card;
-  card = el("div", { class: "tooltip", role: "tooltip", id: "tooltip", hidden: true });
-  document.body.append(card);
+  const parts = { title: el("strong"), note: el("span", { class: "tooltip-note" }), lines: el("dl"), chart: line(), foot: el("span", { class: "tooltip-note" }) };
+  card = { ...parts, node: el("div", { class: "tooltip", role: "tooltip", id: ID, hidden: true }, ...Object.values(parts)) };
+  document.body.append(card.node);
   return card;
 }
 
-/** Shows lines of [label, text] under a title beside an element. */
-export function show(anchor, title, lines) {
-  const tip = made();
-  const table = el("dl", {});
-  for (const [label, text] of lines) table.append(el("dt", {}, label), el("dd", {}, text));
-  tip.replaceChildren(el("strong", {}, el("bdi", {}, title)), table);
-  tip.hidden = false;
-  const box = anchor.getBoundingClientRect();
-  const { offsetWidth: width, offsetHeight: height } = tip;
+/** Fills in pairs of [label, text], leaving alone what is there already. */
+function fill(list, lines) {
+  while (list.children.length > 2 * lines.length) list.lastChild.remove();
+  while (list.children.length < 2 * lines.length) list.append(el(list.children.length % 2 ? "dd" : "dt"));
+  for (const [index, [label, text]] of lines.entries()) {
+    setText(list.children[2 * index], label);
+    setText(list.children[2 * index + 1], text);
+  }
+}
+
+function draw(chart, prices) {
+  const [first, last] = [prices?.at(0), prices?.at(-1)];
+  setAttribute(chart.firstChild, "points", points(prices, LINE.width, LINE.height));
+  setAttribute(chart, "data-way", last > first ? "up" : last < first ? "down" : "flat");
+}
+
+/** Beside the box where there is room, and always inside the window. */
+function placed(node, box) {
+  const { offsetWidth: width, offsetHeight: height } = node;
   const beside = box.right + GAP + width < innerWidth ? box.right + GAP : box.left - GAP - width;
-  tip.style.left = `${Math.min(Math.max(GAP, beside), innerWidth - width - GAP)}px`;
-  tip.style.top = `${Math.min(Math.max(GAP, box.top), innerHeight - height - GAP)}px`;
+  node.style.left = `${Math.max(GAP, Math.min(beside, innerWidth - width - GAP))}px`;
+  node.style.top = `${Math.max(GAP, Math.min(box.top, innerHeight - height - GAP))}px`;
+}
+
+/** Shows {title, note, lines, foot} beside a box of the window; `prices` draw the line of a week. */
+export function show(box, { title, note, lines, foot, prices }) {
+  const tip = made();
+  setText(tip.title, title);
+  setText(tip.note, note);
+  setText(tip.foot, foot);
+  fill(tip.lines, lines);
+  draw(tip.chart, prices);
+  tip.node.hidden = false;
+  placed(tip.node, box);
 }
 
 export function hide() {
-  if (card) card.hidden = true;
+  if (card) card.node.hidden = true;
 }

@@ -18,7 +18,7 @@ export class Layout {
       this.#shape = shape;
       this.#sum(sizes).sort((a, b) => b.value - a.value);
     }
-    treemap().tile(treemapResquarify).size([width, height]).round(true).paddingInner(1)(this.#sum(sizes));
+    treemap().tile(treemapResquarify).size([width, height]).round(false)(this.#sum(sizes));
     return new Map(this.#root.leaves().map((leaf) => [leaf.data.id, box(leaf)]));
   }
 
@@ -51,11 +51,28 @@ export function neighbour(places, from, key) {
   return best?.id ?? null;
 }
 
-/** What of a tile's label fits: a font size in pixels and whether the percentage goes below the symbol. */
-export function label({ width, height }, symbol) {
-  const widest = Math.max(symbol.length, 5);
-  const full = Math.min((width - 8) / (widest * 0.64), (height - 6) / 2.5, 34);
-  if (full >= 10) return { size: Math.floor(full), lines: 2 };
-  const alone = Math.min((width - 4) / (symbol.length * 0.68), (height - 2) / 1.2, 12);
-  return alone >= 8.5 ? { size: Math.floor(alone * 2) / 2, lines: 1 } : { size: 0, lines: 0 };
+/** The id of the tile at a point, or null. */
+export function at(places, x, y) {
+  for (const [id, place] of places) {
+    if (x >= place.x && x < place.x + place.width && y >= place.y && y < place.y + place.height) return id;
+  }
+  return null;
+}
+
+const SMALL = 9; // pixels: below this nobody reads a label, so it is left out
+
+/**
+ * The font sizes of a tile's two lines, 0 for what does not fit: the symbol, and below it the percentage.
+ * `wide` and `below` are the widths of the two at a font size of 1.
+ */
+export function label({ width, height }, wide, below) {
+  const both = Math.min((width - 8) / Math.max(wide, below * 0.8), (height - 6) / 2.3, 34);
+  if (both >= SMALL / 0.8) return { symbol: half(both), change: half(both * 0.8) };
+  const alone = Math.min((width - 4) / wide, (height - 2) / 1.15, 12);
+  return { symbol: alone >= SMALL ? half(alone) : 0, change: 0 };
+}
+
+/** Down to half a pixel, so that few sizes are in use. */
+function half(size) {
+  return Math.floor(size * 2) / 2;
 }

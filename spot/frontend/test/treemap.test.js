@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { label, Layout, neighbour } from "../src/treemap.js";
+import { at, label, Layout, neighbour } from "../src/treemap.js";
 
 const items = (...sizes) => sizes.map((size, index) => ({ id: `coin-${index}`, size }));
 
@@ -24,8 +24,8 @@ test("tiles keep their neighbours when their sizes change, even when they overta
 test("500 tiles lie inside the box without overlapping", () => {
   const places = [...new Layout().place(items(...Array.from({ length: 500 }, (_, n) => 1000 / (n + 1))), 900, 600).values()];
   const area = places.reduce((sum, { width, height }) => sum + width * height, 0);
-  assert.ok(places.every(({ x, y, width, height }) => x >= 0 && y >= 0 && x + width <= 900 && y + height <= 600));
-  assert.ok(area <= 900 * 600);
+  assert.ok(places.every(({ x, y, width, height }) => x >= 0 && y >= 0 && x + width <= 900.001 && y + height <= 600.001));
+  assert.ok(Math.abs(area - 900 * 600) < 1);
 });
 
 test("no coins make no tiles", () => {
@@ -39,9 +39,28 @@ test("arrow keys go to the tile that lies there, and nowhere at the edge", () =>
   assert.deepEqual(moves, [null, "ne", null, "sw"]);
 });
 
+test("a point is in the tile that lies there, and in none outside the map", () => {
+  const places = new Layout().place(items(50, 30, 20), 1000, 500);
+  for (const [id, { x, y, width, height }] of places) assert.equal(at(places, x + width / 2, y + height / 2), id);
+  assert.equal(at(places, -1, 10), null);
+  assert.equal(at(places, 10, 501), null);
+});
+
 test("a label that does not fit is left out rather than cut", () => {
-  assert.equal(label({ width: 200, height: 100 }, "BTC").lines, 2);
-  assert.equal(label({ width: 34, height: 16 }, "BTC").lines, 1);
-  assert.equal(label({ width: 10, height: 10 }, "BTC").lines, 0);
-  assert.equal(label({ width: 34, height: 16 }, "LONGSYMBOL").lines, 0);
+  const [wide, below] = [2.1, 3.7]; // as "BTC" and "+2.34%" are
+  const large = label({ width: 200, height: 100 }, wide, below);
+  assert.ok(large.symbol * wide < 200 && large.change * below < 200 && large.change >= 9);
+  assert.deepEqual(label({ width: 34, height: 16 }, wide, below).change, 0);
+  assert.ok(label({ width: 34, height: 16 }, wide, below).symbol >= 9);
+  assert.deepEqual(label({ width: 10, height: 10 }, wide, below), { symbol: 0, change: 0 });
+  assert.deepEqual(label({ width: 34, height: 16 }, 7, below), { symbol: 0, change: 0 });
+});
+
+test("no label is wider or higher than its tile, whatever the tile", () => {
+  for (let width = 4; width < 400; width += 7) {
+    for (let height = 4; height < 300; height += 11) {
+      const { symbol, change } = label({ width, height }, 2.6, 3.9);
+      assert.ok(symbol * 2.6 <= width && change * 3.9 <= width && symbol * 1.1 + change * 1.2 <= height, `${width}x${height}`);
+    }
+  }
 });

@@ -1,0 +1,24 @@
+// The map in a sentence or two, for who does not see it. Pure.
+
+import { direction, percent } from "./format.js";
+import { SETS, SIZES } from "./map_choices.js";
+
+function extremes(ids, value) {
+  const known = ids.filter((id) => Number.isFinite(value(id))).sort((a, b) => value(b) - value(a));
+  return known.length ? [known[0], known.at(-1)] : [];
+}
+
+/** "The 100 largest coins … 34 rose, 60 fell, 6 stood still over 24h. …" */
+export function breadth(ids, rows, { set, size, window }, locale) {
+  const value = (id) => rows.get(id)?.[`price_change_${window}`];
+  const counts = { up: 0, down: 0, flat: 0, none: 0 };
+  for (const id of ids) counts[direction(value(id))] += 1;
+  const named = (id) => `${rows.get(id).name} ${percent(value(id), locale)}`;
+  const [best, worst] = extremes(ids, value);
+  const which = set === "all" ? "" : `, ${SETS[set][0].toLowerCase()}`;
+  return [
+    `The ${ids.length} largest coins${which}, sized by ${SIZES[size][1]}.`,
+    `Over ${window}, ${counts.up} rose, ${counts.down} fell and ${counts.flat} stood still${counts.none ? `; of ${counts.none} nothing is known` : ""}.`,
+    best ? `Best ${named(best)}, worst ${named(worst)}.` : "",
+  ].join(" ").trim();
+}
