@@ -62,8 +62,8 @@ class Heatmap extends Embed {
   #move({ id, symbol }) {
     const { x, y, width, height } = this.places.get(id);
     const tile = this.tiles.get(id) ?? this.#tile(id);
-    const size = Math.min((width - 4) / (Math.max(symbol.length, 6) * 0.65), (height - 2) / 2.4, 30);
-    const alone = Math.min((width - 4) / (symbol.length * 0.7), height - 2, 12);
+    const size = Math.min((width - 6) / (Math.max(symbol.length, 6) * 0.72), (height - 2) / 2.4, 30);
+    const alone = Math.min((width - 4) / (symbol.length * 0.75), height - 2, 12);
     tile.hidden = width < 1 || height < 1;
     tile.style.transform = `translate(${x}px, ${y}px)`;
     tile.style.width = `${width}px`;
