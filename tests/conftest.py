@@ -16,6 +16,7 @@ from redis.exceptions import ConnectionError as NotYet
 
 from spot.redis_server import NONE_FOUND, find
 from tests import chromium
+from tests.blog import Blog
 from tests.live import LiveSite
 
 PLAIN_STATIC = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
@@ -102,9 +103,16 @@ def make_site() -> Iterator[Callable[..., LiveSite]]:
 
 
 @pytest.fixture(scope="session")
-def live_site(make_site: Callable[..., LiveSite]) -> LiveSite:
+def blog() -> Iterator[Blog]:
+    """Another site, whose pages may show the live site's data."""
+    with Blog() as blog:
+        yield blog
+
+
+@pytest.fixture(scope="session")
+def live_site(make_site: Callable[..., LiveSite], blog: Blog) -> LiveSite:
     """The site that tests from outside share: the sandbox's market, polled every second. Leave it as you found it."""
-    return make_site()
+    return make_site(SPOT_ALLOWED_ORIGINS=blog.origin)
 
 
 @pytest.fixture(scope="session")

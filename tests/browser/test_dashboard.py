@@ -151,18 +151,6 @@ def test_with_reduced_motion_nothing_scrolls_or_flashes(page: Page, live_site: L
     assert page.evaluate("document.getAnimations().length") == 0
 
 
-def test_updates_can_be_paused_and_catch_up(dashboard: Page) -> None:
-    dashboard.get_by_role("button", name="Pause updates").click()
-    before = texts(dashboard, "spot-market td.col-price")
-    stamp = dashboard.locator("spot-market time").inner_text()
-    expect(dashboard.locator("spot-market time")).not_to_have_text(stamp)
-    assert texts(dashboard, "spot-market td.col-price") == before
-    dashboard.get_by_label("Search coins").fill("ethereum")
-    expect(dashboard.locator(f"{COINS} .coin-name").first).to_have_text("Ethereum")
-    dashboard.get_by_role("button", name="Resume updates").click()
-    expect(dashboard.locator("spot-market .tag")).not_to_have_text("Paused")
-
-
 def test_a_demo_says_that_it_is_one(dashboard: Page) -> None:
     expect(dashboard.locator(".badge")).to_have_text("Demo")
     expect(dashboard.locator("[data-demo]")).to_contain_text("simulated prices, not the real market")
