@@ -179,7 +179,7 @@ class Group:
     def admit(self, member: Member) -> None:
         """Write straight to a member's socket, if it is ready and every member is sent the same."""
         socket = member.socket
-        if socket is not None and socket.ready and socket.fd >= 0 and not self.subscription.dialect.delta:
+        if socket is not None and socket.ready and socket.send_now is not None and not self.subscription.dialect.delta:
             (self.deflating if socket.deflates else self.plain).add(member, socket)
 
     def suspend(self, member: Member) -> None:

@@ -11,9 +11,10 @@ interleave.
 ``socket.write_frame(frame)``
     Write one finished frame (header and payload, unmasked). To be called only while `ready`; afterwards `ready` tells
     whether the peer took it at once.
-``socket.fd``
-    The descriptor to which an application may write a finished frame itself while `ready`, in place of `write_frame`;
-    what the kernel does not take of it must be handed to `write_frame` at once. -1 where that is not possible (TLS).
+``socket.send_now``
+    The kernel's send(2), for an application that writes a finished frame itself while `ready`, in place of
+    `write_frame`: returns how many bytes were taken, raises OSError. What was not taken must be handed to `write_frame`
+    at once. None where that is not possible (TLS).
 ``socket.when_ready``, ``socket.when_blocked``
     Callables that the application may set: called each time the socket becomes ready again, and ceases to be.
 
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -63,7 +65,8 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.ready = False
-        self.fd = -1
+        self.send_now: Callable[[bytes], int] | None = None
+        self._kernel: socket.socket | None = None
         super().__init__(*args, **kwargs)
         self.conn = _Connection(extensions=[_DEFLATE], max_size=self.config.ws_max_size, logger=self.conn.logger)
         self.deflates = False
@@ -122,7 +125,10 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
         #: Writes a finished frame: the transport's own method, because a broadcast calls it thousands of times.
         self.write_frame: Callable[[bytes], None] = self.transport.write
         if self.transport.get_extra_info("sslcontext") is None:
-            self.fd = self.transport.get_extra_info("socket").fileno()
+            # The transport's own descriptor, for send(2): write(2) goes through the file system's layers first.
+            ours = self.transport.get_extra_info("socket")
+            self._kernel = socket.socket(ours.family, ours.type, ours.proto, fileno=ours.fileno())
+            self.send_now = self._kernel.send
 
     def pause_writing(self) -> None:
         """The peer has stopped taking what we write: it has `send_seconds` to go on."""
@@ -153,6 +159,9 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
 
     def _untie(self) -> None:
         """Undo what refers to itself, so that the memory comes back at once: garbage is collected rarely."""
+        if self._kernel is not None:
+            self._kernel.detach()  # the descriptor is the transport's, which closes it next
+        self.send_now = self._kernel = None
         self.conn.parser.close()
         self.conn.parser_exc = None
         if hasattr(self, "scope"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -26,8 +26,8 @@ class Seat:
     deflates: bool = False
 
     @property
-    def fd(self) -> int:
-        return self.ours.fileno()
+    def send_now(self) -> Callable[[bytes], int]:
+        return self.ours.send
 
     def write_frame(self, frame: bytes) -> None:
         self.rest.append(frame)
