@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 
 from providers.base import Plan, Provider
+from providers.datasets import Kind
 from providers.models import ApiKey, ProviderSettings
 from providers.vault import Locked, Secret
 
@@ -82,6 +83,11 @@ def all_of(provider: Provider) -> list[Access]:
     """Every access that may be used now, newest key first: one an enabled key that can be read, else the environment's
     key, else the plan that takes none. Empty for a provider that is switched off, or needs a key and has none."""
     return [entry for entry in _accesses(provider, *_rows(provider)) if entry.usable]
+
+
+def serving(provider: Provider, kind: Kind) -> list[Access]:
+    """Those of `all_of` by which that kind of dataset can be had: over REST, with a plan that does not lack it."""
+    return [entry for entry in all_of(provider) if entry.base_url and kind not in entry.plan.lacks]
 
 
 def _accesses(provider: Provider, row: ProviderSettings, keys: list[ApiKey]) -> list[Access]:

@@ -24,7 +24,8 @@ _PLAIN = re.compile(r"[!-$&-\[\]-~]*")
 class Plan:
     """One of a provider's tariffs. Host, key header and allowance go together; 0 means no limit.
 
-    `per_minute` counts requests, `per_month` what the provider bills: calls, or credits where it has those.
+    `per_minute` counts requests, `per_month` what the provider bills: calls, or credits where it has those. `lacks` are
+    the kinds that the provider serves under other plans only: it is never asked for them under this one.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Plan:
     paid: bool = False  # paid plans are served from a fresher cache
     stream_url: str = ""  # ws:// or wss://; "": the plan has no stream
     stream_topics: int = 0  # subscriptions one connection may hold; 0: no limit
+    lacks: frozenset[Kind] = frozenset()
 
     def __post_init__(self) -> None:
         problem = base_url_problem(self.base_url)
@@ -160,6 +162,10 @@ class Provider:
         for what, names in (("plan", [plan.name for plan in self.plans]), ("kind", [e.kind for e in self.endpoints])):
             if len(set(names)) != len(names):
                 raise ValueError(f"{self.name}: each {what} once")
+        if lacking := {kind for plan in self.plans for kind in plan.lacks} - {one.kind for one in self.endpoints}:
+            raise ValueError(
+                f"{self.name}: no plan has {', '.join(sorted(lacking))}, so none need say that it lacks it"
+            )
         for origin in self.logo_origins:
             if base_url_problem(origin) or urlsplit(origin).path or urlsplit(origin).scheme != "https":
                 raise ValueError(f"{self.name}: {origin!r} is no origin, such as https://images.example.com")

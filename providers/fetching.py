@@ -19,7 +19,7 @@ from providers.attempt import Attempt, Question
 from providers.base import Endpoint, Provider
 from providers.breaker import Breaker, Leave
 from providers.budget import Budget, connection, wall_ms
-from providers.datasets import Dataset, Fetched, is_coin_id
+from providers.datasets import Dataset, Fetched, Kind, is_coin_id
 from providers.errors import (
     BadPayload,
     NotFound,
@@ -122,14 +122,13 @@ class _Round:
         raise _together(self._failures)
 
     def _turns(self) -> list[_Turn]:
-        chain = chains.serving(self._question.dataset, self._simulated)
+        kind, chain = self._question.dataset.kind, chains.serving(self._question.dataset, self._simulated)
         keys = Budget(self._redis, self._now_ms).in_turn
-        entries = {one.name: [entry for entry in access.all_of(one) if entry.base_url] for one, _ in chain}
-        turns = [_Turn(provider, endpoint, keys(entries[provider.name])) for provider, endpoint in chain]
+        turns = [_Turn(provider, endpoint, keys(access.serving(provider, kind))) for provider, endpoint in chain]
         able = [turn for turn in turns if turn.entries]
         if not able:
-            said = "; ".join(_why_not(provider) for provider, _ in chain)
-            raise NotFound(said or f"no provider serves {self._question.dataset.kind}")
+            said = "; ".join(_why_not(provider, kind) for provider, _ in chain)
+            raise NotFound(said or f"no provider serves {kind}")
         return able
 
     def _leave(self, provider: Provider, *, alone: bool = False) -> Leave:
@@ -174,8 +173,11 @@ class _Round:
         return kind(f"{provider.label} is left alone for {leave.wait:.0f} s more: {said}", retry_after=leave.wait)
 
 
-def _why_not(provider: Provider) -> str:
-    return f"{provider.label} {'needs a key' if access.of(provider).enabled else 'is switched off'}"
+def _why_not(provider: Provider, kind: Kind) -> str:
+    entry = access.of(provider)
+    if entry.usable:
+        return f"{provider.label} has no {kind} with plan {entry.plan.name}"
+    return f"{provider.label} {'needs a key' if entry.enabled else 'is switched off'}"
 
 
 def _together(failures: list[tuple[Provider, ProviderError]]) -> ProviderError:

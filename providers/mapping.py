@@ -71,8 +71,7 @@ def map_due(redis: Redis, *, fetch: Callable[..., Fetched] = fetching.fetch) -> 
 def _is_due(redis: Redis, provider: Provider) -> bool:
     if settings.SPOT_DEMO == "on" or provider.simulated or not provider.foreign or not provider.endpoint("assets"):
         return False
-    usable = any(entry.base_url for entry in access.all_of(provider))
-    if not usable or redis.exists(_rest_key(provider)):
+    if not access.serving(provider, "assets") or redis.exists(_rest_key(provider)):
         return False
     fresh = redis.exists(f"spot:identity:mapped:{provider.name}")
     return not (fresh and AssetAlias.objects.filter(provider=provider.name).exists())

@@ -97,9 +97,10 @@ class _Payers:
         for provider, endpoint in chain:
             payer = self._known.get(provider.name) or _Payer(self._budget.standings(access.all_of(provider)))
             self._known[provider.name] = payer
-            if states[provider.name].state == "closed" and any(not one.resting for one in payer.standings):
+            having = [one for one in payer.standings if kind not in one.access.plan.lacks]
+            if states[provider.name].state == "closed" and any(not one.resting for one in having):
                 return payer, endpoint
-            if payer.standings:
+            if having:
                 able.append((payer, endpoint))
         return able[0] if able else None
 

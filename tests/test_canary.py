@@ -73,7 +73,7 @@ def site(make_site: Callable[..., LiveSite], upstreams: dict[str, Any]) -> LiveS
         if (standin := upstreams.get(provider.name)) is None:
             continue
         values = {"BASE_URL": standin.url, "STREAM_URL": standin.stream_url, "API_KEY": GIVEN}
-        values["PLAN"] = next(plan.name for plan in provider.plans if plan.header)
+        values["PLAN"] = next(plan.name for plan in provider.plans if plan.header and not plan.lacks)
         wired |= {f"{provider.name.upper()}_{what}": value for what, value in values.items() if value}
     limits = {"COINGECKO_CALLS_PER_MINUTE": "0", "COINGECKO_CALLS_PER_MONTH": "0"}
     return make_site("worker", "beat", "stream", "web", SPOT_DEMO="off", SPOT_LOG_LEVEL="DEBUG", **wired, **limits)

@@ -15,7 +15,7 @@ from typing import Any
 
 from providers.base import Answer, Call, Endpoint, Normalised, Plan, Provider
 from providers.clean import Cleaner, impossible, text
-from providers.datasets import BLOCK, COIN_FIELDS, WINDOWS, Dataset, Row
+from providers.datasets import BLOCK, COIN_FIELDS, WINDOWS, Dataset, Kind, Row
 from providers.errors import BadPayload, NotFound, ProviderError
 from providers.protocols.coinmarketcap import KEY_HEADER, STREAM
 from providers.protocols.coinmarketcap_errors import CODES, error_of, explain, whole
@@ -45,6 +45,7 @@ _STATED = {
     "total_supply": "total_supply",
     "max_supply": "max_supply",
 }
+_NO_CANDLES: frozenset[Kind] = frozenset({"candles"})
 #: What they write as 0 where they do not know it.
 _ZERO_IS_UNKNOWN = ("market_cap", "circulating_supply", "fully_diluted_valuation", "total_supply", "max_supply")
 
@@ -311,15 +312,17 @@ def _part(value: Any, name: str) -> dict[str, Any]:
     return part if isinstance(part, dict) else {}
 
 
-def _keyed(name: str, per_minute: int, per_month: int, streams: bool = False) -> Plan:
+def _keyed(name: str, per_minute: int, per_month: int, *, small: bool = False) -> Plan:
+    """A plan with a key. The small ones have neither candles nor the stream."""
     return Plan(
         name=name,
         base_url="https://pro-api.coinmarketcap.com",
         header=KEY_HEADER,
         per_minute=per_minute,
         per_month=per_month,
-        stream_url="wss://pro-stream.coinmarketcap.com/v1" if streams else "",
-        stream_topics=100 if streams else 0,
+        stream_url="" if small else "wss://pro-stream.coinmarketcap.com/v1",
+        stream_topics=0 if small else 100,
+        lacks=_NO_CANDLES if small else frozenset(),
     )
 
 
@@ -330,12 +333,18 @@ provider = Provider(
     foreign=True,
     logo_origins=("https://s2.coinmarketcap.com",),
     plans=(
-        Plan(name="keyless", base_url="https://pro-api.coinmarketcap.com/public-api", per_minute=5, per_month=0),
-        _keyed("basic", 30, 15_000),
-        _keyed("hobbyist", 60, 150_000),
-        _keyed("startup", 120, 450_000, streams=True),
-        _keyed("standard", 300, 2_000_000, streams=True),
-        _keyed("professional", 600, 5_000_000, streams=True),
+        Plan(
+            name="keyless",
+            base_url="https://pro-api.coinmarketcap.com/public-api",
+            per_minute=5,
+            per_month=0,
+            lacks=_NO_CANDLES,
+        ),
+        _keyed("basic", 30, 15_000, small=True),
+        _keyed("hobbyist", 60, 150_000, small=True),
+        _keyed("startup", 120, 450_000),
+        _keyed("standard", 300, 2_000_000),
+        _keyed("professional", 600, 5_000_000),
     ),
     endpoints=(
         Endpoint(

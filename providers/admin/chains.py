@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 from django import forms
@@ -10,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 import providers
 from providers import chains
-from providers.admin.standing import Standing, standing
+from providers.admin.standing import Health, standing
 from providers.admin.words import lines, marked, ordinal
 from providers.datasets import Kind
 from providers.models import Chain, ProviderSettings
@@ -49,13 +50,24 @@ def places(row: Chain) -> dict[str, forms.ChoiceField]:
     }
 
 
-def turns(row: Chain) -> list[Standing]:
-    """Who is asked for it, in order, and how they stand; kept with the row, which lives as long as the request."""
+@dataclass(frozen=True)
+class Turn:
+    """A provider in the order, and how it stands as far as that kind is concerned."""
+
+    row: ProviderSettings
+    health: Health
+    last_words: Health
+
+
+def turns(row: Chain) -> list[Turn]:
+    """Who is asked for it, in order; kept with the row, which lives as long as the request."""
     if "_turns" not in row.__dict__:
-        names = [provider.name for provider, _ in chains.of(cast("Kind", row.kind))]
+        kind = cast("Kind", row.kind)
+        names = [provider.name for provider, _ in chains.of(kind)]
         rows = {one.name: one for one in ProviderSettings.objects.filter(name__in=names)}
-        row.__dict__["_turns"] = [standing(rows[name]) for name in names if name in rows]
-    found: list[Standing] = row.__dict__["_turns"]
+        stood = [standing(rows[name]) for name in names if name in rows]
+        row.__dict__["_turns"] = [Turn(one.row, one.health_for(kind), one.last_words) for one in stood]
+    found: list[Turn] = row.__dict__["_turns"]
     return found
 
 

@@ -13,6 +13,7 @@ from providers.access import Access
 from providers.admin.words import day, left, moment, number
 from providers.breaker import Breaker, BreakerState
 from providers.budget import Budget, Usage, connection, month_of, wall_ms
+from providers.datasets import Kind
 from providers.errors import Unauthorized
 from providers.models import ProviderSettings
 from providers.stream_state import StreamState
@@ -140,7 +141,11 @@ class Standing:
         if self.provider is None:
             return []
         streamed = sorted(self.provider.stream.brings) if self.provider.stream else []
-        return [endpoint.kind for endpoint in self.provider.endpoints] + [f"{what} (stream)" for what in streamed]
+        polled = [
+            endpoint.kind + (" (not with this plan)" if self._lacks(endpoint.kind) else "")
+            for endpoint in self.provider.endpoints
+        ]
+        return polled + [f"{what} (stream)" for what in streamed]
 
     @cached_property
     def breaker(self) -> BreakerState | None:
@@ -198,15 +203,28 @@ class Standing:
     @cached_property
     def health(self) -> Health:
         """The provider in one word."""
+        return self._health(self.accounts)
+
+    def health_for(self, kind: Kind) -> Health:
+        """The same as far as that kind of dataset is concerned, which its plan may lack."""
+        if self._lacks(kind):
+            return Health("lacking", "not in its plan", f"{self.accounts[0].entry.plan.name} has no {kind}")
+        return self._health([account for account in self.accounts if kind not in account.entry.plan.lacks])
+
+    def _lacks(self, kind: Kind) -> bool:
+        """Whether none of its accounts has that kind, though there are some."""
+        return bool(self.accounts) and all(kind in account.entry.plan.lacks for account in self.accounts)
+
+    def _health(self, accounts: list[Account]) -> Health:
         if self.provider is None:
             return Health("off", "not installed", "its adapter has gone")
         if not self.row.enabled:
             return Health("off", "switched off")
-        if not self.accounts:
+        if not accounts:
             return Health("lacking", "no key", "it is asked nothing until it has one")
         if self.breaker and self.breaker.state != "closed":
             return self.breaker_words
-        states = [account.health for account in self.accounts]
+        states = [account.health for account in accounts]
         best = next((state for state in states if state.mark == "good"), states[0])
         spare = sum(state.mark != "good" for state in states)
         if best.mark == "good" and spare:

@@ -53,13 +53,14 @@ class ConnectionsSpent(Resting):
     seconds = 300.0
 
 
-#: Both interfaces' codes. The plan (1006, 2302) is no matter of the key: what else the plan holds goes on working.
+#: Both interfaces' codes. What the plan lacks (1006, 2302; without a key 1005) is no matter of the account: what else
+#: it holds goes on working.
 CODES: dict[int, type[ProviderError]] = {
     1001: Unauthorized,  # invalid
     1002: Unauthorized,  # missing
     1003: Unauthorized,  # not yet activated
     1004: Unauthorized,  # subscription expired
-    1005: Unauthorized,  # this endpoint wants a key
+    1005: NotFound,  # this endpoint wants a key
     1006: NotFound,
     1007: Unauthorized,  # disabled
     1008: MinuteSpent,

@@ -179,6 +179,15 @@ def test_streams_have_addresses_of_their_own(settings) -> None:
     assert access.of(COINGECKO).stream_url == "ws://127.0.0.1:6/v1"
 
 
+def test_only_keys_whose_plan_has_a_kind_serve_it() -> None:
+    key("CG-first-key")
+    key("CG-second-key", plan="pro")
+    demo = replace(COINGECKO.plan("demo"), lacks=frozenset({"candles"}))
+    provider = replace(COINGECKO, plans=(demo, COINGECKO.plan("pro")))
+    assert [one.plan.name for one in access.serving(provider, "candles")] == ["pro"]
+    assert [one.plan.name for one in access.serving(provider, "markets")] == ["pro", "demo"]
+
+
 def test_every_enabled_key_is_an_access_with_the_limits_of_its_own_row() -> None:
     row(per_minute=20, per_month=2000)
     key("CG-first-key")

@@ -250,9 +250,9 @@ def order() -> Chain:
     return Chain.objects.get(kind="markets")
 
 
-def serving(client: Client) -> str:
+def serving(client: Client, kind: str = "markets") -> str:
     html = page(client, ORDERS.format("changelist"))
-    line = next(one for one in html.split("<tr")[1:] if ">markets<" in one)
+    line = next(one for one in html.split("<tr")[1:] if f">{kind}<" in one)
     return text(re.search(r"field-serving[^>]*>(.*?)</td>", line)[1])
 
 
@@ -282,6 +282,17 @@ def test_the_list_says_who_serves_now(admin_client: Client, redis: Redis) -> Non
     assert serving(admin_client) == "✓ CoinMarketCap"
     post(admin_client, ORDERS.format("change"), order().pk, place_1="coingecko")
     assert serving(admin_client) == "✕ nobody the last good values stay"
+
+
+def test_whose_plan_lacks_a_kind_does_not_serve_it(admin_client: Client, redis: Redis, settings) -> None:
+    trip(redis)
+    assert serving(admin_client, "candles") == "✕ nobody the last good values stay"
+    candles = page(admin_client, ORDERS.format("change"), Chain.objects.get(kind="candles").pk)
+    assert "! not in its plan keyless has no candles" in text(candles)
+    assert "candles (not with this plan)" in fact(own(admin_client, "coinmarketcap"), "Serves")
+    settings.COINMARKETCAP_API_KEY, settings.COINMARKETCAP_PLAN = KEY, "startup"
+    assert serving(admin_client, "candles") == "✓ CoinMarketCap"
+    assert "not with this plan" not in own(admin_client, "coinmarketcap")
 
 
 def test_every_kind_that_several_may_serve_has_an_order(admin_client: Client) -> None:

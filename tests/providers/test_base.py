@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 import providers
@@ -47,6 +49,12 @@ def test_any_other_is_refused_in_a_sentence(url: str, said: str) -> None:
     problem = base_url_problem(url)
     assert said in problem
     assert "secret" not in problem
+
+
+def test_a_plan_lacks_only_what_another_has() -> None:
+    real = providers.get("coingecko")
+    with pytest.raises(ValueError, match="no plan has listings"):
+        replace(real, plans=(replace(KEYLESS, lacks=frozenset({"listings", "candles"})),))
 
 
 @pytest.mark.parametrize("part", HOSTILE)

@@ -232,7 +232,8 @@ def test_an_answer_says_what_it_cost(body: Any, cost: int | None) -> None:
     [
         (1001, Unauthorized, None),
         (1002, Unauthorized, None),
-        (1005, Unauthorized, None),
+        (1003, Unauthorized, None),
+        (1005, NotFound, None),
         (1006, NotFound, None),
         (1008, RateLimited, 60.0),
         ("1008", RateLimited, 60.0),
@@ -285,10 +286,11 @@ def test_a_code_in_the_answer_to_a_probe_is_no_proof() -> None:
         coinmarketcap.proven({"status": status(error_code="1001", error_message="This API Key is invalid.")})
 
 
-def test_only_startup_and_above_have_the_stream() -> None:
+def test_only_startup_and_above_have_the_stream_and_candles() -> None:
     streaming = [plan.name for plan in PROVIDER.plans if plan.stream_url]
     assert streaming == ["startup", "standard", "professional"]
     assert {plan.stream_topics for plan in PROVIDER.plans if plan.stream_url} == {100}
+    assert [plan.name for plan in PROVIDER.plans if "candles" not in plan.lacks] == streaming
     assert PROVIDER.keyless
     assert PROVIDER.foreign
     assert json.dumps([plan.base_url for plan in PROVIDER.plans]).count("public-api") == 1

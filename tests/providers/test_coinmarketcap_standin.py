@@ -16,6 +16,7 @@ import providers
 from providers import client, fetching
 from providers.access import Access
 from providers.base import Answer, Call, Normalised
+from providers.budget import Budget
 from providers.datasets import ASSET_FIELDS, COIN_FIELDS, ONCHAIN_CHANNELS, Dataset, Kind
 from providers.errors import BadPayload, NotFound, ProviderError, RateLimited, Unauthorized, Unavailable
 from providers.models import Asset, AssetAlias, Chain
@@ -123,15 +124,32 @@ def test_without_a_key_there_are_prices_and_no_candles(standin: Coinmarketcap) -
     assert answer.payload["status"]["error_code"] == "0"
     assert PROVIDER.proven(answer.payload) == "accepted"
     assert len(fetched(standin, Dataset("markets", "usd"), key="")[0].rows) == 500
-    with pytest.raises(Unauthorized, match="An API Key is required"):
+    with pytest.raises(NotFound, match="An API Key is required"):
         fetched(standin, Dataset("candles", "usd", coin="1", days=7), key="")
     assert standin.millicredits == 0
 
 
-def test_a_small_plan_has_no_candles_and_that_is_no_fault_of_the_key(standin: Coinmarketcap) -> None:
-    standin.plan = "basic"
-    with pytest.raises(NotFound, match="Your plan does not support"):
-        fetched(standin, Dataset("candles", "usd", coin="1", days=7))
+@pytest.mark.django_db
+@pytest.mark.parametrize("key", [KEY, ""])
+def test_what_a_plan_lacks_is_no_fault_of_the_account(standin: Coinmarketcap, redis: Redis, key: str) -> None:
+    standin.plan, entry, budget = "basic", access_to(standin, key), Budget(redis, lambda: NOW)
+    with pytest.raises(NotFound) as caught:
+        fetched(standin, Dataset("candles", "usd", coin="1", days=7), key=key)
+    assert budget.failed(entry, caught.value) == 0
+    assert budget.usage(entry).rest_until == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("plan", ["", "keyless", "basic", "hobbyist"])
+def test_a_plan_without_candles_is_never_asked_for_any(
+    standin: Coinmarketcap, redis: Redis, settings: Any, plan: str
+) -> None:
+    settings.COINMARKETCAP_BASE_URL, settings.COINMARKETCAP_PLAN = standin.url, plan
+    settings.COINMARKETCAP_API_KEY = "" if plan == "keyless" else KEY
+    Chain.objects.update_or_create(kind="candles", defaults={"order": "coinmarketcap"})
+    with pytest.raises(NotFound, match=f"CoinMarketCap has no candles with plan {plan or 'basic'}"):
+        fetching.fetch(Dataset("candles", "usd", coin="bitcoin", days=7), redis=redis, now_ms=lambda: NOW)
+    assert not standin.requests
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 import providers
-from providers import access, chains, fetching, identity
+from providers import access, chains, fetching, identity, pacing
 from providers.breaker import FIRST_SECONDS, GAP_SECONDS, PATIENCE, Breaker
 from providers.budget import Budget
 from providers.datasets import Dataset
@@ -321,6 +321,34 @@ def test_a_trial_that_asks_nothing_leaves_it_to_the_next(upstream: Upstream, ask
 
 def test_every_polled_kind_has_a_row_to_be_changed() -> None:
     assert {"markets", "quotes", "candles", "currencies", "coins"} <= set(Chain.objects.values_list("kind", flat=True))
+
+
+@pytest.fixture
+def small(monkeypatch) -> None:
+    """The plan of `first` has no candles."""
+    first, other = providers.all()
+    plans = tuple(replace(plan, lacks=frozenset({"candles"})) for plan in first.plans)
+    monkeypatch.setattr(providers, "all", lambda: (replace(first, plans=plans), other))
+
+
+@pytest.mark.usefixtures("small")
+def test_a_provider_is_not_asked_for_what_its_plan_lacks(upstream: Upstream, ask, settings, redis) -> None:
+    assert (ask(), ask(WEEK)) == ("first", "second")
+    assert set(upstream.paths) == {"/coins/markets"}
+    settings.SECOND_CALLS_PER_MINUTE = 4
+    found = pacing.intervals([USD, *[replace(WEEK, coin=f"coin-{n}") for n in range(90)]], redis=redis)
+    assert found.pop("markets:usd") == 60, "the first pays for it alone"
+    (pace,) = set(found.values())
+    assert pace == pytest.approx(3375), "of the second, which pays for 90 times 2 out of 0.8 times 4 a minute"
+
+
+@pytest.mark.usefixtures("small")
+def test_where_no_plan_has_it_that_is_said(upstream: Upstream, ask) -> None:
+    ProviderSettings.objects.create(name="second", enabled=False)
+    said = "First has no candles with plan keyless; Second is switched off"
+    with pytest.raises(NotFound, match=said):
+        ask(WEEK)
+    assert upstream.asked == []
 
 
 def test_what_a_provider_lists_is_asked_of_that_one_only(monkeypatch) -> None:

@@ -96,7 +96,8 @@ class Upstreams:
             standin.faults.clear()
 
     def _wire(self, provider: Provider, settings: Any) -> Any:
-        standin, keyed = self.standin(provider.name), next(plan for plan in provider.plans if plan.header)
+        standin = self.standin(provider.name)
+        keyed = next(plan for plan in provider.plans if plan.header and not plan.lacks)
         values = {
             "BASE_URL": standin.url,
             "STREAM_URL": standin.stream_url,
