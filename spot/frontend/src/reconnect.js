@@ -25,8 +25,11 @@ const PASSING = new Map([
   [4508, "This connection was too slow."],
 ]);
 
-/** What a close code means: `final` (do not reconnect), and a sentence. */
+// Limits of the server: final for who asks again at once, but others may leave.
+const CROWDED = new Set([4413, 4430]);
+
+/** What a close code means: `final` (do not reconnect), a sentence, and whether it is for too much company. */
 export function closing(code) {
-  if (FINAL.has(code)) return { final: true, reason: FINAL.get(code) };
-  return { final: false, reason: PASSING.get(code) ?? "The connection was lost." };
+  if (FINAL.has(code)) return { final: true, reason: FINAL.get(code), crowded: CROWDED.has(code) };
+  return { final: false, reason: PASSING.get(code) ?? "The connection was lost.", crowded: false };
 }

@@ -81,14 +81,14 @@ export class Feed extends EventTarget {
     this.#become("resting");
   }
 
-  /** Comes back at once from a rest or a wait; an open connection is asked whether it lives. */
+  /** Comes back at once from a rest, a wait or a full server; an open connection is asked whether it lives. */
   wake() {
     if (this.link === "open") return this.#probe();
     if (this.link === "resting") {
       this.attempt = 0;
       this.#watch();
       this.#connect();
-    } else this.retry();
+    } else if (this.link === "waiting" || this.crowded) this.retry();
   }
 
   /** Try again now instead of when the delay is over. */
@@ -214,7 +214,8 @@ export class Feed extends EventTarget {
 
   #lost(code) {
     this.#abandon();
-    const { final, reason } = closing(code);
+    const { final, reason, crowded } = closing(code);
+    this.crowded = crowded;
     this.reason = final && this.refusal ? this.refusal.message : reason;
     this.code = this.refusal?.code ?? code;
     this.refusal = null;

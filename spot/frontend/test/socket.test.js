@@ -385,6 +385,17 @@ describe("a rest", () => {
     assert.equal(sockets.length, 2);
   });
 
+  test("a refusal for too many connections is tried again when somebody is back, one for good is not", () => {
+    const feed = opened();
+    server().drop(4430);
+    feed.wake();
+    assert.equal(sockets.length, 2);
+    server().accept();
+    server().drop(4404);
+    feed.wake();
+    assert.equal(sockets.length, 2);
+  });
+
   test("an open connection that does not answer somebody who is back is replaced within two seconds", () => {
     const feed = opened();
     server().say(snapshot(1, bitcoin(3)));
