@@ -1,10 +1,14 @@
-// A percentage with its arrow and colour, and the flash of a price that has just moved.
+// A percentage with its arrow and colour, and the flash of a number that has just moved.
 
 import { el, setAttribute, setText } from "./dom.js";
 import { direction, percent } from "./format.js";
 import { page } from "./page.js";
 
 const ARROWS = { up: "▲", down: "▼", flat: "", none: "" };
+const APART_MS = 1_000; // between two flashes of one place
+const SHOWN_MS = 900;
+
+const flashedAt = new WeakMap();
 
 export function changeCell() {
   return el("span", { class: "change" }, el("span", { class: "arrow", "aria-hidden": "true" }), el("span"));
@@ -18,9 +22,12 @@ export function showChange(cell, value) {
   setText(cell.lastChild, percent(value, page.locale));
 }
 
-/** Lights an element up for a moment by the direction in which its number moved. */
+/** Lights an element up for a moment by the direction in which its number moved, at most once a second. */
 export function flash(element, before, after) {
   if (page.calm.matches || typeof before !== "number" || typeof after !== "number" || before === after) return;
+  const now = performance.now();
+  if (now - (flashedAt.get(element) ?? -APART_MS) < APART_MS) return;
+  flashedAt.set(element, now);
   const colour = after > before ? "var(--flash-up)" : "var(--flash-down)";
-  element.animate([{ backgroundColor: colour }, { backgroundColor: "transparent" }], { duration: 900, easing: "ease-out" });
+  element.animate([{ backgroundColor: colour }, { backgroundColor: "transparent" }], { duration: SHOWN_MS, easing: "ease-out" });
 }
