@@ -18,17 +18,36 @@ export function points(prices, width = WIDTH, height = HEIGHT) {
   return known.map(([index, price]) => `${x(index).toFixed(1)},${y(price).toFixed(1)}`).join(" ");
 }
 
+/** "7 days: from $1.00 to $1.20, lowest $0.90, highest $1.30". */
+export function description(prices, numbers) {
+  const known = (prices ?? []).filter(Number.isFinite);
+  if (known.length < 2) return "No prices of the last 7 days";
+  const text = (value) => numbers.price(value);
+  return `7 days: from ${text(known[0])} to ${text(known.at(-1))}, lowest ${text(Math.min(...known))}, highest ${text(Math.max(...known))}`;
+}
+
+/** "up", "down" or "flat", from the first to the last price that is known. */
+export function way(prices) {
+  const known = (prices ?? []).filter(Number.isFinite);
+  if (known.length < 2 || known.at(-1) === known[0]) return "flat";
+  return known.at(-1) > known[0] ? "up" : "down";
+}
+
 export function sparkline() {
   const box = { class: "sparkline", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT, role: "img" };
   return svg("svg", box, svg("polyline", {}));
 }
 
-export function showSparkline(chart, prices, description) {
-  if (chart.prices === prices) return; // most frames leave it as it is
+/** Takes new prices: colour and words at once, the line itself when `drawSparkline` is called. */
+export function showSparkline(chart, prices, numbers) {
   chart.prices = prices;
-  const known = (prices ?? []).filter(Number.isFinite);
-  const way = known.length < 2 || known.at(-1) === known[0] ? "flat" : known.at(-1) > known[0] ? "up" : "down";
-  setAttribute(chart, "data-way", way);
-  setAttribute(chart, "aria-label", description(known));
-  setAttribute(chart.firstChild, "points", points(prices));
+  chart.drawn = false;
+  setAttribute(chart, "data-way", way(prices));
+  setAttribute(chart, "aria-label", description(prices, numbers));
+}
+
+export function drawSparkline(chart) {
+  if (chart.drawn) return;
+  chart.drawn = true;
+  setAttribute(chart.firstChild, "points", points(chart.prices));
 }

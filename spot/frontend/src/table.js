@@ -1,235 +1,288 @@
-// <spot-market>: the market as a table. The server searches, sorts and pages; this only asks and shows.
+// <spot-market>: the market as a table. The server searches, filters, sorts and pages; this only asks and shows.
 
 import * as address from "./address.js";
-import { changeCell, flash, showChange } from "./change.js";
-import { coinLink, showCoin } from "./coin_name.js";
-import { el, select, setAttribute, setText } from "./dom.js";
-import { count } from "./format.js";
+import { ColumnForm, density, flashes } from "./column_form.js";
+import { COLUMNS } from "./columns.js";
+import { copy, save, stamp, tabbed } from "./copying.js";
+import { el, setAttribute, setText } from "./dom.js";
+import { chip, conditions, FilterForm, opener } from "./filter_form.js";
+import { fromAddress, refusal, toAddress } from "./filters.js";
+import { count, numbers } from "./format.js";
+import { LEADING, parameters, place, shown } from "./layout.js";
+import { MarketHead } from "./market_head.js";
+import { ownList } from "./own_list.js";
 import { page } from "./page.js";
+import { Pager } from "./pager.js";
 import { Panel } from "./panel.js";
-import { showSparkline, sparkline } from "./sparkline.js";
+import { emptiness, question, SIZES, sortedNext, sorting } from "./question.js";
+import { Rows } from "./rows.js";
+import { settings } from "./settings.js";
+import { say } from "./voice.js";
+import { watchlist } from "./watchlist.js";
 
-const TYPING_MS = 120; // after the last key before the search is sent
-const PAGE_SIZES = ["25", "50", "100"];
-
-function number(format) {
-  return {
-    make: () => el("span", {}),
-    show(cell, value, numbers) {
-      setText(cell, numbers[format](value));
-      setAttribute(cell, "title", numbers.exact(value));
-    },
-  };
-}
-
-const change = { make: changeCell, show: showChange };
-
-const line = {
-  make: sparkline,
-  show: (cell, prices, numbers) => showSparkline(cell, prices, (known) => describe(known, numbers)),
-};
-
-function describe(prices, numbers) {
-  if (prices.length < 2) return "No prices of the last 7 days";
-  const text = (value) => numbers.price(value);
-  return `7 days: from ${text(prices[0])} to ${text(prices.at(-1))}, lowest ${text(Math.min(...prices))}, highest ${text(Math.max(...prices))}`;
-}
-
-// `header` is the column's name on the wire, `sort` the field that it sorts by.
-const COLUMNS = [
-  { id: "row", header: "Row", text: "#", make: () => el("span", {}), show: (cell, value) => setText(cell, count(value, page.locale)) },
-  { id: "coin", header: "Name", text: "Coin", sort: "name" },
-  { id: "price", header: "Price", text: "Price", sort: "price", ...number("price") },
-  { id: "1h", header: "1h Change (%)", text: "1 h", sort: "price_change_1h", ...change },
-  { id: "24h", header: "24h Change (%)", text: "24 h", sort: "price_change_24h", ...change },
-  { id: "7d", header: "7d Change (%)", text: "7 d", sort: "price_change_7d", ...change },
-  { id: "cap", header: "Market Cap", text: "Market cap", sort: "market_cap", ...number("compact") },
-  { id: "volume", header: "24h Volume", text: "24 h volume", sort: "volume_24h", ...number("compact") },
-  { id: "chart", header: "7d Chart", text: "Last 7 days", ...line },
-];
-const SORTS = COLUMNS.map(({ sort }) => sort).filter(Boolean);
+const TYPING_MS = 90; // after the last key before the search is sent
+const COINS = 500; // that the table is drawn from
+const read = (name) => address.get(name, "");
 
 class Market extends Panel {
   heading = "Market";
-  lines = new Map(); // coin id -> {row, cells}
 
   build(body, controls) {
-    const wanted = this.#wanted();
-    this.input = el("input", { type: "search", placeholder: "Search name or symbol", "aria-label": "Search coins", autocomplete: "off", spellcheck: "false", maxlength: "100" });
-    this.input.value = wanted.search ?? "";
-    this.input.addEventListener("input", () => this.#typed());
-    this.size = select("Rows", PAGE_SIZES.map((n) => [n, n]), String(wanted.page_size), (n) => this.#go({ rows: n === PAGE_SIZES[0] ? null : n, page: null }));
-    controls.append(this.input, this.size);
-    body.append(this.#table(), this.#nothing(), this.#pager());
+    this.ids = this.#ids();
+    this.filters = new FilterForm((filters) => this.#go({ ...toAddress(filters), page: null }));
+    this.columns = new ColumnForm((ids) => settings.set(place(this.clientWidth), ids));
+    this.rows = new Rows(() => this.redraw());
+    this.head = new MarketHead((field) => this.#go(sortedNext(sorting(read), field)), (sort, order) => this.#go({ sort, order, page: null }));
+    this.pager = new Pager("Pages of the table", (at) => this.#turn(at), {
+      sizes: SIZES,
+      size: String(this.#question().page_size),
+      resize: (size) => this.#go({ rows: size === SIZES[0] ? null : size, page: null }),
+    });
+    this.own = ownList();
+    controls.append(this.#search(), this.head.list, ...this.#buttons());
+    body.append(this.filters.box, this.columns.box, this.own, this.#chipLine(), this.#table(), this.#nothing(), this.#below());
   }
 
   openFeeds() {
-    address.onWalk(() => this.#walked(), this.abort.signal);
-    const wanted = Object.entries(this.#wanted()).filter(([, value]) => value !== null);
-    return [this.feed("market", { per_page: 500, price_change_percentage: "1h,24h,7d", ...Object.fromEntries(wanted) })];
+    const { signal } = this.abort;
+    watchlist.addEventListener("change", () => this.#again(), { signal });
+    settings.addEventListener("change", ({ detail: { name } }) => (name ?? "market.").startsWith("market.") && this.#settled(), { signal });
+    const widths = new ResizeObserver(() => this.#resized());
+    widths.observe(this.scroll);
+    signal.addEventListener("abort", () => widths.disconnect());
+    this.#headings();
+    this.#tellAsked();
+    const given = Object.entries(this.#question()).filter(([, value]) => value !== null);
+    const feed = this.feed("market", { per_page: COINS, ...Object.fromEntries(given) });
+    feed.addEventListener("export", ({ detail }) => this.#exported(feed.head, detail), { signal });
+    return [feed];
   }
 
-  draw(feed, changes) {
-    const { headers, keys, rows } = feed.view;
-    this.columns = Object.fromEntries(headers.map((header, index) => [header, index]));
-    for (const key of this.lines.keys()) if (!rows.has(key)) this.#drop(key);
-    for (const key of keys) this.#show(key, rows.get(key));
-    this.#arrange(keys);
-    for (const [key, cells] of changes) this.#flash(key, cells);
-    this.#count(feed.head, keys.length);
+  draw({ head, view }, changes) {
+    const asked = JSON.stringify([head.params, head.page]); // the params do not say which page
+    const waiting = this.rows.draw(view, {
+      numbers: this.numbers,
+      style: `${page.locale} ${head.params.vs_currency}`,
+      moving: flashes() ? changes : new Map(),
+      mayHold: asked === this.asked,
+    });
+    if (this.asked && this.asked !== asked) say(`${count(head.total, page.locale)} coins, page ${head.page} of ${head.pages}.`, "market");
+    this.asked = asked;
+    this.pager.show(head, head.params.page_size, view.keys.length);
+    setText(this.heldText, waiting ? `Held still while you point at a row or have the focus in one: ${waiting} ${waiting === 1 ? "place waits" : "places wait"} to change.` : "");
+    this.#tellEmpty(view.keys.length === 0, head);
+    this.#fit();
   }
 
   onCurrency() {
-    this.ask(this.feeds[0], { vs_currency: page.currency, ...this.#wanted() });
+    this.#again({ vs_currency: page.currency });
+  }
+
+  onLocale() {
+    super.onLocale();
+    this.#tellAsked();
+  }
+
+  onWalk() {
+    clearTimeout(this.typing);
+    this.input.value = read("q").slice(0, 100);
+    this.#again();
   }
 
   onRefusal(feed, error) {
-    super.onRefusal(feed, error);
-    this.#sorted();
+    const { filter, message } = refusal(error);
+    super.onRefusal(feed, { ...error, message });
+    if (filter) this.filters.refuse(filter, message);
   }
 
-  #table() {
-    this.head = el("tr", {});
-    for (const column of COLUMNS) this.head.append(this.#heading(column));
-    this.rows = el("tbody", {});
-    this.#sorted();
-    const caption = el("caption", { class: "hidden" }, "Coins with price, changes, market cap and volume");
-    return el("div", { class: "table-scroll" }, el("table", { class: "market" }, caption, el("thead", {}, this.head), this.rows));
-  }
+  // --- what is asked ---
 
-  #heading({ id, text, sort }) {
-    const inner = sort ? el("button", { type: "button", onclick: () => this.#sort(sort) }, text) : text;
-    return el("th", { scope: "col", class: `col-${id}`, "data-sort": sort }, inner);
-  }
-
-  #nothing() {
-    const clear = el("button", { type: "button", class: "button", onclick: () => this.#clear() }, "Clear the search");
-    this.emptyText = el("span", {});
-    this.empty = el("div", { class: "table-empty", hidden: true }, el("strong", {}, "No coin matches"), this.emptyText, clear);
-    return this.empty;
-  }
-
-  #pager() {
-    const step = (by, text, name) => el("button", { type: "button", class: "button", "aria-label": name, onclick: () => this.#turn(by) }, text);
-    this.back = step(-1, "‹ Previous", "Previous page");
-    this.on = step(1, "Next ›", "Next page");
-    this.where = el("span", { class: "pager-where", role: "status" });
-    this.pages = el("nav", { class: "pager", "aria-label": "Pages of the table" }, this.where, this.back, this.on);
-    return this.pages;
-  }
-
-  /** The view parameters as the address has them. */
-  #wanted() {
-    const sort = address.get("sort", null);
-    const known = SORTS.includes(sort);
-    const at = Number(address.get("page", 1));
-    const size = address.get("rows", PAGE_SIZES[0]);
-    return {
-      search: address.get("q", "").slice(0, 100) || null,
-      sort_by: known ? sort : null,
-      sort_order: known ? (address.get("order") === "asc" ? "asc" : "desc") : null,
-      page: Number.isInteger(at) && at > 0 && at < 1e6 ? at : 1,
-      page_size: Number(PAGE_SIZES.includes(size) ? size : PAGE_SIZES[0]),
-    };
+  #question() {
+    return question(read, this.ids, watchlist.ids);
   }
 
   #go(changes, options) {
     address.set(changes, options);
-    this.ask(this.feeds[0], this.#wanted());
-    this.#sorted();
+    this.#again();
   }
 
-  #walked() {
-    const wanted = this.#wanted();
-    this.input.value = wanted.search ?? "";
-    this.size.querySelector("select").value = String(wanted.page_size);
-    this.ask(this.feeds[0], wanted);
-    this.#sorted();
+  /** Asks what the address, the columns and the own coins say now; the same question is not sent twice. */
+  #again(more = {}) {
+    this.ask(this.feeds[0], { ...this.#question(), ...more });
+    this.#tellAsked();
   }
 
-  #typed() {
+  #typed({ isComposing }) {
     clearTimeout(this.typing);
+    if (isComposing) return; // half a character of an input method
     this.typing = setTimeout(() => this.#go({ q: this.input.value.trim(), page: null }, { step: false }), TYPING_MS);
   }
 
   #clear() {
+    clearTimeout(this.typing);
     this.input.value = "";
-    this.#go({ q: null, page: null });
+    this.#go({ ...toAddress({}), q: null, mine: null, page: null });
     this.input.focus();
   }
 
-  /** Numbers from the highest, names from A; then the other way; then back to the server's own order. */
-  #sort(field) {
-    const { sort_by: by, sort_order: order } = this.#wanted();
-    const [first, second] = field === "name" ? ["asc", "desc"] : ["desc", "asc"];
-    if (by !== field) this.#go({ sort: field, order: first, page: null });
-    else if (order === first) this.#go({ order: second, page: null });
-    else this.#go({ sort: null, order: null, page: null });
+  #turn(at) {
+    this.#go({ page: at > 1 ? at : null });
+    if (this.scroll.getBoundingClientRect().top < 0) this.scroll.scrollIntoView({ block: "start" });
+    this.scroll.scrollTop = 0;
   }
 
-  #sorted() {
-    const { sort_by: by, sort_order: order } = this.#wanted();
-    for (const cell of this.head.children) {
-      const { sort } = cell.dataset;
-      setAttribute(cell, "aria-sort", sort && sort === by ? (order === "asc" ? "ascending" : "descending") : null);
+  // --- what stands around the rows ---
+
+  #search() {
+    this.input = el("input", { type: "search", placeholder: "Search name or symbol", "aria-label": "Search coins", autocomplete: "off", spellcheck: "false", maxlength: "100" });
+    this.input.value = read("q").slice(0, 100);
+    for (const type of ["input", "compositionend"]) this.input.addEventListener(type, (event) => this.#typed(event));
+    return this.input;
+  }
+
+  #buttons() {
+    const button = (text, title, onclick) => el("button", { type: "button", class: "button", title, onclick }, text);
+    this.mine = button("", "Show only the coins that you have starred", () => this.#go({ mine: read("mine") ? null : "1", page: null }));
+    this.mine.classList.add("market-mine");
+    this.copying = button("Copy", "Copy these rows with all digits", () => this.#copy());
+    const csv = button("CSV", "Save the rows of all pages as a CSV file", () => this.feeds[0].export());
+    const filters = opener("Filters", this.filters.box);
+    const columns = opener("Columns", this.columns.box, () => this.columns.show(this.ids.slice(LEADING.length)));
+    return [this.mine, filters, columns, el("span", { class: "market-take" }, this.copying, csv)];
+  }
+
+  #chipLine() {
+    this.chips = el("ul", { class: "chips", "aria-label": "Filters in force" });
+    this.unread = el("p", { class: "filter-error", role: "alert", hidden: true });
+    return el("div", { class: "chip-line" }, this.chips, this.unread);
+  }
+
+  #table() {
+    const caption = el("caption", { class: "hidden" }, "Coins with price, changes, market cap and volume");
+    this.table = el("table", { class: "market" }, caption, el("thead", {}, this.head.element), this.rows.body);
+    this.scroll = el("div", { class: "table-scroll" }, this.table);
+    return this.scroll;
+  }
+
+  #nothing() {
+    this.clear = el("button", { type: "button", class: "button", onclick: () => this.#clear() });
+    this.empty = el("div", { class: "table-empty", hidden: true }, el("strong", {}), el("span", {}), this.clear);
+    return this.empty;
+  }
+
+  #below() {
+    this.heldText = el("p", { class: "market-held" });
+    return el("div", { class: "market-below" }, this.heldText, this.pager.element);
+  }
+
+  // --- columns ---
+
+  #ids() {
+    const width = this.clientWidth || innerWidth;
+    return [...LEADING, ...shown(settings.get(place(width)), width)];
+  }
+
+  #headings() {
+    setAttribute(this, "data-density", density());
+    this.rows.setColumns(this.ids);
+    this.head.columns(this.ids);
+    this.head.tell(sorting(read));
+    if (!this.columns.box.hidden) this.columns.show(this.ids.slice(LEADING.length));
+  }
+
+  #settled() {
+    setAttribute(this, "data-density", density());
+    this.#resized();
+  }
+
+  #resized() {
+    const ids = this.#ids();
+    if (ids.join() !== this.ids.join()) {
+      this.ids = ids;
+      this.#headings();
+      this.ask(this.feeds[0], parameters(ids));
+      this.redraw();
+      this.#tellAsked();
     }
+    this.#fit();
   }
 
-  #turn(by) {
-    const at = this.feeds[0].head?.page ?? 1;
-    this.#go({ page: at + by > 1 ? at + by : null });
+  /** A table that is too wide gets a box of its own to be scrolled in; else its heading sticks to the window. */
+  #fit() {
+    const wide = this.table.offsetWidth > this.scroll.clientWidth + 1;
+    if (wide === this.scroll.hasAttribute("data-wide")) return;
+    const attributes = { "data-wide": "", tabindex: "0", role: "region", "aria-label": "Market table" };
+    for (const [name, value] of Object.entries(attributes)) setAttribute(this.scroll, name, wide ? value : null);
   }
 
-  #show(key, row) {
-    const line = this.lines.get(key) ?? this.#line(key);
-    showCoin(line.cells.coin, { symbol: row[this.columns.Symbol], name: row[this.columns.Name] });
-    for (const column of COLUMNS) {
-      if (column.show) column.show(line.cells[column.id], row[this.columns[column.header]] ?? null, this.numbers);
-    }
+  // --- what it tells ---
+
+  #conditions() {
+    return conditions(fromAddress(read).filters, numbers(page.locale, page.currency));
   }
 
-  #line(key) {
-    const cells = {};
-    const tr = el("tr", {});
-    for (const { id, make } of COLUMNS) {
-      cells[id] = make ? make() : coinLink(key);
-      tr.append(el(id === "coin" ? "th" : "td", { class: `col-${id}`, scope: id === "coin" && "row" }, cells[id]));
-    }
-    const line = { tr, cells };
-    this.lines.set(key, line);
-    return line;
+  #tellAsked() {
+    const mine = Boolean(read("mine"));
+    this.filters.show(fromAddress(read).filters);
+    this.head.tell(sorting(read));
+    this.pager.resized(String(this.#question().page_size));
+    this.#tellChips();
+    setText(this.mine, `${mine ? "★" : "☆"} My coins ${count(watchlist.ids.length, page.locale)}`);
+    setAttribute(this.mine, "aria-pressed", String(mine));
+    this.mine.classList.toggle("button-on", mine);
+    this.own.hidden = !mine;
   }
 
-  #drop(key) {
-    this.lines.get(key).tr.remove();
-    this.lines.delete(key);
+  #tellChips() {
+    const { field } = sorting(read);
+    const sorted = [...COLUMNS.values()].find(({ id, sort }) => sort && sort === field && !this.ids.includes(id));
+    const chips = this.#conditions().map(([text, others]) => this.#chip(text, toAddress(others)));
+    if (read("mine")) chips.push(this.#chip("My coins", { mine: null }));
+    if (sorted) chips.push(this.#chip(`Sorted by ${sorted.words}`, { sort: null, order: null }));
+    if (chips.length > 1) chips.push(el("li", {}, el("button", { type: "button", class: "chip-all", onclick: () => this.#clear() }, "Clear filters")));
+    this.chips.replaceChildren(...chips);
+    const { unread } = fromAddress(read);
+    this.unread.hidden = unread.length === 0;
+    setText(this.unread, unread.length ? `The address has a filter that cannot be read, and was left out: ${unread.join(", ")}.` : "");
   }
 
-  /** Puts rows in order, moving only those that are out of it. */
-  #arrange(keys) {
-    let at = this.rows.firstChild;
-    for (const key of keys) {
-      const { tr } = this.lines.get(key);
-      if (tr === at) at = at.nextSibling;
-      else this.rows.insertBefore(tr, at);
-    }
+  #chip(text, changes) {
+    return chip(text, () => {
+      this.#go({ ...changes, page: null });
+      (this.chips.querySelector("button") ?? this.input).focus();
+    });
   }
 
-  #flash(key, cells) {
-    const line = this.lines.get(key);
-    const moved = cells.find(([field]) => Number(field) === this.columns.Price);
-    if (line && moved) flash(line.cells.price, moved[1], moved[2]);
+  #tellEmpty(empty, head) {
+    this.empty.hidden = !empty;
+    this.pager.element.hidden = empty;
+    this.scroll.hidden = empty;
+    if (!empty) return;
+    const search = head.params.search ?? "";
+    const [mine, asked] = [Boolean(read("mine")), this.#conditions().map(([text]) => text)];
+    const texts = emptiness({ search, mine, own: watchlist.ids.length, conditions: asked, market: head.params.vs_currency.toUpperCase() });
+    for (const [index, text] of texts.entries()) setText(this.empty.children[index], text);
+    setText(this.clear, search && !mine && !asked.length ? "Clear the search" : "Clear filters");
   }
 
-  #count({ total, page: at, pages }, shown) {
-    const first = shown ? (at - 1) * this.feeds[0].params.page_size + 1 : 0;
-    const text = (value) => count(value, page.locale);
-    setText(this.where, shown ? `${text(first)}–${text(first + shown - 1)} of ${text(total)} · page ${text(at)} of ${text(pages)}` : "");
-    this.back.disabled = at <= 1;
-    this.on.disabled = at >= pages;
-    this.empty.hidden = shown > 0;
-    this.pages.hidden = !shown;
-    setText(this.emptyText, `Nothing in the ${page.currency.toUpperCase()} market has “${this.feeds[0].params.search ?? ""}” in its name or symbol.`);
+  // --- taking data out ---
+
+  async #copy() {
+    const { view } = this.feeds[0];
+    if (!view) return;
+    const chart = view.headers.indexOf("7d Chart"); // a list, which has no place in a cell
+    const cells = (row, id) => [id, ...row.filter((_, index) => index !== chart)];
+    const rows = view.keys.map((key) => cells(view.rows.get(key), key));
+    const done = await copy(tabbed(cells(view.headers, "Id"), rows));
+    const text = done ? `Copied ${rows.length} rows` : "Not allowed";
+    setText(this.copying, text);
+    say(done ? `${text}.` : "The browser does not let this page copy.", "copy", { repeat: true });
+    setTimeout(() => setText(this.copying, "Copy"), 2_000);
+  }
+
+  /** The file says by its name whose prices these are, and of when. */
+  #exported({ source, as_of, fetched_at }, { data, filename }) {
+    save(data, filename.replace(/\.csv$/, `-${source}-${stamp(as_of ?? fetched_at)}.csv`), "text/csv;charset=utf-8");
   }
 }
 

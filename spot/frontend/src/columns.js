@@ -1,0 +1,74 @@
+// The columns of the market table: how each is called, and how its cells are made and filled.
+
+import { changeCell, showChange } from "./change.js";
+import { coinLink, showCoin } from "./coin_name.js";
+import { el, setAttribute, setText } from "./dom.js";
+import { count } from "./format.js";
+import { page } from "./page.js";
+import { SORTS } from "./question.js";
+import { drawSparkline, showSparkline, sparkline } from "./sparkline.js";
+import { nameStar, star } from "./star.js";
+
+const WINDOW_WORDS = { h: "hour", d: "day", y: "year" };
+
+function number(format, missing) {
+  return {
+    make: () => el("span", { class: "number" }),
+    show(cell, value, numbers) {
+      setText(cell, numbers[format](value));
+      setAttribute(cell, "title", value === null ? `The source gives no ${missing}` : numbers.exact(value));
+    },
+  };
+}
+
+/** A window of the price change, "1h" to "1y". */
+function change(window) {
+  const [size, unit] = [window.slice(0, -1), window.slice(-1)];
+  const words = `${size} ${WINDOW_WORDS[unit]}${size === "1" ? "" : "s"}`;
+  return {
+    id: window,
+    header: `${window} Change (%)`,
+    text: `${size} ${unit}`,
+    words: `Change over ${words}`,
+    make: changeCell,
+    show(cell, value) {
+      showChange(cell, value);
+      setAttribute(cell, "title", value === null ? `The source gives no change over ${words}` : null);
+    },
+  };
+}
+
+const place = { make: () => el("span", {}), show: (cell, value) => setText(cell, count(value, page.locale)) };
+
+const coin = {
+  make: (key) => el("div", { class: "market-coin" }, star(key), coinLink(key)),
+  show(cell, value) {
+    showCoin(cell.lastChild, value);
+    nameStar(cell.firstChild, value.name);
+  },
+};
+
+const chart = {
+  make: sparkline,
+  show: (cell, prices, numbers) => showSparkline(cell, prices, numbers),
+  onSight: drawSparkline, // a thousand points a second are not for rows that nobody sees
+};
+
+/** `header` is the column's name on the wire, `words` what it is called where there is room. */
+export const COLUMNS = new Map(
+  [
+    { id: "row", header: "Row", text: "#", words: "Place in this list", ...place },
+    { id: "coin", header: null, text: "Coin", words: "Name", ...coin },
+    { id: "price", header: "Price", text: "Price", words: "Price", ...number("price", "price") },
+    ...["1h", "24h", "7d", "14d", "30d", "200d", "1y"].map(change),
+    { id: "cap", header: "Market Cap", text: "Market cap", words: "Market cap", ...number("compact", "market cap") },
+    { id: "volume", header: "24h Volume", text: "24 h volume", words: "24 h volume", ...number("compact", "24 h volume") },
+    { id: "chart", header: "7d Chart", text: "Last 7 days", words: "Line of the last 7 days, each from its own lowest to its own highest price", ...chart },
+  ].map((column) => [column.id, { ...column, sort: SORTS[column.id] }]),
+);
+
+/** The cell's value in a row as it came: the coin's is its name, symbol and whether it needs its id to be told apart. */
+export function valueOf(column, row, places) {
+  if (column.header) return row[places[column.header]] ?? null;
+  return { name: row[places.Name], symbol: row[places.Symbol], logo: row[places.Logo] };
+}
