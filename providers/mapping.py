@@ -68,12 +68,17 @@ def map_due(redis: Redis, *, fetch: Callable[..., Fetched] = fetching.fetch) -> 
             redis.delete(_LOCK)
 
 
+def remap(redis: Redis, name: str) -> None:
+    """Make the provider of that name due at once; a rest after a failure holds all the same."""
+    redis.delete(_mapped_key(name))
+
+
 def _is_due(redis: Redis, provider: Provider) -> bool:
     if settings.SPOT_DEMO == "on" or provider.simulated or not provider.foreign or not provider.endpoint("assets"):
         return False
     if not access.serving(provider, "assets") or redis.exists(_rest_key(provider)):
         return False
-    fresh = redis.exists(f"spot:identity:mapped:{provider.name}")
+    fresh = redis.exists(_mapped_key(provider.name))
     return not (fresh and AssetAlias.objects.filter(provider=provider.name).exists())
 
 
@@ -88,6 +93,10 @@ def _rest(redis: Redis, provider: Provider, error: ProviderError) -> int:
     rest = max(60 if error.retry_after else _REST, int(error.retry_after or 0))
     redis.set(_rest_key(provider), 1, ex=rest)
     return rest
+
+
+def _mapped_key(name: str) -> str:
+    return f"spot:identity:mapped:{name}"
 
 
 def _rest_key(provider: Provider) -> str:
@@ -121,7 +130,7 @@ def _mapped(redis: Redis, provider: Provider, ours: Ours, fetch: Callable[..., F
         log.warning("assets not mapped", provider=provider.name, error=error.message, again_in=rest)
         return False
     how = keep_aliases(provider.name, listed, ours)
-    redis.set(f"spot:identity:mapped:{provider.name}", 1, ex=_FRESH)
+    redis.set(_mapped_key(provider.name), 1, ex=_FRESH)
     counts = {kind or "unmatched": count for kind, count in how.items()}
     log.info("assets mapped", provider=provider.name, listed=len(listed), **counts)
     return True

@@ -8,10 +8,12 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
+from redis.exceptions import RedisError
 
-from providers import identity
+from providers import identity, mapping
 from providers.admin.acting import Buttons, ReadOnly
 from providers.admin.words import told_lines
+from providers.budget import connection
 from providers.matching import HAND
 from providers.models import Asset, AssetAlias
 
@@ -121,7 +123,20 @@ class AssetAliasAdmin(Buttons):
 
     @admin.action(description="Leave it to recognition again", permissions=["change"])
     def forget(self, request: HttpRequest, queryset: QuerySet[AssetAlias]) -> None:
-        for alias in queryset:
+        chosen = list(queryset)
+        for alias in chosen:
             alias.asset, alias.matched = None, ""
             alias.save(update_fields=["asset", "matched"])
-            self.tell(request, alias, messages.SUCCESS, "Forgotten", "left to recognition, with the next list.")
+        when = "the provider is asked for its list now" if _remapped(chosen) else "with the next list"
+        for alias in chosen:
+            self.tell(request, alias, messages.SUCCESS, "Forgotten", f"left to recognition: {when}.")
+
+
+def _remapped(aliases: list[AssetAlias]) -> bool:
+    """Have their providers' lists asked for anew; whether that worked."""
+    try:
+        for name in {alias.provider for alias in aliases}:
+            mapping.remap(connection(), name)
+    except RedisError:
+        return False
+    return True

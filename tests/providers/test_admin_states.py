@@ -348,15 +348,18 @@ def test_any_coin_can_be_chosen_by_search(admin_client: Client, alias: AssetAlia
     assert "It is other." in page(admin_client, ALIASES.format("history"), alias.pk)
 
 
-def test_none_of_ours_is_an_answer_and_can_be_taken_back(admin_client: Client, alias: AssetAlias) -> None:
+def test_none_of_ours_is_an_answer_and_can_be_taken_back(admin_client: Client, alias: AssetAlias, redis: Redis) -> None:
     chosen = {"_selected_action": [alias.pk]}
     post(admin_client, ALIASES.format("changelist"), action="choose_none", **chosen)
     alias.refresh_from_db()
     assert (alias.asset_id, alias.matched) == (None, "hand")
     assert "Uniswap V3" not in admin_client.get("/admin/providers/assetalias/?coin=none").content.decode()
-    post(admin_client, ALIASES.format("changelist"), action="forget", **chosen)
+    redis.set("spot:identity:mapped:elsewhere", 1)
+    html = post(admin_client, ALIASES.format("changelist"), action="forget", **chosen)
     alias.refresh_from_db()
     assert alias.matched == ""
+    assert told(html) == ["Elsewhere 7: left to recognition: the provider is asked for its list now."]
+    assert not redis.exists("spot:identity:mapped:elsewhere")
 
 
 # --- what an operator changes holds from the next fetch on ------------------------------------------------------------

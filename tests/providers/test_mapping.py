@@ -108,6 +108,21 @@ def test_it_is_done_once_a_day_and_writes_only_what_changed(lists: Lists, redis:
     assert aliases()["7"] == ("batcat", "stated")
 
 
+def test_what_is_left_to_recognition_again_is_mapped_at_once(lists: Lists, redis: Redis) -> None:
+    mapped(redis, lists)
+    AssetAlias.objects.filter(foreign_id="1").update(asset_id=None, matched="")
+    assert mapped(redis, lists) == []
+    mapping.remap(redis, "acme")
+    assert mapped(redis, lists) == ["acme"]
+    assert aliases()["1"] == ("bitcoin", "slug")
+    mapping.remap(redis, "acme")
+    lists.fail["acme"] = Unauthorized("401: no such key")
+    assert mapped(redis, lists) == []
+    mapping.remap(redis, "acme")
+    lists.fail.clear()
+    assert mapped(redis, lists) == [], "it rests"
+
+
 def test_a_database_that_was_replaced_is_filled_at_once(lists: Lists, redis: Redis) -> None:
     mapped(redis, lists)
     AssetAlias.objects.all().delete()
