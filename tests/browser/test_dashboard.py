@@ -124,20 +124,6 @@ def test_markup_in_a_coins_name_is_shown_as_text(page: Page, live_site: LiveSite
     assert page.locator("main img, main script, main b").count() == 0
 
 
-def test_the_tape_stops_for_a_button_and_for_the_pointer(dashboard: Page) -> None:
-    expect(dashboard.locator(".tape-item").first).to_be_attached()
-    state = "document.querySelector('.tape-track').getAnimations()[0]?.playState"
-    dashboard.wait_for_function(f"{state} === 'running'")
-    dashboard.locator(".tape-rail").hover()
-    dashboard.wait_for_function(f"{state} === 'paused'")
-    dashboard.mouse.move(5, 5)
-    dashboard.wait_for_function(f"{state} === 'running'")
-    dashboard.get_by_role("button", name="Pause the ticker").focus()
-    dashboard.keyboard.press("Enter")
-    dashboard.wait_for_function(f"{state} === 'paused'")
-    expect(dashboard.get_by_role("button", name="Play the ticker")).to_be_focused()
-
-
 def test_with_reduced_motion_nothing_scrolls_or_flashes(page: Page, live_site: LiveSite, watch: Watch) -> None:
     page.emulate_media(reduced_motion="reduce")
     page.goto(f"{live_site.url}/")

@@ -1,4 +1,5 @@
-// <spot-ticker coins="bitcoin,ethereum">: prices that scroll by, until somebody points at them or says stop.
+// <spot-ticker coins="bitcoin,ethereum">: prices that scroll by, until somebody points at them or says stop. The
+// visitor's own list, if there is one, takes the place of the attribute's.
 
 import { changeCell, flash, showChange } from "./change.js";
 import { disc, letter, link } from "./coin_name.js";
@@ -6,8 +7,11 @@ import { el, setAttribute, setText } from "./dom.js";
 import { showLogo } from "./logo.js";
 import { page } from "./page.js";
 import { Panel } from "./panel.js";
+import { TapeChooser } from "./tape_chooser.js";
+import { TapeList } from "./tape_list.js";
 
 const PIXELS_PER_SECOND = 40;
+const SETTLE_MS = 300; // who puts coins in order presses a button several times
 
 class Ticker extends Panel {
   heading = "Ticker";
@@ -16,8 +20,9 @@ class Ticker extends Panel {
   build(body, controls) {
     this.glyph = el("span", { "aria-hidden": "true" });
     this.word = el("span", { class: "icon-word" });
-    this.button = el("button", { type: "button", class: "icon-button", onclick: () => this.#stop(!this.stopped) }, this.glyph, this.word);
-    controls.append(this.button);
+    this.button = el("button", { type: "button", class: "icon-button tape-stop", onclick: () => this.#stop(!this.stopped) }, this.glyph, this.word);
+    const choose = el("button", { type: "button", class: "icon-button tape-choose", "aria-label": "Choose the ticker's coins", title: "Choose the ticker's coins", onclick: () => this.#choose() }, "✎");
+    controls.append(this.button, choose);
     this.track = el("div", { class: "tape-track" });
     this.rail = el("div", { class: "tape-rail" }, this.track);
     body.append(this.rail);
@@ -26,7 +31,18 @@ class Ticker extends Panel {
   }
 
   openFeeds() {
-    return [this.feed("ticker-tape", { coin_ids: this.getAttribute("coins") })];
+    this.list = new TapeList(this.getAttribute("coins").split(","), { signal: this.abort.signal });
+    this.list.addEventListener("change", () => this.#ordered());
+    return [this.feed("ticker-tape", { coin_ids: this.list.ids.join() })];
+  }
+
+  #ordered() {
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => this.ask(this.feeds[0], { coin_ids: this.list.ids.join() }), SETTLE_MS);
+  }
+
+  #choose() {
+    new TapeChooser(this.list, this.feeds[0].view?.rows ?? new Map()).open();
   }
 
   draw(feed, changes) {
@@ -36,17 +52,25 @@ class Ticker extends Panel {
     for (const [key, cells] of changes) this.#flash(key, cells);
   }
 
-  /** As many copies of the list as fill the rail and one more, so that the wrap is never seen. */
   #fill(keys, rows) {
     this.shown = keys.join();
     this.items = new Map(keys.map((key) => [key, []]));
     this.track.replaceChildren(this.#copy(keys, rows, false));
-    const copies = 1 + Math.ceil(this.rail.clientWidth / Math.max(1, this.track.scrollWidth));
-    for (let n = 0; n < copies; n += 1) this.track.append(this.#copy(keys, rows, true));
     for (const key of keys) this.#show(key, rows.get(key));
+    this.#repeat();
     this.watcher.disconnect();
     this.watcher.observe(this.track.firstChild);
     this.watcher.observe(this.rail);
+  }
+
+  /** Copies of the list after it, as many as fill the rail when the list itself has left it: the wrap is never seen. */
+  #repeat() {
+    const { view } = this.feeds[0];
+    const wanted = Math.ceil(this.rail.clientWidth / Math.max(1, this.track.firstChild.offsetWidth));
+    for (let n = this.track.children.length - 1; n < wanted; n += 1) {
+      this.track.append(this.#copy(view.keys, view.rows, true));
+      for (const key of view.keys) this.#show(key, view.rows.get(key));
+    }
   }
 
   #copy(keys, rows, again) {
@@ -88,6 +112,7 @@ class Ticker extends Panel {
     for (const type of ["pointerenter", "pointerleave", "focusin", "focusout"]) {
       this.rail.addEventListener(type, () => this.#run());
     }
+    this.rail.addEventListener("focusin", ({ target }) => this.#reveal(target));
     page.calm.addEventListener("change", () => this.#measure());
     page.addEventListener("pause", () => this.#run());
   }
@@ -104,6 +129,7 @@ class Ticker extends Panel {
   #measure() {
     const width = this.track.firstChild?.getBoundingClientRect().width;
     if (page.calm.matches || !width) return this.#still();
+    this.#repeat();
     if (width === this.width && this.motion) return;
     const offset = this.motion ? ((this.motion.currentTime / 1000) * PIXELS_PER_SECOND) % width : 0;
     this.motion?.cancel();
@@ -112,6 +138,16 @@ class Ticker extends Panel {
     this.motion = this.track.animate(way, { duration: (width / PIXELS_PER_SECOND) * 1000, iterations: Infinity });
     this.motion.currentTime = (offset / PIXELS_PER_SECOND) * 1000;
     this.#run();
+  }
+
+  /** Brings the item that got the focus into sight by moving the tape, where the browser would scroll and leave a gap. */
+  #reveal(item) {
+    if (!this.motion) return;
+    this.rail.scrollLeft = 0;
+    const [box, rail] = [item.getBoundingClientRect(), this.rail.getBoundingClientRect()];
+    if (box.left >= rail.left && box.right <= rail.right) return;
+    const offset = Math.max(0, box.left - this.track.getBoundingClientRect().left - rail.width / 4);
+    this.motion.currentTime = (offset / PIXELS_PER_SECOND) * 1000;
   }
 
   #still() {

@@ -1,0 +1,133 @@
+// The window in which the visitor chooses the ticker's coins and puts them in order.
+
+import { disc, letter } from "./coin_name.js";
+import { el, setText } from "./dom.js";
+import { page } from "./page.js";
+import { Feed } from "./socket.js";
+import { MOST } from "./tape_list.js";
+import { watchlist } from "./watchlist.js";
+
+const TYPING_MS = 150;
+const HITS = 8;
+
+function named(id, { name, symbol }) {
+  const mark = disc(id);
+  setText(mark, letter(symbol));
+  return [mark, el("bdi", { class: "coin-name" }, name), el("bdi", { class: "coin-symbol" }, symbol)];
+}
+
+/** The coins of a market frame as [id, {name, symbol}]. */
+function coins({ keys, rows, headers }) {
+  const [name, symbol] = [headers.indexOf("Name"), headers.indexOf("Symbol")];
+  return keys.map((id) => [id, { name: rows.get(id)[name], symbol: rows.get(id)[symbol] }]);
+}
+
+export class TapeChooser {
+  #names = new Map(); // id -> {name, symbol}, as far as they are known
+
+  /** `known` are rows by id; coins that nobody has named yet are shown with their ids. */
+  constructor(list, known) {
+    this.list = list;
+    for (const [id, row] of known) this.#names.set(id, { name: row.name, symbol: row.symbol });
+    this.#build();
+  }
+
+  open() {
+    this.abort = new AbortController();
+    this.list.addEventListener("change", () => this.#show(), { signal: this.abort.signal });
+    this.feed = new Feed("market", { vs_currency: page.currency, per_page: 500, page_size: HITS, sparkline: false });
+    this.feed.addEventListener("frame", () => this.#found(), { signal: this.abort.signal });
+    this.feed.open();
+    document.body.append(this.dialog);
+    this.#show();
+    this.dialog.showModal();
+    this.input.focus();
+  }
+
+  #build() {
+    const button = (text, action) => el("button", { type: "button", class: "button", onclick: action }, text);
+    this.input = el("input", { type: "search", "aria-label": "Search a coin to add", placeholder: "Search name or symbol", autocomplete: "off", spellcheck: "false", oninput: () => this.#typed() });
+    this.hits = el("ul", { class: "chooser-hits", "aria-label": "Coins found" });
+    this.rows = el("ol", { class: "chooser-rows", "aria-label": "Coins of the ticker" });
+    this.told = el("p", { class: "chooser-told", role: "status" });
+    this.starred = button("Add my starred coins", () => this.list.add(...watchlist.ids));
+    this.usual = button("Back to the usual coins", () => this.list.forget());
+    this.dialog = el(
+      "dialog",
+      { class: "chooser", "aria-labelledby": "chooser-title", onclose: () => this.#closed() },
+      el("header", {}, el("h2", { id: "chooser-title" }, "Coins of the ticker"), button("Done", () => this.dialog.close())),
+      this.input, this.hits, this.told, this.rows,
+      el("footer", {}, this.starred, this.usual),
+    );
+    this.dialog.addEventListener("click", ({ target }) => target === this.dialog && this.dialog.close()); // beside it
+  }
+
+  #closed() {
+    clearTimeout(this.typing);
+    this.abort.abort();
+    this.feed.close();
+    this.dialog.remove();
+  }
+
+  #typed() {
+    clearTimeout(this.typing);
+    this.typing = setTimeout(() => {
+      const search = this.input.value.trim().slice(0, 100);
+      this.feed.update({ search: search || null });
+      this.#found();
+    }, TYPING_MS);
+  }
+
+  #found() {
+    if (!this.feed.view) return;
+    const found = this.input.value.trim() ? coins(this.feed.view) : [];
+    for (const [id, coin] of coins(this.feed.view)) this.#names.set(id, coin);
+    const shape = found.map(([id]) => id + this.list.ids.includes(id)).join();
+    if (shape === this.foundShape) return; // prices moved, names did not: keep the focus where it is
+    this.foundShape = shape;
+    this.hits.replaceChildren(...found.map(([id, coin]) => this.#hit(id, coin)));
+  }
+
+  #hit(id, coin) {
+    const there = this.list.ids.includes(id);
+    const words = there ? `${coin.name} is in the ticker` : `Add ${coin.name}`;
+    const add = () => {
+      this.list.add(id);
+      this.input.focus();
+    };
+    return el("li", {}, el("button", { type: "button", "aria-label": words, disabled: there || this.list.isFull, onclick: add }, ...named(id, coin), el("span", { "aria-hidden": "true" }, there ? "✓" : "+")));
+  }
+
+  #show() {
+    const { ids } = this.list;
+    const held = this.dialog.contains(document.activeElement) ? document.activeElement.dataset : {};
+    setText(this.told, `${ids.length} of at most ${MOST} coins`);
+    this.usual.hidden = !this.list.isOwn;
+    this.starred.hidden = !watchlist.ids.some((id) => !ids.includes(id)) || this.list.isFull;
+    this.rows.replaceChildren(...ids.map((id, at) => this.#row(id, at, ids.length)));
+    if (held.does) this.#focus(held);
+    this.foundShape = null;
+    this.#found();
+  }
+
+  /** Rows are made anew when the order changes; the focus stays with the button of the coin that was moved. */
+  #focus({ coin, does }) {
+    const row = [...this.rows.children].find(({ dataset }) => dataset.coin === coin) ?? this.rows.lastChild;
+    const same = row?.querySelector(`[data-does="${does}"]:not(:disabled)`);
+    (same ?? row?.querySelector("button:not(:disabled)") ?? this.input).focus();
+  }
+
+  #row(id, at, length) {
+    const coin = this.#names.get(id) ?? { name: id, symbol: "" };
+    const button = (does, text, words, action, disabled) =>
+      el("button", { type: "button", class: "button", "data-coin": id, "data-does": does, "aria-label": words, title: words, disabled, onclick: action }, text);
+    return el(
+      "li",
+      { "data-coin": id },
+      ...named(id, coin),
+      button("up", "↑", `Move ${coin.name} forward`, () => this.list.move(id, -1), at === 0),
+      button("down", "↓", `Move ${coin.name} back`, () => this.list.move(id, 1), at === length - 1),
+      button("remove", "✕", `Remove ${coin.name}`, () => this.list.remove(id), length === 1),
+    );
+  }
+}
