@@ -103,7 +103,7 @@ export class Mosaic {
     if (dimmed) pen.globalAlpha = DIMMED;
     else if (!this.#whole && this.#lit !== null) pen.clearRect(box.x, box.y, box.width, box.height);
     this.#back(tile.step, box);
-    if (!dimmed) this.#label(tile, box);
+    if (!dimmed) this.#label(tile, this.#seen(box));
     pen.globalAlpha = 1;
   }
 
@@ -112,6 +112,12 @@ export class Mosaic {
     const snap = (value) => Math.round(value * this.ratio) / this.ratio;
     const [left, top] = [snap(x), snap(y)];
     return { x: left, y: top, width: snap(x + width) - left - 1, height: snap(y + height) - top - 1 };
+  }
+
+  /** The part of a box that is on the canvas: a label stands in the middle of what one sees of its tile. */
+  #seen({ x, y, width, height }) {
+    const [left, top] = [Math.max(0, x), Math.max(0, y)];
+    return { x: left, y: top, width: Math.min(this.width, x + width) - left, height: Math.min(this.height, y + height) - top };
   }
 
   #back(step, { x, y, width, height }) {
