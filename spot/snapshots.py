@@ -11,6 +11,8 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 `REALM:version`                  the last snapshot's number: its time in ms, or one more than the one before
 `REALM:snapshot:NAME`            hash: version, meta (JSON), body (JSON rows)
 `REALM:trouble:NAME`             why the last fetch failed, until one succeeds
+`REALM:changes`                  list: the last changes of a source (JSON), newest first
+`changed:…`                      while it lives, that change has just been noted
 `wanted`                         sorted set: dataset -> when somebody last looked at it, epoch ms
 `wanted:quotes:CURRENCY`         the same for coins outside the markets snapshot
 `claim:NAME`                     who is fetching a dataset now
@@ -61,6 +63,9 @@ _KEEP = {
 }
 #: What a snapshot's meta holds in the store, but for `meta` itself.
 _FACTS = ("as_of", "fetched_at", "source", "label", "simulated", "interval_ms", "max_age_ms")
+#: Changes of a source that are remembered; the same change of many datasets of a kind is one.
+_CHANGES = 20
+_SAME_CHANGE_SECONDS = 600
 #: How often an amendment that was overtaken is made anew; polls are seconds apart.
 _AMEND_TRIES = 3
 #: A dataset that nobody has looked at for this long is no longer fetched.
@@ -168,12 +173,36 @@ def save(fetched: Fetched, interval_s: float) -> int:
     }
     keys = [f"spot:{where}:snapshot:{name}", f"spot:{where}:version"]
     with client.pipeline(transaction=True) as pipe:
+        pipe.hget(keys[0], "meta")
         _store_script()(keys=keys, args=[now_ms(), orjson.dumps(meta), _pack(fetched.rows), ""], client=pipe)
         pipe.expire(keys[0], _KEEP[fetched.dataset.kind])
         pipe.delete(f"spot:{where}:trouble:{name}")
-        version = int(pipe.execute()[0])
+        before, version, *_ = pipe.execute()
+    if before is not None:
+        _note_change(where, fetched, orjson.loads(before))
     nudge(name)
-    return version
+    return int(version)
+
+
+def _note_change(where: Realm, fetched: Fetched, before: dict[str, Any]) -> None:
+    """Remember that the data come from another source than before."""
+    kind, currency = fetched.dataset.kind, fetched.dataset.currency
+    if before["source"] == fetched.source:
+        return
+    if not first_in(f"changed:{kind}:{currency}:{before['source']}:{fetched.source}", _SAME_CHANGE_SECONDS):
+        return
+    change = {"at": now_ms(), "kind": kind, "currency": currency, "before": before["label"], "after": fetched.label}
+    with connection().pipeline(transaction=True) as pipe:
+        pipe.lpush(f"spot:{where}:changes", orjson.dumps(change))
+        pipe.ltrim(f"spot:{where}:changes", 0, _CHANGES - 1)
+        pipe.execute()
+
+
+def changes() -> list[dict[str, Any]]:
+    """The last changes of a source, newest first: `at` (epoch ms), `kind`, `currency`, and the labels of the sources
+    `before` and `after`."""
+    kept: Any = connection().lrange(f"spot:{realm()}:changes", 0, -1)
+    return [orjson.loads(one) for one in kept]
 
 
 def amend(dataset: Dataset, change: Amendment, known: Snapshot | None = None) -> Snapshot | None:
@@ -248,9 +277,9 @@ def load(dataset: Dataset) -> Snapshot | None:
     return _snapshot(dataset, client.get(f"spot:{where}:epoch"), version, meta, body)
 
 
-def ages(datasets: Sequence[Dataset]) -> dict[str, tuple[int | None, int | None]]:
-    """By name: when each dataset was fetched, and when its next try is due after trouble; None where there is
-    neither."""
+def facts(datasets: Sequence[Dataset]) -> dict[str, tuple[dict[str, Any] | None, Trouble | None]]:
+    """By name, without their rows: a snapshot's times, source and the rest of `_FACTS`, and why the last fetch failed;
+    None where there is no snapshot, or no trouble."""
     client, where = connection(), realm()
     with client.pipeline(transaction=False) as pipe:
         for dataset in datasets:
@@ -259,10 +288,18 @@ def ages(datasets: Sequence[Dataset]) -> dict[str, tuple[int | None, int | None]
         answers = pipe.execute()
     found = {}
     for dataset, meta, failed in zip(datasets, answers[::2], answers[1::2], strict=True):
-        fetched_at = None if meta is None else orjson.loads(meta)["fetched_at"]
-        next_try = None if failed is None else orjson.loads(failed)["next_try"]
-        found[dataset.name] = (fetched_at, next_try)
+        known = None if failed is None else Trouble(**orjson.loads(failed))
+        found[dataset.name] = (None if meta is None else orjson.loads(meta), known)
     return found
+
+
+def ages(datasets: Sequence[Dataset]) -> dict[str, tuple[int | None, int | None]]:
+    """By name: when each dataset was fetched, and when its next try is due after trouble; None where there is
+    neither."""
+    return {
+        name: (known["fetched_at"] if known else None, failed.next_try if failed else None)
+        for name, (known, failed) in facts(datasets).items()
+    }
 
 
 def nudge(name: str) -> None:
