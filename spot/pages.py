@@ -26,3 +26,9 @@ def coin(request: HttpRequest, coin_id: str) -> HttpResponse:
     if not is_coin_id(coin_id):
         raise Http404
     return render(request, "spot/coin.html", {"coin_id": coin_id})
+
+
+@require_safe
+def status(request: HttpRequest) -> HttpResponse:
+    """Where the data come from and how old they are, for visitors: `spot.status` has the facts."""
+    return render(request, "spot/status.html")

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from spot import health, lookups, pages
+from spot import health, lookups, pages, status
 from spot.feeds import FEEDS
 from spot.routing import PREFIX
 from spot.twins import no_feed, twin
@@ -12,6 +12,8 @@ urlpatterns = [
     path("coin/<str:coin_id>/", pages.coin, name="coin"),
     path("currencies.json", lookups.currencies, name="currencies"),
     path("logo/<str:coin_id>", lookups.logo, name="logo"),
+    path("status/", pages.status, name="status"),
+    path("status.json", status.facts, name="status-facts"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     *(re_path(rf"^{PREFIX}/{channel}/?$", twin(feed), name=channel) for channel, feed in FEEDS.items()),

@@ -11,7 +11,7 @@ def client() -> Client:
     return Client()
 
 
-@pytest.mark.parametrize("path", ["/", "/coin/bitcoin/"])
+@pytest.mark.parametrize("path", ["/", "/coin/bitcoin/", "/status/"])
 def test_a_page_obeys_its_own_content_policy(client: Client, path: str) -> None:
     response = client.get(path)
     page = response.content.decode()
