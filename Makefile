@@ -27,7 +27,7 @@ SERVER_ON_PATH = command -v valkey-server >/dev/null 2>&1 || command -v redis-se
 NODE_ON_PATH = command -v npm >/dev/null 2>&1 && node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null
 ON_NODE = PATH="$$PATH:$(CURDIR)/$(VENV)/bin"; if ! { $(NODE_ON_PATH); }; then PATH="$(CURDIR)/$(VENV)/bin:$$PATH"; fi; export PATH
 
-.PHONY: help run test bench lint lock assets clean redis
+.PHONY: help run test bench screenshots lint lock assets clean redis
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
@@ -43,6 +43,10 @@ test: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(ASSETS) ## run every test
 
 bench: $(VENV)/.packages redis $(VENV)/.node ## measure side by side with others: docs/performance.md (ARGS=--quick)
 	@$(ON_NODE); $(PY) -m bench $(ARGS)
+
+screenshots: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(ASSETS) ## take the pictures of the documents anew, in a browser
+	@$(PY) -m tests.chromium
+	@$(PY) -m tests.pictures $(ARGS)
 
 lint: $(VENV)/.packages-dev ## ruff, formatting, types
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy .
