@@ -9,6 +9,7 @@ from django.conf import settings
 ROOT = Path(settings.BASE_DIR)
 SOURCE = ROOT / "spot" / "frontend" / "src"
 DOCUMENT = (ROOT / "docs" / "javascript.md").read_text()
+TYPES = (SOURCE / "client.d.ts").read_text()
 SOCKET = (SOURCE / "socket.js").read_text()
 
 
@@ -24,17 +25,20 @@ def first_cells(heading: str) -> set[str]:
 def test_every_method_is_described() -> None:
     methods = set(re.findall(r"^  ([a-z]\w*)\(.*\) \{$", SOCKET, re.MULTILINE)) - {"constructor"}
     assert first_cells("## Feeds") == methods
+    assert [name for name in methods if f"  {name}(" not in TYPES] == []
 
 
 def test_every_event_is_described() -> None:
     emitted = set(re.findall(r'emit\(this, "(\w+)"', SOCKET)) | {"notice", "export"}
     assert first_cells("### Events") == emitted
+    assert [name for name in emitted if f"  {name}: CustomEvent" not in TYPES] == []
 
 
 def test_every_condition_is_described() -> None:
     block = SOCKET[SOCKET.index("  condition(") : SOCKET.index("// --- the connection")]
     named = set(re.findall(r'"([a-z]+)"', block)) - {"open"}
     assert first_cells("### Conditions") == named
+    assert [name for name in named if f'"{name}"' not in TYPES] == []
 
 
 def test_every_attribute_of_the_elements_is_described() -> None:
@@ -58,3 +62,4 @@ def test_every_export_is_described() -> None:
     }
     assert exported
     assert [name for name in exported if f"`{name}" not in DOCUMENT] == []
+    assert [name for name in exported if not re.search(rf"^export (class|function) {name}\b", TYPES, re.MULTILINE)] == []
