@@ -26,7 +26,8 @@ class Connection extends HTMLElement {
     this.badge = el("span", { class: "badge" });
     this.now = el("button", { type: "button", class: "button", hidden: true, onclick: () => this.#retry() }, "Retry now");
     this.word = el("span", {});
-    this.count = el("span", { class: "pause-count", hidden: true });
+    this.number = el("span", {});
+    this.count = el("span", { class: "pause-count", hidden: true }, this.number, el("span", { class: "wide" }, " waiting"));
     this.pause = el("button", { type: "button", class: "button pause", title: "Key: p", onclick: () => page.setPaused(!page.paused) }, this.word, el("span", { class: "wide" }, " updates"), this.count);
     this.replaceChildren(this.now, this.badge, this.pause);
     for (const type of ["second", "state", "pause"]) page.addEventListener(type, () => this.#tell());
@@ -59,7 +60,8 @@ class Connection extends HTMLElement {
     const { paused, waiting } = page;
     this.count.hidden = !paused;
     const text = waiting > MANY ? `${count(MANY, page.locale)}+` : count(waiting, page.locale);
-    setText(this.count, `${text} waiting`);
+    setText(this.number, text);
+    setAttribute(this.pause, "title", paused ? `${text} updates wait. Key: p` : "Key: p");
   }
 }
 
