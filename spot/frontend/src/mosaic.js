@@ -100,8 +100,8 @@ export class Mosaic {
     if (box.width <= 0 || box.height <= 0 || box.x > this.width || box.y > this.height || box.x + box.width < 0 || box.y + box.height < 0) return;
     const { pen } = this;
     const dimmed = this.#lit !== null && this.#lit !== tile.step;
+    if (!this.#whole && this.#lit !== null) pen.clearRect(box.x, box.y, box.width, box.height);
     if (dimmed) pen.globalAlpha = DIMMED;
-    else if (!this.#whole && this.#lit !== null) pen.clearRect(box.x, box.y, box.width, box.height);
     this.#back(tile.step, box);
     if (!dimmed) this.#label(tile, this.#seen(box));
     pen.globalAlpha = 1;
