@@ -3,8 +3,8 @@
 
 export const THEMES = [["system", "As the system"], ["light", "Light"], ["dark", "Dark"]];
 
-// Up and down: as in Europe and America, as in East Asia, and told apart by every kind of eye.
-export const PALETTES = [["green-red", "Green up, red down"], ["red-green", "Red up, green down"], ["blue-orange", "Blue up, orange down"]];
+// As in Europe and America, as in East Asia, and told apart by every kind of eye.
+export const PALETTES = [["green-red", "Green up"], ["red-green", "Red up"], ["blue-orange", "Blue up"]];
 
 // Locales whose writing of numbers and dates differs; the texts of the page are English in all of them.
 export const LOCALES = ["en-US", "en-GB", "en-IN", "de-DE", "de-CH", "fr-FR", "es-ES", "pt-BR", "it-IT", "nl-NL", "sv-SE", "pl-PL", "tr-TR", "ru-RU", "uk-UA", "ar-EG", "hi-IN", "ja-JP", "ko-KR", "zh-CN"];
@@ -44,6 +44,19 @@ function isLocale(tag) {
 export function timeZone(settings) {
   const chosen = settings.get("timeZone");
   return isTimeZone(chosen) ? chosen : Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
+
+// Browsers list some zones by names that their cities have put away; they know the new ones all the same.
+const RENAMED = {
+  "Africa/Asmera": "Africa/Asmara", "America/Buenos_Aires": "America/Argentina/Buenos_Aires", "America/Godthab": "America/Nuuk",
+  "Asia/Calcutta": "Asia/Kolkata", "Asia/Katmandu": "Asia/Kathmandu", "Asia/Rangoon": "Asia/Yangon", "Asia/Saigon": "Asia/Ho_Chi_Minh",
+  "Atlantic/Faeroe": "Atlantic/Faroe", "Europe/Kiev": "Europe/Kyiv", "Pacific/Ponape": "Pacific/Pohnpei", "Pacific/Truk": "Pacific/Chuuk",
+};
+
+/** Every zone's IANA name, in order, UTC apart. */
+export function timeZones(listed = Intl.supportedValuesOf("timeZone")) {
+  const current = listed.map((name) => (isTimeZone(RENAMED[name]) ? RENAMED[name] : name));
+  return [...new Set(current)].filter((name) => name !== "UTC").sort();
 }
 
 export function isTimeZone(name) {

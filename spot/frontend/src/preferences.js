@@ -2,7 +2,7 @@
 
 import { choice, el, select } from "./dom.js";
 import { clock, numbers, percent } from "./format.js";
-import { isTimeZone, LOCALES, locale, palette, PALETTES, theme, THEMES } from "./looks.js";
+import { isTimeZone, LOCALES, locale, palette, PALETTES, theme, THEMES, timeZones } from "./looks.js";
 import { page } from "./page.js";
 import { settings } from "./settings.js";
 
@@ -15,8 +15,7 @@ function localeText(tag) {
 
 function zones() {
   const system = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const all = Intl.supportedValuesOf("timeZone").filter((zone) => zone !== "UTC");
-  return [["", `Local: ${system.replaceAll("_", " ")}`], ["UTC", "UTC"], ...all.map((zone) => [zone, zone.replaceAll("_", " ")])];
+  return [["", `Local: ${system.replaceAll("_", " ")}`], ["UTC", "UTC"], ...timeZones().map((zone) => [zone, zone.replaceAll("_", " ")])];
 }
 
 class Preferences extends HTMLElement {
@@ -84,8 +83,9 @@ class Preferences extends HTMLElement {
   #tellSample() {
     if (!this.sample) return;
     const { price, compact } = numbers(page.locale, page.currency);
-    const time = clock(Date.now(), NaN, page.locale, page.timeZone);
-    this.sample.textContent = [compact(SAMPLE.cap), price(SAMPLE.price), percent(SAMPLE.change, page.locale), time].join("   ");
+    const now = Date.now();
+    const texts = [compact(SAMPLE.cap), price(SAMPLE.price), percent(SAMPLE.change, page.locale), clock(now, now, page.locale, page.timeZone)];
+    this.sample.replaceChildren(...texts.map((text) => el("span", {}, text)));
   }
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { numbers } from "../src/format.js";
-import { isTimeZone, locale, palette, theme, timeZone, wear } from "../src/looks.js";
+import { isTimeZone, locale, palette, theme, timeZone, timeZones, wear } from "../src/looks.js";
 import { Settings } from "../src/settings.js";
 
 function storage(entries = {}) {
@@ -95,6 +95,10 @@ describe("looks", () => {
     assert.equal(timeZone(chosen({ timeZone: "Mars/Olympus" })), Intl.DateTimeFormat().resolvedOptions().timeZone);
     assert.ok(isTimeZone("UTC"));
     assert.ok(!isTimeZone(""));
+  });
+
+  test("name time zones as their cities do today", () => {
+    assert.deepEqual(timeZones(["UTC", "Europe/Zurich", "Asia/Calcutta", "Asia/Kolkata"]), ["Asia/Kolkata", "Europe/Zurich"]);
   });
 
   test("stand on the root: a theme only where it is forced", () => {
