@@ -5,6 +5,7 @@ import { el, setAttribute, setText } from "./dom.js";
 import { age, clock, numbers } from "./format.js";
 import { page } from "./page.js";
 import { Feed, serverNow } from "./socket.js";
+import { merge } from "./view.js";
 
 // From best to worst; a panel with several feeds is as good as its worst one.
 const CONDITIONS = ["live", "demo", "stale", "connecting", "waiting", "unavailable", "reconnecting", "offline", "refused"];
@@ -89,7 +90,7 @@ export class Panel extends HTMLElement {
 
   /** Draws again with what is there, say after a choice that needs no new data. */
   redraw() {
-    for (const feed of this.feeds) if (feed.view) this.pending.set(feed, this.pending.get(feed) ?? new Map());
+    for (const feed of this.feeds) if (feed.view && !this.pending.has(feed)) this.pending.set(feed, new Map());
     this.#schedule();
   }
 
@@ -118,7 +119,7 @@ export class Panel extends HTMLElement {
   #follow(feed) {
     const signal = this.abort.signal;
     page.follow(feed, signal, { aside: this.aside });
-    feed.addEventListener("frame", ({ detail }) => this.#took(feed, detail.changes), { signal });
+    feed.addEventListener("frame", ({ detail }) => this.#took(feed, detail), { signal });
     feed.addEventListener("state", () => this.#tellState(), { signal });
     feed.addEventListener("refusal", ({ detail }) => this.onRefusal(feed, detail), { signal });
     feed.open();
@@ -131,12 +132,12 @@ export class Panel extends HTMLElement {
     this.problem.hidden = false;
   }
 
-  #took(feed, changes) {
+  /** What is pending of a feed is null for a whole view: nothing in that has moved, it is all new. */
+  #took(feed, { changes, whole }) {
     this.removeAttribute("aria-busy");
     this.problem.hidden = true;
-    const waiting = this.pending.get(feed) ?? new Map();
-    for (const [key, cells] of changes) waiting.set(key, cells);
-    this.pending.set(feed, waiting);
+    const waiting = this.pending.has(feed) ? this.pending.get(feed) : new Map();
+    this.pending.set(feed, whole ? null : merge(waiting, changes));
     this.pendingSince ??= Date.now();
     this.#schedule();
   }
@@ -153,7 +154,7 @@ export class Panel extends HTMLElement {
       for (const [feed, changes] of work) {
         // The currency that the rows are in, which for a moment after a switch is not yet the page's.
         this.numbers = numbers(page.locale, feed.head.params?.vs_currency ?? page.currency);
-        this.draw(feed, fresh && !feed.isStale() ? changes : new Map());
+        this.draw(feed, changes && fresh && !feed.isStale() ? changes : new Map());
       }
     });
   }
