@@ -211,7 +211,7 @@ def test_a_finger_that_moves_down_scrolls_the_page_and_one_that_moves_sideways_t
     start = bitcoin.evaluate("scrollY")
     swipe(bitcoin, 120, 0)
     expect(chart).not_to_have_attribute("aria-label", view)
-    assert bitcoin.evaluate("scrollY") == start
+    assert abs(bitcoin.evaluate("scrollY") - start) < 30  # the first swipe may still be coming to rest
 
 
 def test_range_kind_and_scale_stand_in_the_address_and_ranges_are_walked_back(
@@ -232,6 +232,19 @@ def test_range_kind_and_scale_stand_in_the_address_and_ranges_are_walked_back(
     page.get_by_role("button", name="Candles").click()
     page.get_by_role("button", name="Log").click()
     expect(page).to_have_url(re.compile(r"/coin/bitcoin/\?days=90$"))
+
+
+def test_everything_stays_in_view_when_the_window_has_another_size(bitcoin: Page) -> None:
+    for width in (700, 1200):
+        bitcoin.set_viewport_size({"width": width, "height": 800})
+        bitcoin.wait_for_function("document.querySelector('.chart canvas').getBoundingClientRect().width > 0")
+        expect(bitcoin.locator(".chart")).to_have_attribute("aria-label", re.compile(": 180 of 180 candles"))
+        expect(bitcoin.get_by_role("button", name="Show all")).to_be_hidden()
+
+
+def test_the_list_of_keys_has_those_of_the_chart(bitcoin: Page) -> None:
+    bitcoin.keyboard.press("?")
+    expect(bitcoin.get_by_role("dialog", name="Keyboard")).to_contain_text("Step through the candles")
 
 
 def test_the_last_candle_is_said_to_be_open_and_until_when(bitcoin: Page) -> None:
@@ -343,7 +356,8 @@ def test_what_cannot_be_a_coin_is_not_found(page: Page, live_site: LiveSite) -> 
 
 
 def test_the_coin_page_fits_a_phone(page: Page, live_site: LiveSite, watch: Watch) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(f"{live_site.url}/coin/bitcoin/")
+    page.set_viewport_size({"width": 320, "height": 844})
+    page.goto(f"{live_site.url}/coin/pepe/?vs=btc&days=365&scale=log")
     expect(page.locator(".chart-legend")).to_contain_text("O")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    expect(page.locator(".quote-price")).to_contain_text("BTC")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320

@@ -8,11 +8,19 @@ import { clock, count, direction, interval, percent } from "./format.js";
 import { page } from "./page.js";
 import { Panel } from "./panel.js";
 import { isOpen, missing, shortInterval, volumeWords } from "./series.js";
+import { keysOf } from "./shortcuts.js";
 
 const RANGES = [["1", "1 D"], ["7", "7 D"], ["30", "30 D"], ["90", "90 D"], ["180", "180 D"], ["365", "1 Y"]];
 const RANGE = "30";
 const KINDS = [["candles", "Candles"], ["line", "Line"]];
-const KEYS = "Arrow keys step through the candles, Shift and arrow keys move the chart, plus and minus zoom, 0 shows everything, Home and End go to the first and the last candle.";
+const KEYS = [
+  ["← →", "Step through the candles"],
+  ["Shift+← Shift+→", "Move the chart"],
+  ["PageUp PageDown", "Ten candles back and on"],
+  ["Home End", "The first and the last candle"],
+  ["+ − 0", "Zoom in, out, and show everything"],
+];
+const SPOKEN_KEYS = "Arrow keys step through the candles, Shift and arrow keys move the chart, plus and minus zoom, 0 shows everything, Home and End go to the first and the last candle.";
 const ANNOUNCE_MS = 150; // a key that is held down is not read out at every step
 
 function wanted(name, options, otherwise) {
@@ -27,20 +35,22 @@ class Candles extends Panel {
     this.#readAddress();
     this.lengths = new Map(); // of the candles of each range, as far as we have seen them
     this.ranges = choice("Range", RANGES, this.days, (days) => this.#choose({ days }, true));
+    this.ranges.classList.add("ranges");
     for (const button of this.ranges.children) button.append(el("small"));
     this.kinds = choice("Drawn as", KINDS, this.kind, (chart) => this.#choose({ chart }));
     this.logs = el("button", { type: "button", class: "button", title: "Logarithmic price axis", onclick: () => this.#choose({ scale: this.logarithmic ? null : "log" }) }, "Log");
     this.all = el("button", { type: "button", class: "button", hidden: true, onclick: () => this.chart.fit() }, "Show all");
     this.save = el("button", { type: "button", class: "button", onclick: () => this.#save() }, "CSV");
-    controls.append(this.all, this.kinds, this.logs, this.ranges, this.save);
+    controls.append(this.all, this.ranges, this.kinds, this.logs, this.save);
     this.legend = el("p", { class: "chart-legend" });
     this.stage = el("div", { class: "chart", tabindex: "0", role: "application", "aria-roledescription": "chart", "aria-describedby": "chart-keys" });
     this.stage.addEventListener("keydown", (event) => this.#key(event));
     this.stage.addEventListener("blur", () => this.#leave());
     this.spoken = el("p", { class: "hidden", role: "status" });
     this.notes = el("p", { class: "chart-note" });
-    body.append(this.legend, this.stage, this.spoken, el("p", { class: "hidden", id: "chart-keys" }, KEYS), this.notes, this.#credit());
+    body.append(this.legend, this.stage, this.spoken, el("p", { class: "hidden", id: "chart-keys" }, SPOKEN_KEYS), this.notes, this.#credit());
     this.chart = new Chart(this.stage, (timestamp) => this.#read(timestamp), () => this.#tellView());
+    keysOf("Chart", KEYS);
     this.#dress();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#dress());
     page.addEventListener("theme", () => this.#dress());
@@ -53,7 +63,7 @@ class Candles extends Panel {
   /** The chart library's licence asks for this notice and link on the page. */
   #credit() {
     const link = el("a", { href: "https://www.tradingview.com/", rel: "noopener external" }, "TradingView");
-    return el("p", { class: "chart-note" }, "TradingView Lightweight Charts™, © TradingView, Inc. Charts by ", link, ".");
+    return el("p", { class: "chart-note" }, "Zoom with the wheel after a click on the chart, with two fingers, or with + and −. TradingView Lightweight Charts™, © TradingView, Inc. Charts by ", link, ".");
   }
 
   // --- what the visitor chooses -------------------------------------------------------------------------------------

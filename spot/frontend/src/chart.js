@@ -18,6 +18,7 @@ const LABELS = [
   { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
 ];
 const MOST_DIGITS = 15;
+const LABEL_ROOM = 18; // pixels
 const LEAST_SHOWN = 5; // bars, however far one zooms in
 
 /** The time axis by the days and hours of a time zone; the library itself knows UTC only. */
@@ -54,7 +55,7 @@ export class Chart {
     this.bars = [];
     this.chart.subscribeCrosshairMove(({ time }) => onread(time === undefined ? null : time * 1000));
     this.axis = this.chart.timeScale();
-    this.axis.subscribeVisibleLogicalRangeChange(() => onview());
+    this.axis.subscribeVisibleLogicalRangeChange(() => this.#watch(onview));
     // A wheel over the chart scrolls the page, until the visitor has gone into the chart.
     stage.addEventListener("focusin", () => this.#wheel(true));
     stage.addEventListener("focusout", () => this.#wheel(false));
@@ -141,8 +142,22 @@ export class Chart {
 
   // --- what is in view ----------------------------------------------------------------------------------------------
 
+  /** Everything, with room at the left for the label of the first day. */
   fit() {
-    this.axis.fitContent();
+    const count = this.bars.length;
+    const room = Math.max(this.axis.width() - LABEL_ROOM, 1);
+    this.axis.setVisibleLogicalRange({ from: -0.5 - (count * LABEL_ROOM) / room, to: count - 0.5 });
+  }
+
+  /** What is in view has changed: by the visitor, or because the chart has another width. Then whole stays whole. */
+  #watch(onview) {
+    const width = this.axis.width();
+    if (width !== this.width) {
+      this.width = width;
+      if (this.whole) return this.fit();
+    }
+    this.whole = this.inView().length === within(this.bars).length;
+    onview();
   }
 
   /** The times (ms) of the candles in view. */
