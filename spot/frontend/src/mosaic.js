@@ -28,6 +28,7 @@ export class Mosaic {
   constructor(canvas) {
     this.canvas = canvas;
     this.pen = canvas.getContext("2d", { alpha: true });
+    this.ratio = 1; // until it is known how large the map is
   }
 
   resize(width, height, ratio) {
