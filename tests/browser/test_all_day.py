@@ -1,16 +1,15 @@
-"""The dashboard as somebody has it open all day: providers change, connections drop, views are walked back and shared,
-and there may be no mouse."""
+"""The dashboard as somebody has it open all day: providers change, connections drop, values age, and there may be no
+mouse."""
 
 from __future__ import annotations
 
 import gzip
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, WebSocketRoute, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from providers.sandbox import Sandbox
 from providers.standins.coinmarketcap import Coinmarketcap
@@ -128,52 +127,6 @@ def test_values_that_are_old_look_it(page: Page, live_site: LiveSite, watch: Wat
     page.wait_for_function(f"({opacity})(document.querySelector('spot-market')) < 0.9")
     assert page.locator("spot-heatmap").evaluate(opacity) == 1
     assert page.locator("spot-market td .flash").count() == 0
-
-
-# --- views are walked back and shared ---------------------------------------------------------------------------------
-
-
-def test_every_step_can_be_walked_back_and_forward_and_the_address_is_the_view(
-    dashboard: Page, browser: Browser, live_site: LiveSite
-) -> None:
-    page = dashboard
-    page.locator("spot-movers").get_by_role("button", name="7d").click()
-    expect(page).to_have_url(re.compile("=7d"))
-    steps: list[Callable[[], Any]] = [
-        lambda: page.get_by_label("Currency").select_option("eur"),
-        lambda: page.locator("th.col-24h").get_by_role("button").click(),
-        lambda: page.get_by_role("button", name="Next page").click(),
-        lambda: page.locator("spot-heatmap").get_by_role("button", name="Table").click(),
-    ]
-    addresses = [page.url]
-    for step in steps:
-        step()
-        expect(page).not_to_have_url(addresses[-1])
-        addresses.append(page.url)
-    expect(page.locator(".pager-where")).to_contain_text("page 2 of 20")
-    for address in addresses[-2::-1]:
-        page.go_back()
-        expect(page).to_have_url(address)
-    expect(page.locator(".pager-where")).to_contain_text("page 1 of 20")
-    expect(page.locator("td.col-price").first).to_contain_text("$")
-    expect(page.locator("th.col-24h")).not_to_have_attribute("aria-sort", re.compile("."))
-    for address in addresses[1:]:
-        page.go_forward()
-        expect(page).to_have_url(address)
-    for shown in (page, pasted(browser, page.url)):
-        expect(shown.locator(".pager-where")).to_contain_text("page 2 of 20")
-        expect(shown.locator("td.col-price").first).to_contain_text("€")
-        expect(shown.locator("th.col-24h")).to_have_attribute("aria-sort", "descending")
-        expect(shown.locator("spot-movers").get_by_role("button", name="7d")).to_have_attribute("aria-pressed", "true")
-        expect(shown.locator("spot-heatmap .map")).to_be_hidden()
-    shown.context.close()
-
-
-def pasted(browser: Browser, address: str) -> Page:
-    """The address in the browser of somebody else."""
-    page = browser.new_page(viewport={"width": 1440, "height": 900}, locale="en-US")
-    page.goto(address)
-    return page
 
 
 # --- there is no mouse ------------------------------------------------------------------------------------------------
