@@ -326,6 +326,29 @@ def test_the_source_that_a_panel_names_changes_with_its_data(page: Page, live_si
     expect(source).to_have_text("Second")
 
 
+def test_a_price_that_is_disputed_is_told_beside_the_one_shown(page: Page, live_site: LiveSite, watch: Watch) -> None:
+    other = {"id": "bitcoin", "source": "acme", "price": 110.0, "shown": 100.0, "percent": 10.0}
+    rewritten(page, "ticker-tape", lambda frame: frame.update(disputed=[{**other, "id": "ethereum"}, other]))
+    page.goto(f"{live_site.url}/coin/bitcoin/")
+    expect(page.locator(".quote-disputed")).to_have_text(re.compile(r"^acme streams \$110.00 \(\+10.00%\): too far"))
+
+
+def test_numbers_have_all_their_digits_in_a_tooltip_and_missing_ones_a_reason(
+    page: Page, live_site: LiveSite, watch: Watch
+) -> None:
+    def blank(frame: dict[str, Any]) -> None:
+        if frame["type"] == "snapshot":
+            frame["data"][0] |= {"market_cap": None, "volume_24h": 1234567890123.5, "price_change_1y": None}
+
+    rewritten(page, "ticker-tape", blank)
+    page.goto(f"{live_site.url}/coin/bitcoin/")
+    facts = page.locator(".quote-facts div")
+    expect(facts.filter(has_text="Market cap").locator("dd")).to_have_attribute("title", "The source does not say")
+    expect(facts.filter(has_text="1y").locator("[title]")).to_have_attribute("title", "The source does not say")
+    volume = facts.filter(has_text="24 h volume").locator("dd")
+    expect(volume).to_have_attribute("title", re.compile(r"^\$[\d,]{9,}"))
+
+
 def test_times_are_those_of_the_zone_that_the_visitor_chose(
     page: Page, live_site: LiveSite, watch: Watch, tmp_path: Path
 ) -> None:

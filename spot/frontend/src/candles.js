@@ -2,6 +2,7 @@
 
 import * as address from "./address.js";
 import { Chart } from "./chart.js";
+import { save } from "./copying.js";
 import { candlesCsv, candlesName } from "./csv.js";
 import { choice, el, setAttribute, setText } from "./dom.js";
 import { clock, count, direction, interval, percent } from "./format.js";
@@ -263,9 +264,7 @@ class Candles extends Panel {
     const { step, basis, currency, asOf, source } = this.facts;
     const isComplete = (candle) => !this.#isOpen(candle);
     const text = candlesCsv(candles, { currency, intervalMs: step, volumeBasis: basis, source, asOf, timeZone: page.timeZone, isComplete });
-    const url = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
-    el("a", { href: url, download: candlesName(this.getAttribute("coin"), currency, shortInterval(step), candles) }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+    save(text, candlesName(this.getAttribute("coin"), currency, shortInterval(step), candles), "text/csv;charset=utf-8");
   }
 }
 

@@ -3,14 +3,16 @@
 import { changeCell, flash, showChange } from "./change.js";
 import { disc, letter } from "./coin_name.js";
 import { el, setAttribute, setText } from "./dom.js";
-import { count } from "./format.js";
+import { count, isNumber, NONE, percent } from "./format.js";
 import { showLogo } from "./logo.js";
 import { page } from "./page.js";
 import { Panel } from "./panel.js";
+import { nameStar, star } from "./star.js";
 
 const WINDOWS = ["1h", "24h", "7d", "30d", "1y"];
+const UNKNOWN = "The source does not say";
 const FACTS = [
-  ["Rank", "market_cap_rank", (value) => (value ? `#${count(value, page.locale)}` : "–")],
+  ["Rank", "market_cap_rank", (value) => (value ? `#${count(value, page.locale)}` : NONE)],
   ["Market cap", "market_cap", (value, numbers) => numbers.compact(value)],
   ["24 h volume", "volume_24h", (value, numbers) => numbers.compact(value)],
   ["24 h low", "low_24h", (value, numbers) => numbers.price(value)],
@@ -23,6 +25,7 @@ class Quote extends Panel {
   build(body) {
     const coin = this.getAttribute("coin");
     this.headline = el("h1", { class: "quote-title" }, disc(coin), el("bdi", {}, coin), el("small"));
+    this.star = star(coin);
     this.price = el("strong", { class: "quote-price" }, "–");
     this.change = changeCell();
     this.windows = new Map(WINDOWS.map((window) => [window, changeCell()]));
@@ -30,7 +33,8 @@ class Quote extends Panel {
     const list = el("dl", { class: "quote-facts" });
     for (const [label, field] of FACTS) list.append(el("div", {}, el("dt", {}, label), this.facts.get(field)));
     for (const [window, cell] of this.windows) list.append(el("div", {}, el("dt", {}, window), el("dd", {}, cell)));
-    body.append(this.headline, el("p", { class: "quote-now" }, this.price, this.change), list);
+    this.disputed = el("p", { class: "quote-disputed", hidden: true });
+    body.append(el("div", { class: "quote-head" }, this.star, this.headline), el("p", { class: "quote-now" }, this.price, this.change), list, this.disputed);
   }
 
   openFeeds() {
@@ -42,14 +46,36 @@ class Quote extends Panel {
     if (!row) return;
     const { numbers } = this;
     for (const [index, text] of [letter(row.symbol), row.name, row.symbol].entries()) setText(this.headline.children[index], text);
+    setAttribute(this.headline, "title", `${row.name} (${row.symbol}), ${row.id}`);
+    nameStar(this.star, row.name);
     showLogo(this.headline.firstChild, this.getAttribute("coin"), row.logo);
-    setText(this.price, numbers.price(row.price));
-    setAttribute(this.price, "title", numbers.exact(row.price));
+    this.#write(this.price, numbers.price(row.price), row.price);
     showChange(this.change, row.price_change_24h);
-    for (const [window, cell] of this.windows) showChange(cell, row[`price_change_${window}`]);
-    for (const [, field, format] of FACTS) setText(this.facts.get(field), format(row[field], numbers));
+    for (const [window, cell] of this.windows) this.#change(cell, row[`price_change_${window}`]);
+    for (const [, field, format] of FACTS) this.#write(this.facts.get(field), format(row[field], numbers), row[field], field !== "market_cap_rank");
+    this.#dispute(feed.head.disputed?.find(({ id }) => id === row.id));
     document.title = `${row.symbol} ${numbers.price(row.price)} · Spot`;
     for (const cells of changes.values()) this.#flash(cells);
+  }
+
+  /** A number with all its digits in the tooltip; or why there is none. */
+  #write(place, text, value, isMoney = true) {
+    setText(place, text);
+    const title = isMoney ? this.numbers.exact(value) : null;
+    setAttribute(place, "title", isNumber(value) ? title : UNKNOWN);
+  }
+
+  #change(cell, value) {
+    showChange(cell, value);
+    setAttribute(cell, "title", isNumber(value) ? null : UNKNOWN);
+  }
+
+  /** A stream may bring a price that is too far from this one to be believed: that is said, and not shown as the price. */
+  #dispute(other) {
+    this.disputed.hidden = !other;
+    if (!other) return;
+    const apart = percent(((other.price - other.shown) / other.shown) * 100, page.locale);
+    setText(this.disputed, `${other.source} streams ${this.numbers.price(other.price)} (${apart}): too far from this price to be shown before others agree`);
   }
 
   #flash(cells) {
