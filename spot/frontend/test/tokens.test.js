@@ -41,7 +41,7 @@ const STEPS = [1, 2, 3, 4];
 const TILES = [...STEPS.map((n) => `--tile-up-${n}`), ...STEPS.map((n) => `--tile-down-${n}`), "--tile-flat", "--tile-none"];
 const PAIRS = [
   ...["--text", "--muted", "--accent", "--up", "--down"].flatMap((ink) => ["--page", "--surface", "--raised"].map((back) => [ink, back])),
-  ...["--flash-up", "--flash-down"].map((back) => ["--text", back]),
+  ...["--flash-up", "--flash-down"].flatMap((back) => ["--text", "--up", "--down"].map((ink) => [ink, back])),
   ["--warn", "--warn-back"],
   ["--warn", "--surface"],
   ["--demo", "--demo-back"],
