@@ -167,6 +167,7 @@ def stored(site: LiveSite) -> Iterator[tuple[str, bytes]]:
 
 
 @pytest.mark.flow
+@pytest.mark.timeout(300)  # it walks every page of a whole site
 def test_a_key_is_seen_nowhere(site: LiveSite, upstreams: dict[str, Any]) -> None:
     operator = Operator(site)
     frames = {feed: frames_of(site, feed, 2) for feed in FEEDS}
