@@ -3,77 +3,129 @@
 import * as address from "./address.js";
 import { changeCell, flash, showChange } from "./change.js";
 import { coinLink, showCoin } from "./coin_name.js";
-import { choice, el, setAttribute, setText } from "./dom.js";
+import { el, select, setAttribute, setText } from "./dom.js";
 import { numbers } from "./format.js";
+import { arrangement, namesakes } from "./held.js";
+import { Hold, place } from "./hold.js";
+import { CAPS, COUNTS, offered, VOLUMES, wanted, WINDOWS } from "./movers_question.js";
 import { page } from "./page.js";
 import { Panel } from "./panel.js";
+import { nameStar, star } from "./star.js";
 
-const ROWS = 5;
-const WINDOWS = ["1h", "24h", "7d", "30d"];
 const LISTS = [
   { path: "top-gainers", title: "Gainers", field: "price", format: "price" },
   { path: "top-losers", title: "Losers", field: "price", format: "price" },
   { path: "most-active", title: "Most active", field: "volume_24h", format: "compact" },
 ];
 
+const read = (name) => address.get(name, "");
+
 class Movers extends Panel {
   heading = "Movers";
 
   build(body, controls) {
-    const window = address.get("movers");
-    this.window = WINDOWS.includes(window) ? window : "24h";
-    controls.append(choice("Window", WINDOWS.map((key) => [key, key]), this.window, (key) => this.#choose(key)));
+    const { window, count } = wanted(read);
+    this.window = select("Window", WINDOWS.map((key) => [key, key.replace(/\D/, " $&")]), window, (key) => this.#go({ movers: key === "24h" ? null : key }));
+    this.count = select("Coins a list", COUNTS.map((key) => [key, key]), count, (key) => this.#go({ "movers.rows": key === COUNTS[0] ? null : key }));
+    controls.append(this.window, this.count);
     this.lists = LISTS.map((list) => this.#list(list));
-    this.guard = el("p", { class: "movers-guard" });
+    this.guard = el("div", { class: "movers-guard" });
     body.append(el("div", { class: "movers" }, ...this.lists.map(({ box }) => box)), this.guard);
   }
 
   openFeeds() {
-    return LISTS.map(({ path }) => this.feed(path, { per_page: ROWS, price_change_percentage: this.window }));
+    this.#tellGuard();
+    return LISTS.map(({ path }) => {
+      const given = Object.entries(this.#parameters(path)).filter(([, value]) => value !== null);
+      return this.feed(path, Object.fromEntries(given));
+    });
   }
 
   draw(feed, changes) {
     const list = this.lists[this.feeds.indexOf(feed)];
     const { keys, rows } = feed.view;
-    for (const [key, { li }] of list.lines) {
-      if (rows.has(key)) continue;
-      li.remove();
-      list.lines.delete(key);
-    }
-    for (const key of keys) this.#show(list, key, rows.get(key));
-    list.items.replaceChildren(...keys.map((key) => list.lines.get(key).li));
+    const question = JSON.stringify(feed.head.params);
+    const standing = arrangement(list.keys, keys, list.hold.on && list.question === question).keys;
+    const twins = namesakes(keys.map((key) => [key, rows.get(key).symbol]));
+    for (const key of list.keys) if (!standing.includes(key)) this.#drop(list, key);
+    for (const key of standing) if (rows.has(key)) this.#show(list, key, rows.get(key), feed, twins.has(key));
+    place(list.items, standing.map((key) => list.lines.get(key).li));
+    list.keys = [...standing];
+    list.question = question;
     list.none.hidden = keys.length > 0;
     for (const [key, cells] of changes) this.#flash(list, key, cells);
-    this.#tellGuard(this.feeds[0].head?.params ?? {});
   }
+
+  onCurrency() {
+    if (read("movers.volume") || read("movers.cap")) address.set({ "movers.volume": null, "movers.cap": null }, { step: false }); // they were amounts of the other one
+    this.#ask({ vs_currency: page.currency });
+  }
+
+  onLocale() {
+    super.onLocale();
+    this.#tellGuard();
+  }
+
+  onWalk() {
+    const { window, count } = wanted(read);
+    this.window.querySelector("select").value = window;
+    this.count.querySelector("select").value = count;
+    this.#ask();
+  }
+
+  // --- what is asked ---
+
+  #parameters(path) {
+    const { window, count, volume, cap } = wanted(read);
+    return {
+      per_page: Number(count),
+      price_change_percentage: window,
+      min_volume: path === "most-active" || volume === "" ? null : Number(volume),
+      min_market_cap: cap === "" ? null : Number(cap),
+    };
+  }
+
+  #go(changes) {
+    address.set(changes);
+    this.#ask();
+  }
+
+  #ask(more = {}) {
+    for (const [index, feed] of this.feeds.entries()) this.ask(feed, { ...this.#parameters(LISTS[index].path), ...more });
+    this.#tellGuard();
+  }
+
+  // --- the lists ---
 
   #list({ path, title, field, format }) {
     const items = el("ol", {});
     const none = el("p", { class: "movers-none", hidden: true }, "No coin qualifies.");
     const label = el("h3", {}, title);
     if (field === "volume_24h") label.append(el("small", {}, "24 h volume"));
-    return { box: el("section", { class: `movers-list ${path}` }, label, items, none), items, none, field, format, lines: new Map() };
+    const box = el("section", { class: `movers-list ${path}` }, label, items, none);
+    return { box, items, none, field, format, lines: new Map(), keys: [], hold: new Hold(items, () => this.redraw()) };
   }
 
-  #choose(window) {
-    this.window = window;
-    address.set({ movers: window === "24h" ? null : window }, { step: false });
-    for (const feed of this.feeds) this.ask(feed, { price_change_percentage: window });
-  }
-
-  #show(list, key, row) {
+  #show(list, key, row, feed, twin) {
     const line = list.lines.get(key) ?? this.#line(list, key);
-    showCoin(line.coin, row);
+    const [window] = feed.head.params.price_change_percentage;
+    showCoin(line.coin, { ...row, twin });
+    nameStar(line.star, row.name);
     setText(line.value, this.numbers[list.format](row[list.field]));
     setAttribute(line.value, "title", this.numbers.exact(row[list.field]));
-    showChange(line.change, row[`price_change_${this.window}`]);
+    showChange(line.change, row[`price_change_${window}`]);
   }
 
   #line(list, key) {
-    const line = { coin: coinLink(key), value: el("span", { class: "movers-value" }), change: changeCell() };
-    line.li = el("li", {}, line.coin, line.value, line.change);
+    const line = { star: star(key), coin: coinLink(key), value: el("span", { class: "movers-value" }), change: changeCell() };
+    line.li = el("li", {}, line.star, line.coin, line.value, line.change);
     list.lines.set(key, line);
     return line;
+  }
+
+  #drop(list, key) {
+    list.lines.get(key).li.remove();
+    list.lines.delete(key);
   }
 
   #flash(list, key, cells) {
@@ -82,11 +134,30 @@ class Movers extends Panel {
     if (moved && line) flash(line.value, moved[1], moved[2]);
   }
 
-  /** Says which dust the server leaves out: its own floor, in dollars' worth, unless the feed was given another. */
-  #tellGuard({ min_volume: given }) {
-    const least = given ?? Number(this.getAttribute("floor"));
-    const amount = given == null ? numbers(page.locale, "usd") : this.numbers;
-    setText(this.guard, least ? `Gainers and losers: 24 h volume from ${amount.compact(least)}` : "");
+  // --- the guard ---
+
+  /** Says which dust is left out, in controls that change it: without a choice, the server's own floor in dollars. */
+  #tellGuard() {
+    const { volume, cap } = wanted(read);
+    const own = numbers(page.locale, page.currency);
+    const usual = numbers(page.locale, "usd").compact(Number(this.getAttribute("floor")));
+    const state = [usual, own.compact(1e6), volume, cap].join();
+    if (this.guarded === state) return;
+    this.guarded = state;
+    const focus = this.guard.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
+    const options = (values) => values.map((value) => [value, value === "0" ? "any" : own.compact(Number(value))]);
+    const volumes = [["", usual], ...options(offered(VOLUMES, volume))];
+    this.guard.replaceChildren(
+      el("label", { title: "Gainers and losers leave out coins that are traded less" }, "24 h volume from ", this.#amount("Least 24 h volume of gainers and losers", volumes, volume, "movers.volume")),
+      el("label", { title: "All three lists leave out smaller coins" }, "cap from ", this.#amount("Least market cap", [["", "any"], ...options(offered(CAPS, cap))], cap, "movers.cap")),
+    );
+    if (focus) this.guard.querySelector(`[aria-label="${focus}"]`)?.focus();
+  }
+
+  #amount(label, options, value, name) {
+    const list = el("select", { "aria-label": label, onchange: () => this.#go({ [name]: list.value || null }) });
+    for (const [key, text] of options) list.append(el("option", { value: key, selected: key === value }, text));
+    return list;
   }
 }
 

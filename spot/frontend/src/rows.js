@@ -5,6 +5,7 @@ import { flash } from "./change.js";
 import { COLUMNS, valueOf } from "./columns.js";
 import { el, setAttribute } from "./dom.js";
 import { arrangement, namesakes } from "./held.js";
+import { Hold, place } from "./hold.js";
 
 const NEAR = "300px"; // rows this far from the window count as seen
 
@@ -12,22 +13,12 @@ export class Rows {
   lines = new Map(); // coin id -> {key, tr, cells, values, seen}
   keys = []; // as they stand
   ids = []; // of the columns
-  #pointed = false;
-  #focused = false;
 
   /** `released` is called when the order need not be held any more. */
   constructor(released) {
     this.body = el("tbody", {});
-    this.released = released;
-    this.body.addEventListener("pointerenter", ({ pointerType }) => this.#hold({ pointed: pointerType !== "touch" }));
-    this.body.addEventListener("pointerleave", () => this.#hold({ pointed: false }));
-    this.body.addEventListener("focusin", () => this.#hold({ focused: true }));
-    this.body.addEventListener("focusout", ({ relatedTarget }) => this.#hold({ focused: this.body.contains(relatedTarget) }));
+    this.hold = new Hold(this.body, released);
     this.sight = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: NEAR });
-  }
-
-  get held() {
-    return this.#pointed || this.#focused;
   }
 
   /** Other columns, in another order: every row is made anew. */
@@ -43,17 +34,18 @@ export class Rows {
    */
   draw({ headers, keys, rows }, { numbers, style, moving, mayHold }) {
     const places = Object.fromEntries(headers.map((header, index) => [header, index]));
-    const { keys: standing, waiting, gone } = arrangement(this.keys, keys, mayHold && this.held);
+    const { keys: standing, waiting, gone } = arrangement(this.keys, keys, mayHold && this.hold.on);
     const twins = namesakes(keys.map((key) => [key, rows.get(key)[places.Symbol]]));
-    const place = this.#focusedPlace();
+    const focus = this.#focusedPlace();
     for (const key of this.keys) if (!standing.includes(key)) this.#drop(key);
     for (const key of standing) {
       const line = this.lines.get(key) ?? this.#line(key);
       setAttribute(line.tr, "data-gone", gone.has(key) ? "" : null);
       if (!gone.has(key)) this.#fill(line, rows.get(key), { places, numbers, style, twin: twins.has(key), moves: moving.has(key) });
     }
-    this.#arrange(standing);
-    if (place) this.#refocus(place);
+    place(this.body, standing.map((key) => this.lines.get(key).tr));
+    this.keys = [...standing];
+    if (focus) this.#refocus(focus);
     return waiting;
   }
 
@@ -93,30 +85,12 @@ export class Rows {
     this.lines.delete(key);
   }
 
-  /** Puts rows in order, moving only those that are out of it. */
-  #arrange(keys) {
-    let at = this.body.firstChild;
-    for (const key of keys) {
-      const { tr } = this.lines.get(key);
-      if (tr === at) at = at.nextSibling;
-      else this.body.insertBefore(tr, at);
-    }
-    this.keys = keys;
-  }
-
   #seen(entries) {
     for (const { target, isIntersecting } of entries) {
       target.line.seen = isIntersecting;
       if (!isIntersecting) continue;
       for (const id of this.ids) COLUMNS.get(id).onSight?.(target.line.cells[id]);
     }
-  }
-
-  #hold({ pointed = this.#pointed, focused = this.#focused }) {
-    const before = this.held;
-    this.#pointed = pointed;
-    this.#focused = focused;
-    if (before && !this.held) this.released();
   }
 
   /** Where the focus is, for when its row goes: the row's place, and which of its controls it is. */

@@ -1,0 +1,35 @@
+// Whether somebody points at a list or has the focus in it, so that its order has to wait.
+
+export class Hold {
+  #pointed = false;
+  #focused = false;
+
+  /** `released` is called when that is over. */
+  constructor(list, released) {
+    this.released = released;
+    list.addEventListener("pointerenter", ({ pointerType }) => this.#set({ pointed: pointerType !== "touch" }));
+    list.addEventListener("pointerleave", () => this.#set({ pointed: false }));
+    list.addEventListener("focusin", () => this.#set({ focused: true }));
+    list.addEventListener("focusout", ({ relatedTarget }) => this.#set({ focused: list.contains(relatedTarget) }));
+  }
+
+  get on() {
+    return this.#pointed || this.#focused;
+  }
+
+  #set({ pointed = this.#pointed, focused = this.#focused }) {
+    const before = this.on;
+    this.#pointed = pointed;
+    this.#focused = focused;
+    if (before && !this.on) this.released();
+  }
+}
+
+/** Puts elements into their order, moving only those that are out of it: one that is moved loses the focus. */
+export function place(list, elements) {
+  let at = list.firstChild;
+  for (const element of elements) {
+    if (element === at) at = at.nextSibling;
+    else list.insertBefore(element, at);
+  }
+}
