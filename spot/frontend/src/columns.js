@@ -45,6 +45,7 @@ const coin = {
   show(cell, value) {
     showCoin(cell.lastChild, value);
     nameStar(cell.firstChild, value.name);
+    setAttribute(cell.parentNode, "aria-label", `${value.name} ${value.symbol}`); // the star is no part of the row's name
   },
 };
 
