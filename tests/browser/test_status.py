@@ -81,6 +81,18 @@ def test_a_server_that_does_not_answer_is_said_and_what_was_read_stays(visited: 
     expect(visited.locator(".status-verdict")).to_have_text("All is well, with simulated prices")
 
 
+def test_a_pause_holds_everything_still(visited: Page) -> None:
+    expect(row(visited, "Market in USD")).to_contain_text("Fresh")
+    visited.keyboard.press("p")
+    expect(visited.get_by_role("button", name="Resume updates")).to_be_visible()
+    before = visited.locator("spot-status").inner_text()
+    seconds = "new Promise((done) => setTimeout(done, 2500))"
+    visited.evaluate(seconds)
+    assert visited.locator("spot-status").inner_text() == before
+    visited.get_by_role("button", name="Resume updates").click()
+    expect(visited.locator(".status-read span")).to_have_text(re.compile(r", [01] s ago$"))
+
+
 def test_it_fits_a_phone_and_every_cell_keeps_its_heading(visited: Page) -> None:
     visited.set_viewport_size({"width": 320, "height": 700})
     expect(row(visited, "Market in USD")).to_contain_text("Fresh")

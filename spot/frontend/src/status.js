@@ -1,10 +1,10 @@
 // The page at /status/: <spot-status> says where the data come from, how old they are, and what has changed.
 
 import "./preferences.js";
-import "./shortcuts.js";
 import { el, setAttribute, setText } from "./dom.js";
 import { age, clock } from "./format.js";
 import { page } from "./page.js";
+import { shortcut } from "./shortcuts.js";
 import { brings, dataState, span, streamState, subject, verdict } from "./states.js";
 
 const FACTS = "/status.json";
@@ -19,16 +19,20 @@ class Status extends HTMLElement {
   connectedCallback() {
     if (this.verdict) return;
     this.verdict = el("p", { class: "status-verdict", role: "status" });
-    this.read = el("p", { class: "status-read" });
+    this.read = el("span", {});
+    this.pause = el("button", { type: "button", class: "button", onclick: () => page.setPaused(!page.paused) });
     this.data = this.#section("Data", ["What", "State", "Source", "As of", "Renewed every", "Stale after"]);
     this.streams = this.#section("Streams", ["Source", "Brings", "State", "Since", "Last message"]);
     this.changes = this.#section("Changes of source", ["When", "What", "Before", "Now"]);
-    this.replaceChildren(this.verdict, this.read, ...[this.data, this.streams, this.changes].map(({ section }) => section));
+    const line = el("p", { class: "status-read" }, this.read, this.pause);
+    this.replaceChildren(this.verdict, line, ...[this.data, this.streams, this.changes].map(({ section }) => section));
     this.#problem("Loading…", "waiting");
-    page.addEventListener("second", () => this.#tellAges());
+    shortcut("p", "Pause or resume updates", () => page.setPaused(!page.paused));
+    page.addEventListener("pause", () => this.#tellPause());
+    this.#tellPause();
+    page.addEventListener("second", () => page.paused || this.#tellAges());
     page.addEventListener("locale", () => this.#draw());
     document.addEventListener("visibilitychange", () => this.#ask());
-    this.#ask();
   }
 
   #section(title, headers) {
@@ -43,7 +47,7 @@ class Status extends HTMLElement {
   /** Asks for the facts, and again a while after they have come; not in a tab that nobody sees. */
   async #ask() {
     clearTimeout(this.next);
-    if (document.hidden || this.asking) return;
+    if (document.hidden || page.paused || this.asking) return;
     this.asking = true;
     try {
       const answer = await fetch(FACTS, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
@@ -57,7 +61,15 @@ class Status extends HTMLElement {
     this.next = setTimeout(() => this.#ask(), EVERY_MS);
   }
 
+  /** While paused nothing on the page changes, ages neither. */
+  #tellPause() {
+    setText(this.pause, page.paused ? "Resume updates" : "Pause updates");
+    this.pause.classList.toggle("button-on", page.paused);
+    this.#ask();
+  }
+
   #took(facts) {
+    if (page.paused) return;
     this.facts = facts;
     this.offset = facts.now - Date.now();
     this.#draw();
