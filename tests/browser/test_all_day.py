@@ -194,6 +194,27 @@ def test_a_day_of_work_without_a_mouse(page: Page, live_site: LiveSite, watch: W
     expect(page.locator(COINS).first).to_have_text("Solana")
 
 
+def test_two_fingers_enlarge_the_map_and_nothing_else(dashboard: Page) -> None:
+    frame = dashboard.locator(".map").bounding_box()
+    assert frame
+    middle, height = frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2
+    devtools = dashboard.context.new_cdp_session(dashboard)
+
+    def fingers(kind: str, apart: float = 0) -> None:
+        places = [{"x": middle - apart, "y": height, "id": 0}, {"x": middle + apart, "y": height, "id": 1}]
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places if apart else []})
+
+    tile = "document.querySelector('spot-heatmap').tile('bitcoin').width"
+    before = dashboard.evaluate(tile)
+    fingers("touchStart", 40)
+    for apart in range(50, 130, 10):
+        fingers("touchMove", apart)
+    fingers("touchEnd")
+    dashboard.wait_for_function(f"before => {tile} > before * 2", arg=before)
+    expect(dashboard.get_by_role("button", name="Show the whole map")).to_be_visible()
+    assert dashboard.evaluate("[visualViewport.scale, scrollY]") == [1, 0]
+
+
 # --- what a page costs ------------------------------------------------------------------------------------------------
 
 
