@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, CDPSession, Page, expect
 
 from tests.browser.conftest import Watch
 from tests.live import LiveSite
@@ -334,3 +334,75 @@ def test_the_address_brings_back_what_was_chosen(dashboard: Page) -> None:
     for label, value in (("Coins", "250"), ("Of", "no_stable"), ("Size", "root_volume"), ("Colour", "7d")):
         expect(dashboard.locator("spot-heatmap").get_by_label(label, exact=True)).to_have_value(value)
     assert "tether" not in shown(dashboard)
+
+
+def test_dragging_the_zoomed_map_moves_it_and_opens_nothing(dashboard: Page) -> None:
+    settle(dashboard)
+    dashboard.get_by_role("button", name="Zoom in").click()
+    dashboard.get_by_role("button", name="Zoom in").click()
+    before = tile(dashboard, "bitcoin")
+    frame = dashboard.locator(MAP).bounding_box()
+    assert frame is not None
+    x, y = frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2
+    dashboard.mouse.move(x, y)
+    dashboard.mouse.down()
+    dashboard.mouse.move(x + 30, y + 20, steps=4)
+    dashboard.mouse.move(x + 60, y + 40, steps=4)
+    dashboard.mouse.up()
+    after = tile(dashboard, "bitcoin")
+    assert (after["x"] - before["x"], after["y"] - before["y"]) == pytest.approx((60, 40), abs=1)
+    dashboard.wait_for_timeout(400)  # in which a click would have opened the coin
+    assert "/coin/" not in dashboard.url
+
+
+def touches(fingers: CDPSession, kind: str, *points: tuple[float, float]) -> None:
+    """Fingers on the screen, as the browser hears of them."""
+    at = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+    fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+
+
+def test_two_fingers_zoom_and_a_tap_describes_before_it_opens(
+    browser: Browser, browser_context_args: dict[str, Any], live_site: LiveSite
+) -> None:
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+    with browser.new_context(**browser_context_args | phone) as context:
+        page = context.new_page()
+        page.goto(f"{live_site.url}/")
+        expect_tiles(page, 50)
+        centred = "map => map.scrollIntoView({ block: 'center', behavior: 'instant' })"
+        page.locator(MAP).evaluate(centred)
+        settle(page)
+        x, y = middle(page, "bitcoin")
+        width = tile(page, "bitcoin")["width"]
+        fingers = context.new_cdp_session(page)
+        touches(fingers, "touchStart", (x - 20, y), (x + 20, y))
+        for apart in (30, 40, 50, 60):
+            touches(fingers, "touchMove", (x - apart, y), (x + apart, y))
+        touches(fingers, "touchEnd")
+        assert tile(page, "bitcoin")["width"] > width * 2
+        page.get_by_role("button", name="Show the whole map").tap()
+        page.locator(MAP).evaluate(centred)
+        page.touchscreen.tap(*middle(page, "ethereum"))
+        expect(page.locator(".tooltip")).to_contain_text("Ethereum")
+        page.wait_for_timeout(700)  # two taps that are closer together are a double tap, which zooms
+        assert "/coin/" not in page.url
+        page.touchscreen.tap(*middle(page, "ethereum"))
+        expect(page).to_have_url(re.compile("/coin/ethereum/$"))
+
+
+def test_with_reduced_motion_tiles_do_not_glide(page: Page, live_site: LiveSite, watch: Watch) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(f"{live_site.url}/")
+    expect_tiles(page, 100)
+    gliding = """() => new Promise((done) => {
+      const { mosaic } = document.querySelector("spot-heatmap").map;
+      const place = mosaic.place;
+      mosaic.place = (places, glides) => { place.call(mosaic, places, glides); done(glides); };
+    })"""
+    page.evaluate(f"void (window.glided = ({gliding})())")
+    choose(page, "Size", "equal")
+    assert page.evaluate("window.glided") is False
+    page.emulate_media(reduced_motion="no-preference")
+    page.evaluate(f"void (window.glided = ({gliding})())")
+    choose(page, "Size", "market_cap")
+    assert page.evaluate("window.glided") is True

@@ -153,7 +153,7 @@ export class MapView {
     const { element } = this;
     element.addEventListener("pointermove", (event) => this.#hover(event));
     element.addEventListener("pointerdown", (event) => this.#pressed(event));
-    element.addEventListener("pointerleave", () => this.#away());
+    element.addEventListener("pointerleave", (event) => this.#away(event));
     element.addEventListener("mousedown", (event) => event.preventDefault()); // the focus goes where #pressed puts it
     element.addEventListener("dblclick", (event) => this.#twice(event));
     element.addEventListener("click", (event) => this.#clicked(event));
@@ -163,8 +163,14 @@ export class MapView {
     addEventListener("keydown", ({ key }) => key === "Escape" && this.leave());
     addEventListener("scroll", () => this.refresh(), { passive: true });
     this.gestures = new Gestures(element, {
-      zoom: (factor, x, y) => this.zoom(factor, x, y),
-      pan: (dx, dy) => this.#look(panned(this.view, dx, dy, this.box)),
+      zoom: (factor, x, y) => {
+        this.zoom(factor, x, y);
+        this.refresh();
+      },
+      pan: (dx, dy) => {
+        this.leave();
+        this.#look(panned(this.view, dx, dy, this.box));
+      },
       isZoomed: () => this.view.k > 1,
     });
   }
@@ -184,7 +190,9 @@ export class MapView {
     if (id) this.#describe(id);
   }
 
-  #away() {
+  /** A finger that is lifted leaves the card where it is: there is no other way to read it. */
+  #away({ pointerType }) {
+    if (pointerType === "touch") return;
     this.#point(null);
     if (this.focused === document.activeElement && this.focused.matches(":focus-visible")) this.#describe(this.current);
     else this.leave();
