@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -59,6 +60,24 @@ def test_announcements_appear_as_they_come_and_markup_in_them_is_text(
     expect(page.locator(f"{ROWS} .col-exchange")).to_have_text(["Upbit", "Binance"])
     page.locator(PANEL).get_by_role("button", name="Binance").click()
     expect(page.locator(f"{ROWS} .col-exchange")).to_have_text(["Binance"])
+    page.locator(PANEL).get_by_label("Show").select_option("delistings")
+    expect(page.locator(f"{PANEL} .listings-none")).to_have_text("No announcement fits.")
+    page.locator(PANEL).get_by_role("button", name="Upbit").click()
+    expect(page.locator(f"{ROWS} .col-type span")).to_have_text(["Spot delisting"])
+    expect(page).to_have_url(
+        re.compile(r"news\.kind=delistings&news\.from=upbit|news\.from=upbit&news\.kind=delistings")
+    )
+    page.go_back()
+    expect(page.locator(f"{PANEL} .listings-none")).to_have_text("No announcement fits.")
+    page.locator(PANEL).get_by_role("button", name="Show everything").click()
+    expect(page.locator(ROWS)).to_have_count(2)
+    page.get_by_label("Search announcements").fill("ALPHA")
+    expect(page.locator(f"{ROWS} .col-exchange")).to_have_text(["Binance"])
+    page.reload()
+    expect(page.locator(f"{ROWS} .col-exchange")).to_have_text(["Binance"])
+    expect(page.locator(f"{ROWS} .listings-age")).to_have_text(re.compile(r"^\d+ (s|min) ago$"))
+    page.get_by_label("Search announcements").fill("")
+    expect(page.locator(ROWS)).to_have_count(2)
     page.locator(PANEL).get_by_role("button", name="Bithumb").click()
     expect(page.locator(f"{PANEL} .listings-none")).to_have_text("Nothing announced by this exchange yet.")
     expect(page.locator(f"{PANEL} .foot-source")).to_have_text("cryptolisting.ws")
@@ -66,4 +85,10 @@ def test_announcements_appear_as_they_come_and_markup_in_them_is_text(
     page.locator(PANEL).get_by_role("button", name="All").click()
     expect(page.locator(ROWS)).to_have_count(2)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for number in range(9):
+        standin.announce(f"Upbit lists number {number}", ticker=f"NR{number}", exchange="upbit")
+    expect(page.locator(f"{PANEL} .pager-where")).to_contain_text("of 11 · page 1 of 2")
+    page.locator(PANEL).get_by_role("button", name="Next page").click()
+    expect(page.locator(ROWS)).to_have_count(3)
+    expect(page).to_have_url(re.compile(r"news\.page=2"))
     assert watch.complaints == []

@@ -33,7 +33,10 @@ def star(page: Page, coin: str) -> Locator:
 
 
 def cells(page: Page, column: str) -> list[str]:
-    return [text.strip() for text in page.locator(f"spot-market td.col-{column}").all_inner_texts()]
+    """The texts of a column at one moment; a locator finds the cells first and reads them a moment later."""
+    find = "column => [...document.querySelectorAll(`spot-market td.col-${column}`)].map(cell => cell.innerText.trim())"
+    texts: list[str] = page.evaluate(find, column)
+    return texts
 
 
 def asked(watch: Watch, name: str) -> list[object]:

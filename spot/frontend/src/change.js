@@ -22,6 +22,12 @@ export function showChange(cell, value) {
   setText(cell.lastChild, percent(value, page.locale));
 }
 
+/** Lights an element up for a moment, because it is new. */
+export function light(element) {
+  if (page.calm.matches) return;
+  element.animate([{ backgroundColor: "var(--raised)" }, { backgroundColor: "transparent" }], { duration: 4 * SHOWN_MS, easing: "ease-out" });
+}
+
 /** Lights an element up for a moment by the direction in which its number moved, at most once a second. */
 export function flash(element, before, after) {
   if (page.calm.matches || typeof before !== "number" || typeof after !== "number" || before === after) return;

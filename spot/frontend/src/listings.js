@@ -1,16 +1,23 @@
 // <spot-listings>: what exchanges have announced, newest first.
 
+import * as address from "./address.js";
 import { direction, moment, titleText, typeWords } from "./announcement.js";
-import { choice, el, setText } from "./dom.js";
-import { clock } from "./format.js";
+import { light } from "./change.js";
+import { choice, el, select, setText } from "./dom.js";
+import { age, clock } from "./format.js";
+import { emptiness, EXCHANGES, KINDS, parameters, wanted } from "./listings_question.js";
 import { page } from "./page.js";
+import { Pager } from "./pager.js";
 import { Panel } from "./panel.js";
 import { Feed, serverNow } from "./socket.js";
+import { say } from "./voice.js";
 
 const ROWS = 8;
 const TICKERS = 6; // more than that are counted
-const EXCHANGES = [["", "All"], ["binance", "Binance"], ["upbit", "Upbit"], ["bithumb", "Bithumb"]];
+const TYPING_MS = 90; // after the last key before the search is sent
 const COLUMNS = ["Time", "Exchange", "Type", "Tickers", "Title"];
+
+const read = (name) => address.get(name, "");
 
 class Listings extends Panel {
   heading = "Listings";
@@ -18,48 +25,98 @@ class Listings extends Panel {
   aside = true; // prices do not wait for it, so it does not count in the page's own state
 
   build(body, controls) {
-    this.exchange = "";
-    controls.append(choice("Exchange", EXCHANGES, "", (exchange) => this.#choose(exchange)));
+    const { exchange, kind, search } = wanted(read);
+    this.kinds = select("Show", KINDS.map(([key, text]) => [key, text]), kind, (key) => this.#go({ "news.kind": key }));
+    this.exchanges = choice("Exchange", EXCHANGES, exchange, (key) => this.#go({ "news.from": key }));
+    this.input = el("input", { type: "search", placeholder: "Search announcements", "aria-label": "Search announcements", autocomplete: "off", spellcheck: "false", maxlength: "100" });
+    this.input.value = search;
+    for (const type of ["input", "compositionend"]) this.input.addEventListener(type, (event) => this.#typed(event));
+    controls.append(this.input, this.kinds, this.exchanges);
     this.lines = new Map();
     this.rows = el("tbody");
     this.none = el("p", { class: "listings-none", hidden: true });
+    this.clear = el("button", { type: "button", class: "button", hidden: true, onclick: () => this.#clear() }, "Show everything");
+    this.pager = new Pager("Pages of the listings", (at) => this.#go({ "news.page": at > 1 ? at : null }));
     const head = el("thead", {}, el("tr", {}, ...COLUMNS.map((name) => el("th", { scope: "col" }, name))));
-    body.append(el("table", { class: "listings" }, head, this.rows), this.none);
+    const caption = el("caption", { class: "hidden" }, "Announcements of exchanges, newest first");
+    body.append(el("table", { class: "listings" }, caption, head, this.rows), this.none, this.clear, this.pager.element);
   }
 
   /** Announcements are in no currency. */
   openFeeds() {
-    return [new Feed("listings", { page_size: ROWS, ...(this.exchange ? { cex: this.exchange } : {}) })];
+    const { signal } = this.abort;
+    page.addEventListener("second", () => this.#tellAges(), { signal });
+    const given = Object.entries(parameters(read)).filter(([, value]) => value !== null);
+    return [new Feed("listings", { page_size: ROWS, ...Object.fromEntries(given) })];
   }
 
   onCurrency() {}
 
-  draw(feed) {
-    const { keys, rows } = feed.view;
+  onWalk() {
+    clearTimeout(this.typing);
+    const { exchange, kind, search } = wanted(read);
+    this.input.value = search;
+    this.kinds.querySelector("select").value = kind;
+    this.exchanges.choose(exchange);
+    this.ask(this.feeds[0], parameters(read));
+  }
+
+  draw({ head, view: { keys, rows } }) {
+    const question = JSON.stringify([head.params, head.page]);
+    const news = question === this.question ? keys.filter((key) => !this.lines.has(key)) : [];
     const lines = keys.map((key) => this.lines.get(key) ?? this.#line(rows.get(key)));
     this.lines = new Map(keys.map((key, index) => [key, lines[index]]));
     for (const [key, line] of this.lines) setText(line.time, this.#clock(rows.get(key)));
     this.rows.replaceChildren(...lines.map(({ tr }) => tr));
-    this.none.hidden = keys.length > 0;
-    setText(this.none, feed.head.params?.cex ? "Nothing announced by this exchange yet." : "Nothing announced yet.");
+    for (const key of news) light(this.lines.get(key).tr);
+    if (news.length) say(`${titleText(rows.get(news[0]))}${news.length > 1 ? `, and ${news.length - 1} more` : ""}.`, "listings");
+    this.question = question;
+    this.#tellEmpty(keys.length === 0);
+    this.pager.show(head, ROWS, keys.length);
+    this.pager.element.hidden = head.pages <= 1;
+    this.#tellAges();
   }
 
-  #choose(exchange) {
-    this.exchange = exchange;
-    this.ask(this.feeds[0], { cex: exchange || null });
+  #go(changes, options) {
+    address.set({ "news.page": null, ...changes }, options); // another choice begins with its first page
+    this.ask(this.feeds[0], parameters(read));
+  }
+
+  #typed({ isComposing }) {
+    clearTimeout(this.typing);
+    if (isComposing) return; // half a character of an input method
+    this.typing = setTimeout(() => this.#go({ "news.q": this.input.value.trim() }, { step: false }), TYPING_MS);
+  }
+
+  #clear() {
+    this.#go({ "news.q": null, "news.kind": null, "news.from": null });
+    this.onWalk();
+    this.input.focus();
+  }
+
+  #tellEmpty(empty) {
+    const chosen = wanted(read);
+    this.none.hidden = !empty;
+    this.clear.hidden = !empty || !(chosen.exchange || chosen.kind || chosen.search);
+    setText(this.none, emptiness(chosen));
   }
 
   /** An announcement never changes, only the wording of its time does. */
   #line(row) {
     const at = moment(row);
     const time = el("time", { datetime: new Date(at).toISOString() }, this.#clock(row));
+    const ago = el("span", { class: "listings-age" });
     const type = el("span", { class: "listings-type", "data-way": direction(row.type) }, typeWords(row.type));
     const more = row.tickers.length - TICKERS;
     const tickers = row.tickers.slice(0, TICKERS).map((ticker) => el("b", {}, ticker));
     if (more > 0) tickers.push(el("span", { title: row.tickers.join(", ") }, `and ${more} more`));
-    const cells = [[time], [typeWords(row.exchange)], [type], tickers, [titleText(row)]];
+    const cells = [[time, ago], [typeWords(row.exchange)], [type], tickers, [el("bdi", {}, titleText(row))]];
     const tr = el("tr", {}, ...cells.map((children, index) => el("td", { class: `col-${COLUMNS[index].toLowerCase()}` }, ...children)));
-    return { tr, time };
+    return { tr, time, ago, at };
+  }
+
+  #tellAges() {
+    for (const { ago, at } of this.lines.values()) setText(ago, `${age(serverNow() - at)} ago`);
   }
 
   #clock(row) {
