@@ -62,4 +62,6 @@ def test_every_export_is_described() -> None:
     }
     assert exported
     assert [name for name in exported if f"`{name}" not in DOCUMENT] == []
-    assert [name for name in exported if not re.search(rf"^export (class|function) {name}\b", TYPES, re.MULTILINE)] == []
+    assert [
+        name for name in exported if not re.search(rf"^export (class|function) {name}\b", TYPES, re.MULTILINE)
+    ] == []
