@@ -429,10 +429,10 @@ def test_every_document_is_linked_from_the_readme() -> None:
 
 
 def test_images_are_small() -> None:
-    images = list((ROOT / "docs" / "images").iterdir())
+    images = list((ROOT / "docs" / "pictures").iterdir())
     assert images
     for image in images:
-        assert image.stat().st_size < 300_000, image.name
+        assert image.stat().st_size < (1_500_000 if image.suffix == ".webp" else 300_000), image.name
 
 
 @pytest.mark.parametrize("name", DOCS)
