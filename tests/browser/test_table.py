@@ -32,13 +32,6 @@ def star(page: Page, coin: str) -> Locator:
     return page.locator(f"{COINS} [data-star='{coin}']")
 
 
-def cells(page: Page, column: str) -> list[str]:
-    """The texts of a column at one moment; a locator finds the cells first and reads them a moment later."""
-    find = "column => [...document.querySelectorAll(`spot-market td.col-${column}`)].map(cell => cell.innerText.trim())"
-    texts: list[str] = page.evaluate(find, column)
-    return texts
-
-
 def asked(watch: Watch, name: str) -> list[object]:
     """Every value of a parameter that the page has sent since it was opened."""
     messages = [json.loads(text) for text in watch.sent]
@@ -206,14 +199,14 @@ def test_the_heading_stays_in_view_with_the_window_and_in_a_box_of_its_own(dashb
     dashboard.set_viewport_size({"width": 1000, "height": 900})
     box = dashboard.locator("spot-market .table-scroll[data-wide]")
     expect(box).to_have_attribute("role", "region")
-    left = dashboard.locator("thead .col-coin").bounding_box()
+    edge = box.bounding_box()
     top = dashboard.locator("th.col-price").bounding_box()
     box.evaluate("box => box.scrollTo(300, 400)")
     after = dashboard.locator("tbody .col-coin").nth(15).bounding_box()
-    assert left is not None
+    assert edge is not None
     assert top is not None
     assert after is not None
-    assert after["x"] == pytest.approx(left["x"], abs=1)
+    assert after["x"] == pytest.approx(edge["x"], abs=1)
     moved = dashboard.locator("th.col-price").bounding_box()
     assert moved is not None
     assert moved["y"] == pytest.approx(top["y"], abs=1)
@@ -353,9 +346,14 @@ def test_missing_values_come_last_and_say_why_they_are_missing(page: Page, live_
     page.goto(f"{live_site.url}/?sort=market_cap&order=asc&rows=500")
     missing = page.locator("td.col-cap .number", has_text=NONE).first
     expect(missing).to_have_attribute("title", "The source gives no market cap", timeout=60 * SECONDS)
-    caps = cells(page, "cap")
-    assert NONE not in caps[: caps.index(NONE)]
-    assert set(caps[caps.index(NONE) :]) == {NONE}
+    page.wait_for_function(  # rows out of sight are filled a moment later
+        """none => {
+          const caps = [...document.querySelectorAll("spot-market td.col-cap")].map((cell) => cell.textContent);
+          const first = caps.indexOf(none);
+          return caps.length === 500 && first > 0 && caps.slice(first).every((cap) => cap === none);
+        }""",
+        arg=NONE,
+    )
 
 
 # --- pages, and out --------------------------------------------------------------------------------------------------

@@ -11,12 +11,15 @@ import { nameStar, star } from "./star.js";
 
 const WINDOW_WORDS = { h: "hour", d: "day", y: "year" };
 
+/** The number with all its digits is made when it is pointed at: for 500 rows a second time is too much. */
 function number(format, missing) {
+  const hint = (value, numbers) => (value === null ? `The source gives no ${missing}` : numbers.exact(value));
   return {
     make: () => el("span", { class: "number" }),
+    hint,
     show(cell, value, numbers) {
       setText(cell, numbers[format](value));
-      setAttribute(cell, "title", value === null ? `The source gives no ${missing}` : numbers.exact(value));
+      if (value === null || cell.title) setAttribute(cell, "title", hint(value, numbers));
     },
   };
 }
@@ -67,9 +70,3 @@ export const COLUMNS = new Map(
     { id: "chart", header: "7d Chart", text: "Last 7 days", words: "Line of the last 7 days, each from its own lowest to its own highest price", ...chart },
   ].map((column) => [column.id, { ...column, sort: SORTS[column.id] }]),
 );
-
-/** The cell's value in a row as it came: the coin's is its name, symbol and whether it needs its id to be told apart. */
-export function valueOf(column, row, places) {
-  if (column.header) return row[places[column.header]] ?? null;
-  return { name: row[places.Name], symbol: row[places.Symbol], logo: row[places.Logo] };
-}

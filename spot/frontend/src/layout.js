@@ -57,3 +57,20 @@ export function parameters(ids) {
   const windows = OTHERS.filter((id) => /^\d/.test(id) && ids.includes(id));
   return { price_change_percentage: windows.join(",") || "24h", sparkline: ids.includes("chart") };
 }
+
+// In rem, with and without room. The coin has at least its own, and what is left.
+const WIDTHS = { row: [3.3, 2], coin: [13.5, 7.6], price: [8.5, 6.2], cap: [8, 6], volume: [8, 6], chart: [9.5, 8.6] };
+const WINDOW = [6.7, 5.4];
+const DIGIT = [0.5, 0.46]; // of one character
+const AROUND = [1.9, 1.1]; // of the space on both sides of a number
+
+/**
+ * How wide each column is, as {widths: {id: rem}, least: rem of all}: known before the numbers are, so that no number
+ * moves a column. `longest` has the characters of the longest text in the columns that may need more.
+ */
+export function measured(ids, width, longest = {}) {
+  const size = width < NARROW ? 1 : 0;
+  const needed = (id) => (longest[id] ?? 0) * DIGIT[size] + AROUND[size];
+  const widths = Object.fromEntries(ids.map((id) => [id, Math.max((WIDTHS[id] ?? WINDOW)[size], needed(id))]));
+  return { widths, least: Object.values(widths).reduce((sum, one) => sum + one, 0) };
+}

@@ -20,6 +20,14 @@ export class MarketHead {
     this.element.replaceChildren(...ids.map((id) => this.#heading(COLUMNS.get(id))));
   }
 
+  /** Gives every column its width in rem but the coin's, which has what is left. */
+  measure(widths) {
+    for (const cell of this.element.children) {
+      const width = cell.dataset.column === "coin" ? "" : `${widths[cell.dataset.column]}rem`;
+      if (cell.style.width !== width) cell.style.width = width;
+    }
+  }
+
   /** Shows which order is in force. */
   tell({ field, order }) {
     for (const cell of this.element.children) setAttribute(cell, "aria-sort", field && cell.dataset.sort === field ? WAYS[order] : null);
@@ -28,6 +36,6 @@ export class MarketHead {
 
   #heading({ id, text, words, sort }) {
     const inner = sort ? el("button", { type: "button", onclick: () => this.sort(sort) }, text) : text;
-    return el("th", { scope: "col", class: `col-${id}`, "data-sort": sort, title: words }, inner);
+    return el("th", { scope: "col", class: `col-${id}`, "data-column": id, "data-sort": sort, title: words }, inner);
   }
 }

@@ -1,29 +1,40 @@
 // The rows of the market table. They are made once, filled in place, and keep their order while somebody points at
-// them or has the focus in them.
+// them or has the focus in them. Of a long page, what is in sight comes first and the rest when the browser has time.
 
 import { flash } from "./change.js";
-import { COLUMNS, valueOf } from "./columns.js";
+import { COLUMNS } from "./columns.js";
 import { el, setAttribute } from "./dom.js";
 import { arrangement, namesakes } from "./held.js";
 import { Hold, place } from "./hold.js";
 
 const NEAR = "300px"; // rows this far from the window count as seen
+const AT_ONCE = 100; // so many rows are no long page
+const FIRST = 40; // rows of a long page that are made at once
+const A_TIME = 50; // rows that are filled in one go when the browser has time
+const LATEST_MS = 400; // even if it has none
+
+const whenIdle = globalThis.requestIdleCallback?.bind(globalThis) ?? ((work) => setTimeout(work, 16));
 
 export class Rows {
-  lines = new Map(); // coin id -> {key, tr, cells, values, seen}
+  lines = new Map(); // coin id -> {key, tr, cells, values, seen, style}
   keys = []; // as they stand
   ids = []; // of the columns
+  longest = {}; // column id -> characters of its longest number
+  queue = []; // keys of the rows that have not been filled with the latest
 
   /** `released` is called when the order need not be held any more. */
   constructor(released) {
     this.body = el("tbody", {});
     this.hold = new Hold(this.body, released);
+    this.body.addEventListener("pointerover", ({ target }) => this.#hint(target.closest("td")));
     this.sight = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: NEAR });
   }
 
   /** Other columns, in another order: every row is made anew. */
   setColumns(ids) {
     this.ids = ids;
+    this.longest = {};
+    this.queue = [];
     for (const key of [...this.lines.keys()]) this.#drop(key);
     this.keys = [];
   }
@@ -33,34 +44,65 @@ export class Rows {
    * changes are news; `mayHold` says whether it is the same question as before. Returns how many places wait.
    */
   draw({ headers, keys, rows }, { numbers, style, moving, mayHold }) {
+    if (style !== this.latest?.style) this.longest = {};
     const places = Object.fromEntries(headers.map((header, index) => [header, index]));
-    const { keys: standing, waiting, gone } = arrangement(this.keys, keys, mayHold && this.hold.on);
+    const { keys: standing, waiting } = arrangement(this.keys, keys, mayHold && this.hold.on);
     const twins = namesakes(keys.map((key) => [key, rows.get(key)[places.Symbol]]));
     const focus = this.#focusedPlace();
-    for (const key of this.keys) if (!standing.includes(key)) this.#drop(key);
-    for (const key of standing) {
-      const line = this.lines.get(key) ?? this.#line(key);
-      setAttribute(line.tr, "data-gone", gone.has(key) ? "" : null);
-      if (!gone.has(key)) this.#fill(line, rows.get(key), { places, numbers, style, twin: twins.has(key), moves: moving.has(key) });
-    }
-    place(this.body, standing.map((key) => this.lines.get(key).tr));
+    const stay = new Set(standing);
+    for (const key of this.keys) if (!stay.has(key)) this.#drop(key);
+    this.latest = { rows, places, numbers, style, twins };
     this.keys = [...standing];
+    const now = new Set(standing.length <= AT_ONCE ? standing : standing.filter((key, index) => this.#isUrgent(key, index)));
+    for (const key of now) this.#show(key, moving.has(key));
+    this.queue = standing.filter((key) => !now.has(key));
+    this.#place();
+    this.#fillLater();
     if (focus) this.#refocus(focus);
     return waiting;
   }
 
-  #fill(line, row, { places, numbers, style, twin, moves }) {
+  #isUrgent(key, index) {
+    return this.lines.get(key)?.seen ?? index < FIRST;
+  }
+
+  #fillLater() {
+    if (this.filling || !this.queue.length) return;
+    this.filling = true;
+    whenIdle(() => {
+      this.filling = false;
+      for (const key of this.queue.splice(0, A_TIME)) this.#show(key, false);
+      this.#place();
+      this.#fillLater();
+    }, { timeout: LATEST_MS });
+  }
+
+  /** Puts the rows that have been made in their places. */
+  #place() {
+    place(this.body, this.keys.flatMap((key) => this.lines.get(key)?.tr ?? []));
+  }
+
+  #show(key, moves) {
+    const line = this.lines.get(key) ?? this.#line(key);
+    const row = this.latest.rows.get(key);
+    setAttribute(line.tr, "data-gone", row ? null : "");
+    if (row) this.#fill(line, row, this.latest, moves);
+  }
+
+  #fill(line, row, { places, numbers, style, twins }, moves) {
     const written = line.style === style;
     line.style = style;
     for (const id of this.ids) {
       const column = COLUMNS.get(id);
       const before = line.values[id];
-      const value = column.header ? valueOf(column, row, places) : { ...valueOf(column, row, places), twin };
-      if (written && column.header && value === before) continue;
+      const value = id === "coin" ? named(row, places, twins.has(line.key), before) : (row[places[column.header]] ?? null);
+      if (written && value === before) continue;
       line.values[id] = value;
       column.show(line.cells[id], value, numbers);
-      if (line.seen) column.onSight?.(line.cells[id]);
-      if (written && moves && line.seen && id !== "row") flash(line.cells[id], before, value);
+      if (column.hint) this.longest[id] = Math.max(this.longest[id] ?? 0, line.cells[id].textContent.length);
+      if (!line.seen) continue;
+      column.onSight?.(line.cells[id]);
+      if (written && moves && id !== "row") flash(line.cells[id], before, value);
     }
   }
 
@@ -85,10 +127,18 @@ export class Rows {
     this.lines.delete(key);
   }
 
+  /** Shows all digits of a number that is pointed at. */
+  #hint(cell) {
+    const id = cell && this.ids[[...cell.parentNode.children].indexOf(cell)];
+    const { hint } = COLUMNS.get(id) ?? {};
+    if (hint) setAttribute(cell.firstChild, "title", hint(cell.parentNode.line.values[id], this.latest.numbers));
+  }
+
   #seen(entries) {
     for (const { target, isIntersecting } of entries) {
       target.line.seen = isIntersecting;
       if (!isIntersecting) continue;
+      if (this.queue.includes(target.line.key)) this.#show(target.line.key, false);
       for (const id of this.ids) COLUMNS.get(id).onSight?.(target.line.cells[id]);
     }
   }
@@ -106,4 +156,11 @@ export class Rows {
     const { tr } = this.lines.get(key) ?? this.lines.get(this.keys[Math.min(at, this.keys.length - 1)]) ?? {};
     tr?.querySelector(`.${control}`)?.focus({ preventScroll: true });
   }
+}
+
+/** What the coin's cell shows: the same object as before when nothing of it has changed. */
+function named(row, places, twin, before) {
+  const [name, symbol, logo] = [row[places.Name], row[places.Symbol], row[places.Logo]];
+  const same = before && before.name === name && before.symbol === symbol && before.logo === logo && before.twin === twin;
+  return same ? before : { name, symbol, logo, twin };
 }

@@ -8,7 +8,7 @@ import { el, setAttribute, setText } from "./dom.js";
 import { chip, conditions, FilterForm, opener } from "./filter_form.js";
 import { fromAddress, refusal, toAddress } from "./filters.js";
 import { count, numbers } from "./format.js";
-import { LEADING, parameters, place, shown } from "./layout.js";
+import { LEADING, measured, parameters, place, shown } from "./layout.js";
 import { MarketHead } from "./market_head.js";
 import { ownList } from "./own_list.js";
 import { page } from "./page.js";
@@ -28,9 +28,10 @@ class Market extends Panel {
   heading = "Market";
 
   build(body, controls) {
+    this.width = this.clientWidth || innerWidth; // asked seldom: the answer can cost a layout
     this.ids = this.#ids();
     this.filters = new FilterForm((filters) => this.#go({ ...toAddress(filters), page: null }));
-    this.columns = new ColumnForm((ids) => settings.set(place(this.clientWidth), ids));
+    this.columns = new ColumnForm((ids) => settings.set(place(this.width), ids));
     this.rows = new Rows(() => this.redraw());
     this.head = new MarketHead((field) => this.#go(sortedNext(sorting(read), field)), (sort, order) => this.#go({ sort, order, page: null }));
     this.pager = new Pager("Pages of the table", (at) => this.#turn(at), {
@@ -71,7 +72,7 @@ class Market extends Panel {
     this.pager.show(head, head.params.page_size, view.keys.length);
     setText(this.heldText, waiting ? `Held still while you point at a row or have the focus in one: ${waiting} ${waiting === 1 ? "place waits" : "places wait"} to change.` : "");
     this.#tellEmpty(view.keys.length === 0, head);
-    this.#fit();
+    this.#measure();
   }
 
   onCurrency() {
@@ -178,7 +179,7 @@ class Market extends Panel {
   // --- columns ---
 
   #ids() {
-    const width = this.clientWidth || innerWidth;
+    const { width } = this;
     return [...LEADING, ...shown(settings.get(place(width)), width)];
   }
 
@@ -186,6 +187,7 @@ class Market extends Panel {
     setAttribute(this, "data-density", density());
     this.rows.setColumns(this.ids);
     this.head.columns(this.ids);
+    this.#measure();
     this.head.tell(sorting(read));
     if (!this.columns.box.hidden) this.columns.show(this.ids.slice(LEADING.length));
   }
@@ -196,6 +198,7 @@ class Market extends Panel {
   }
 
   #resized() {
+    this.width = this.clientWidth;
     const ids = this.#ids();
     if (ids.join() !== this.ids.join()) {
       this.ids = ids;
@@ -204,12 +207,24 @@ class Market extends Panel {
       this.redraw();
       this.#tellAsked();
     }
+    this.#measure();
+    this.#fit();
+  }
+
+  /** Columns have widths that follow from nothing that ticks: laying out a table anew for each tick is slow. */
+  #measure() {
+    const { widths, least } = measured(this.ids, this.width, this.rows.longest);
+    if (this.least === least && this.laid === this.ids) return;
+    Object.assign(this, { least, laid: this.ids });
+    this.head.measure(widths);
+    this.table.style.minWidth = `${least}rem`;
     this.#fit();
   }
 
   /** A table that is too wide gets a box of its own to be scrolled in; else its heading sticks to the window. */
   #fit() {
-    const wide = this.table.offsetWidth > this.scroll.clientWidth + 1;
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const wide = this.least * rem > this.width + 1;
     if (wide === this.scroll.hasAttribute("data-wide")) return;
     const attributes = { "data-wide": "", tabindex: "0", role: "region", "aria-label": "Market table" };
     for (const [name, value] of Object.entries(attributes)) setAttribute(this.scroll, name, wide ? value : null);

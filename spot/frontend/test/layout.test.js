@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { moved, offered, parameters, place, shown, toggled } from "../src/layout.js";
+import { LEADING, measured, moved, offered, parameters, place, shown, toggled } from "../src/layout.js";
 
 describe("the columns of the market", () => {
   test("follow the width as long as nobody has chosen", () => {
@@ -44,5 +44,18 @@ describe("the columns of the market", () => {
   test("say what the server has to send: the windows, at least one, and whether the week", () => {
     assert.deepEqual(parameters(["chart", "7d", "1h"]), { price_change_percentage: "1h,7d", sparkline: true });
     assert.deepEqual(parameters(["price"]), { price_change_percentage: "24h", sparkline: false });
+  });
+});
+
+describe("a column", () => {
+  test("is as wide whatever its numbers are, until one needs more", () => {
+    const { widths, least } = measured(["row", "coin", "price", "7d"], 1200);
+    assert.deepEqual(measured(["row", "coin", "price", "7d"], 1200, { price: 8 }).widths, widths);
+    assert.ok(measured(["row", "coin", "price", "7d"], 1200, { price: 22 }).widths.price > widths.price);
+    assert.equal(least, widths.row + widths.coin + widths.price + widths["7d"]);
+  });
+
+  test("fits a phone with the usual ones beside it", () => {
+    assert.ok(measured([...LEADING, ...shown(null, 349)], 349, { price: 10 }).least * 16 <= 349);
   });
 });
