@@ -247,9 +247,8 @@ def main() -> None:
         sizes = scripts(chromium, site)
         seen = open_for(chromium, site, args.minutes)
         print(report(first, sizes, seen, args.minutes))
-        print(
-            f"\n{chromium.browser_type.name} {chromium.version}; load average about {seen['load']:.0f} on {os.cpu_count()} cores."
-        )
+        busy = f"load average about {seen['load']:.0f} on {os.cpu_count()} cores"
+        print(f"\n{chromium.browser_type.name} {chromium.version}; {busy}.")
     if args.json:
         args.json.write_text(json.dumps({"loads": first, "scripts": sizes, "open": seen}, indent=1))
 
