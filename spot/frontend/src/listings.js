@@ -39,7 +39,7 @@ class Listings extends Panel {
     this.pager = new Pager("Pages of the listings", (at) => this.#go({ "news.page": at > 1 ? at : null }));
     const head = el("thead", {}, el("tr", {}, ...COLUMNS.map((name) => el("th", { scope: "col" }, name))));
     const caption = el("caption", { class: "hidden" }, "Announcements of exchanges, newest first");
-    body.append(el("table", { class: "listings" }, caption, head, this.rows), this.none, this.clear, this.pager.element);
+    body.append(el("table", { class: "listings" }, caption, head, this.rows), this.none, this.clear);
   }
 
   /** Announcements are in no currency. */
@@ -73,7 +73,8 @@ class Listings extends Panel {
     this.question = question;
     this.#tellEmpty(keys.length === 0);
     this.pager.show(head, ROWS, keys.length);
-    this.pager.element.hidden = head.pages <= 1;
+    if (head.pages > 1) this.body.append(this.pager.element);
+    else this.pager.element.remove();
     this.#tellAges();
   }
 
