@@ -17,6 +17,7 @@ SECONDS = 1000
 expect.set_options(timeout=15 * SECONDS)
 
 
+@pytest.hookimpl(trylast=True)  # pytest itself moves tests together that share a parameter, such as the browser's name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the tests that need a browser, and puts them last: once one has run, Playwright keeps an event loop going
     in this thread, in which Django's synchronous side refuses to work."""
