@@ -1,5 +1,6 @@
 // The rows of the market table. They are made once, filled in place, and keep their order while somebody points at
-// them or has the focus in them. Of a long page, what is in sight comes first and the rest when the browser has time.
+// them or has the focus in them. Of a long page, rows in sight are filled at once, the others in turn every now and
+// then, and in any case when they come into sight: each drawing of 500 rows costs as much as all of the page besides.
 
 import { flash } from "./change.js";
 import { COLUMNS } from "./columns.js";
@@ -10,8 +11,9 @@ import { Hold, place } from "./hold.js";
 const NEAR = "300px"; // rows this far from the window count as seen
 const AT_ONCE = 100; // so many rows are no long page
 const FIRST = 40; // rows of a long page that are made at once
-const A_TIME = 50; // rows that are filled in one go when the browser has time
+const A_TIME = 50; // rows out of sight that are made or filled in one go, when the browser has time
 const LATEST_MS = 400; // even if it has none
+const BETWEEN_MS = 700; // from one go to the next
 
 const whenIdle = globalThis.requestIdleCallback?.bind(globalThis) ?? ((work) => setTimeout(work, 16));
 
@@ -55,7 +57,7 @@ export class Rows {
     this.keys = [...standing];
     const now = new Set(standing.length <= AT_ONCE ? standing : standing.filter((key, index) => this.#isUrgent(key, index)));
     for (const key of now) this.#show(key, moving.has(key));
-    this.queue = standing.filter((key) => !now.has(key));
+    this.#queue(standing.filter((key) => !now.has(key)));
     this.#place();
     this.#fillLater();
     if (focus) this.#refocus(focus);
@@ -66,15 +68,25 @@ export class Rows {
     return this.lines.get(key)?.seen ?? index < FIRST;
   }
 
+  /** Rows that do not exist yet come first, then those that have waited longest. */
+  #queue(keys) {
+    const left = new Set(keys);
+    const waited = this.queue.filter((key) => left.delete(key));
+    const all = [...waited, ...left];
+    this.queue = [...all.filter((key) => !this.lines.has(key)), ...all.filter((key) => this.lines.has(key))];
+  }
+
   #fillLater() {
     if (this.filling || !this.queue.length) return;
     this.filling = true;
-    whenIdle(() => {
+    const fill = () => {
       this.filling = false;
       for (const key of this.queue.splice(0, A_TIME)) this.#show(key, false);
       this.#place();
       this.#fillLater();
-    }, { timeout: LATEST_MS });
+    };
+    const pause = this.lines.has(this.queue[0]) ? BETWEEN_MS : 0;
+    setTimeout(() => whenIdle(fill, { timeout: LATEST_MS }), pause);
   }
 
   /** Puts the rows that have been made in their places. */
@@ -138,7 +150,8 @@ export class Rows {
     for (const { target, isIntersecting } of entries) {
       target.line.seen = isIntersecting;
       if (!isIntersecting) continue;
-      if (this.queue.includes(target.line.key)) this.#show(target.line.key, false);
+      const waits = this.queue.indexOf(target.line.key);
+      if (waits >= 0) this.#show(this.queue.splice(waits, 1)[0], false);
       for (const id of this.ids) COLUMNS.get(id).onSight?.(target.line.cells[id]);
     }
   }
