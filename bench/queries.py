@@ -15,7 +15,7 @@ import orjson
 from bench import market
 from bench.straightforward import cells, select
 from providers.datasets import BLOCK
-from spot import snapshots
+from spot.columns import Columns
 from spot.feeds import FEEDS, Feed
 from spot.query import Query, parse_query
 from spot.subscription import Answer, Subscription, from_query_string
@@ -88,8 +88,8 @@ def _with_numpy(columns: dict[str, Any], rows: Sequence[Row], query: dict[str, A
 def compare(count: int, *, sparklines: bool = False) -> list[tuple[str, float, float, float]]:
     """Lines (what, ours, list of dicts, numpy without memory), in microseconds."""
     body = orjson.dumps(market.coins(count, sparklines=sparklines))
-    stored = snapshots._pack(market.coins(count, sparklines=sparklines))
-    rows = snapshots._unpack(stored)
+    stored = Columns.pack(market.coins(count, sparklines=sparklines))
+    rows = Columns.unpack(stored)
     table = MARKET.table(rows)
     columns = {name: np.array([row[name] for row in rows]) for name in ("market_cap", "price_change_7d")}
     queries = [_ours(number, count) for number in range(5000)]
@@ -102,7 +102,7 @@ def compare(count: int, *, sparklines: bool = False) -> list[tuple[str, float, f
     return [
         (
             "decode a snapshot",
-            measured(lambda _turn: MARKET.table(snapshots._unpack(stored))),
+            measured(lambda _turn: MARKET.table(Columns.unpack(stored))),
             measured(lambda _turn: json.loads(body)),
             measured(lambda _turn: _columns(orjson.loads(body))),
         ),

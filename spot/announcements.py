@@ -76,7 +76,7 @@ def restore() -> None:
 
 def _shown() -> list[Row]:
     snapshot = snapshots.load(LISTINGS)
-    return snapshot.rows if snapshot else []
+    return list(snapshot.rows) if snapshot else []
 
 
 def _save(rows: list[Row], source: str, label: str, at: int) -> None:

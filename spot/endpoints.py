@@ -18,13 +18,13 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from providers.datasets import Dataset
+from providers.datasets import Dataset, Row
 from spot import snapshots, tasks
+from spot.columns import Columns
 from spot.feeds import FEEDS
 from spot.query import ws_apply_filters
 from spot.snapshots import Snapshot, now_ms
 from spot.subscription import Answer, Dialect, subscribe
-from spot.table import Row, joined
 
 __all__ = [
     "get_coin_heatmap_data",
@@ -118,7 +118,7 @@ def _data(channel: str, params: dict[str, Any]) -> Any:
             quotes = subscription.datasets[-1]
             snapshots.want([quotes], {quotes.currency: missing})
             parts.append(_newest(quotes, missing).rows)
-    table = subscription.feed.table(parts[0] if len(parts) == 1 else joined(parts))
+    table = subscription.feed.table(parts[0] if len(parts) == 1 else Columns.joined(parts))
     return orjson.loads(Answer(subscription, table).data)
 
 

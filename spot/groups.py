@@ -5,6 +5,7 @@ A group's state is rendered once; each member takes the frame that fits what it 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -51,7 +52,7 @@ class Topic:
         return self.snapshot.version if self.snapshot else 0
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> Sequence[Row]:
         """The snapshot's rows."""
         return self.snapshot.rows if self.snapshot else []
 

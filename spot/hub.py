@@ -23,12 +23,13 @@ from providers.datasets import COINS, CURRENCIES, Dataset
 from spot import snapshots
 from spot.audience import SLICE, Audience, PreparedSocket, send_all
 from spot.codes import Refused
+from spot.columns import Columns
 from spot.frames import Message
 from spot.groups import Group, Topic, Update
 from spot.namesakes import unknown_coin
 from spot.snapshots import News, Reader, Snapshot, now_ms
 from spot.subscription import Subscription
-from spot.table import Table, joined
+from spot.table import Table
 from spot.wire import error_frame
 
 log = structlog.get_logger(__name__)
@@ -387,7 +388,7 @@ class Hub:
         if kept is None or kept[0] != versions:
             if kept is not None:
                 kept[1].retire()
-            rows = joined(topic.rows for topic in present)
+            rows = Columns.joined(topic.rows for topic in present)
             kept = self._merged[names] = (versions, group.subscription.feed.table(rows))
         return kept[1]
 

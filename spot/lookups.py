@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, HttpRes
 from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
-from providers.datasets import CURRENCIES, Dataset, Row, is_coin_id
+from providers.datasets import CURRENCIES, Dataset, is_coin_id
 from spot import logos
 from spot.hub import Hub
 
@@ -58,15 +58,15 @@ async def _logo_url(coin_id: str) -> str:
     shown = [table for table in tables if table is not None]
     for table in shown:
         if coin_id in table.position():
-            return _address(table.rows[table.position()[coin_id]])
+            return _address(table.column("logo")[table.position()[coin_id]])
     if shown:
         return ""
     try:
         _, snapshot = await hub.reader.latest(_USUAL)
     except (RedisError, OSError):
         return ""
-    return next((_address(row) for row in (snapshot.rows if snapshot else ()) if row["id"] == coin_id), "")
+    return next((_address(row["logo"]) for row in (snapshot.rows if snapshot else ()) if row["id"] == coin_id), "")
 
 
-def _address(row: Row) -> str:
-    return str(row.get("logo") or "")
+def _address(logo: str | None) -> str:
+    return str(logo or "")

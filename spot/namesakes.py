@@ -34,14 +34,15 @@ def sentence(asked: str, found: list[tuple[str, str]]) -> str:
 
 def namesakes(symbol: str, coins: Table, markets: Iterable[Table] = ()) -> list[tuple[str, str]]:
     """The coins of that symbol, in whatever letter case, as (id, name)."""
-    rows = [coins.rows[at] for at in coins.memo("by symbol", lambda: _by_symbol(coins)).get(symbol.casefold(), ())]
+    found = coins.memo("by symbol", lambda: _by_symbol(coins)).get(symbol.casefold(), ())
     places = [market.position() for market in markets]
 
     def place(coin: str) -> tuple[int, int, str]:
         at = next((n for n, position in enumerate(places) if coin in position), len(places))
         return at, places[at][coin] if at < len(places) else 0, coin
 
-    return [(row["id"], row["name"]) for row in sorted(rows, key=lambda row: place(row["id"]))]
+    ids, names = coins.column("id"), coins.column("name")
+    return [(ids[at], names[at]) for at in sorted(found, key=lambda at: place(ids[at]))]
 
 
 def _by_symbol(coins: Table) -> dict[str, list[int]]:

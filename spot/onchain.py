@@ -46,7 +46,7 @@ def alive(provider: Provider, followed: Sequence[str]) -> None:
 
 
 def _rows(snapshot: Snapshot | None) -> list[Row]:
-    return snapshot.rows if snapshot else []
+    return list(snapshot.rows) if snapshot else []
 
 
 def _save(dataset: Dataset, rows: list[Row], provider: Provider) -> None:

@@ -16,8 +16,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import orjson
 
+from providers.datasets import Row
 from spot.codes import Refused, bad_value
-from spot.table import Mask, Order, Row, Table, Universe
+from spot.table import Made, Mask, Order, Table, Universe
 
 MAX_PAGE_SIZE = 500
 MAX_CONDITIONS = 32
@@ -384,7 +385,8 @@ def ws_apply_filters(
         if not isinstance(data, Mapping)
         else [dict(zip(data["headers"], row, strict=True)) for row in data["rows"]]
     )
-    fields = Fields(_guess(name, rows) for name in dict.fromkeys(key for row in rows for key in row))
+    names = dict.fromkeys(key for row in rows for key in row)
+    fields = Fields(_guess(name, rows) for name in names)
     raw = {
         "filters": filters, "search": search, "sort_by": sort_by, "sort_order": sort_order, "page": page,
         "page_size": page_size, "start_time": start_time, "end_time": end_time, "time_field": time_field,
@@ -393,7 +395,7 @@ def ws_apply_filters(
     if rows:
         timed = start_time is not None or end_time is not None
         query = parse_query(raw, fields, (time_field or "timestamp") if timed else None)
-        table = Table([{**row, "\0": index} for index, row in enumerate(rows)], "\0", _searchable)
+        table = Table([{**row, "\0": index} for index, row in enumerate(rows)], "\0", Made(tuple(names), _searchable))
         shown = evaluate(Universe(table, np.arange(len(rows))), query)
         rows, offset = [rows[index] for index in shown.indices], shown.offset
     if not isinstance(data, Mapping):

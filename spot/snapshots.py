@@ -9,7 +9,7 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 `seen-live`                      set once real data have been stored: from then on `auto` never shows a simulation
 `REALM:epoch`                    a random name for this store's life: versions only compare within one epoch
 `REALM:version`                  the last snapshot's number: its time in ms, or one more than the one before
-`REALM:snapshot:NAME`            hash: version, meta (JSON), body (JSON rows)
+`REALM:snapshot:NAME`            hash: version, meta (JSON), columns (the rows: see `spot.columns`)
 `REALM:trouble:NAME`             why the last fetch failed, until one succeeds
 `REALM:changes`                  list: the last changes of a source (JSON), newest first
 `changed:…`                      while it lives, that change has just been noted
@@ -43,7 +43,7 @@ from django.conf import settings
 from redis.commands.core import Script
 
 from providers.datasets import STREAMED, Dataset, Fetched, Row
-from spot.jsontext import JsonText
+from spot.columns import Columns
 
 Realm = Literal["live", "demo"]
 #: The channel-layer group that every web process's hub is in.
@@ -75,13 +75,14 @@ LINGER_MS = 120_000
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A dataset at a version. Times are epoch milliseconds; `interval_ms` is the pace at which it is renewed,
-    `max_age_ms` the age from which it is stale. A row's sparkline is `JsonText`. The other fields are those of
+    `max_age_ms` the age from which it is stale. `rows` of the store
+    are `Columns`, in which a sparkline is `JsonText`. The other fields are those of
     `Fetched`."""
 
     dataset: Dataset
     epoch: str
     version: int
-    rows: list[Row]
+    rows: Sequence[Row]
     as_of: int | None
     fetched_at: int
     source: str
@@ -174,7 +175,7 @@ def save(fetched: Fetched, interval_s: float) -> int:
     keys = [f"spot:{where}:snapshot:{name}", f"spot:{where}:version"]
     with client.pipeline(transaction=True) as pipe:
         pipe.hget(keys[0], "meta")
-        _store_script()(keys=keys, args=[now_ms(), orjson.dumps(meta), _pack(fetched.rows), ""], client=pipe)
+        _store_script()(keys=keys, args=[now_ms(), orjson.dumps(meta), Columns.pack(fetched.rows), ""], client=pipe)
         pipe.expire(keys[0], _KEEP[fetched.dataset.kind])
         pipe.delete(f"spot:{where}:trouble:{name}")
         before, version, *_ = pipe.execute()
@@ -220,7 +221,7 @@ def amend(dataset: Dataset, change: Amendment, known: Snapshot | None = None) ->
             return known
         rows, meta = made
         facts = {name: getattr(known, name) for name in _FACTS} | {"meta": meta}
-        args: list[Any] = [now_ms(), orjson.dumps(facts), _pack(rows), known.version]
+        args: list[Any] = [now_ms(), orjson.dumps(facts), Columns.pack(rows), known.version]
         if version := int(_store_script()(keys=keys, args=args, client=client)):
             return replace(known, version=version, rows=rows, meta=meta)
     return known
@@ -233,7 +234,7 @@ def _newest(client: redis.Redis, dataset: Dataset, known: Snapshot | None) -> Sn
     epoch: Any = client.get("spot:live:epoch")
     if known and version and epoch and (known.version, known.epoch) == (int(version), epoch.decode()):
         return known
-    return _snapshot(dataset, epoch, *client.hmget(key, ["version", "meta", "body"]))
+    return _snapshot(dataset, epoch, *client.hmget(key, ["version", "meta", "columns"]))
 
 
 @cache
@@ -273,8 +274,8 @@ def trouble(dataset: Dataset) -> Trouble | None:
 def load(dataset: Dataset) -> Snapshot | None:
     """The newest snapshot of a dataset."""
     client, where = connection(), realm()
-    version, meta, body = client.hmget(f"spot:{where}:snapshot:{dataset.name}", ["version", "meta", "body"])
-    return _snapshot(dataset, client.get(f"spot:{where}:epoch"), version, meta, body)
+    version, meta, columns = client.hmget(f"spot:{where}:snapshot:{dataset.name}", ["version", "meta", "columns"])
+    return _snapshot(dataset, client.get(f"spot:{where}:epoch"), version, meta, columns)
 
 
 def facts(datasets: Sequence[Dataset]) -> dict[str, tuple[dict[str, Any] | None, Trouble | None]]:
@@ -430,12 +431,12 @@ class Reader:
         pipe = self._redis.pipeline(transaction=False)
         self._ask_realm(pipe)
         pipe.get(f"spot:{before}:trouble:{name}")
-        pipe.hmget(f"spot:{before}:snapshot:{name}", ["version", "meta", "body"])
-        seen, demo, epoch, failed, (version, meta, body) = await pipe.execute()
+        pipe.hmget(f"spot:{before}:snapshot:{name}", ["version", "meta", "columns"])
+        seen, demo, epoch, failed, (version, meta, columns) = await pipe.execute()
         self._settle_realm(seen, demo)
         if self.realm != before:
             return await self.latest(dataset)
-        return _news(epoch, version, failed), _snapshot(dataset, epoch, version, meta, body)
+        return _news(epoch, version, failed), _snapshot(dataset, epoch, version, meta, columns)
 
     async def want(self, datasets: Iterable[Dataset], coins: dict[str, list[str]]) -> None:
         """Say that somebody looks at these datasets; `coins`: ids wanted by currency that no markets snapshot has."""
@@ -464,27 +465,8 @@ def _news(epoch: bytes | None, version: bytes | None, failed: bytes | None) -> N
     return News(epoch.decode() if epoch else "", int(version or 0), known)
 
 
-def _snapshot(dataset: Dataset, epoch: Any, version: Any, meta: Any, body: Any) -> Snapshot | None:
-    if version is None or meta is None or body is None or epoch is None:
+def _snapshot(dataset: Dataset, epoch: Any, version: Any, meta: Any, columns: Any) -> Snapshot | None:
+    if version is None or meta is None or columns is None or epoch is None:
         return None
     facts = orjson.loads(meta)
-    return Snapshot(dataset=dataset, epoch=epoch.decode(), version=int(version), rows=_unpack(body), **facts)
-
-
-def _pack(rows: list[Row]) -> bytes:
-    """Rows as JSON, each sparkline as a string of JSON: see `JsonText`."""
-    return orjson.dumps(
-        [{**row, "sparkline": _text(row["sparkline"])} if row.get("sparkline") else row for row in rows]
-    )
-
-
-def _text(sparkline: list[float] | JsonText) -> str:
-    return str(sparkline) if isinstance(sparkline, JsonText) else orjson.dumps(sparkline).decode()
-
-
-def _unpack(body: bytes) -> list[Row]:
-    rows: list[Row] = orjson.loads(body)
-    for row in rows:
-        if row.get("sparkline"):
-            row["sparkline"] = JsonText(row["sparkline"])
-    return rows
+    return Snapshot(dataset=dataset, epoch=epoch.decode(), version=int(version), rows=Columns.unpack(columns), **facts)

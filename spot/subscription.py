@@ -19,7 +19,7 @@ from spot.codes import Refused, bad_value
 from spot.feeds import Feed, Shape, parse_params
 from spot.jsontext import dumps
 from spot.query import Page, Query, evaluate, parse_query
-from spot.table import Row, Table, Universe
+from spot.table import Table, Universe
 
 VIEW = ("filters", "search", "sort_by", "sort_order", "page", "page_size")
 TIMES = ("start_time", "end_time", "time_field")
@@ -200,7 +200,7 @@ class Answer:
     def fragments(self) -> list[bytes]:
         """The page's rows, encoded, without their places."""
         shape = self.subscription.shape
-        return self.table.fragments(shape.key, self._indices, shape.encode)
+        return self.table.fragments(shape.key, self._indices, shape.reads, shape.encode)
 
     def places(self) -> list[int]:
         """The number each row shows: its place in the feed's ranking, for the market its place in the whole sorted
@@ -217,14 +217,14 @@ class Answer:
         keys = self.table.keys
         return [keys[index] for index in self._indices]
 
-    def rows(self) -> list[Row]:
-        """The page's rows as the dataset has them."""
-        return [self.table.rows[index] for index in self._indices]
-
-    def cells(self) -> list[dict[str, Any]]:
-        """The page's rows as Python objects in their documented shape; market rows by column index."""
-        cells = self.subscription.shape.cells
-        return [cells(row, place) for row, place in zip(self.rows(), self.places(), strict=True)]
+    def cells(self, at: Sequence[int] | None = None) -> list[dict[str, Any]]:
+        """The page's rows as Python objects in their documented shape, or those `at` some places of the page; market
+        rows by column index."""
+        shape, places = self.subscription.shape, self.places()
+        if at is None:
+            return list(map(shape.cells, self.table.rows(shape.reads, self._indices), places))
+        rows = self.table.rows(shape.reads, [self._indices[one] for one in at])
+        return [shape.cells(row, places[one]) for row, one in zip(rows, at, strict=True)]
 
     def _encode(self) -> bytes:
         place, table_head = self.subscription.shape.place, self.subscription.table_head

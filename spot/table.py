@@ -7,14 +7,16 @@ column, one mask per condition, the encoded bytes of each row per shape.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import accumulate
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-Row = dict[str, Any]
+from providers.datasets import Row
+from spot.columns import Column, Columns
+
 Mask = NDArray[np.bool_]
 Order = NDArray[np.intp]
 T = TypeVar("T")
@@ -23,32 +25,30 @@ T = TypeVar("T")
 _MASK_BYTES = 8 * 1024 * 1024
 
 
-def joined(parts: Iterable[Sequence[Row]]) -> list[Row]:
-    """The coins of several snapshots, each once: where two have it, as the earlier one has it."""
-    rows: dict[Any, Row] = {}
-    for part in parts:
-        for row in part:
-            rows.setdefault(row["id"], row)
-    return list(rows.values())
+class Made(NamedTuple):
+    """What is made of a row: the fields it is made from, and how; the row that it is given has just those."""
+
+    reads: tuple[str, ...]
+    make: Callable[[Row], Any]
 
 
 class Table:
     """Rows with their columns.
 
-    `key` names the field that identifies a row and breaks ties. `search_in` gives the text that search looks in.
-    A column is named by its field; its values come from `row.get(field)`, or from `computed[field](row)`.
+    `key` names the field that identifies a row and breaks ties. `search_in` makes the text that search looks in. A
+    column is named by its field; its values are those of the rows, or what `computed[field]` makes of them.
     """
 
     def __init__(
         self,
         rows: Sequence[Row],
         key: str,
-        search_in: Callable[[Row], str],
-        computed: dict[str, Callable[[Row], Any]] | None = None,
+        search_in: Made,
+        computed: dict[str, Made] | None = None,
     ) -> None:
-        self.rows = rows
+        self._rows = Columns.of(rows)
         self.key = key
-        self.keys: list[Any] = [row[key] for row in rows]
+        self.keys: Column = self._rows.column(key)
         self._search_in = search_in
         self._computed = computed or {}
         self._memo: dict[Hashable, Any] = {}
@@ -56,7 +56,7 @@ class Table:
         self._retired = False
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self._rows)
 
     def memo(self, name: Hashable, make: Callable[[], T]) -> T:
         """What `make` returns, made once in the table's life."""
@@ -74,16 +74,30 @@ class Table:
         self._retired = True
         self._memo = {name: kept for name, kept in self._memo.items() if not isinstance(kept, Universe)}
 
-    def offer(self, field: str, compute: Callable[[Row], Any]) -> None:
+    def offer(self, field: str, computed: Made) -> None:
         """Add a computed column that only the reader of the table can know, such as one that names its currency."""
-        self._computed.setdefault(field, compute)
+        self._computed.setdefault(field, computed)
 
-    def values(self, field: str) -> list[Any]:
-        """The column as Python values; None where a row has none."""
-        compute = self._computed.get(field)
-        if compute is not None:
-            return self.memo(("values", field), lambda: [compute(row) for row in self.rows])
-        return self.memo(("values", field), lambda: [row.get(field) for row in self.rows])
+    def column(self, field: str) -> Column:
+        """A field as the rows have it; None where a row has no value."""
+        return self._rows.column(field)
+
+    def rows(self, reads: Sequence[str], indices: Sequence[int] | None = None) -> list[Row]:
+        """These fields of the rows at `indices`, or of all."""
+        return [dict(zip(reads, values, strict=True)) for values in self._values(reads, indices)]
+
+    def _values(self, reads: Sequence[str], indices: Sequence[int] | None) -> Iterator[tuple[Any, ...]]:
+        columns = [self._rows.column(field) for field in reads]
+        if indices is None:
+            return zip(*columns, strict=True)
+        return zip(*(map(column.__getitem__, indices) for column in columns), strict=True)
+
+    def values(self, field: str) -> Column:
+        """The column as Python values, computed or the rows' own."""
+        made = self._computed.get(field)
+        if made is None:
+            return self._rows.column(field)
+        return self.memo(("values", field), lambda: list(map(made.make, self.rows(made.reads))))
 
     def numbers(self, field: str) -> NDArray[np.float64]:
         """The column as floats, NaN where a row has no value."""
@@ -123,7 +137,7 @@ class Table:
         """The rows a condition holds for, kept under its name."""
         found = self._masks.get(name)
         if found is None:
-            if len(self._masks) * len(self.rows) > _MASK_BYTES:
+            if len(self._masks) * len(self._rows) > _MASK_BYTES:
                 self._masks.clear()
             found = self._masks[name] = make()
         return found
@@ -140,18 +154,22 @@ class Table:
             row = bisect_right(ends, at, row)
             hits.append(row)
             at = haystack.find(needle, ends[row])
-        found = np.zeros(len(self.rows), dtype=np.bool_)
+        found = np.zeros(len(self._rows), dtype=np.bool_)
         found[hits] = True
         return found
 
-    def fragments(self, shape: Hashable, indices: Sequence[int], encode: Callable[[Row], bytes]) -> list[bytes]:
-        """The encoded rows at `indices`, each encoded at most once per shape in the table's life."""
-        kept: list[bytes | None] = self.memo(("fragments", shape), lambda: [None] * len(self.rows))
+    def fragments(
+        self, shape: Hashable, indices: Sequence[int], reads: Sequence[str], encode: Callable[[tuple[Any, ...]], bytes]
+    ) -> list[bytes]:
+        """The rows at `indices`, each encoded from the values of the fields it `reads`, and at most once per shape in
+        the table's life."""
+        kept: list[bytes | None] = self.memo(("fragments", shape), lambda: [None] * len(self._rows))
         out = [kept[index] for index in indices]
         if None in out:
-            for at, index in enumerate(indices):
-                if out[at] is None:
-                    out[at] = kept[index] = encode(self.rows[index])
+            missing = [at for at, fragment in enumerate(out) if fragment is None]
+            values = self._values(reads, [indices[at] for at in missing])
+            for at, fragment in zip(missing, map(encode, values), strict=True):
+                out[at] = kept[indices[at]] = fragment
         return out  # type: ignore[return-value]  # none of them is None now
 
     def _by_key(self) -> Order:
@@ -161,7 +179,8 @@ class Table:
 
     def _haystack(self) -> tuple[str, list[int]]:
         # "\n" ends each text and cannot be in a needle, so that no hit spans two rows.
-        texts = [self._search_in(row).casefold().replace("\n", " ") + "\n" for row in self.rows]
+        found = map(self._search_in.make, self.rows(self._search_in.reads))
+        texts = [text.casefold().replace("\n", " ") + "\n" for text in found]
         return "".join(texts), list(accumulate(map(len, texts)))
 
 

@@ -7,6 +7,7 @@ beat, a second worker or a backlog after an outage therefore changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 import structlog
 from celery import shared_task
@@ -17,7 +18,7 @@ from providers.datasets import COINS, CURRENCIES, STREAMED, Dataset, Fetched
 from providers.errors import NotFound, ProviderError, Unavailable, Unreachable
 from spot import namesakes, snapshots, streamed
 from spot.snapshots import Snapshot, Trouble, now_ms
-from spot.table import Table
+from spot.table import Made, Table
 
 log = structlog.get_logger(__name__)
 
@@ -140,7 +141,7 @@ def _require(listing: Dataset, name: str) -> None:
 def _unknown_coin(asked: str) -> NotFound:
     """The error that names the coins meant, should it be their symbol."""
     stored = [snapshots.load(dataset) for dataset in (COINS, Dataset("markets", "usd"))]
-    coins, market = (Table(one.rows if one else [], "id", lambda row: row["name"]) for one in stored)
+    coins, market = (Table(one.rows if one else [], "id", Made(("name",), itemgetter("name"))) for one in stored)
     said = namesakes.sentence(asked, namesakes.namesakes(asked, coins, [market]))
     return NotFound(f"{said[0].upper()}{said[1:]}")
 

@@ -66,8 +66,7 @@ def delta_frame(old: Answer, new: Answer, facts: Facts, base: int, seq: int, *, 
     body: dict[str, Any] = {"base": base, "changed": _changed(old, new, before)}
     entered = [index for index, key in enumerate(keys) if key not in before]
     if entered:
-        cells = new.cells()
-        body["entered"] = {str(keys[index]): cells[index] for index in entered}
+        body["entered"] = {str(keys[index]): cells for index, cells in zip(entered, new.cells(entered), strict=True)}
     now = set(keys)
     left = [str(key) for key in before if key not in now]
     if left:
@@ -81,17 +80,18 @@ def _changed(old: Answer, new: Answer, before: dict[Any, int]) -> dict[str, dict
     old_fragments, new_fragments = old.fragments(), new.fragments()
     old_places, new_places = old.places(), new.places()
     placed = new.subscription.shape.place is not None
-    old_rows, new_rows, cells_of = old.rows(), new.rows(), new.subscription.shape.cells
-    changed = {}
-    for index, key in enumerate(new.keys()):
-        was = before.get(key)
-        if was is None or (
-            new_fragments[index] == old_fragments[was] and not (placed and new_places[index] != old_places[was])
-        ):
-            continue
-        then, cells = cells_of(old_rows[was], old_places[was]), cells_of(new_rows[index], new_places[index])
-        changed[str(key)] = {name: value for name, value in cells.items() if then[name] != value}
-    return changed
+    keys = new.keys()
+    differ = [
+        (index, was)
+        for index, key in enumerate(keys)
+        if (was := before.get(key)) is not None
+        and (new_fragments[index] != old_fragments[was] or (placed and new_places[index] != old_places[was]))
+    ]
+    then, now = old.cells([was for _, was in differ]), new.cells([index for index, _ in differ])
+    return {
+        str(keys[index]): {name: value for name, value in cells.items() if earlier[name] != value}
+        for (index, _), earlier, cells in zip(differ, then, now, strict=True)
+    }
 
 
 def _head(kind: str, answer: Answer, facts: Facts, seq: int, stale: bool, asked: orjson.Fragment | None) -> bytes:

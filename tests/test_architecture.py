@@ -17,6 +17,7 @@ SOURCES = sorted(
 )
 PURE = {
     "spot/codes.py",
+    "spot/columns.py",
     "spot/table.py",
     "spot/query.py",
     "spot/params.py",

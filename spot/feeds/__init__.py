@@ -7,9 +7,10 @@ The row shapes of the first seven are those of the source document, to the lette
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
-from providers.datasets import Kind
+from providers.datasets import Kind, Row
 from spot.codes import Refused, bad_value
 from spot.feeds.base import Feed, Shape
 from spot.feeds.candles import OHLCV, candle_range, candle_table
@@ -24,7 +25,7 @@ from spot.feeds.coins import (
     coin_table,
 )
 from spot.feeds.events import LISTINGS_FEED, ONCHAIN, listing_table, onchain_table
-from spot.table import Row, Table
+from spot.table import Made, Table
 
 __all__ = [
     "ACTIVE", "DUST_VOLUME_USD", "FEEDS", "GAINERS", "HEATMAP", "LISTINGS_FEED", "LOSERS", "MARKET", "OHLCV", "ONCHAIN",
@@ -34,13 +35,14 @@ __all__ = [
 _ALL = (MARKET, HEATMAP, TAPE, GAINERS, LOSERS, ACTIVE, OHLCV, LISTINGS_FEED, ONCHAIN)
 FEEDS: dict[str, Feed] = {feed.channel: feed for feed in _ALL}
 
+_BY_ID = Made(("id",), itemgetter("id"))
 #: How a dataset's rows become a table; those that are not here hold coins.
 _TABLES: dict[Kind, Callable[[Sequence[Row]], Table]] = {
     "candles": candle_table,
     "listings": listing_table,
     "onchain": onchain_table,
-    "currencies": lambda rows: Table(rows, "id", lambda row: row["id"]),
-    "coins": lambda rows: Table(rows, "id", lambda row: row["id"]),
+    "currencies": lambda rows: Table(rows, "id", _BY_ID),
+    "coins": lambda rows: Table(rows, "id", _BY_ID),
 }
 
 

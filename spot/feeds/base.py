@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from providers.datasets import Dataset
+from providers.datasets import Dataset, Row
 from spot.params import Param
 from spot.query import Fields
-from spot.table import Row, Table, Universe
+from spot.table import Table, Universe
 
 Params = Mapping[str, Any]
 
@@ -18,12 +18,14 @@ Params = Mapping[str, Any]
 class Shape(NamedTuple):
     """How a row looks on the wire.
 
-    `encode` gives the row's JSON without its place, `place` what stands before it for the row at a place (None:
-    nothing). `cells` gives the same row as a Python object, for deltas. `key` names the shape: equal keys, equal bytes.
+    `reads` are the fields it shows: `encode` gives the JSON of a row of these values, without its place, `place` what
+    stands before it for the row at a place (None: nothing). `cells` gives the same row as a Python object, for deltas.
+    `key` names the shape: equal keys, equal bytes.
     """
 
     key: tuple[Any, ...]
-    encode: Callable[[Row], bytes]
+    reads: tuple[str, ...]
+    encode: Callable[[tuple[Any, ...]], bytes]
     place: Callable[[int], bytes] | None
     cells: Callable[[Row, int], dict[str, Any]]
 

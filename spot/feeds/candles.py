@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 
-from providers.datasets import CANDLE_RANGES, Dataset
+from providers.datasets import CANDLE_RANGES, Dataset, Row
 from spot.feeds.base import Feed, Params, Shape
 from spot.jsontext import dumps
 from spot.params import VS_CURRENCY, Param, parse_coin_id, whole_number
 from spot.query import Field, Fields
-from spot.table import Row, Table, Universe
+from spot.table import Made, Table, Universe
 
 #: Day in milliseconds.
 _DAY = 86_400_000
@@ -25,7 +24,7 @@ def _candle_search(row: Row) -> str:
 
 def candle_table(rows: Sequence[Row]) -> Table:
     """The table of candle rows (`providers.datasets.CANDLE_FIELDS`), oldest first; search looks in their UTC times."""
-    return Table(rows, "timestamp", _candle_search)
+    return Table(rows, "timestamp", Made(("timestamp",), _candle_search))
 
 
 def _candle_universe(table: Table, params: Params) -> Universe:
@@ -36,8 +35,7 @@ def _candle_universe(table: Table, params: Params) -> Universe:
     return Universe(table, np.flatnonzero(opens > opens[-1] - params["days"] * _DAY))
 
 
-def _candle_cells(row: Row) -> dict[str, Any]:
-    return {name: row[name] for name in ("timestamp", "open", "high", "low", "close", "volume")}
+_CELLS = ("timestamp", "open", "high", "low", "close", "volume")
 
 
 def candle_range(days: int) -> int:
@@ -64,7 +62,11 @@ OHLCV = Feed(
     ),
     universe=_candle_universe,
     shape=lambda _params, _extras: Shape(
-        ("candles",), lambda row: dumps(_candle_cells(row)), None, lambda row, _place: _candle_cells(row)
+        ("candles",),
+        _CELLS,
+        lambda values: dumps(dict(zip(_CELLS, values, strict=True))),
+        None,
+        lambda row, _place: row,
     ),
     table=candle_table,
     time_field="timestamp",

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from providers.datasets import BLOCK, WINDOWS, Dataset
+from providers.datasets import BLOCK, WINDOWS, Dataset, Row
 from spot.feeds.base import Feed, Params, Shape
 from spot.jsontext import dumps
 from spot.params import (
@@ -25,7 +25,7 @@ from spot.params import (
     whole_number,
 )
 from spot.query import Field, Fields
-from spot.table import Order, Row, Table, Universe
+from spot.table import Made, Order, Table, Universe
 
 #: The gainers' and losers' default floor of 24 h volume, in US dollars' worth: less is noise, not a market.
 DUST_VOLUME_USD = 50_000
@@ -41,20 +41,24 @@ _EXTRAS = (
 
 def _label(row: Row) -> str:
     """`BTC 2.34%`, `BTC -1.20%`, and the symbol alone when the change is not known."""
-    change = row.get("price_change_24h")
+    change = row["price_change_24h"]
     return row["symbol"] if change is None else f"{row['symbol']} {round(change, 2) + 0.0:.2f}%"
 
 
 def _color(row: Row) -> str:
-    change = row.get("price_change_24h") or 0
+    change = row["price_change_24h"] or 0
     return "green" if change > 0 else "red" if change < 0 else "gray"
+
+
+_SEARCHED = Made(("name", "symbol", "id"), lambda row: f"{row['name']} {row['symbol']} {row['id']}")
 
 
 def coin_table(rows: Sequence[Row]) -> Table:
     """The table of coin rows (`providers.datasets.COIN_FIELDS`)."""
-    return Table(
-        rows, "id", lambda row: f"{row['name']} {row['symbol']} {row['id']}", {"content": _label, "color": _color}
-    )
+    return Table(rows, "id", _SEARCHED, {
+        "content": Made(("symbol", "price_change_24h"), _label),
+        "color": Made(("price_change_24h",), _color),
+    })  # fmt: skip
 
 
 def _spellings(window: str) -> tuple[str, ...]:
@@ -88,24 +92,23 @@ _RANKS = tuple(b'{"rank":%d,' % place for place in range(BLOCK + 1))
 _ROWS = tuple(b"[%d" % place for place in range(BLOCK + 1))
 
 
-def _dict_shape(
-    key: tuple[Any, ...], cells: Callable[[Row], dict[str, Any]], extras: bool, ranked: bool = False
-) -> Shape:
+def _dict_shape(key: tuple[Any, ...], documented: Made, extras: bool, ranked: bool = False) -> Shape:
     """The shape of rows that are JSON objects; with `ranked`, each begins with its `rank`."""
+    reads = tuple(dict.fromkeys((*documented.reads, *_EXTRAS))) if extras else documented.reads
 
     def whole(row: Row) -> dict[str, Any]:
-        documented = cells(row)
-        return (
-            {**documented, **{name: row.get(name) for name in _EXTRAS if name not in documented}}
-            if extras
-            else documented
-        )
+        cells: dict[str, Any] = documented.make(row)
+        return cells | {name: row[name] for name in _EXTRAS if name not in cells} if extras else cells
+
+    def encode(values: tuple[Any, ...]) -> bytes:
+        return dumps(whole(dict(zip(reads, values, strict=True))))
 
     if not ranked:
-        return Shape((*key, extras), lambda row: dumps(whole(row)), None, lambda row, _place: whole(row))
+        return Shape((*key, extras), reads, encode, None, lambda row, _place: whole(row))
     return Shape(
         (*key, extras),
-        lambda row: dumps(whole(row))[1:],
+        reads,
+        lambda values: encode(values)[1:],
         _RANKS.__getitem__,
         lambda row, place: {"rank": place, **whole(row)},
     )
@@ -139,15 +142,12 @@ def _market_columns(params: Params) -> tuple[str, ...]:
 
 def _market_shape(params: Params, _extras: bool) -> Shape:
     columns = _market_columns(params)
-
-    def values(row: Row) -> list[Any]:
-        return [row.get(column) for column in columns]
-
     return Shape(
         ("market", columns),
-        lambda row: b"," + dumps(values(row))[1:],
+        columns,
+        lambda values: b"," + dumps(values)[1:],
         _ROWS.__getitem__,
-        lambda row, place: {str(index): value for index, value in enumerate([place, *values(row)])},
+        lambda row, place: {str(index): value for index, value in enumerate((place, *row.values()))},
     )
 
 
@@ -177,10 +177,13 @@ def _heatmap_cells(row: Row) -> dict[str, Any]:
         "size": row["market_cap"],
         "content": _label(row),
         "symbol": row["symbol"],
-        "price_change_24h": row.get("price_change_24h"),
+        "price_change_24h": row["price_change_24h"],
         "market_cap": row["market_cap"],
         "color": _color(row),
     }
+
+
+_TILE = Made(("market_cap", "symbol", "price_change_24h"), _heatmap_cells)
 
 
 def _heatmap_blocks(params: Params) -> tuple[Dataset, ...]:
@@ -211,7 +214,7 @@ HEATMAP = Feed(
     fields=_coin_fields(Field("color", "color", "text"), Field("content", "content", "text")),
     datasets=_heatmap_blocks,
     universe=_heatmap_universe,
-    shape=lambda _params, extras: _dict_shape(("heatmap",), _heatmap_cells, extras),
+    shape=lambda _params, extras: _dict_shape(("heatmap",), _TILE, extras),
     table=coin_table,
     own_page=True,
 )
@@ -228,16 +231,17 @@ def _tape_shape(params: Params, extras: bool) -> Shape:
             "logo": row["logo"],
             "symbol_pair": f"{row['symbol']}/{currency}",
             "price": row["price"],
-            "change_pct_24h": row.get("price_change_24h"),
+            "change_pct_24h": row["price_change_24h"],
             "name": row["name"],
         }
 
-    return _dict_shape(("tape", currency), cells, extras)
+    reads = ("logo", "symbol", "price", "price_change_24h", "name")
+    return _dict_shape(("tape", currency), Made(reads, cells), extras)
 
 
 def _tape_universe(table: Table, params: Params) -> Universe:
     position, currency = table.position(), params["vs_currency"].upper()
-    table.offer("symbol_pair", lambda row: f"{row['symbol']}/{currency}")
+    table.offer("symbol_pair", Made(("symbol",), lambda row: f"{row['symbol']}/{currency}"))
     return Universe(table, np.array([position[coin] for coin in params["coin_ids"] if coin in position], dtype=np.intp))
 
 
@@ -263,18 +267,16 @@ TAPE = Feed(
 def _mover_shape(params: Params, extras: bool) -> Shape:
     windows = params["price_change_percentage"]
 
-    def cells(row: Row) -> dict[str, Any]:
-        stats = {name: row.get(name) for name in ("name", "logo", "symbol", "price", "market_cap", "volume_24h")}
-        return stats | {f"price_change_{window}": row.get(f"price_change_{window}") for window in windows}
-
-    return _dict_shape(("mover", windows), cells, extras, ranked=True)
+    stats = ("name", "logo", "symbol", "price", "market_cap", "volume_24h")
+    changes = tuple(f"price_change_{window}" for window in windows)
+    return _dict_shape(("mover", windows), Made(stats + changes, dict), extras, ranked=True)
 
 
 def dust_volume(table: Table) -> float:
     """The default floor of 24 h volume in the table's own currency: a dollar's price is that of the largest dollar
     coin, so no exchange rate has to be fetched. 0 when the table does not tell."""
     index = table.position().get("tether")
-    price = None if index is None else table.rows[index].get("price")
+    price = None if index is None else table.column("price")[index]
     return DUST_VOLUME_USD * price if price else 0.0
 
 

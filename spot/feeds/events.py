@@ -10,22 +10,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from providers.datasets import LISTING_FIELDS, LISTINGS, ONCHAIN_CHANNELS, ONCHAIN_FIELDS, Dataset
+from providers.datasets import LISTING_FIELDS, LISTINGS, ONCHAIN_CHANNELS, ONCHAIN_FIELDS, Dataset, Row
 from spot.codes import Refused, bad_value
 from spot.feeds.base import Feed, Params, Shape
 from spot.jsontext import dumps
 from spot.params import Param, choice, names, pattern, whole_number
 from spot.query import Field, Fields
-from spot.table import Row, Table, Universe
+from spot.table import Made, Table, Universe
 
 
-def _plain_shape(name: str, columns: Sequence[str]) -> Shape:
+def _plain_shape(name: str, columns: tuple[str, ...]) -> Shape:
     """Rows as the dataset has them."""
-
-    def cells(row: Row) -> Row:
-        return {column: row[column] for column in columns}
-
-    return Shape((name,), lambda row: dumps(cells(row)), None, lambda row, _place: cells(row))
+    return Shape(
+        (name,), columns, lambda values: dumps(dict(zip(columns, values, strict=True))), None, lambda row, _place: row
+    )
 
 
 # --- listings --------------------------------------------------------------------------------------------------------
@@ -41,14 +39,15 @@ def listing_table(rows: Sequence[Row]) -> Table:
     def text(row: Row) -> str:
         return f"{row['title']} {_tickers(row)} {row['exchange']} {row['type']}"
 
-    return Table(rows, "id", text, {"tickers": _tickers})
+    reads = ("title", "tickers", "exchange", "type")
+    return Table(rows, "id", Made(reads, text), {"tickers": Made(("tickers",), _tickers)})
 
 
 def _listing_universe(table: Table, params: Params) -> Universe:
     exchanges, types, tickers = (params[name] and frozenset(params[name]) for name in ("cex", "type", "ticker"))
     found = [
         index
-        for index, row in enumerate(table.rows)
+        for index, row in enumerate(table.rows(("exchange", "type", "tickers")))
         if (not exchanges or row["exchange"] in exchanges)
         and (not types or row["type"] in types)
         and (not tickers or not tickers.isdisjoint(ticker.lower() for ticker in row["tickers"]))
@@ -95,7 +94,7 @@ _INTERVAL = f"such as 1m or 1h; for {' and '.join(_IN_INTERVALS)} only, and requ
 
 def onchain_table(rows: Sequence[Row]) -> Table:
     """The table of on-chain events (`providers.datasets.ONCHAIN_FIELDS`), newest first; search looks in all of it."""
-    return Table(rows, "id", lambda row: dumps(row["data"]).decode())
+    return Table(rows, "id", Made(("data",), lambda row: dumps(row["data"]).decode()))
 
 
 def _topic(params: Params) -> str:

@@ -254,7 +254,7 @@ def test_a_snapshot_that_cannot_be_read_does_not_end_the_reading(redis, monkeypa
         await put_market(2)
         watcher = await joined("market")
         await put(EUR, market(1))
-        await asyncio.to_thread(redis.hset, "spot:live:snapshot:markets:eur", "body", b"not json")
+        await asyncio.to_thread(redis.hset, "spot:live:snapshot:markets:eur", "columns", b"not json")
         bad = Watcher()
         Hub.current().join(bad, wish("market", "vs_currency=eur"))
         await asyncio.sleep(0.3)
@@ -436,7 +436,7 @@ def test_candles_are_a_topic_of_their_own_per_range() -> None:
         five = await joined("historical-ohlcv", "coin_id=bitcoin&days=5")
         seven = await joined("historical-ohlcv", "coin_id=bitcoin&days=7")
         month = await joined("historical-ohlcv", "coin_id=bitcoin")
-        assert [len(one.updates[0].answer.rows()) for one in (five, seven, month)] == [5, 7, 30]
+        assert [len(one.updates[0].answer.keys()) for one in (five, seven, month)] == [5, 7, 30]
         assert {name for name in Hub.current().topics if name.startswith("candles")} == {
             "candles:bitcoin:usd:7",
             "candles:bitcoin:usd:30",

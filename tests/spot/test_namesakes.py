@@ -7,6 +7,7 @@ import pytest
 
 from providers.errors import NotFound
 from spot import endpoints
+from spot.feeds import table_of
 from spot.namesakes import namesakes, sentence, unknown_coin
 from spot.table import Table
 from tests.spot.rows import COINS, CURRENCIES, USD, coin
@@ -24,7 +25,7 @@ SAID = "no coin has the id 'btc', which is the symbol of bitcoin (Bitcoin), batc
 
 
 def table(rows: list[dict]) -> Table:
-    return Table(rows, "id", lambda row: row["id"])
+    return table_of("coins", rows)
 
 
 def test_namesakes_come_by_market_cap_and_then_by_id() -> None:

@@ -1,11 +1,13 @@
 """A snapshot's rows as columns."""
 
+from operator import itemgetter
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spot.feeds import coin_table
-from spot.table import Table, Universe
+from spot.table import Made, Table, Universe
 from tests.spot.rows import coin, coin_rows, market, words
 
 
@@ -47,7 +49,7 @@ def test_search_finds_what_a_substring_test_finds(rows, needle) -> None:
 
 
 def test_a_needle_never_spans_two_rows() -> None:
-    table = Table([{"id": "a", "t": "one"}, {"id": "b", "t": "two"}], "id", lambda row: row["t"])
+    table = Table([{"id": "a", "t": "one"}, {"id": "b", "t": "two"}], "id", Made(("t",), itemgetter("t")))
     assert not table.contains("etw").any()
     assert not table.contains("e\ntw").any() or table.contains("e\ntw").tolist() == [True, False]
 
@@ -55,15 +57,16 @@ def test_a_needle_never_spans_two_rows() -> None:
 def test_a_row_is_encoded_once_per_shape() -> None:
     table, encoded = coin_table(market(3)), []
 
-    def encode(row) -> bytes:
-        encoded.append(row["id"])
-        return row["id"].encode()
+    def encode(values) -> bytes:
+        encoded.append(values)
+        return ":".join(values).encode()
 
-    assert table.fragments("shape", [0, 2], encode) == [b"bitcoin", b"tether"]
-    assert table.fragments("shape", [2, 1, 0], encode) == [b"tether", b"ethereum", b"bitcoin"]
-    assert encoded == ["bitcoin", "tether", "ethereum"]
-    table.fragments("another", [0], encode)
-    assert encoded.count("bitcoin") == 2
+    reads = ("symbol", "id")
+    assert table.fragments("shape", [0, 2], reads, encode) == [b"BTC:bitcoin", b"USDT:tether"]
+    assert table.fragments("shape", [2, 1, 0], reads, encode) == [b"USDT:tether", b"ETH:ethereum", b"BTC:bitcoin"]
+    assert encoded == [("BTC", "bitcoin"), ("USDT", "tether"), ("ETH", "ethereum")]
+    table.fragments("another", [0], reads, encode)
+    assert encoded.count(("BTC", "bitcoin")) == 2
 
 
 def test_an_order_and_a_mask_are_made_once() -> None:
@@ -99,4 +102,4 @@ def test_an_empty_table_answers_everything() -> None:
     assert len(table) == 0
     assert table.contains("x").tolist() == []
     assert table.order("price", text=False, descending=True).tolist() == []
-    assert table.fragments("s", [], lambda row: b"") == []
+    assert table.fragments("s", [], ("id",), lambda values: b"") == []

@@ -1,0 +1,124 @@
+"""A snapshot's rows as the store holds them: column by column, one line of JSON each. Pure.
+
+A page shows a third of a coin's fields and a query looks at two or three. So a column is decoded when somebody asks for
+it, and what nobody shows, above all the charts, stays the text it came as.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any, overload
+
+import orjson
+
+from providers.datasets import Row
+from spot.jsontext import JsonText
+
+Column = list[Any]
+
+#: The column whose values are JSON themselves, and travel as the text they are.
+_TEXT = "sparkline"
+
+
+class Columns(Sequence[Row]):
+    """Rows of the same fields; to who reads it as a sequence, a sequence of dicts.
+
+    `names` are the fields; `column` gives one as a list, with None where a row has no value.
+    """
+
+    __slots__ = ("_columns", "_length", "_make", "_rows", "names")
+
+    def __init__(self, names: Sequence[str], length: int, make: Callable[[str], Column]) -> None:
+        self.names = tuple(names)
+        self._length = length
+        self._make = make
+        self._columns: dict[str, Column] = {}
+        self._rows: list[Row] | None = None
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Columns:
+        """The columns of rows; those of `Columns` are themselves."""
+        if isinstance(rows, cls):
+            return rows
+        made = cls(tuple(dict.fromkeys(chain.from_iterable(rows))), len(rows), lambda name: [r.get(name) for r in rows])
+        made._rows = list(rows)
+        return made
+
+    @classmethod
+    def joined(cls, parts: Iterable[Sequence[Row]]) -> Columns:
+        """The coins of several snapshots, each once: where two have it, as the earlier one has it."""
+        seen: set[Any] = set()
+        kept: list[tuple[Columns, list[int]]] = []
+        for part in map(cls.of, parts):
+            places = [place for place, key in enumerate(part.column("id")) if key not in seen]
+            seen.update(part.column("id"))
+            kept.append((part, places))
+
+        def make(name: str) -> Column:
+            return [column[place] for part, places in kept for column in (part.column(name),) for place in places]
+
+        names = dict.fromkeys(chain.from_iterable(part.names for part, _ in kept))
+        return cls(tuple(names), sum(len(places) for _, places in kept), make)
+
+    @classmethod
+    def unpack(cls, text: bytes) -> Columns:
+        """The rows that `pack` made the text of. Raises ValueError when it is no such text."""
+        head, *lines = text.split(b"\n")
+        length, names = orjson.loads(head)
+        line_of = dict(zip(names, lines, strict=True))
+
+        def make(name: str) -> Column:
+            if name not in line_of:
+                return [None] * length
+            column: Column = orjson.loads(line_of[name])
+            return column if name != _TEXT else [JsonText(value) if value else None for value in column]
+
+        return cls(names, length, make)
+
+    @staticmethod
+    def pack(rows: Sequence[Row]) -> bytes:
+        """The text that the store holds: a line with the number of rows and the fields' names, then a line a field."""
+        columns = Columns.of(rows)
+        lines = [orjson.dumps([len(columns), columns.names])]
+        for name in columns.names:
+            column = columns.column(name)
+            lines.append(orjson.dumps([_text(value) for value in column] if name == _TEXT else column))
+        return b"\n".join(lines)
+
+    def column(self, name: str) -> Column:
+        """The values of a field, in the order of the rows. Not to be changed."""
+        found = self._columns.get(name)
+        if found is None:
+            found = self._columns[name] = self._make(name)
+        return found
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._whole())
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+        return self._whole()[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._whole() == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # like a list: equal by what is in it
+
+    def _whole(self) -> list[Row]:
+        if self._rows is None:
+            columns = [self.column(name) for name in self.names]
+            self._rows = [dict(zip(self.names, values, strict=True)) for values in zip(*columns, strict=True)]
+        return self._rows
+
+
+def _text(value: Sequence[float] | JsonText | None) -> str | None:
+    if not value:
+        return None
+    return str(value) if isinstance(value, JsonText) else orjson.dumps(value).decode()
