@@ -84,6 +84,7 @@ class Hub:
         self._group_of: dict[Member, Group] = {}
         self._seq = 0
         self._due: set[str] = set()
+        self._stored: set[str] = set()
         self._wake = asyncio.Event()
         self._merged: dict[tuple[str, ...], tuple[tuple[int, ...], Table]] = {}
         self._kicked: dict[str, int] = {}
@@ -237,9 +238,11 @@ class Hub:
             names = self._due & self.topics.keys()
             if self._clock() >= self._comparison_due:
                 self._comparison_due, names = self._clock() + _SLOW_TIMER, set(self.topics)
+            stored = self._stored & names
             self._due.clear()
+            self._stored.clear()
             try:
-                await self._read(sorted(names))
+                await self._read(sorted(names), stored)
                 if self._clock() >= self._demand_due:
                     self._demand_due = self._clock() + _SLOW_TIMER
                     await self._demand()
@@ -251,10 +254,11 @@ class Hub:
                 log.exception("reading failed", names=names)
                 await asyncio.sleep(1)
 
-    async def _read(self, names: list[str]) -> None:
-        """Load what is newer than what we have, and publish it. The lists come first: others are judged by them."""
+    async def _read(self, names: list[str], stored: set[str]) -> None:
+        """Load what is newer than what we have, and publish it. The lists come first: others are judged by them.
+        `stored`: of which a nudge told that they have just been stored."""
         # One name has been nudged: its snapshot comes with its news. Of many, few will have changed.
-        whole = await self._latest(names[0]) if len(names) == 1 else None
+        whole = await self._latest(names[0], stored) if len(names) == 1 else None
         news = {names[0]: whole[0]} if whole else await self.reader.news(names)
         self.read_at_ms = now_ms()
         if self.reader.realm != self._realm:
@@ -271,9 +275,10 @@ class Hub:
             except Exception:  # one bad snapshot must not end the reading of all others
                 log.exception("snapshot cannot be read", dataset=name)
 
-    async def _latest(self, name: str) -> tuple[News, Snapshot | None] | None:
+    async def _latest(self, name: str, stored: set[str]) -> tuple[News, Snapshot | None] | None:
         try:
-            return await self.reader.latest(self.topics[name].dataset)
+            read = self.reader.stored if name in stored else self.reader.latest
+            return await read(self.topics[name].dataset)
         except (RedisError, OSError):
             raise
         except Exception:
@@ -434,8 +439,9 @@ class Hub:
                 self.listening = True
                 while True:
                     message = await layer.receive(channel)
-                    if message.get("name") in self.topics:
-                        self._soon([message["name"]])
+                    if (name := message.get("name")) in self.topics:
+                        (self._stored.add if message["stored"] == self._realm else self._stored.discard)(name)
+                        self._soon([name])
             except Exception as error:  # noqa: BLE001 - an outermost loop: begin anew, with no old subscription left
                 self.listening = False
                 log.warning("nudges out of reach", error=type(error).__name__)

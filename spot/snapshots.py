@@ -9,7 +9,7 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 `seen-live`                      set once real data have been stored: from then on `auto` never shows a simulation
 `REALM:epoch`                    a random name for this store's life: versions only compare within one epoch
 `REALM:version`                  the last snapshot's number: its time in ms, or one more than the one before
-`REALM:snapshot:NAME`            hash: version, meta (JSON), columns (the rows: see `spot.columns`)
+`REALM:snapshot:NAME`            hash: epoch, version, meta (JSON), columns (the rows: see `spot.columns`)
 `REALM:trouble:NAME`             why the last fetch failed, until one succeeds
 `REALM:changes`                  list: the last changes of a source (JSON), newest first
 `changed:…`                      while it lives, that change has just been noted
@@ -63,6 +63,8 @@ _KEEP = {
 }
 #: What a snapshot's meta holds in the store, but for `meta` itself.
 _FACTS = ("as_of", "fetched_at", "source", "label", "simulated", "interval_ms", "max_age_ms")
+#: The fields of a stored snapshot.
+_FIELDS = ["epoch", "version", "meta", "columns"]
 #: Changes of a source that are remembered; the same change of many datasets of a kind is one.
 _CHANGES = 20
 _SAME_CHANGE_SECONDS = 600
@@ -155,13 +157,8 @@ def save(fetched: Fetched, interval_s: float) -> int:
     `interval_s` is the pace at which the dataset is renewed now. Stale is what has missed a renewal, and the provider's
     own delay besides.
     """
-    client = connection()
     where: Realm = "demo" if fetched.simulated else "live"
-    # What a stream brings comes without a market, so a demo goes on until there is one.
-    if where == "live" and fetched.dataset.kind not in STREAMED and client.set("spot:seen-live", 1, nx=True):
-        _end_demo(client)
-    client.set(f"spot:{where}:epoch", secrets.token_hex(4), nx=True)
-    name = fetched.dataset.name
+    kind, name = fetched.dataset.kind, fetched.dataset.name
     meta = {
         "as_of": fetched.as_of,
         "fetched_at": fetched.fetched_at,
@@ -172,17 +169,35 @@ def save(fetched: Fetched, interval_s: float) -> int:
         "max_age_ms": int(max(2 * interval_s, interval_s + _SLACK_SECONDS) * 1000) + fetched.settle_ms,
         "meta": fetched.meta,
     }
-    keys = [f"spot:{where}:snapshot:{name}", f"spot:{where}:version"]
-    with client.pipeline(transaction=True) as pipe:
-        pipe.hget(keys[0], "meta")
-        _store_script()(keys=keys, args=[now_ms(), orjson.dumps(meta), Columns.pack(fetched.rows), ""], client=pipe)
-        pipe.expire(keys[0], _KEEP[fetched.dataset.kind])
-        pipe.delete(f"spot:{where}:trouble:{name}")
-        before, version, *_ = pipe.execute()
+    # What a stream brings comes without a market, so a demo goes on until there is one.
+    real = where == "live" and kind not in STREAMED
+    version, before, first = _store(where, name, meta, fetched.rows, kept_s=_KEEP[kind], real=real)
+    if first:
+        _end_demo(connection())
     if before is not None:
         _note_change(where, fetched, orjson.loads(before))
-    nudge(name)
-    return int(version)
+    nudge(name, where)
+    return version
+
+
+def _store(
+    where: Realm,
+    name: str,
+    meta: dict[str, Any],
+    rows: Sequence[Row],
+    *,
+    newest: int | None = None,
+    kept_s: int | None = None,
+    real: bool = False,
+) -> tuple[int, bytes | None, bool]:
+    """Run `store.lua`, which says what the arguments and the answer mean."""
+    names = (f"snapshot:{name}", "version", "epoch", f"trouble:{name}")
+    keys = [*(f"spot:{where}:{one}" for one in names), "spot:seen-live"]
+    limits = ["" if one is None else one for one in (newest, kept_s)]
+    text, life = Columns.pack(rows), secrets.token_hex(4)
+    args: list[Any] = [now_ms(), orjson.dumps(meta), text, limits[0], life, limits[1], "1" if real else ""]
+    version, before, first = _store_script()(keys=keys, args=args, client=connection())
+    return int(version), before, bool(first)
 
 
 def _note_change(where: Realm, fetched: Fetched, before: dict[str, Any]) -> None:
@@ -214,27 +229,25 @@ def amend(dataset: Dataset, change: Amendment, known: Snapshot | None = None) ->
     asked again with that one: an amendment never takes the place of what it has not seen. `known` spares reading rows
     that the caller has. Nobody is nudged: `tell` does that.
     """
-    client, keys = connection(), [f"spot:live:snapshot:{dataset.name}", "spot:live:version"]
     for _ in range(_AMEND_TRIES):
-        known = _newest(client, dataset, known)
+        known = _newest(dataset, known)
         if known is None or (made := change(known)) is None:
             return known
         rows, meta = made
         facts = {name: getattr(known, name) for name in _FACTS} | {"meta": meta}
-        args: list[Any] = [now_ms(), orjson.dumps(facts), Columns.pack(rows), known.version]
-        if version := int(_store_script()(keys=keys, args=args, client=client)):
+        version, _, _ = _store("live", dataset.name, facts, rows, newest=known.version)
+        if version:
             return replace(known, version=version, rows=rows, meta=meta)
     return known
 
 
-def _newest(client: redis.Redis, dataset: Dataset, known: Snapshot | None) -> Snapshot | None:
+def _newest(dataset: Dataset, known: Snapshot | None) -> Snapshot | None:
     """The newest real snapshot; the one that is known, if it still is."""
-    key = f"spot:live:snapshot:{dataset.name}"
-    version: Any = client.hget(key, "version")
-    epoch: Any = client.get("spot:live:epoch")
-    if known and version and epoch and (known.version, known.epoch) == (int(version), epoch.decode()):
+    key, client = f"spot:live:snapshot:{dataset.name}", connection()
+    now: Any = client.hmget(key, ["epoch", "version"])
+    if known and None not in now and (known.epoch, known.version) == (now[0].decode(), int(now[1])):
         return known
-    return _snapshot(dataset, epoch, *client.hmget(key, ["version", "meta", "columns"]))
+    return _snapshot(dataset, client.hmget(key, _FIELDS))
 
 
 @cache
@@ -273,9 +286,7 @@ def trouble(dataset: Dataset) -> Trouble | None:
 
 def load(dataset: Dataset) -> Snapshot | None:
     """The newest snapshot of a dataset."""
-    client, where = connection(), realm()
-    version, meta, columns = client.hmget(f"spot:{where}:snapshot:{dataset.name}", ["version", "meta", "columns"])
-    return _snapshot(dataset, client.get(f"spot:{where}:epoch"), version, meta, columns)
+    return _snapshot(dataset, connection().hmget(f"spot:{realm()}:snapshot:{dataset.name}", _FIELDS))
 
 
 def facts(datasets: Sequence[Dataset]) -> dict[str, tuple[dict[str, Any] | None, Trouble | None]]:
@@ -303,9 +314,12 @@ def ages(datasets: Sequence[Dataset]) -> dict[str, tuple[int | None, int | None]
     }
 
 
-def nudge(name: str) -> None:
-    """Tell every hub that a dataset has news. Losing it is harmless: hubs also compare versions on a slow timer."""
-    asyncio.run_coroutine_threadsafe(tell(name), _loop(os.getpid())).result(settings.REDIS_OPTIONS["socket_timeout"])
+def nudge(name: str, stored: Realm | None = None) -> None:
+    """Tell every hub that a dataset has news. Losing it is harmless: hubs also compare versions on a slow timer.
+    `stored`: the news is a poll's snapshot, which has just been stored in that realm and ended any trouble."""
+    asyncio.run_coroutine_threadsafe(tell(name, stored), _loop(os.getpid())).result(
+        settings.REDIS_OPTIONS["socket_timeout"]
+    )
 
 
 @cache
@@ -317,9 +331,9 @@ def _loop(_process: int) -> asyncio.AbstractEventLoop:
     return loop
 
 
-async def tell(name: str) -> None:
+async def tell(name: str, stored: Realm | None = None) -> None:
     """The same from an event loop."""
-    await get_channel_layer().group_send(GROUP, {"type": "snapshot.news", "name": name})
+    await get_channel_layer().group_send(GROUP, {"type": "snapshot.news", "name": name, "stored": stored})
 
 
 def claim(dataset: Dataset, seconds: float) -> str | None:
@@ -431,12 +445,17 @@ class Reader:
         pipe = self._redis.pipeline(transaction=False)
         self._ask_realm(pipe)
         pipe.get(f"spot:{before}:trouble:{name}")
-        pipe.hmget(f"spot:{before}:snapshot:{name}", ["version", "meta", "columns"])
-        seen, demo, epoch, failed, (version, meta, columns) = await pipe.execute()
+        pipe.hmget(f"spot:{before}:snapshot:{name}", _FIELDS)
+        seen, demo, epoch, failed, fields = await pipe.execute()
         self._settle_realm(seen, demo)
         if self.realm != before:
             return await self.latest(dataset)
-        return _news(epoch, version, failed), _snapshot(dataset, epoch, version, meta, columns)
+        return _news(epoch, fields[1], failed), _snapshot(dataset, fields)
+
+    async def stored(self, dataset: Dataset) -> tuple[News, Snapshot | None]:
+        """The same, for less, of what a nudge says was stored just now in the realm in force."""
+        fields: Any = await self._redis.hmget(f"spot:{self.realm}:snapshot:{dataset.name}", _FIELDS)
+        return _news(fields[0], fields[1], None), _snapshot(dataset, fields)
 
     async def want(self, datasets: Iterable[Dataset], coins: dict[str, list[str]]) -> None:
         """Say that somebody looks at these datasets; `coins`: ids wanted by currency that no markets snapshot has."""
@@ -465,8 +484,10 @@ def _news(epoch: bytes | None, version: bytes | None, failed: bytes | None) -> N
     return News(epoch.decode() if epoch else "", int(version or 0), known)
 
 
-def _snapshot(dataset: Dataset, epoch: Any, version: Any, meta: Any, columns: Any) -> Snapshot | None:
-    if version is None or meta is None or columns is None or epoch is None:
+def _snapshot(dataset: Dataset, fields: Sequence[Any]) -> Snapshot | None:
+    """The snapshot of `_FIELDS`."""
+    if None in fields:
         return None
+    epoch, version, meta, columns = fields
     facts = orjson.loads(meta)
     return Snapshot(dataset=dataset, epoch=epoch.decode(), version=int(version), rows=Columns.unpack(columns), **facts)

@@ -20,7 +20,7 @@ from spot.feeds import FEEDS
 from spot.groups import Topic
 from spot.hub import Hub
 from spot.redis_server import find
-from spot.snapshots import News
+from spot.snapshots import News, Trouble
 from spot.subscription import Answer, from_query_string
 from tests.spot.rows import COINS, CURRENCIES, USD, candles, coin, market
 from tests.spot.sockets import Socket, eventually, put, put_lists, put_market, run
@@ -112,6 +112,28 @@ def test_a_refused_wish_changes_nothing() -> None:
     run(story())
 
 
+@pytest.mark.usefixtures("redis")
+def test_trouble_lasts_through_streamed_prices_and_ends_with_a_poll() -> None:
+    def dearer(snapshot):
+        return [{**row, "price": 7.5} for row in snapshot.rows], snapshot.meta
+
+    async def story() -> None:
+        await put_market(2)
+        await joined("market")
+        topic = Hub.current().topics[USD.name]
+        await asyncio.to_thread(snapshots.set_trouble, USD, Trouble("upstream_error", "It did not answer.", 5, 9))
+        await eventually(lambda: topic.trouble)
+        await asyncio.to_thread(snapshots.amend, USD, dearer)
+        await snapshots.tell(USD.name)
+        await eventually(lambda: topic.rows[0]["price"] == 7.5)
+        assert topic.trouble
+        await put_market(2)
+        await eventually(lambda: topic.rows[0]["price"] != 7.5)
+        assert topic.trouble is None
+
+    run(story())
+
+
 # --- coins outside the market -----------------------------------------------------------------------------------------
 
 
@@ -197,7 +219,7 @@ def test_a_lost_nudge_costs_a_few_seconds_and_no_data(monkeypatch) -> None:
     async def story() -> None:
         await put_market(2)
         watcher = await joined("market")
-        monkeypatch.setattr(snapshots, "nudge", lambda name: None)
+        monkeypatch.setattr(snapshots, "nudge", lambda *_: None)
         await put(USD, market(2, shift=1.0))
         await eventually(lambda: len(watcher.updates) == 2)
 
@@ -213,7 +235,7 @@ def test_a_lost_nudge_is_made_good_however_many_others_come(monkeypatch) -> None
         await put_market(2)
         await put(EUR, market(2))
         lost, busy = await joined("market"), await joined("market", "vs_currency=eur")
-        monkeypatch.setattr(snapshots, "nudge", lambda name: name == EUR.name and send(name))
+        monkeypatch.setattr(snapshots, "nudge", lambda name, *more: name == EUR.name and send(name, *more))
         await put(USD, market(2, shift=1.0))
         deadline = time.monotonic() + 5
         shift = 1.0

@@ -165,6 +165,19 @@ def test_an_amendment_is_a_newer_version_with_the_times_of_the_poll() -> None:
     assert snapshots.ages([USD])[USD.name] == (made.fetched_at, None)
 
 
+def test_an_amendment_leaves_the_trouble_and_the_term_of_the_poll(redis) -> None:
+    snapshots.save(fetched(USD, market(3)), 60)
+    redis.expire("spot:live:snapshot:markets:usd", 100)
+    trouble = Trouble("upstream_error", "It did not answer.", 5, 9)
+    snapshots.set_trouble(USD, trouble)
+    snapshots.amend(USD, priced(7.5))
+    assert snapshots.trouble(USD) == trouble
+    assert redis.ttl("spot:live:snapshot:markets:usd") <= 100
+    snapshots.save(fetched(USD, market(3)), 60)
+    assert snapshots.trouble(USD) is None
+    assert redis.ttl("spot:live:snapshot:markets:usd") > 100
+
+
 def test_a_poll_during_an_amendment_wins(redis) -> None:
     snapshots.save(fetched(USD, market(2)), 60)
     seen = []
@@ -304,7 +317,7 @@ def test_one_small_nudge_goes_out_for_a_snapshot_of_any_size() -> None:
         await layer.group_add(snapshots.GROUP, channel)
         await asyncio.to_thread(snapshots.save, fetched(USD, market(200)), 60)
         message = await asyncio.wait_for(layer.receive(channel), 5)
-        assert message == {"type": "snapshot.news", "name": "markets:usd"}
+        assert message == {"type": "snapshot.news", "name": "markets:usd", "stored": "live"}
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(layer.receive(channel), 0.2)
         await layer.flush()
