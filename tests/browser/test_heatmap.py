@@ -206,7 +206,7 @@ def test_a_tile_tells_all_about_its_coin_to_the_pointer(dashboard: Page, watch: 
     card = dashboard.locator(".tooltip")
     expect(card).to_contain_text("Ethereum")
     expect(card).to_contain_text("ETH · rank 2")
-    for label in ("Price", "1h", "24h", "7d", "30d", "1y", "Market cap", "24 h volume"):
+    for label in ("Price", "1 h", "24 h", "7 d", "30 d", "1 y", "Market cap", "24 h volume"):
         expect(card.locator("dt").get_by_text(label, exact=True)).to_be_visible()
     expect(card).to_contain_text(re.compile(r"as of \d\d:\d\d:\d\d"))
     expect(card.locator("polyline")).to_have_attribute("points", re.compile(r"[\d.]+,[\d.]+ [\d.]+,"))
@@ -235,7 +235,7 @@ def test_the_map_is_walked_with_the_keyboard(dashboard: Page) -> None:
     dashboard.locator("spot-heatmap").get_by_role("button", name="Table").focus()
     dashboard.keyboard.press("Tab")
     expect(focused).to_be_focused()
-    expect(focused).to_have_accessible_name(re.compile(r"Bitcoin \(BTC\), .*% over 24h"))
+    expect(focused).to_have_accessible_name(re.compile(r"Bitcoin \(BTC\), .*% over 24 h"))
     expect(dashboard.locator(".tooltip")).to_contain_text("Bitcoin")
     assert dashboard.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     dashboard.keyboard.press("ArrowRight")
@@ -321,7 +321,7 @@ def test_who_does_not_see_the_map_hears_a_summary_instead_of_its_tiles(dashboard
     tree = dashboard.locator(MAP).aria_snapshot()
     assert tree.count("link") == 1, tree
     expect(dashboard.locator(MAP)).to_have_accessible_description(
-        re.compile(r"The 100 largest coins, .* Over 24h, \d+ rose, \d+ fell and \d+ stood still")
+        re.compile(r"The 100 largest coins, .* Over 24 h, \d+ rose, \d+ fell and \d+ stood still")
     )
 
 

@@ -12,6 +12,11 @@ function intl(Type, locale, options) {
   return made.get(key);
 }
 
+/** A window of price changes in words: "24h" as "24 h". */
+export function span(window) {
+  return window.replace(/\D/, " $&");
+}
+
 export function isNumber(value) {
   return typeof value === "number" && Number.isFinite(value);
 }

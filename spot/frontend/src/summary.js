@@ -1,6 +1,6 @@
 // The map in a sentence or two, for who does not see it. Pure.
 
-import { direction, percent } from "./format.js";
+import { direction, percent, span } from "./format.js";
 import { SETS, SIZES } from "./map_choices.js";
 
 function extremes(ids, value) {
@@ -8,7 +8,7 @@ function extremes(ids, value) {
   return known.length ? [known[0], known.at(-1)] : [];
 }
 
-/** "The 100 largest coins … 34 rose, 60 fell, 6 stood still over 24h. …" */
+/** "The 100 largest coins … 34 rose, 60 fell, 6 stood still over 24 h. …" */
 export function breadth(ids, rows, { set, size, window }, locale) {
   const value = (id) => rows.get(id)?.[`price_change_${window}`];
   const counts = { up: 0, down: 0, flat: 0, none: 0 };
@@ -18,7 +18,7 @@ export function breadth(ids, rows, { set, size, window }, locale) {
   const which = set === "all" ? "" : `, ${SETS[set][0].toLowerCase()}`;
   return [
     `The ${ids.length} largest coins${which}, sized by ${SIZES[size][1]}.`,
-    `Over ${window}, ${counts.up} rose, ${counts.down} fell and ${counts.flat} stood still${counts.none ? `; of ${counts.none} nothing is known` : ""}.`,
+    `Over ${span(window)}, ${counts.up} rose, ${counts.down} fell and ${counts.flat} stood still${counts.none ? `; of ${counts.none} nothing is known` : ""}.`,
     best ? `Best ${named(best)}, worst ${named(worst)}.` : "",
   ].join(" ").trim();
 }

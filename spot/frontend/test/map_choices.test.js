@@ -56,7 +56,7 @@ test("a square root lifts small coins and keeps their order", () => {
 
 test("the summary counts who rose and fell, and names the ends", () => {
   const text = breadth(market.keys, market.rows, { set: "all", size: "market_cap", window: "24h" }, "en-US");
-  assert.match(text, /^The 5 largest coins, sized by market cap\. Over 24h, 3 rose, 2 fell and 0 stood still\./);
+  assert.match(text, /^The 5 largest coins, sized by market cap\. Over 24 h, 3 rose, 2 fell and 0 stood still\./);
   assert.match(text, /Best Chance \+6\.00%, worst Bitcoin −3\.20%\.$/);
   const week = breadth(market.keys, market.rows, { set: "no_btc", size: "equal", window: "7d" }, "en-US");
   assert.match(week, /without bitcoin.*of 5 nothing is known\.$/);
