@@ -118,10 +118,9 @@ def test_csv_holds_what_is_in_view_after_a_zoom_and_no_more(bitcoin: Page, tmp_p
     for key in ("+", "+", "Shift+ArrowLeft"):
         bitcoin.keyboard.press(key)
     expect(bitcoin.get_by_role("button", name="Show all")).to_be_visible()
-    shown, there = shown_candles(bitcoin)
-    assert shown < there
     _, rows = downloaded(bitcoin, tmp_path)
-    assert len(rows) == shown
+    shown, there = shown_candles(bitcoin)
+    assert len(rows) == shown < there
     assert rows[-1]["complete"] == "true"
     bitcoin.get_by_role("button", name="Show all").click()
     expect(bitcoin.get_by_role("button", name="Show all")).to_be_hidden()
@@ -133,16 +132,18 @@ def test_keys_step_through_the_candles_and_their_values_are_announced(bitcoin: P
     chart.focus()
     bitcoin.keyboard.press("End")
     expect(spoken).to_have_text(re.compile(r"still open: open \$[\d,.]+, high .*, low .*, close .*, Vol 24 h "))
-    last = bitcoin.locator(".chart-legend").inner_text()
+    legend = bitcoin.locator(".chart-legend")
+    last = legend.text_content() or ""
     bitcoin.keyboard.press("ArrowLeft")
     expect(spoken).not_to_contain_text("still open")
-    before = bitcoin.locator(".chart-legend").inner_text()
+    expect(legend).not_to_have_text(last)
+    before = legend.text_content() or ""
     bitcoin.keyboard.press("Home")
-    first = bitcoin.locator(".chart-legend").inner_text()
-    assert len({last, before, first}) == 3
+    expect(legend).not_to_have_text(before)
+    assert legend.text_content() != last
     bitcoin.keyboard.press("Escape")
     expect(spoken).to_be_empty()
-    expect(bitcoin.locator(".chart-legend")).to_contain_text("still open")
+    expect(legend).to_contain_text("still open")
 
 
 def test_the_legend_follows_the_pointer(bitcoin: Page) -> None:
@@ -311,18 +312,17 @@ def test_each_kind_of_volume_has_its_own_words(
 
 
 def test_the_source_that_a_panel_names_changes_with_its_data(page: Page, live_site: LiveSite, watch: Watch) -> None:
-    seen = 0
+    name = "First"
 
     def relabel(frame: dict[str, Any]) -> None:
-        nonlocal seen
         if frame["type"] in ("snapshot", "delta"):
-            seen += 1
-            frame["source_label"] = "First" if seen == 1 else "Second"
+            frame["source_label"] = name
 
     rewritten(page, "ticker-tape", relabel)
     page.goto(f"{live_site.url}/coin/bitcoin/")
     source = page.locator("spot-quote .foot-source")
     expect(source).to_have_text("First")
+    name = "Second"
     expect(source).to_have_text("Second")
 
 
@@ -344,7 +344,7 @@ def test_numbers_have_all_their_digits_in_a_tooltip_and_missing_ones_a_reason(
     page.goto(f"{live_site.url}/coin/bitcoin/")
     facts = page.locator(".quote-facts div")
     expect(facts.filter(has_text="Market cap").locator("dd")).to_have_attribute("title", "The source does not say")
-    expect(facts.filter(has_text="1y").locator("[title]")).to_have_attribute("title", "The source does not say")
+    expect(facts.filter(has_text="1 y").locator("[title]")).to_have_attribute("title", "The source does not say")
     volume = facts.filter(has_text="24 h volume").locator("dd")
     expect(volume).to_have_attribute("title", re.compile(r"^\$[\d,]{9,}"))
 

@@ -149,13 +149,16 @@ export class Chart {
     this.axis.setVisibleLogicalRange({ from: -0.5 - (count * LABEL_ROOM) / room, to: count - 0.5 });
   }
 
-  /** What is in view has changed: by the visitor, or because the chart has another width. Then whole stays whole. */
+  /**
+   * What is in view has changed: by the visitor, or because the chart has another width. Then whole stays whole. A zoom
+   * may change the width as well, since prices with more digits need more room; but only a zoom changes the bars' width.
+   */
   #watch(onview) {
-    const width = this.axis.width();
-    if (width !== this.width) {
-      this.width = width;
-      if (this.whole) return this.fit();
-    }
+    const { width: before, spacing } = this;
+    const { from, to } = this.axis.getVisibleLogicalRange() ?? {};
+    this.width = this.axis.width();
+    this.spacing = this.width / (to - from);
+    if (this.whole && this.width !== before && Math.abs(this.spacing / spacing - 1) < 0.01) return this.fit();
     this.whole = this.inView().length === within(this.bars).length;
     onview();
   }
