@@ -29,6 +29,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--milliseconds", type=int, help="of each measurement (1200; quick: 800)")
     parser.add_argument("--minutes", type=float, default=22, help="begin no new case after so long (22)")
     parser.add_argument("--only", default="", help="servers, comma-separated: " + ",".join(CONTENDERS))
+    parser.add_argument("--clients", default="", help="numbers of clients, such as 1 or 1000,5000 (both; quick: 1000)")
     parser.add_argument("--cases", default="", help="cases whose key contains this, such as 1000-16k-1g")
     parser.add_argument("--part", choices=("all", "fanout", "queries", "slow"), default="all")
     parser.add_argument("--json", type=Path, help="write every single measurement to this file")
@@ -37,7 +38,8 @@ def options() -> argparse.Namespace:
 
 def chosen(args: argparse.Namespace, files: int, results: Results) -> list[Case]:
     """The cases asked for that this machine has the file descriptors for."""
-    clients = [1000] if args.quick else [1000, 5000]
+    usual = "1000" if args.quick else "1000,5000"
+    clients = [int(count) for count in (args.clients or usual).split(",")]
     possible = [count for count in clients if files >= count + 500]
     for count in set(clients) - set(possible):
         results.notes.append(f"{count:,} clients cannot be had: a process may open {files:,} files here (ulimit -Hn).")
