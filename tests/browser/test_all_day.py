@@ -106,7 +106,7 @@ def test_what_one_looked_at_is_still_there_when_the_connections_come_back(
     assert scrolled > 0
     for line in list(lines):
         line.close(code=1012, reason="restarting")
-    page.wait_for_function("document.querySelector('.badge').dataset.state === 'reconnecting'")
+    page.wait_for_function("() => document.querySelector('.badge').dataset.state === 'reconnecting'")
     assert len(names(page)) == 25
     expect(page.locator(".badge")).to_have_text("Demo", timeout=60 * SECONDS)
     assert len(lines) >= 2 * opened
@@ -124,7 +124,7 @@ def test_values_that_are_old_look_it(page: Page, live_site: LiveSite, watch: Wat
     page.goto(f"{live_site.url}/")
     expect(page.locator("spot-market .tag")).to_have_text("Stale")
     opacity = "panel => Number(getComputedStyle(panel.querySelector('.panel-body')).opacity)"
-    page.wait_for_function(f"({opacity})(document.querySelector('spot-market')) < 0.9")
+    page.wait_for_function(f"() => ({opacity})(document.querySelector('spot-market')) < 0.9")
     assert page.locator("spot-heatmap").evaluate(opacity) == 1
     assert page.locator("spot-market td .flash").count() == 0
 

@@ -352,9 +352,9 @@ def test_an_embedded_ticker_shows_the_coins_and_the_theme_that_were_asked_for(
     page.evaluate("document.querySelector('spot-ticker').setAttribute('coins', 'solana')")
     expect(coins).to_have_count(1)
     playing = "document.querySelector('spot-ticker').shadowRoot.querySelector('.track').getAnimations()[0].playState"
-    page.wait_for_function(f"{playing} === 'running'")
+    page.wait_for_function(f"() => {playing} === 'running'")
     page.get_by_role("button", name="Pause the ticker").press("Enter")
-    page.wait_for_function(f"{playing} === 'paused'")
+    page.wait_for_function(f"() => {playing} === 'paused'")
 
 
 def test_an_embedded_heatmap_shows_as_many_coins_as_its_limit_and_is_walked_by_keys(

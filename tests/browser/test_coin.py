@@ -36,7 +36,7 @@ def painted(page: Page) -> int:
 
 
 def test_candles_and_volume_are_drawn(bitcoin: Page) -> None:
-    bitcoin.wait_for_function("document.querySelectorAll('.chart canvas').length > 4")
+    bitcoin.wait_for_function("() => document.querySelectorAll('.chart canvas').length > 4")
     assert painted(bitcoin) > 10_000
     expect(bitcoin.locator(".chart-legend")).to_contain_text(re.compile(r"O\$[\d,.]+\s*H\$[\d,.]+\s*L\$[\d,.]+\s*C\$"))
 
@@ -238,7 +238,7 @@ def test_range_kind_and_scale_stand_in_the_address_and_ranges_are_walked_back(
 def test_everything_stays_in_view_when_the_window_has_another_size(bitcoin: Page) -> None:
     for width in (700, 1200):
         bitcoin.set_viewport_size({"width": width, "height": 800})
-        bitcoin.wait_for_function("document.querySelector('.chart canvas').getBoundingClientRect().width > 0")
+        bitcoin.wait_for_function("() => document.querySelector('.chart canvas').getBoundingClientRect().width > 0")
         expect(bitcoin.locator(".chart")).to_have_attribute("aria-label", re.compile(": 180 of 180 candles"))
         expect(bitcoin.get_by_role("button", name="Show all")).to_be_hidden()
 
