@@ -2,6 +2,9 @@
 
 import { hierarchy, treemap, treemapResquarify } from "d3-hierarchy";
 
+// By d3's golden ratio equal tiles would be wide on one side of the map and tall on the other, where no label fits them.
+const SQUARE = treemapResquarify.ratio(1);
+
 export class Layout {
   #root = null;
   #shape = "";
@@ -18,7 +21,8 @@ export class Layout {
       this.#shape = shape;
       this.#sum(sizes).sort((a, b) => b.value - a.value);
     }
-    treemap().tile(treemapResquarify).size([width, height]).round(false)(this.#sum(sizes));
+    const equal = new Set(sizes.values()).size === 1;
+    treemap().tile(equal ? SQUARE : treemapResquarify).size([width, height]).round(false)(this.#sum(sizes));
     return new Map(this.#root.leaves().map((leaf) => [leaf.data.id, box(leaf)]));
   }
 

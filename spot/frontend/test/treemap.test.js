@@ -28,6 +28,14 @@ test("500 tiles lie inside the box without overlapping", () => {
   assert.ok(Math.abs(area - 900 * 600) < 1);
 });
 
+test("equal tiles are near to squares, wherever they lie", () => {
+  for (const count of [50, 100, 250, 500]) {
+    const places = [...new Layout().place(items(...new Array(count).fill(1)), 928, 540).values()];
+    const tall = places.filter(({ width, height }) => height > 1.5 * width);
+    assert.ok(tall.length < count / 50, `${count}: ${tall.length} tall`);
+  }
+});
+
 test("no coins make no tiles", () => {
   assert.equal([...new Layout().place([], 100, 100).keys()].filter(Boolean).length, 0);
 });
