@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, CDPSession, Page, expect
+from playwright.sync_api import Browser, CDPSession, Page, WebSocketRoute, expect
 
 from tests.browser.conftest import Watch
 from tests.live import LiveSite
@@ -99,6 +99,30 @@ def test_five_hundred_coins_keep_their_places_while_their_numbers_change(dashboa
 def test_as_many_coins_are_shown_as_are_asked_for(dashboard: Page, count: str) -> None:
     choose(dashboard, "Coins", count)
     expect_tiles(dashboard, int(count))
+
+
+def test_a_change_before_the_answer_does_not_pass_for_it(page: Page, live_site: LiveSite, watch: Watch) -> None:
+    asked: list[str | bytes] = []
+
+    def late(route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+
+        def ask(text: str | bytes) -> None:
+            (asked.append if "per_page" in str(text) else server.send)(text)
+
+        def tell(text: str | bytes) -> None:
+            route.send(text)
+            if asked:
+                server.send(asked.pop())
+
+        route.on_message(ask)
+        server.on_message(tell)
+
+    page.route_web_socket(re.compile("/ws/coin-heatmap"), late)
+    page.goto(f"{live_site.url}/")
+    expect_tiles(page, 100)
+    choose(page, "Coins", "250")
+    expect_tiles(page, 250)
 
 
 def test_the_size_is_what_is_picked(dashboard: Page) -> None:

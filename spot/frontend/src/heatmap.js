@@ -148,7 +148,7 @@ class Heatmap extends Panel {
   /** Sizes are brought up to date once a minute, when the visitor has chosen something, and when coins came or went. */
   #mayMove() {
     if (!this.placedAt || Date.now() - this.placedAt > RELAYOUT_MS) return true;
-    return this.shown.some((id) => !this.view.rows.has(id)) || (this.due && !this.hasAttribute("aria-busy"));
+    return this.view.keys.length !== this.known || this.shown.some((id) => !this.view.rows.has(id));
   }
 
   #place() {
@@ -157,8 +157,7 @@ class Heatmap extends Panel {
     const shown = choices.members(this.choices, this.view);
     const weight = new Map(shown.map((id) => [id, weigh(this.view.rows.get(id)) || 0]));
     this.shown = shown.sort((a, b) => weight.get(b) - weight.get(a));
-    // While more coins are on their way than have come, the map is laid out again as soon as they are there.
-    this.due = this.hasAttribute("aria-busy");
+    this.known = this.view.keys.length;
     this.repaint = true;
     this.placedAt = Date.now();
     this.#offer();
