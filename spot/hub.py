@@ -440,7 +440,7 @@ class Hub:
                 while True:
                     message = await layer.receive(channel)
                     if (name := message.get("name")) in self.topics:
-                        (self._stored.add if message["stored"] == self._realm else self._stored.discard)(name)
+                        (self._stored.add if message.get("stored") == self._realm else self._stored.discard)(name)
                         self._soon([name])
             except Exception as error:  # noqa: BLE001 - an outermost loop: begin anew, with no old subscription left
                 self.listening = False

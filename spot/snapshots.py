@@ -9,7 +9,7 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 `seen-live`                      set once real data have been stored: from then on `auto` never shows a simulation
 `REALM:epoch`                    a random name for this store's life: versions only compare within one epoch
 `REALM:version`                  the last snapshot's number: its time in ms, or one more than the one before
-`REALM:snapshot:NAME`            hash: epoch, version, meta (JSON), columns (the rows: see `spot.columns`)
+`REALM:table:NAME`               hash: epoch, version, meta (JSON), columns (the rows: see `spot.columns`)
 `REALM:trouble:NAME`             why the last fetch failed, until one succeeds
 `REALM:changes`                  list: the last changes of a source (JSON), newest first
 `changed:…`                      while it lives, that change has just been noted
@@ -77,9 +77,8 @@ LINGER_MS = 120_000
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A dataset at a version. Times are epoch milliseconds; `interval_ms` is the pace at which it is renewed,
-    `max_age_ms` the age from which it is stale. `rows` of the store
-    are `Columns`, in which a sparkline is `JsonText`. The other fields are those of
-    `Fetched`."""
+    `max_age_ms` the age from which it is stale. `rows` of
+    the store are `Columns`, in which a sparkline is `JsonText`. The other fields are those of `Fetched`."""
 
     dataset: Dataset
     epoch: str
@@ -191,7 +190,7 @@ def _store(
     real: bool = False,
 ) -> tuple[int, bytes | None, bool]:
     """Run `store.lua`, which says what the arguments and the answer mean."""
-    names = (f"snapshot:{name}", "version", "epoch", f"trouble:{name}")
+    names = (f"table:{name}", "version", "epoch", f"trouble:{name}")
     keys = [*(f"spot:{where}:{one}" for one in names), "spot:seen-live"]
     limits = ["" if one is None else one for one in (newest, kept_s)]
     text, life = Columns.pack(rows), secrets.token_hex(4)
@@ -243,7 +242,7 @@ def amend(dataset: Dataset, change: Amendment, known: Snapshot | None = None) ->
 
 def _newest(dataset: Dataset, known: Snapshot | None) -> Snapshot | None:
     """The newest real snapshot; the one that is known, if it still is."""
-    key, client = f"spot:live:snapshot:{dataset.name}", connection()
+    key, client = f"spot:live:table:{dataset.name}", connection()
     now: Any = client.hmget(key, ["epoch", "version"])
     if known and None not in now and (known.epoch, known.version) == (now[0].decode(), int(now[1])):
         return known
@@ -269,7 +268,7 @@ def set_trouble(dataset: Dataset, trouble: Trouble) -> None:
 
 def hold(dataset: Dataset) -> None:
     """Keep what there is of a dataset for another full term, since it cannot be renewed."""
-    connection().expire(f"spot:{realm()}:snapshot:{dataset.name}", _KEEP[dataset.kind])
+    connection().expire(f"spot:{realm()}:table:{dataset.name}", _KEEP[dataset.kind])
 
 
 def end_trouble(dataset: Dataset) -> None:
@@ -286,7 +285,7 @@ def trouble(dataset: Dataset) -> Trouble | None:
 
 def load(dataset: Dataset) -> Snapshot | None:
     """The newest snapshot of a dataset."""
-    return _snapshot(dataset, connection().hmget(f"spot:{realm()}:snapshot:{dataset.name}", _FIELDS))
+    return _snapshot(dataset, connection().hmget(f"spot:{realm()}:table:{dataset.name}", _FIELDS))
 
 
 def facts(datasets: Sequence[Dataset]) -> dict[str, tuple[dict[str, Any] | None, Trouble | None]]:
@@ -295,7 +294,7 @@ def facts(datasets: Sequence[Dataset]) -> dict[str, tuple[dict[str, Any] | None,
     client, where = connection(), realm()
     with client.pipeline(transaction=False) as pipe:
         for dataset in datasets:
-            pipe.hget(f"spot:{where}:snapshot:{dataset.name}", "meta")
+            pipe.hget(f"spot:{where}:table:{dataset.name}", "meta")
             pipe.get(f"spot:{where}:trouble:{dataset.name}")
         answers = pipe.execute()
     found = {}
@@ -419,7 +418,7 @@ class Reader:
         pipe = self._redis.pipeline(transaction=False)
         self._ask_realm(pipe)
         for name in names:
-            pipe.hget(f"spot:{before}:snapshot:{name}", "version")
+            pipe.hget(f"spot:{before}:table:{name}", "version")
             pipe.get(f"spot:{before}:trouble:{name}")
         seen, demo, epoch, *answers = await pipe.execute()
         self._settle_realm(seen, demo)
@@ -445,7 +444,7 @@ class Reader:
         pipe = self._redis.pipeline(transaction=False)
         self._ask_realm(pipe)
         pipe.get(f"spot:{before}:trouble:{name}")
-        pipe.hmget(f"spot:{before}:snapshot:{name}", _FIELDS)
+        pipe.hmget(f"spot:{before}:table:{name}", _FIELDS)
         seen, demo, epoch, failed, fields = await pipe.execute()
         self._settle_realm(seen, demo)
         if self.realm != before:
@@ -454,7 +453,7 @@ class Reader:
 
     async def stored(self, dataset: Dataset) -> tuple[News, Snapshot | None]:
         """The same, for less, of what a nudge says was stored just now in the realm in force."""
-        fields: Any = await self._redis.hmget(f"spot:{self.realm}:snapshot:{dataset.name}", _FIELDS)
+        fields: Any = await self._redis.hmget(f"spot:{self.realm}:table:{dataset.name}", _FIELDS)
         return _news(fields[0], fields[1], None), _snapshot(dataset, fields)
 
     async def want(self, datasets: Iterable[Dataset], coins: dict[str, list[str]]) -> None:

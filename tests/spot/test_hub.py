@@ -276,7 +276,7 @@ def test_a_snapshot_that_cannot_be_read_does_not_end_the_reading(redis, monkeypa
         await put_market(2)
         watcher = await joined("market")
         await put(EUR, market(1))
-        await asyncio.to_thread(redis.hset, "spot:live:snapshot:markets:eur", "columns", b"not json")
+        await asyncio.to_thread(redis.hset, "spot:live:table:markets:eur", "columns", b"not json")
         bad = Watcher()
         Hub.current().join(bad, wish("market", "vs_currency=eur"))
         await asyncio.sleep(0.3)

@@ -167,15 +167,15 @@ def test_an_amendment_is_a_newer_version_with_the_times_of_the_poll() -> None:
 
 def test_an_amendment_leaves_the_trouble_and_the_term_of_the_poll(redis) -> None:
     snapshots.save(fetched(USD, market(3)), 60)
-    redis.expire("spot:live:snapshot:markets:usd", 100)
+    redis.expire("spot:live:table:markets:usd", 100)
     trouble = Trouble("upstream_error", "It did not answer.", 5, 9)
     snapshots.set_trouble(USD, trouble)
     snapshots.amend(USD, priced(7.5))
     assert snapshots.trouble(USD) == trouble
-    assert redis.ttl("spot:live:snapshot:markets:usd") <= 100
+    assert redis.ttl("spot:live:table:markets:usd") <= 100
     snapshots.save(fetched(USD, market(3)), 60)
     assert snapshots.trouble(USD) is None
-    assert redis.ttl("spot:live:snapshot:markets:usd") > 100
+    assert redis.ttl("spot:live:table:markets:usd") > 100
 
 
 def test_a_poll_during_an_amendment_wins(redis) -> None:

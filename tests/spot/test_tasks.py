@@ -261,11 +261,11 @@ def test_a_failure_keeps_the_last_good_values_and_says_why_and_when(upstream, qu
 
 def test_a_list_that_cannot_be_renewed_stays_while_prices_may_come_from_others(upstream, queue, redis) -> None:
     have_lists(age_ms=86_401_000)
-    redis.expire(f"spot:live:snapshot:{COINS.name}", 5)
+    redis.expire(f"spot:live:table:{COINS.name}", 5)
     upstream.fail[COINS] = NotFound("Switched off.")
     tasks.start_due([COINS])
     work(queue)
-    assert redis.ttl(f"spot:live:snapshot:{COINS.name}") > 86_400
+    assert redis.ttl(f"spot:live:table:{COINS.name}") > 86_400
 
 
 def test_after_the_rest_it_is_tried_again_and_success_ends_the_trouble(upstream, queue, monkeypatch) -> None:
