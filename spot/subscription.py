@@ -221,8 +221,7 @@ class Answer:
         """The page's rows as Python objects in their documented shape, or those `at` some places of the page; market
         rows by column index."""
         shape, places = self.subscription.shape, self.places()
-        if at is None:
-            return list(map(shape.cells, self.table.rows(shape.reads, self._indices), places))
+        at = range(len(self._indices)) if at is None else at
         rows = self.table.rows(shape.reads, [self._indices[one] for one in at])
         return [shape.cells(row, places[one]) for row, one in zip(rows, at, strict=True)]
 

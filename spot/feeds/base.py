@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from providers.datasets import Dataset, Row
+from spot.jsontext import dumps
 from spot.params import Param
 from spot.query import Fields
 from spot.table import Table, Universe
@@ -28,6 +29,13 @@ class Shape(NamedTuple):
     encode: Callable[[tuple[Any, ...]], bytes]
     place: Callable[[int], bytes] | None
     cells: Callable[[Row, int], dict[str, Any]]
+
+
+def plain_shape(name: str, columns: tuple[str, ...]) -> Shape:
+    """Rows as the dataset has them."""
+    return Shape(
+        (name,), columns, lambda values: dumps(dict(zip(columns, values, strict=True))), None, lambda row, _place: row
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from providers.datasets import CANDLE_RANGES, Dataset, Row
-from spot.feeds.base import Feed, Params, Shape
-from spot.jsontext import dumps
+from spot.feeds.base import Feed, Params, plain_shape
 from spot.params import VS_CURRENCY, Param, parse_coin_id, whole_number
 from spot.query import Field, Fields
 from spot.table import Made, Table, Universe
@@ -61,13 +60,7 @@ OHLCV = Feed(
         Dataset("candles", params["vs_currency"], params["coin_id"], candle_range(params["days"])),
     ),
     universe=_candle_universe,
-    shape=lambda _params, _extras: Shape(
-        ("candles",),
-        _CELLS,
-        lambda values: dumps(dict(zip(_CELLS, values, strict=True))),
-        None,
-        lambda row, _place: row,
-    ),
+    shape=lambda _params, _extras: plain_shape("candles", _CELLS),
     table=candle_table,
     time_field="timestamp",
 )

@@ -12,19 +12,11 @@ import numpy as np
 
 from providers.datasets import LISTING_FIELDS, LISTINGS, ONCHAIN_CHANNELS, ONCHAIN_FIELDS, Dataset, Row
 from spot.codes import Refused, bad_value
-from spot.feeds.base import Feed, Params, Shape
+from spot.feeds.base import Feed, Params, plain_shape
 from spot.jsontext import dumps
 from spot.params import Param, choice, names, pattern, whole_number
 from spot.query import Field, Fields
 from spot.table import Made, Table, Universe
-
-
-def _plain_shape(name: str, columns: tuple[str, ...]) -> Shape:
-    """Rows as the dataset has them."""
-    return Shape(
-        (name,), columns, lambda values: dumps(dict(zip(columns, values, strict=True))), None, lambda row, _place: row
-    )
-
 
 # --- listings --------------------------------------------------------------------------------------------------------
 
@@ -78,7 +70,7 @@ LISTINGS_FEED = Feed(
     ),
     datasets=lambda _params: (LISTINGS,),
     universe=_listing_universe,
-    shape=lambda _params, _extras: _plain_shape("listings", LISTING_FIELDS),
+    shape=lambda _params, _extras: plain_shape("listings", LISTING_FIELDS),
     table=listing_table,
     time_field="received_at",
 )
@@ -122,7 +114,7 @@ ONCHAIN = Feed(
     fields=Fields([Field("id", "id", "text"), Field("at", "at", "number", ("timestamp", "time"))]),
     datasets=lambda params: (Dataset("onchain", topic=_topic(params)),),
     universe=lambda table, _params: Universe(table, np.arange(len(table), dtype=np.intp)),
-    shape=lambda _params, _extras: _plain_shape("onchain", ONCHAIN_FIELDS),
+    shape=lambda _params, _extras: plain_shape("onchain", ONCHAIN_FIELDS),
     table=onchain_table,
     time_field="at",
 )
