@@ -3,7 +3,7 @@
 import { changeCell, showChange } from "./change.js";
 import { coinLink, showCoin } from "./coin_name.js";
 import { el, setAttribute, setText } from "./dom.js";
-import { count } from "./format.js";
+import { count, spaced } from "./format.js";
 import { page } from "./page.js";
 import { SORTS } from "./question.js";
 import { drawSparkline, showSparkline, sparkline } from "./sparkline.js";
@@ -31,7 +31,7 @@ function change(window) {
   return {
     id: window,
     header: `${window} Change (%)`,
-    text: `${size} ${unit}`,
+    text: spaced(window),
     words: `Change over ${words}`,
     make: changeCell,
     show(cell, value) {

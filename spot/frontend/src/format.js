@@ -13,7 +13,7 @@ function intl(Type, locale, options) {
 }
 
 /** A window of price changes in words: "24h" as "24 h". */
-export function span(window) {
+export function spaced(window) {
   return window.replace(/\D/, " $&");
 }
 

@@ -2,7 +2,7 @@
 
 import * as address from "./address.js";
 import { choice, el, select, setText } from "./dom.js";
-import { clock, count, percent, span } from "./format.js";
+import { clock, count, percent, spaced } from "./format.js";
 import { HeatmapTable } from "./heatmap_table.js";
 import { Legend } from "./legend.js";
 import * as choices from "./map_choices.js";
@@ -79,7 +79,7 @@ class Heatmap extends Panel {
   #controls() {
     const named = (table) => Object.entries(table).map(([key, [text]]) => [key, text]);
     const pick = (name, parameter = name) => (value) => this.#choose(name, parameter, value);
-    const windows = choices.SHOWN.map((window) => [window, span(window)]);
+    const windows = choices.SHOWN.map((window) => [window, spaced(window)]);
     this.fields = {
       count: select("Coins", choices.COUNTS.map((n) => [n, `Top ${n}`]), this.choices.count, pick("count", "coins")),
       set: select("Of", named(choices.SETS), this.choices.set, pick("set")),
@@ -201,7 +201,7 @@ class Heatmap extends Panel {
   #name(id) {
     const { name, symbol } = this.view.rows.get(id) ?? {};
     const { window } = this.choices;
-    return name ? `${name} (${symbol}), ${percent(this.view.rows.get(id)[`price_change_${window}`], page.locale)} over ${span(window)}` : id;
+    return name ? `${name} (${symbol}), ${percent(this.view.rows.get(id)[`price_change_${window}`], page.locale)} over ${spaced(window)}` : id;
   }
 
   #describe(id, box) {
@@ -215,7 +215,7 @@ class Heatmap extends Panel {
       note: `${row.symbol} · rank ${count(row.market_cap_rank, locale)}`,
       lines: [
         ["Price", numbers.price(row.price)],
-        ...windows.map((window) => [span(window), percent(row[`price_change_${window}`], locale)]),
+        ...windows.map((window) => [spaced(window), percent(row[`price_change_${window}`], locale)]),
         ["Market cap", numbers.compact(row.market_cap)],
         ["24 h volume", numbers.compact(row.volume_24h)],
       ],

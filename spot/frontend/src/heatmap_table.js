@@ -3,7 +3,7 @@
 import { changeCell, showChange } from "./change.js";
 import { coinLink, showCoin } from "./coin_name.js";
 import { el, setText } from "./dom.js";
-import { count, span } from "./format.js";
+import { count, spaced } from "./format.js";
 import { page } from "./page.js";
 
 const COLUMNS = ["Rank", "Coin", "Price", "Change", "Market cap", "24 h volume"];
@@ -21,7 +21,7 @@ export class HeatmapTable {
 
   /** Shows the coins with these ids, in this order. */
   show(ids, rows, window, numbers, summary) {
-    setText(this.heads[3], `${span(window)} change`);
+    setText(this.heads[3], `${spaced(window)} change`);
     setText(this.caption, summary);
     const wanted = new Set(ids);
     for (const [id, { tr }] of this.#lines) if (!wanted.has(id)) this.#drop(id, tr);

@@ -4,7 +4,7 @@ import * as address from "./address.js";
 import { changeCell, flash, showChange } from "./change.js";
 import { coinLink, showCoin } from "./coin_name.js";
 import { el, select, setAttribute, setText } from "./dom.js";
-import { numbers, span } from "./format.js";
+import { numbers, spaced } from "./format.js";
 import { arrangement, namesakes } from "./held.js";
 import { Hold, place } from "./hold.js";
 import { CAPS, COUNTS, offered, VOLUMES, wanted, WINDOWS } from "./movers_question.js";
@@ -25,7 +25,7 @@ class Movers extends Panel {
 
   build(body, controls) {
     const { window, count } = wanted(read);
-    this.window = select("Window", WINDOWS.map((key) => [key, span(key)]), window, (key) => this.#go({ movers: key === "24h" ? null : key }));
+    this.window = select("Window", WINDOWS.map((key) => [key, spaced(key)]), window, (key) => this.#go({ movers: key === "24h" ? null : key }));
     this.count = select("Coins a list", COUNTS.map((key) => [key, key]), count, (key) => this.#go({ "movers.rows": key === COUNTS[0] ? null : key }));
     controls.append(this.window, this.count);
     this.lists = LISTS.map((list) => this.#list(list));

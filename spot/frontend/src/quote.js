@@ -3,7 +3,7 @@
 import { changeCell, flash, showChange } from "./change.js";
 import { disc, letter } from "./coin_name.js";
 import { el, setAttribute, setText } from "./dom.js";
-import { count, isNumber, NONE, percent, span } from "./format.js";
+import { count, isNumber, NONE, percent, spaced } from "./format.js";
 import { showLogo } from "./logo.js";
 import { page } from "./page.js";
 import { Panel } from "./panel.js";
@@ -32,7 +32,7 @@ class Quote extends Panel {
     this.facts = new Map(FACTS.map(([, field]) => [field, el("dd", {}, "–")]));
     const list = el("dl", { class: "quote-facts" });
     for (const [label, field] of FACTS) list.append(el("div", {}, el("dt", {}, label), this.facts.get(field)));
-    for (const [window, cell] of this.windows) list.append(el("div", {}, el("dt", {}, span(window)), el("dd", {}, cell)));
+    for (const [window, cell] of this.windows) list.append(el("div", {}, el("dt", {}, spaced(window)), el("dd", {}, cell)));
     this.disputed = el("p", { class: "quote-disputed", hidden: true });
     body.append(el("div", { class: "quote-head" }, this.star, this.headline), el("p", { class: "quote-now" }, this.price, this.change), list, this.disputed);
   }

@@ -1,6 +1,6 @@
 // The map in a sentence or two, for who does not see it. Pure.
 
-import { direction, percent, span } from "./format.js";
+import { direction, percent, spaced } from "./format.js";
 import { SETS, SIZES } from "./map_choices.js";
 
 function extremes(ids, value) {
@@ -18,7 +18,7 @@ export function breadth(ids, rows, { set, size, window }, locale) {
   const which = set === "all" ? "" : `, ${SETS[set][0].toLowerCase()}`;
   return [
     `The ${ids.length} largest coins${which}, sized by ${SIZES[size][1]}.`,
-    `Over ${span(window)}, ${counts.up} rose, ${counts.down} fell and ${counts.flat} stood still${counts.none ? `; of ${counts.none} nothing is known` : ""}.`,
+    `Over ${spaced(window)}, ${counts.up} rose, ${counts.down} fell and ${counts.flat} stood still${counts.none ? `; of ${counts.none} nothing is known` : ""}.`,
     best ? `Best ${named(best)}, worst ${named(worst)}.` : "",
   ].join(" ").trim();
 }
