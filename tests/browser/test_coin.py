@@ -127,6 +127,14 @@ def test_csv_holds_what_is_in_view_after_a_zoom_and_no_more(bitcoin: Page, tmp_p
     assert shown_candles(bitcoin) == (there, there)
 
 
+def test_keys_that_come_faster_than_the_chart_is_drawn_all_count(bitcoin: Page) -> None:
+    whole, _ = shown_candles(bitcoin)
+    bitcoin.locator(".chart").evaluate("""chart => {
+        for (const key of "+++") chart.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    }""")
+    expect(bitcoin.locator(".chart")).to_have_attribute("aria-label", re.compile(rf": 6\d of {whole} candles"))
+
+
 def test_keys_step_through_the_candles_and_their_values_are_announced(bitcoin: Page) -> None:
     chart, spoken = bitcoin.get_by_role("application"), bitcoin.locator("spot-candles .panel-body [role=status]")
     chart.focus()

@@ -146,7 +146,17 @@ export class Chart {
   fit() {
     const count = this.bars.length;
     const room = Math.max(this.axis.width() - LABEL_ROOM, 1);
-    this.axis.setVisibleLogicalRange({ from: -0.5 - (count * LABEL_ROOM) / room, to: count - 0.5 });
+    this.#aim({ from: -0.5 - (count * LABEL_ROOM) / room, to: count - 0.5 });
+  }
+
+  /** What is in view, or what the next drawing brings into view: a key may follow another before anything is drawn. */
+  #range() {
+    return this.aim ?? this.axis.getVisibleLogicalRange();
+  }
+
+  #aim(range) {
+    this.aim = range;
+    this.axis.setVisibleLogicalRange(range);
   }
 
   /**
@@ -154,6 +164,7 @@ export class Chart {
    * may change the width as well, since prices with more digits need more room; but only a zoom changes the bars' width.
    */
   #watch(onview) {
+    this.aim = null;
     const { width: before, spacing } = this;
     const { from, to } = this.axis.getVisibleLogicalRange() ?? {};
     this.width = this.axis.width();
@@ -170,13 +181,13 @@ export class Chart {
 
   /** Moves by a share of what is in view: -0.1 is a tenth of it into the past. */
   pan(share) {
-    const { from, to } = this.axis.getVisibleLogicalRange();
+    const { from, to } = this.#range();
     this.#view(from + (to - from) * share, to + (to - from) * share);
   }
 
   /** Shows `factor` times as many candles, around the cursor or the newest ones. */
   zoom(factor) {
-    const { from, to } = this.axis.getVisibleLogicalRange();
+    const { from, to } = this.#range();
     const fixed = this.cursor !== undefined && this.cursor >= from && this.cursor <= to ? this.cursor : to;
     const size = Math.min(Math.max((to - from) * factor, LEAST_SHOWN), this.bars.length + 1);
     const start = fixed - ((fixed - from) / (to - from)) * size;
@@ -187,7 +198,7 @@ export class Chart {
   #view(from, to) {
     const [first, last] = [-0.5, this.bars.length - 0.5];
     const shift = Math.max(first - from, 0) || Math.min(last - to, 0);
-    this.axis.setVisibleLogicalRange({ from: from + shift, to: to + shift });
+    this.#aim({ from: from + shift, to: to + shift });
   }
 
   // --- the cursor ---------------------------------------------------------------------------------------------------
@@ -197,7 +208,7 @@ export class Chart {
     const place = this.bars.findIndex(({ time, close }) => time * 1000 === timestamp && close !== undefined);
     if (place < 0) return this.unpoint();
     this.cursor = place;
-    const { from, to } = this.axis.getVisibleLogicalRange();
+    const { from, to } = this.#range();
     if (place < from) this.#view(place - 0.5, place - 0.5 + to - from);
     else if (place > to) this.#view(place + 0.5 - (to - from), place + 0.5);
     this.chart.setCrosshairPosition(this.bars[place].close, this.bars[place].time, this.candles);
