@@ -9,12 +9,12 @@ import { emptiness, EXCHANGES, KINDS, parameters, wanted } from "./listings_ques
 import { page } from "./page.js";
 import { Pager } from "./pager.js";
 import { Panel } from "./panel.js";
+import { SearchField } from "./search_field.js";
 import { Feed, serverNow } from "./socket.js";
 import { say } from "./voice.js";
 
 const ROWS = 8;
 const TICKERS = 6; // more than that are counted
-const TYPING_MS = 90; // after the last key before the search is sent
 const COLUMNS = ["Time", "Exchange", "Type", "Tickers", "Title"];
 
 const read = (name) => address.get(name, "");
@@ -28,10 +28,9 @@ class Listings extends Panel {
     const { exchange, kind, search } = wanted(read);
     this.kinds = select("Show", KINDS.map(([key, text]) => [key, text]), kind, (key) => this.#go({ "news.kind": key }));
     this.exchanges = choice("Exchange", EXCHANGES, exchange, (key) => this.#go({ "news.from": key }));
-    this.input = el("input", { type: "search", placeholder: "Search announcements", "aria-label": "Search announcements", autocomplete: "off", spellcheck: "false", maxlength: "100" });
-    this.input.value = search;
-    for (const type of ["input", "compositionend"]) this.input.addEventListener(type, (event) => this.#typed(event));
-    controls.append(this.input, this.kinds, this.exchanges);
+    this.field = new SearchField("Search announcements", "Search announcements", (text) => this.#go({ "news.q": text }, { step: false }));
+    this.field.show(search);
+    controls.append(this.field.element, this.kinds, this.exchanges);
     this.lines = new Map();
     this.rows = el("tbody");
     this.none = el("p", { class: "listings-none", hidden: true });
@@ -53,9 +52,8 @@ class Listings extends Panel {
   onCurrency() {}
 
   onWalk() {
-    clearTimeout(this.typing);
     const { exchange, kind, search } = wanted(read);
-    this.input.value = search;
+    this.field.show(search);
     this.kinds.querySelector("select").value = kind;
     this.exchanges.choose(exchange);
     this.ask(this.feeds[0], parameters(read));
@@ -83,16 +81,10 @@ class Listings extends Panel {
     this.ask(this.feeds[0], parameters(read));
   }
 
-  #typed({ isComposing }) {
-    clearTimeout(this.typing);
-    if (isComposing) return; // half a character of an input method
-    this.typing = setTimeout(() => this.#go({ "news.q": this.input.value.trim() }, { step: false }), TYPING_MS);
-  }
-
   #clear() {
     this.#go({ "news.q": null, "news.kind": null, "news.from": null });
     this.onWalk();
-    this.input.focus();
+    this.field.element.focus();
   }
 
   #tellEmpty(empty) {

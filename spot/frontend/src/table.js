@@ -16,11 +16,11 @@ import { Pager } from "./pager.js";
 import { Panel } from "./panel.js";
 import { emptiness, question, SIZES, sortedNext, sorting } from "./question.js";
 import { Rows } from "./rows.js";
+import { SearchField } from "./search_field.js";
 import { settings } from "./settings.js";
 import { say } from "./voice.js";
 import { watchlist } from "./watchlist.js";
 
-const TYPING_MS = 90; // after the last key before the search is sent
 const COINS = 500; // that the table is drawn from
 const read = (name) => address.get(name, "");
 
@@ -85,8 +85,7 @@ class Market extends Panel {
   }
 
   onWalk() {
-    clearTimeout(this.typing);
-    this.input.value = read("q").slice(0, 100);
+    this.field.show(read("q").slice(0, 100));
     this.#again();
   }
 
@@ -113,17 +112,10 @@ class Market extends Panel {
     this.#tellAsked();
   }
 
-  #typed({ isComposing }) {
-    clearTimeout(this.typing);
-    if (isComposing) return; // half a character of an input method
-    this.typing = setTimeout(() => this.#go({ q: this.input.value.trim(), page: null }, { step: false }), TYPING_MS);
-  }
-
   #clear() {
-    clearTimeout(this.typing);
-    this.input.value = "";
+    this.field.show("");
     this.#go({ ...toAddress({}), q: null, mine: null, page: null });
-    this.input.focus();
+    this.field.element.focus();
   }
 
   #turn(at) {
@@ -135,10 +127,9 @@ class Market extends Panel {
   // --- what stands around the rows ---
 
   #search() {
-    this.input = el("input", { type: "search", placeholder: "Search name or symbol", "aria-label": "Search coins", autocomplete: "off", spellcheck: "false", maxlength: "100" });
-    this.input.value = read("q").slice(0, 100);
-    for (const type of ["input", "compositionend"]) this.input.addEventListener(type, (event) => this.#typed(event));
-    return this.input;
+    this.field = new SearchField("Search coins", "Search name or symbol", (text) => this.#go({ q: text, page: null }, { step: false }));
+    this.field.show(read("q").slice(0, 100));
+    return this.field.element;
   }
 
   #buttons() {
@@ -264,7 +255,7 @@ class Market extends Panel {
   #chip(text, changes) {
     return chip(text, () => {
       this.#go({ ...changes, page: null });
-      (this.chips.querySelector("button") ?? this.input).focus();
+      (this.chips.querySelector("button") ?? this.field.element).focus();
     });
   }
 

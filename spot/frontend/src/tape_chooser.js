@@ -3,11 +3,11 @@
 import { disc, letter } from "./coin_name.js";
 import { el, setText } from "./dom.js";
 import { page } from "./page.js";
+import { SearchField } from "./search_field.js";
 import { Feed } from "./socket.js";
 import { MOST } from "./tape_list.js";
 import { watchlist } from "./watchlist.js";
 
-const TYPING_MS = 150;
 const HITS = 8;
 
 function named(id, { name, symbol }) {
@@ -41,12 +41,12 @@ export class TapeChooser {
     document.body.append(this.dialog);
     this.#show();
     this.dialog.showModal();
-    this.input.focus();
+    this.field.element.focus();
   }
 
   #build() {
     const button = (text, action) => el("button", { type: "button", class: "button", onclick: action }, text);
-    this.input = el("input", { type: "search", "aria-label": "Search a coin to add", placeholder: "Search name or symbol", autocomplete: "off", spellcheck: "false", oninput: () => this.#typed() });
+    this.field = new SearchField("Search a coin to add", "Search name or symbol", (search) => this.#search(search));
     this.hits = el("ul", { class: "chooser-hits", "aria-label": "Coins found" });
     this.rows = el("ol", { class: "chooser-rows", "aria-label": "Coins of the ticker" });
     this.told = el("p", { class: "chooser-told", role: "status" });
@@ -56,31 +56,27 @@ export class TapeChooser {
       "dialog",
       { class: "chooser", "aria-labelledby": "chooser-title", onclose: () => this.#closed() },
       el("header", {}, el("h2", { id: "chooser-title" }, "Coins of the ticker"), button("Done", () => this.dialog.close())),
-      this.input, this.hits, this.told, this.rows,
+      this.field.element, this.hits, this.told, this.rows,
       el("footer", {}, this.starred, this.usual),
     );
     this.dialog.addEventListener("click", ({ target }) => target === this.dialog && this.dialog.close()); // beside it
   }
 
   #closed() {
-    clearTimeout(this.typing);
+    this.field.show("");
     this.abort.abort();
     this.feed.close();
     this.dialog.remove();
   }
 
-  #typed() {
-    clearTimeout(this.typing);
-    this.typing = setTimeout(() => {
-      const search = this.input.value.trim().slice(0, 100);
-      this.feed.update({ search: search || null });
-      this.#found();
-    }, TYPING_MS);
+  #search(search) {
+    this.feed.update({ search: search || null });
+    this.#found();
   }
 
   #found() {
     if (!this.feed.view) return;
-    const found = this.input.value.trim() ? coins(this.feed.view) : [];
+    const found = this.field.element.value.trim() ? coins(this.feed.view) : [];
     for (const [id, coin] of coins(this.feed.view)) this.#names.set(id, coin);
     const shape = found.map(([id]) => id + this.list.ids.includes(id)).join();
     if (shape === this.foundShape) return; // prices moved, names did not: keep the focus where it is
@@ -93,7 +89,7 @@ export class TapeChooser {
     const words = there ? `${coin.name} is in the ticker` : `Add ${coin.name}`;
     const add = () => {
       this.list.add(id);
-      this.input.focus();
+      this.field.element.focus();
     };
     return el("li", {}, el("button", { type: "button", "aria-label": words, disabled: there || this.list.isFull, onclick: add }, ...named(id, coin), el("span", { "aria-hidden": "true" }, there ? "✓" : "+")));
   }

@@ -1,0 +1,26 @@
+// A search field that tells what to look for a moment after the last key.
+
+import { el } from "./dom.js";
+
+const TYPING_MS = 90;
+
+export class SearchField {
+  /** `asked(text)` is called with what has been typed, without the blanks around it. */
+  constructor(label, placeholder, asked) {
+    this.asked = asked;
+    this.element = el("input", { type: "search", placeholder, "aria-label": label, autocomplete: "off", spellcheck: "false", maxlength: "100" });
+    for (const type of ["input", "compositionend"]) this.element.addEventListener(type, (event) => this.#typed(event));
+  }
+
+  /** Shows a text that somebody else chose; what was being typed is forgotten. */
+  show(text) {
+    clearTimeout(this.typing);
+    this.element.value = text;
+  }
+
+  #typed({ isComposing }) {
+    clearTimeout(this.typing);
+    if (isComposing) return; // half a character of an input method
+    this.typing = setTimeout(() => this.asked(this.element.value.trim()), TYPING_MS);
+  }
+}
