@@ -228,9 +228,7 @@ class Answer:
     def _encode(self) -> bytes:
         place, table_head = self.subscription.shape.place, self.subscription.table_head
         fragments = self.fragments()
-        if place is not None:
-            fragments = list(map(add, map(place, self.places()), fragments))
-        rows = b",".join(fragments)
+        rows = b",".join(fragments if place is None else map(add, map(place, self.places()), fragments))
         if table_head is None:
             return b"[" + rows + b"]"
         ids = b'],"ids":' + dumps(self.keys()) if self.subscription.dialect.envelope else b"]"

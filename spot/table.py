@@ -7,7 +7,7 @@ column, one mask per condition, the encoded bytes of each row per shape.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeVar
 
@@ -159,16 +159,20 @@ class Table:
         return found
 
     def fragments(
-        self, shape: Hashable, indices: Sequence[int], reads: Sequence[str], encode: Callable[[tuple[Any, ...]], bytes]
+        self,
+        shape: Hashable,
+        indices: Sequence[int],
+        reads: Sequence[str],
+        encode: Callable[[Iterable[tuple[Any, ...]]], list[bytes]],
     ) -> list[bytes]:
-        """The rows at `indices`, each encoded from the values of the fields it `reads`, and at most once per shape in
-        the table's life."""
+        """The rows at `indices`, encoded from the values of the fields that they show (`reads`), each at most once per
+        shape in the table's life."""
         kept: list[bytes | None] = self.memo(("fragments", shape), lambda: [None] * len(self._rows))
         out = [kept[index] for index in indices]
         if None in out:
             missing = [at for at, fragment in enumerate(out) if fragment is None]
             values = self._values(reads, [indices[at] for at in missing])
-            for at, fragment in zip(missing, map(encode, values), strict=True):
+            for at, fragment in zip(missing, encode(values), strict=True):
                 out[at] = kept[indices[at]] = fragment
         return out  # type: ignore[return-value]  # none of them is None now
 

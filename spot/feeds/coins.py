@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from providers.datasets import BLOCK, WINDOWS, Dataset, Row
 from spot.feeds.base import Feed, Params, Shape
-from spot.jsontext import dumps
+from spot.jsontext import dumps_each
 from spot.params import (
     ONLY_24H,
     VS_CURRENCY,
@@ -89,7 +89,7 @@ def _coin_fields(*own: Field) -> Fields:
 
 #: What a row at a place begins with, made once: a place never exceeds a block.
 _RANKS = tuple(b'{"rank":%d,' % place for place in range(BLOCK + 1))
-_ROWS = tuple(b"[%d" % place for place in range(BLOCK + 1))
+_ROWS = tuple(b"[%d," % place for place in range(BLOCK + 1))
 
 
 def _dict_shape(key: tuple[Any, ...], documented: Made, extras: bool, ranked: bool = False) -> Shape:
@@ -100,17 +100,14 @@ def _dict_shape(key: tuple[Any, ...], documented: Made, extras: bool, ranked: bo
         cells: dict[str, Any] = documented.make(row)
         return cells | {name: row[name] for name in _EXTRAS if name not in cells} if extras else cells
 
-    def encode(values: tuple[Any, ...]) -> bytes:
-        return dumps(whole(dict(zip(reads, values, strict=True))))
+    def encode(rows: Iterable[tuple[Any, ...]]) -> list[bytes]:
+        objects = (whole(dict(zip(reads, values, strict=True))) for values in rows)
+        return dumps_each(objects, b"{" if ranked else b"")
 
     if not ranked:
         return Shape((*key, extras), reads, encode, None, lambda row, _place: whole(row))
     return Shape(
-        (*key, extras),
-        reads,
-        lambda values: encode(values)[1:],
-        _RANKS.__getitem__,
-        lambda row, place: {"rank": place, **whole(row)},
+        (*key, extras), reads, encode, _RANKS.__getitem__, lambda row, place: {"rank": place, **whole(row)}
     )
 
 
@@ -145,7 +142,7 @@ def _market_shape(params: Params, _extras: bool) -> Shape:
     return Shape(
         ("market", columns),
         columns,
-        lambda values: b"," + dumps(values)[1:],
+        lambda rows: dumps_each(rows, b"["),
         _ROWS.__getitem__,
         lambda row, place: {str(index): value for index, value in enumerate((place, *row.values()))},
     )
