@@ -1,21 +1,28 @@
 """The sockets of a group that take a frame at once, and how all of them are given one.
 
-The kernel's part of a send is most of what a delivery costs. What is left is the loop, so that runs in C as well: `map`
-over the sockets' own send(2), in slices. A socket is here only while nothing waits in its transport,
-so no byte can overtake another; what the kernel does not take of a frame goes to the transport, which thereby ceases to
-be ready and leaves.
+The kernel's part of a send is most of what a delivery costs. What is left is the loop: where the kernel takes many
+sends in one call (`spot.ring`), it makes the loop; elsewhere that runs in C, as `map` over the sockets' own send(2).
+Either way in slices. A socket is here only while nothing waits in its transport, so no byte can overtake another; what
+the kernel does not take of a frame goes to the transport, which thereby ceases to be ready and leaves.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, repeat
 from operator import call
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from spot.ring import Ring, Run
+
 #: Other work is let in after so many sockets.
 SLICE = 512
-
+#: For fewer sockets than this a ring is not worth the call.
+_FEW = 32
 
 #: send(2): takes bytes, returns how many were taken, raises OSError.
 Send = Callable[[bytes], int]
@@ -33,88 +40,122 @@ class PreparedSocket(Protocol):
     @property
     def send_now(self) -> Send | None: ...
 
+    @property
+    def descriptor(self) -> int | None: ...
+
     def write_frame(self, frame: bytes, /) -> None: ...
 
 
 Who = TypeVar("Who")
 
 
+class _Seat(NamedTuple):
+    socket: PreparedSocket
+    send: Send
+    descriptor: int
+
+
 class _Listed(NamedTuple, Generic[Who]):
+    """Members side by side with how each is written to."""
+
     members: list[Who]
     sends: list[Send]
+    descriptors: NDArray[np.int32]
+
+    def part(self, start: int, end: int) -> _Listed[Who]:
+        return _Listed(self.members[start:end], self.sends[start:end], self.descriptors[start:end])
 
 
 class Audience(Generic[Who]):
     """Members, each with the socket that takes its frames."""
 
-    __slots__ = ("_listed", "_sockets")
+    __slots__ = ("_listed", "_seats")
 
     def __init__(self) -> None:
-        self._sockets: dict[Who, tuple[PreparedSocket, Send]] = {}
+        self._seats: dict[Who, _Seat] = {}
         self._listed: _Listed[Who] | None = None
 
     def add(self, member: Who, socket: PreparedSocket) -> None:
         """Count the member in: its socket is ready, and has a send of its own."""
         assert socket.send_now is not None
-        self._sockets[member] = socket, socket.send_now
+        assert socket.descriptor is not None
+        self._seats[member] = _Seat(socket, socket.send_now, socket.descriptor)
         self._listed = None
 
     def discard(self, member: Who) -> None:
         """Count the member out. Harmless when it is not here."""
-        if self._sockets.pop(member, None) is not None:
+        if self._seats.pop(member, None) is not None:
             self._listed = None
 
     def __contains__(self, member: Who) -> bool:
-        return member in self._sockets
+        return member in self._seats
 
     def __len__(self) -> int:
-        return len(self._sockets)
+        return len(self._seats)
 
-    async def send(self, frame: bytes, missed: Callable[[Who], None]) -> None:
+    async def send(self, frame: bytes, missed: Callable[[Who], None], ring: Ring | None = None) -> None:
         """Give everybody the frame, slice by slice; `missed` is told of members that left in between."""
         listed = self._list()
         for start in range(0, len(listed.members), SLICE):
             if start:
                 await asyncio.sleep(0)
-            members = listed.members[start : start + SLICE]
-            sends = listed.sends[start : start + SLICE]
+            part = listed.part(start, start + SLICE)
             if self._listed is not listed:
-                for member in members:
-                    if member not in self._sockets:
+                for member in part.members:
+                    if member not in self._seats:
                         missed(member)
-                members = [member for member in members if member in self._sockets]
-                sends = [self._sockets[member][1] for member in members]
-            self._write(members, sends, frame)
+                part = self._listing(member for member in part.members if member in self._seats)
+            for index, count in _written(part, [(frame, len(part.members))], ring):
+                self._rest(part.members[index], frame[count:])
 
     def _list(self) -> _Listed[Who]:
         if self._listed is None:
-            self._listed = _Listed(list(self._sockets), [send for _, send in self._sockets.values()])
+            self._listed = self._listing(self._seats)
         return self._listed
 
-    def _write(self, members: Sequence[Who], sends: list[Send], frame: bytes) -> None:
-        for index, count in _written(sends, [frame] * len(sends)):
-            self._rest(members[index], frame[count:])
+    def _listing(self, members: Iterable[Who]) -> _Listed[Who]:
+        members = list(members)
+        seats = [self._seats[member] for member in members]
+        return _Listed(members, [seat.send for seat in seats], np.array([seat.descriptor for seat in seats], np.int32))
 
     def _rest(self, member: Who, rest: bytes) -> None:
-        if (seat := self._sockets.get(member)) is not None:
-            seat[0].write_frame(rest)
+        if (seat := self._seats.get(member)) is not None:
+            seat.socket.write_frame(rest)
 
 
-def send_all(each: Sequence[tuple[Audience[Any], bytes]]) -> None:
+def send_all(each: Sequence[tuple[Audience[Any], bytes]], ring: Ring | None = None) -> None:
     """Give each audience its frame, without giving way: for small ones."""
-    members, sends, frames, audiences = [], [], [], []
-    for audience, frame in each:
-        listed = audience._list()
-        members += listed.members
-        sends += listed.sends
-        frames += [frame] * len(listed.members)
-        audiences += [audience] * len(listed.members)
-    for index, count in _written(sends, frames):
-        audiences[index]._rest(members[index], frames[index][count:])
+    lists = [audience._list() for audience, _ in each]
+    whole: _Listed[Any] = _Listed(
+        list(chain.from_iterable(one.members for one in lists)),
+        list(chain.from_iterable(one.sends for one in lists)),
+        np.concatenate([np.empty(0, np.int32), *(one.descriptors for one in lists)]),
+    )
+    runs = [(frame, len(one.members)) for one, (_, frame) in zip(lists, each, strict=True)]
+    short = _written(whole, runs, ring)
+    if not short:
+        return
+    heard = list(chain.from_iterable(repeat(audience, len(audience)) for audience, _ in each))
+    frames = _frames(runs)
+    for index, count in short:
+        heard[index]._rest(whole.members[index], frames[index][count:])
 
 
-def _written(sends: list[Send], frames: list[bytes]) -> list[tuple[int, int]]:
+def _frames(runs: Sequence[Run]) -> list[bytes]:
+    return list(chain.from_iterable(repeat(frame, count) for frame, count in runs))
+
+
+def _written(listed: _Listed[Any], runs: Sequence[Run], ring: Ring | None) -> list[tuple[int, int]]:
     """One write a socket; those that took less than their frame, by index, and how many bytes they took."""
+    if ring is None or len(listed.members) < _FEW:
+        return _written_singly(listed.sends, _frames(runs))
+    taken = ring.send(listed.descriptors, runs)
+    sizes = np.repeat([len(frame) for frame, _ in runs], [count for _, count in runs])
+    short = np.flatnonzero(taken < sizes)
+    return list(zip(short.tolist(), taken[short].tolist(), strict=True))
+
+
+def _written_singly(sends: list[Send], frames: list[bytes]) -> list[tuple[int, int]]:
     taken: list[int] = []
     while len(taken) < len(sends):
         try:

@@ -27,6 +27,7 @@ from spot.columns import Columns
 from spot.frames import Message
 from spot.groups import Group, Topic, Update
 from spot.namesakes import unknown_coin
+from spot.ring import Ring
 from spot.snapshots import News, Reader, Snapshot, now_ms
 from spot.subscription import Subscription
 from spot.table import Table
@@ -77,6 +78,7 @@ class Hub:
 
     def __init__(self) -> None:
         self.reader = Reader()
+        self.ring = Ring.where_possible() if settings.SPOT_IO_URING else None
         self.topics: dict[str, Topic] = {}
         self.groups: dict[Hashable, Group] = {}
         self.listening = False
@@ -108,6 +110,8 @@ class Hub:
                 task.cancel()
             _, running = await asyncio.wait(running, timeout=0.2)
         await self.reader.aclose()
+        if self.ring is not None:
+            self.ring.close()
         self._of_loop.pop(asyncio.get_running_loop(), None)
 
     # --- members -----------------------------------------------------------------------------------------------------
@@ -339,15 +343,21 @@ class Hub:
                     if (small := group.at_once(update)) is not None:
                         waiting.append(small)
                     else:
-                        _send_waiting(waiting)
+                        self._send_waiting(waiting)
                         await self._fan_out(group, update)
                 late = self._clock() > slice_end
                 if late or len(waiting) == _BATCH:
-                    _send_waiting(waiting)
+                    self._send_waiting(waiting)
                 if late:
                     await asyncio.sleep(0)
                     slice_end = self._slice_end()
-            _send_waiting(waiting)
+            self._send_waiting(waiting)
+
+    def _send_waiting(self, waiting: list[tuple[Audience[Member], bytes]]) -> None:
+        """Frames of small groups are written together, which is cheaper, and always before anything can come in
+        between."""
+        send_all(waiting, self.ring)
+        waiting.clear()
 
     async def _fan_out(self, group: Group, update: Update) -> None:
         """Give every member the group's newest state, in slices, so that pings, joins and other groups are served in
@@ -361,9 +371,9 @@ class Hub:
 
         others = group.others()
         if group.plain:
-            await group.plain.send(update.full.prepared, push)
+            await group.plain.send(update.full.prepared, push, self.ring)
         if group.deflating:
-            await group.deflating.send(update.full.deflated, push)
+            await group.deflating.send(update.full.deflated, push, self.ring)
         for start in range(0, len(others), SLICE):
             for member in others[start : start + SLICE]:
                 push(member)
@@ -463,12 +473,6 @@ class Hub:
         await self._publish(turned)
         for group in list(self.groups.values()):
             group.beat(now)
-
-
-def _send_waiting(waiting: list[tuple[Audience[Member], bytes]]) -> None:
-    """Frames of small groups are written together, which is cheaper, and always before anything can come in between."""
-    send_all(waiting)
-    waiting.clear()
 
 
 def _bounded(what: str, count: int, limit: int) -> None:

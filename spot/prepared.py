@@ -15,6 +15,9 @@ interleave.
     The kernel's send(2), for an application that writes a finished frame itself while `ready`, in place of
     `write_frame`: returns how many bytes were taken, raises OSError. What was not taken must be handed to `write_frame`
     at once. None where that is not possible (TLS).
+``socket.descriptor``
+    The number by which the kernel knows the socket, for an application that has it send many frames in one call: under
+    the same terms as `send_now`, and None where that is.
 ``socket.when_ready``, ``socket.when_blocked``
     Callables that the application may set: called each time the socket becomes ready again, and ceases to be.
 
@@ -66,6 +69,7 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.ready = False
         self.send_now: Callable[[bytes], int] | None = None
+        self.descriptor: int | None = None
         self._kernel: socket.socket | None = None
         super().__init__(*args, **kwargs)
         self.conn = _Connection(extensions=[_DEFLATE], max_size=self.config.ws_max_size, logger=self.conn.logger)
@@ -128,7 +132,7 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
             # The transport's own descriptor, for send(2): write(2) goes through the file system's layers first.
             ours = self.transport.get_extra_info("socket")
             self._kernel = socket.socket(ours.family, ours.type, ours.proto, fileno=ours.fileno())
-            self.send_now = self._kernel.send
+            self.send_now, self.descriptor = self._kernel.send, self._kernel.fileno()
 
     def pause_writing(self) -> None:
         """The peer has stopped taking what we write: it has `send_seconds` to go on."""
@@ -161,7 +165,7 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
         """Undo what refers to itself, so that the memory comes back at once: garbage is collected rarely."""
         if self._kernel is not None:
             self._kernel.detach()  # the descriptor is the transport's, which closes it next
-        self.send_now = self._kernel = None
+        self.send_now = self.descriptor = self._kernel = None
         self.conn.parser.close()
         self.conn.parser_exc = None
         if hasattr(self, "scope"):

@@ -69,6 +69,7 @@ SPOT_SECRET_KEYS = env.list("SPOT_SECRET_KEYS", default=[]) or [_generated("prov
 PORT = env.int("PORT", default=8000)
 SPOT_BIND = env.str("SPOT_BIND", default="127.0.0.1")
 SPOT_SERVER = env.str("SPOT_SERVER", default="uvicorn")
+SPOT_IO_URING = env.bool("SPOT_IO_URING", default=True)  # one call of the kernel for many frames, where it takes that
 SPOT_HTTPS = env.bool("SPOT_HTTPS", default=False)  # True behind a TLS proxy: secure cookies, HSTS
 # The names this site is reached by; the machine itself may always ask, as its health checks do.
 ALLOWED_HOSTS = [*env.list("SPOT_ALLOWED_HOSTS", default=[]), "localhost", "127.0.0.1", "[::1]"]

@@ -219,7 +219,7 @@ def test_every_setting_is_described_with_its_default(name: str, default: object)
     found = [one for one in cells(CONFIGURATION) if one[0] == name]
     assert len(found) == 1, f"docs/configuration.md has {len(found)} rows for {name}"
     if default not in (None, ""):
-        assert found[0][1] == ("off" if default is False else str(default))
+        assert found[0][1] == {"False": "off", "True": "on"}.get(str(default), str(default))
     assert any(name in one[0].split(", ") for one in cells(DOCS["README.md"])), f"README.md has no row for {name}"
 
 

@@ -34,7 +34,6 @@ class Shape(NamedTuple):
 def plain_shape(name: str, columns: tuple[str, ...]) -> Shape:
     """Rows as the dataset has them."""
 
-
     def encode(rows: Iterable[tuple[Any, ...]]) -> list[bytes]:
         return dumps_each(dict(zip(columns, values, strict=True)) for values in rows)
 

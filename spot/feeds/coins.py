@@ -106,9 +106,7 @@ def _dict_shape(key: tuple[Any, ...], documented: Made, extras: bool, ranked: bo
 
     if not ranked:
         return Shape((*key, extras), reads, encode, None, lambda row, _place: whole(row))
-    return Shape(
-        (*key, extras), reads, encode, _RANKS.__getitem__, lambda row, place: {"rank": place, **whole(row)}
-    )
+    return Shape((*key, extras), reads, encode, _RANKS.__getitem__, lambda row, place: {"rank": place, **whole(row)})
 
 
 def _first(table: Table, count: int, start: int = 0) -> Order:

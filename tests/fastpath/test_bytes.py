@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import uvloop
+from django.test import override_settings
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from redis import Redis
@@ -42,11 +43,11 @@ class Web(NamedTuple):
     gate: Gateway
 
 
-@pytest.fixture(scope="module")
-def web(redis_url: str) -> Iterator[Web]:
+@pytest.fixture(scope="module", params=[True, False], ids=["one call for all", "a call each"])
+def web(redis_url: str, request: pytest.FixtureRequest) -> Iterator[Web]:
     with Redis.from_url(redis_url) as store:
         store.flushall()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, override_settings(SPOT_IO_URING=request.param):
         gate = runner.run(_started())
         yield Web(runner, gate)
         runner.run(_stopped(gate))

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from spot.jsontext import JsonText, dumps, dumps_each
 
-SCALARS = st.none() | st.booleans() | st.floats(allow_nan=False) | st.text() | st.sampled_from(["],\n,[", '"],["', "\n"])
+TEXTS = st.text() | st.sampled_from(["],\n,[", '"],["', "\n"])
+SCALARS = st.none() | st.booleans() | st.floats(allow_nan=False) | TEXTS
 LISTS = st.lists(st.lists(SCALARS, min_size=1, max_size=4).map(tuple), max_size=6)
 OBJECTS = st.lists(st.dictionaries(st.text(), SCALARS, min_size=1, max_size=4), max_size=6)
 
