@@ -170,7 +170,7 @@ def _matching(universe: Universe, query: Query) -> Order:
         mask = _both(mask, table.mask(("search", query.search), lambda: table.contains(query.search)))
     if query.time_field is not None and (query.start is not None or query.end is not None):
         mask = _both(mask, _time_mask(table, query))
-    return order if mask is None else order[mask[order]]
+    return order if mask is None else order.compress(mask[order])
 
 
 def _both(one: Mask | None, other: Mask) -> Mask:

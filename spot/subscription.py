@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from operator import add
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -226,13 +225,22 @@ class Answer:
         return [shape.cells(row, places[one]) for row, one in zip(rows, at, strict=True)]
 
     def _encode(self) -> bytes:
-        place, table_head = self.subscription.shape.place, self.subscription.table_head
-        fragments = self.fragments()
-        rows = b",".join(fragments if place is None else map(add, map(place, self.places()), fragments))
+        table_head = self.subscription.table_head
         if table_head is None:
-            return b"[" + rows + b"]"
+            return b"".join((b"[", *self._rows(), b"]"))
         ids = b'],"ids":' + dumps(self.keys()) if self.subscription.dialect.envelope else b"]"
-        return table_head + rows + ids + b"}"
+        return b"".join((table_head, *self._rows(), ids, b"}"))
+
+    def _rows(self) -> list[bytes]:
+        """The rows with what stands between them, as parts of a text."""
+        fragments, openings = self.fragments(), self.subscription.shape.openings
+        if openings is None or not fragments:
+            return [b",".join(fragments)]
+        parts = [b""] * (2 * len(fragments))
+        parts[::2] = map(openings.__getitem__, self.places())
+        parts[1::2] = fragments
+        parts[0] = parts[0][1:]
+        return parts
 
 
 def whole_range(subscription: Subscription) -> Subscription:

@@ -79,7 +79,7 @@ def delta_frame(old: Answer, new: Answer, facts: Facts, base: int, seq: int, *, 
 def _changed(old: Answer, new: Answer, before: dict[Any, int]) -> dict[str, dict[str, Any]]:
     old_fragments, new_fragments = old.fragments(), new.fragments()
     old_places, new_places = old.places(), new.places()
-    placed = new.subscription.shape.place is not None
+    placed = new.subscription.shape.openings is not None
     keys = new.keys()
     differ = [
         (index, was)

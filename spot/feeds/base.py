@@ -19,15 +19,16 @@ Params = Mapping[str, Any]
 class Shape(NamedTuple):
     """How a row looks on the wire.
 
-    `reads` are the fields it shows: `encode` gives the JSON of rows of these values, without their places, `place` what
-    stands before it for the row at a place (None: nothing). `cells` gives the same row as a Python object, for deltas.
+    `reads` are the fields it shows: `encode` gives the JSON of rows of these values, without their places; `openings`
+    has what stands before it for the row at a place, the comma after the row before included (None: nothing does).
+    `cells` gives the same row as a Python object, for deltas.
     `key` names the shape: equal keys, equal bytes.
     """
 
     key: tuple[Any, ...]
     reads: tuple[str, ...]
     encode: Callable[[Iterable[tuple[Any, ...]]], list[bytes]]
-    place: Callable[[int], bytes] | None
+    openings: Sequence[bytes] | None
     cells: Callable[[Row, int], dict[str, Any]]
 
 

@@ -88,8 +88,8 @@ def _coin_fields(*own: Field) -> Fields:
 
 
 #: What a row at a place begins with, made once: a place never exceeds a block.
-_RANKS = tuple(b'{"rank":%d,' % place for place in range(BLOCK + 1))
-_ROWS = tuple(b"[%d," % place for place in range(BLOCK + 1))
+_RANKS = tuple(b',{"rank":%d,' % place for place in range(BLOCK + 1))
+_ROWS = tuple(b",[%d," % place for place in range(BLOCK + 1))
 
 
 def _dict_shape(key: tuple[Any, ...], documented: Made, extras: bool, ranked: bool = False) -> Shape:
@@ -106,7 +106,7 @@ def _dict_shape(key: tuple[Any, ...], documented: Made, extras: bool, ranked: bo
 
     if not ranked:
         return Shape((*key, extras), reads, encode, None, lambda row, _place: whole(row))
-    return Shape((*key, extras), reads, encode, _RANKS.__getitem__, lambda row, place: {"rank": place, **whole(row)})
+    return Shape((*key, extras), reads, encode, _RANKS, lambda row, place: {"rank": place, **whole(row)})
 
 
 def _first(table: Table, count: int, start: int = 0) -> Order:
@@ -141,7 +141,7 @@ def _market_shape(params: Params, _extras: bool) -> Shape:
         ("market", columns),
         columns,
         lambda rows: dumps_each(rows, b"["),
-        _ROWS.__getitem__,
+        _ROWS,
         lambda row, place: {str(index): value for index, value in enumerate((place, *row.values()))},
     )
 
