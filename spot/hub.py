@@ -28,7 +28,8 @@ from spot.frames import Message
 from spot.groups import Group, Topic, Update
 from spot.namesakes import unknown_coin
 from spot.ring import Ring
-from spot.snapshots import News, Reader, Snapshot, now_ms
+from spot.snapshots import News, Snapshot, now_ms
+from spot.snapshots.reader import Reader
 from spot.subscription import Subscription
 from spot.table import Table
 from spot.wire import error_frame

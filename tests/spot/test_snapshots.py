@@ -9,7 +9,8 @@ from channels.layers import get_channel_layer
 
 from providers.datasets import Dataset
 from spot import snapshots
-from spot.snapshots import Reader, Trouble, realm_of
+from spot.snapshots import Trouble, realm_of
+from spot.snapshots.reader import Reader
 from tests.spot.rows import USD, candles, fetched, market
 
 EUR = Dataset("markets", "eur")

@@ -1,4 +1,4 @@
-"""The snapshot store: the only module that knows its Redis keys.
+"""The snapshot store: the only package that knows its Redis keys.
 
 Writers (Celery, sync) replace a dataset whole and send one nudge; readers (the hub, async) load what is newer than they
 have. Rows never travel through the channel layer, so a lost nudge costs a few seconds, never data.
@@ -37,7 +37,6 @@ from typing import Any, Literal
 
 import orjson
 import redis
-import redis.asyncio
 from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.commands.core import Script
@@ -64,7 +63,7 @@ _KEEP = {
 #: What a snapshot's meta holds in the store, but for `meta` itself.
 _FACTS = ("as_of", "fetched_at", "source", "label", "simulated", "interval_ms", "max_age_ms")
 #: The fields of a stored snapshot.
-_FIELDS = ["epoch", "version", "meta", "columns"]
+FIELDS = ["epoch", "version", "meta", "columns"]
 #: Changes of a source that are remembered; the same change of many datasets of a kind is one.
 _CHANGES = 20
 _SAME_CHANGE_SECONDS = 600
@@ -246,7 +245,7 @@ def _newest(dataset: Dataset, known: Snapshot | None) -> Snapshot | None:
     now: Any = client.hmget(key, ["epoch", "version"])
     if known and None not in now and (known.epoch, known.version) == (now[0].decode(), int(now[1])):
         return known
-    return _snapshot(dataset, client.hmget(key, _FIELDS))
+    return snapshot_of(dataset, client.hmget(key, FIELDS))
 
 
 @cache
@@ -285,7 +284,7 @@ def trouble(dataset: Dataset) -> Trouble | None:
 
 def load(dataset: Dataset) -> Snapshot | None:
     """The newest snapshot of a dataset."""
-    return _snapshot(dataset, connection().hmget(f"spot:{realm()}:table:{dataset.name}", _FIELDS))
+    return snapshot_of(dataset, connection().hmget(f"spot:{realm()}:table:{dataset.name}", FIELDS))
 
 
 def facts(datasets: Sequence[Dataset]) -> dict[str, tuple[dict[str, Any] | None, Trouble | None]]:
@@ -399,92 +398,8 @@ def want(datasets: Iterable[Dataset], coins: dict[str, list[str]] | None = None)
         client.zadd(f"spot:wanted:quotes:{currency}", dict.fromkeys(ids, now))
 
 
-# --- the async side: the hub -----------------------------------------------------------------------------------------
-
-
-class Reader:
-    """An event loop's view of the store: one small blocking pool, and what the store says now."""
-
-    def __init__(self) -> None:
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
-            settings.REDIS_URL, max_connections=8, timeout=5, **settings.REDIS_OPTIONS
-        )
-        self._redis = redis.asyncio.Redis(connection_pool=pool)
-        self.realm: Realm = realm_of(settings.SPOT_DEMO, seen_live=False)
-
-    async def news(self, names: Sequence[str]) -> dict[str, News]:
-        """What the store has of each dataset, in one round trip (two when the realm has just changed)."""
-        before = self.realm
-        pipe = self._redis.pipeline(transaction=False)
-        self._ask_realm(pipe)
-        for name in names:
-            pipe.hget(f"spot:{before}:table:{name}", "version")
-            pipe.get(f"spot:{before}:trouble:{name}")
-        seen, demo, epoch, *answers = await pipe.execute()
-        self._settle_realm(seen, demo)
-        if self.realm != before:
-            return await self.news(names)
-        return {
-            name: _news(epoch, version, failed)
-            for name, version, failed in zip(names, answers[::2], answers[1::2], strict=True)
-        }
-
-    def _ask_realm(self, pipe: Any) -> None:
-        pipe.exists("spot:seen-live")
-        pipe.exists("spot:demo:epoch")
-        pipe.get(f"spot:{self.realm}:epoch")
-
-    def _settle_realm(self, seen: int, demo: int) -> None:
-        # A store that was emptied forgets what it has seen; we do not, unless it holds a demo now.
-        self.realm = realm_of(settings.SPOT_DEMO, bool(seen) or (self.realm == "live" and not demo))
-
-    async def latest(self, dataset: Dataset) -> tuple[News, Snapshot | None]:
-        """What the store has of a dataset, whole, in one round trip: for when it is known to have something new."""
-        before, name = self.realm, dataset.name
-        pipe = self._redis.pipeline(transaction=False)
-        self._ask_realm(pipe)
-        pipe.get(f"spot:{before}:trouble:{name}")
-        pipe.hmget(f"spot:{before}:table:{name}", _FIELDS)
-        seen, demo, epoch, failed, fields = await pipe.execute()
-        self._settle_realm(seen, demo)
-        if self.realm != before:
-            return await self.latest(dataset)
-        return _news(epoch, fields[1], failed), _snapshot(dataset, fields)
-
-    async def stored(self, dataset: Dataset) -> tuple[News, Snapshot | None]:
-        """The same, for less, of what a nudge says was stored just now in the realm in force."""
-        fields: Any = await self._redis.hmget(f"spot:{self.realm}:table:{dataset.name}", _FIELDS)
-        return _news(fields[0], fields[1], None), _snapshot(dataset, fields)
-
-    async def want(self, datasets: Iterable[Dataset], coins: dict[str, list[str]]) -> None:
-        """Say that somebody looks at these datasets; `coins`: ids wanted by currency that no markets snapshot has."""
-        now = now_ms()
-        pipe = self._redis.pipeline(transaction=False)
-        names = {dataset.name: now for dataset in datasets}
-        if names:
-            pipe.zadd("spot:wanted", names)
-        for currency, ids in coins.items():
-            if ids:
-                pipe.zadd(f"spot:wanted:quotes:{currency}", dict.fromkeys(ids, now))
-        await pipe.execute()
-
-    async def ping(self) -> None:
-        """Raise when Redis does not answer."""
-        await self._redis.ping()
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._redis.aclose()
-        await self._redis.connection_pool.disconnect()
-
-
-def _news(epoch: bytes | None, version: bytes | None, failed: bytes | None) -> News:
-    known = None if failed is None else Trouble(**orjson.loads(failed))
-    return News(epoch.decode() if epoch else "", int(version or 0), known)
-
-
-def _snapshot(dataset: Dataset, fields: Sequence[Any]) -> Snapshot | None:
-    """The snapshot of `_FIELDS`."""
+def snapshot_of(dataset: Dataset, fields: Sequence[Any]) -> Snapshot | None:
+    """The snapshot of `FIELDS`."""
     if None in fields:
         return None
     epoch, version, meta, columns = fields
