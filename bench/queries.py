@@ -89,7 +89,7 @@ def compare(count: int, *, sparklines: bool = False) -> list[tuple[str, float, f
     """Lines (what, ours, list of dicts, numpy without memory), in microseconds."""
     body = orjson.dumps(market.coins(count, sparklines=sparklines))
     stored = Columns.pack(market.coins(count, sparklines=sparklines))
-    rows = Columns.unpack(stored)
+    rows = Columns.unpack(*stored)
     table = MARKET.table(rows)
     columns = {name: np.array([row[name] for row in rows]) for name in ("market_cap", "price_change_7d")}
     queries = [_ours(number, count) for number in range(5000)]
@@ -102,7 +102,7 @@ def compare(count: int, *, sparklines: bool = False) -> list[tuple[str, float, f
     return [
         (
             "decode a snapshot",
-            measured(lambda _turn: MARKET.table(Columns.unpack(stored))),
+            measured(lambda _turn: MARKET.table(Columns.unpack(*stored))),
             measured(lambda _turn: json.loads(body)),
             measured(lambda _turn: _columns(orjson.loads(body))),
         ),

@@ -1,14 +1,15 @@
 """A snapshot's rows as the store holds them: column by column, one line of JSON each. Pure.
 
 A page shows a third of a coin's fields and a query looks at two or three. So a column is decoded when somebody asks for
-it, and what nobody shows, above all the charts, stays the text it came as.
+it, and what nobody shows stays the text it came as. The charts, nine tenths of a market, are a text of their own, which
+need not even be read from the store.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import orjson
 
@@ -18,19 +19,29 @@ from spot.jsontext import JsonText
 Column = list[Any]
 
 #: The column whose values are JSON themselves, and travel as the text they are.
-_TEXT = "sparkline"
+CHART = "sparkline"
+
+
+class Packed(NamedTuple):
+    """Rows as text: a line with their number and the fields' names, then a line for each field but the charts; and the
+    charts ("" where no row has the field)."""
+
+    cells: bytes
+    charts: bytes
 
 
 class Columns(Sequence[Row]):
     """Rows of the same fields; to who reads it as a sequence, a sequence of dicts.
 
-    `names` are the fields; `column` gives one as a list, with None where a row has no value.
+    `names` are the fields; `column` gives one as a list, with None where a row has no value. Without `has_charts` the
+    charts were left where they are: no row has them, and asking for their column is an error.
     """
 
-    __slots__ = ("_columns", "_length", "_make", "_rows", "names")
+    __slots__ = ("_columns", "_length", "_make", "_rows", "has_charts", "names")
 
     def __init__(self, names: Sequence[str], length: int, make: Callable[[str], Column]) -> None:
         self.names = tuple(names)
+        self.has_charts = True
         self._length = length
         self._make = make
         self._columns: dict[str, Column] = {}
@@ -62,29 +73,32 @@ class Columns(Sequence[Row]):
         return cls(tuple(names), sum(len(places) for _, places in kept), make)
 
     @classmethod
-    def unpack(cls, text: bytes) -> Columns:
-        """The rows that `pack` made the text of. Raises ValueError when it is no such text."""
-        head, *lines = text.split(b"\n")
+    def unpack(cls, cells: bytes, charts: bytes | None) -> Columns:
+        """The rows that `pack` made these texts of; None: without their charts. Raises ValueError when they are no such
+        texts."""
+        head, *lines = cells.split(b"\n")
         length, names = orjson.loads(head)
-        line_of = dict(zip(names, lines, strict=True))
+        line_of = dict(zip((name for name in names if name != CHART), lines, strict=True))
 
         def make(name: str) -> Column:
-            if name not in line_of:
-                return [None] * length
-            column: Column = orjson.loads(line_of[name])
-            return column if name != _TEXT else [JsonText(value) if value else None for value in column]
+            if name == CHART and charts is None:
+                raise LookupError("the charts were left in the store")
+            if name == CHART and charts:
+                return [JsonText(value) if value else None for value in orjson.loads(charts)]
+            return orjson.loads(line_of[name]) if name in line_of else [None] * length
 
-        return cls(names, length, make)
+        made = cls([name for name in names if name != CHART or charts is not None], length, make)
+        made.has_charts = charts is not None
+        return made
 
     @staticmethod
-    def pack(rows: Sequence[Row]) -> bytes:
-        """The text that the store holds: a line with the number of rows and the fields' names, then a line a field."""
+    def pack(rows: Sequence[Row]) -> Packed:
+        """The texts that the store holds."""
         columns = Columns.of(rows)
-        lines = [orjson.dumps([len(columns), columns.names])]
-        for name in columns.names:
-            column = columns.column(name)
-            lines.append(orjson.dumps([_text(value) for value in column] if name == _TEXT else column))
-        return b"\n".join(lines)
+        plain = [name for name in columns.names if name != CHART]
+        lines = [orjson.dumps([len(columns), columns.names]), *(orjson.dumps(columns.column(name)) for name in plain)]
+        charts = [_text(value) for value in columns.column(CHART)] if CHART in columns.names else None
+        return Packed(b"\n".join(lines), b"" if charts is None else orjson.dumps(charts))
 
     def column(self, name: str) -> Column:
         """The values of a field, in the order of the rows. Not to be changed."""

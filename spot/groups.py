@@ -13,6 +13,7 @@ from django.conf import settings
 from providers.datasets import STREAMED, Dataset, Row
 from spot.audience import SLICE, Audience
 from spot.codes import Refused
+from spot.columns import CHART
 from spot.feeds import table_of
 from spot.frames import DEFLATE_IN_THREAD, Message, Once
 from spot.snapshots import News, Snapshot, Trouble
@@ -43,6 +44,8 @@ class Topic:
         self.facts: Facts | None = None
         self.news: News | None = None
         self.groups: set[Group] = set()
+        #: Whether anybody shows the charts; otherwise they stay in the store.
+        self.charts = False
         self.left_at = 0
         self._was_stale = False
 
@@ -62,9 +65,11 @@ class Topic:
         return self.news.trouble if self.news else None
 
     def outdated(self, news: News) -> bool:
-        """Whether the store has a newer snapshot than we, or one of another life of its own."""
+        """Whether the store has a newer snapshot than we, one of another life of its own, or charts that we lack."""
         if self.snapshot is None or not news.version or news.epoch != self.snapshot.epoch:
             return bool(news.version)
+        if self.charts and not self.snapshot.has_charts:
+            return True
         return news.version > self.snapshot.version  # a store restored from an older copy has nothing for us yet
 
     def differs(self, news: News) -> bool:
@@ -169,6 +174,7 @@ class Group:
         self.subscription = subscription
         self.topics = topics
         self.verified = verified
+        self.charts = CHART in subscription.shape.reads
         self.members: set[Member] = set()
         #: The members whose sockets take a frame at once, plain or deflated: a broadcast touches nothing else of them.
         self.plain: Audience[Member] = Audience()
@@ -206,8 +212,9 @@ class Group:
 
     @property
     def ready(self) -> bool:
-        """Whether every snapshot is there that the feed cannot do without."""
-        return all(topic.snapshot is not None for topic in self.topics if topic.dataset.kind != "quotes")
+        """Whether every snapshot is there that the feed cannot do without, with its charts where those are shown."""
+        needed = (topic.snapshot for topic in self.topics if topic.dataset.kind != "quotes")
+        return all(one is not None and (one.has_charts or not self.charts) for one in needed)
 
     def facts(self) -> Facts | None:
         """Where the data come from and how old they are."""

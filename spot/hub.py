@@ -164,6 +164,7 @@ class Hub:
         group = Group(subscription, topics, verified=verified)
         for topic in topics:
             topic.groups.add(group)
+            topic.charts |= group.charts
         self.groups[subscription.key] = group
         self._render(group)
         if not group.ready:
@@ -282,8 +283,8 @@ class Hub:
 
     async def _latest(self, name: str, stored: set[str]) -> tuple[News, Snapshot | None] | None:
         try:
-            read = self.reader.stored if name in stored else self.reader.latest
-            return await read(self.topics[name].dataset)
+            read, topic = self.reader.stored if name in stored else self.reader.latest, self.topics[name]
+            return await read(topic.dataset, charts=topic.charts)
         except (RedisError, OSError):
             raise
         except Exception:
@@ -304,7 +305,7 @@ class Hub:
     async def _renew(self, topic: Topic, news: News, snapshot: Snapshot | None) -> None:
         if topic.outdated(news):
             if snapshot is None:
-                news, snapshot = await self.reader.latest(topic.dataset)
+                news, snapshot = await self.reader.latest(topic.dataset, charts=topic.charts)
             before = topic.snapshot
             topic.take(snapshot)
             if before and snapshot and before.source != snapshot.source:
@@ -417,6 +418,8 @@ class Hub:
             if not topic.groups and topic.dataset not in (CURRENCIES, COINS) and now - topic.left_at > _KEEP_TOPIC_MS:
                 del self.topics[name]
         self._merged = {names: kept for names, kept in self._merged.items() if self.topics.keys() >= set(names)}
+        for topic in self.topics.values():
+            topic.charts = any(group.charts for group in topic.groups)
         wanted = {topic.dataset for topic in self.topics.values() if topic.wanted()}
         if self.groups:
             wanted |= {CURRENCIES, COINS}  # what the others are judged by

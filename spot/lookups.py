@@ -62,7 +62,7 @@ async def _logo_url(coin_id: str) -> str:
     if shown:
         return ""
     try:
-        _, snapshot = await hub.reader.latest(_USUAL)
+        _, snapshot = await hub.reader.latest(_USUAL, charts=False)
     except (RedisError, OSError):
         return ""
     return next((_address(row["logo"]) for row in (snapshot.rows if snapshot else ()) if row["id"] == coin_id), "")

@@ -9,7 +9,7 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 `seen-live`                      set once real data have been stored: from then on `auto` never shows a simulation
 `REALM:epoch`                    a random name for this store's life: versions only compare within one epoch
 `REALM:version`                  the last snapshot's number: its time in ms, or one more than the one before
-`REALM:table:NAME`               hash: epoch, version, meta (JSON), columns (the rows: see `spot.columns`)
+`REALM:table:NAME`               hash: epoch, version, meta (JSON), cells and charts (the rows: see `spot.columns`)
 `REALM:trouble:NAME`             why the last fetch failed, until one succeeds
 `REALM:changes`                  list: the last changes of a source (JSON), newest first
 `changed:…`                      while it lives, that change has just been noted
@@ -62,8 +62,9 @@ _KEEP = {
 }
 #: What a snapshot's meta holds in the store, but for `meta` itself.
 _FACTS = ("as_of", "fetched_at", "source", "label", "simulated", "interval_ms", "max_age_ms")
-#: The fields of a stored snapshot.
-FIELDS = ["epoch", "version", "meta", "columns"]
+#: The fields of a stored snapshot: what every reader wants, and what is most of it.
+FIELDS = ["epoch", "version", "meta", "cells"]
+CHARTS = "charts"
 #: Changes of a source that are remembered; the same change of many datasets of a kind is one.
 _CHANGES = 20
 _SAME_CHANGE_SECONDS = 600
@@ -91,6 +92,11 @@ class Snapshot:
     interval_ms: int
     max_age_ms: int
     meta: dict[str, Any]
+
+    @property
+    def has_charts(self) -> bool:
+        """Whether the charts came with the rows."""
+        return not isinstance(self.rows, Columns) or self.rows.has_charts
 
 
 #: Makes new rows and meta of a snapshot, or None. It leaves those that it is given as they are.
@@ -192,8 +198,8 @@ def _store(
     names = (f"table:{name}", "version", "epoch", f"trouble:{name}")
     keys = [*(f"spot:{where}:{one}" for one in names), "spot:seen-live"]
     limits = ["" if one is None else one for one in (newest, kept_s)]
-    text, life = Columns.pack(rows), secrets.token_hex(4)
-    args: list[Any] = [now_ms(), orjson.dumps(meta), text, limits[0], life, limits[1], "1" if real else ""]
+    packed, life = Columns.pack(rows), secrets.token_hex(4)
+    args: list[Any] = [now_ms(), orjson.dumps(meta), *packed, limits[0], life, limits[1], "1" if real else ""]
     version, before, first = _store_script()(keys=keys, args=args, client=connection())
     return int(version), before, bool(first)
 
@@ -245,7 +251,7 @@ def _newest(dataset: Dataset, known: Snapshot | None) -> Snapshot | None:
     now: Any = client.hmget(key, ["epoch", "version"])
     if known and None not in now and (known.epoch, known.version) == (now[0].decode(), int(now[1])):
         return known
-    return snapshot_of(dataset, client.hmget(key, FIELDS))
+    return snapshot_of(dataset, client.hmget(key, [*FIELDS, CHARTS]))
 
 
 @cache
@@ -284,7 +290,7 @@ def trouble(dataset: Dataset) -> Trouble | None:
 
 def load(dataset: Dataset) -> Snapshot | None:
     """The newest snapshot of a dataset."""
-    return snapshot_of(dataset, connection().hmget(f"spot:{realm()}:table:{dataset.name}", FIELDS))
+    return snapshot_of(dataset, connection().hmget(f"spot:{realm()}:table:{dataset.name}", [*FIELDS, CHARTS]))
 
 
 def facts(datasets: Sequence[Dataset]) -> dict[str, tuple[dict[str, Any] | None, Trouble | None]]:
@@ -399,9 +405,9 @@ def want(datasets: Iterable[Dataset], coins: dict[str, list[str]] | None = None)
 
 
 def snapshot_of(dataset: Dataset, fields: Sequence[Any]) -> Snapshot | None:
-    """The snapshot of `FIELDS`."""
+    """The snapshot of `FIELDS`, with or without `CHARTS`."""
     if None in fields:
         return None
-    epoch, version, meta, columns = fields
-    facts = orjson.loads(meta)
-    return Snapshot(dataset=dataset, epoch=epoch.decode(), version=int(version), rows=Columns.unpack(columns), **facts)
+    epoch, version, meta, cells, *charts = fields
+    rows = Columns.unpack(cells, charts[0] if charts else None)
+    return Snapshot(dataset=dataset, epoch=epoch.decode(), version=int(version), rows=rows, **orjson.loads(meta))

@@ -10,7 +10,7 @@ import redis.asyncio
 from django.conf import settings
 
 from providers.datasets import Dataset
-from spot.snapshots import FIELDS, News, Realm, Snapshot, Trouble, now_ms, realm_of, snapshot_of
+from spot.snapshots import CHARTS, FIELDS, News, Realm, Snapshot, Trouble, now_ms, realm_of, snapshot_of
 
 
 class Reader:
@@ -49,22 +49,23 @@ class Reader:
         # A store that was emptied forgets what it has seen; we do not, unless it holds a demo now.
         self.realm = realm_of(settings.SPOT_DEMO, bool(seen) or (self.realm == "live" and not demo))
 
-    async def latest(self, dataset: Dataset) -> tuple[News, Snapshot | None]:
-        """What the store has of a dataset, whole, in one round trip: for when it is known to have something new."""
+    async def latest(self, dataset: Dataset, *, charts: bool) -> tuple[News, Snapshot | None]:
+        """What the store has of a dataset, with or without its charts, in one round trip: for when it is known to have
+        something new."""
         before, name = self.realm, dataset.name
         pipe = self._redis.pipeline(transaction=False)
         self._ask_realm(pipe)
         pipe.get(f"spot:{before}:trouble:{name}")
-        pipe.hmget(f"spot:{before}:table:{name}", FIELDS)
+        pipe.hmget(f"spot:{before}:table:{name}", _fields(charts))
         seen, demo, epoch, failed, fields = await pipe.execute()
         self._settle_realm(seen, demo)
         if self.realm != before:
-            return await self.latest(dataset)
+            return await self.latest(dataset, charts=charts)
         return _news(epoch, fields[1], failed), snapshot_of(dataset, fields)
 
-    async def stored(self, dataset: Dataset) -> tuple[News, Snapshot | None]:
+    async def stored(self, dataset: Dataset, *, charts: bool) -> tuple[News, Snapshot | None]:
         """The same, for less, of what a nudge says was stored just now in the realm in force."""
-        fields: Any = await self._redis.hmget(f"spot:{self.realm}:table:{dataset.name}", FIELDS)
+        fields: Any = await self._redis.hmget(f"spot:{self.realm}:table:{dataset.name}", _fields(charts))
         return _news(fields[0], fields[1], None), snapshot_of(dataset, fields)
 
     async def want(self, datasets: Iterable[Dataset], coins: dict[str, list[str]]) -> None:
@@ -87,6 +88,10 @@ class Reader:
         """Close the connections."""
         await self._redis.aclose()
         await self._redis.connection_pool.disconnect()
+
+
+def _fields(charts: bool) -> list[str]:
+    return [*FIELDS, CHARTS] if charts else FIELDS
 
 
 def _news(epoch: bytes | None, version: bytes | None, failed: bytes | None) -> News:

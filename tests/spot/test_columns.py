@@ -19,21 +19,22 @@ fields = words.filter(lambda name: name != "sparkline")
 @given(st.lists(st.dictionaries(fields, nested, min_size=1, max_size=5), max_size=6))
 def test_rows_come_back_with_none_for_what_one_has_not(rows) -> None:
     names = dict.fromkeys(name for row in rows for name in row)
-    assert list(Columns.unpack(Columns.pack(rows))) == [{name: row.get(name) for name in names} for row in rows]
+    assert list(Columns.unpack(*Columns.pack(rows))) == [{name: row.get(name) for name in names} for row in rows]
 
 
 @given(coin_rows())
 def test_packing_what_was_unpacked_changes_nothing(rows) -> None:
     packed = Columns.pack(rows)
-    assert Columns.pack(Columns.unpack(packed)) == packed
-    assert Columns.pack(list(Columns.unpack(packed))) == packed
+    assert Columns.pack(Columns.unpack(*packed)) == packed
+    assert Columns.pack(list(Columns.unpack(*packed))) == packed
 
 
 def test_only_what_is_asked_for_is_decoded() -> None:
-    head, *lines = Columns.pack(market(3)).split(b"\n")
-    names = orjson.loads(head)[1]
+    packed = Columns.pack(market(3))
+    head, *lines = packed.cells.split(b"\n")
+    names = [name for name in orjson.loads(head)[1] if name != "sparkline"]
     broken = b"\n".join([head, *(line if name == "price" else b"{" for name, line in zip(names, lines, strict=True))])
-    columns = Columns.unpack(broken)
+    columns = Columns.unpack(broken, packed.charts)
     assert columns.column("price") == [row["price"] for row in market(3)]
     assert columns.column("price") is columns.column("price")
     with pytest.raises(ValueError, match=r"."):
@@ -42,16 +43,27 @@ def test_only_what_is_asked_for_is_decoded() -> None:
 
 def test_a_chart_travels_as_text() -> None:
     rows = [{"id": "a", "sparkline": [1.5, 2]}, {"id": "b", "sparkline": None}, {"id": "c", "sparkline": []}]
-    chart, *none = Columns.unpack(Columns.pack(rows)).column("sparkline")
+    chart, *none = Columns.unpack(*Columns.pack(rows)).column("sparkline")
     assert isinstance(chart, JsonText)
     assert chart == "[1.5,2]"
     assert none == [None, None]
 
 
+def test_charts_that_were_not_read_are_missed_and_all_else_is_there() -> None:
+    cells, charts = Columns.pack(market(3))
+    without = Columns.unpack(cells, None)
+    assert not without.has_charts
+    assert list(without) == [{name: row[name] for name in row if name != "sparkline"} for row in market(3)]
+    with pytest.raises(LookupError, match="charts"):
+        without.column("sparkline")
+    assert Columns.unpack(cells, charts).has_charts
+    assert Columns.unpack(*Columns.pack([{"id": "a"}])).column("sparkline") == [None]
+
+
 @pytest.mark.parametrize("text", [b"", b"not json", b'[{"id":"a"}]', b"[2]", b'[2,["id","name"]]\n["a","b"]'])
 def test_what_is_no_such_text_is_refused(text) -> None:
     with pytest.raises(ValueError, match=r"."):
-        Columns.unpack(text)
+        Columns.unpack(text, b"")
 
 
 def test_joined_rows_are_there_once_as_the_first_has_them() -> None:
@@ -59,7 +71,7 @@ def test_joined_rows_are_there_once_as_the_first_has_them() -> None:
         [{"id": "a", "price": 1}, {"id": "b", "price": 2}],
         [{"id": "b", "price": 9}, {"id": "c", "name": "C"}],
     )
-    for parts in ([first, second], [Columns.unpack(Columns.pack(one)) for one in (first, second)]):
+    for parts in ([first, second], [Columns.unpack(*Columns.pack(one)) for one in (first, second)]):
         assert Columns.joined(parts) == [
             {"id": "a", "price": 1, "name": None},
             {"id": "b", "price": 2, "name": None},

@@ -134,6 +134,36 @@ def test_trouble_lasts_through_streamed_prices_and_ends_with_a_poll() -> None:
     run(story())
 
 
+# --- charts -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("redis")
+def test_charts_stay_in_the_store_until_somebody_shows_them() -> None:
+    async def story() -> None:
+        await put_market(3)
+        hub = Hub.current()
+        without = await joined("market", "sparkline=false")
+        mover = await joined("most-active", "envelope=1")
+        topic = hub.topics[USD.name]
+        version = topic.version
+        assert not topic.snapshot.has_charts
+        shown = await joined("market", "sparkline=true")
+        expected = wish("market", "sparkline=true")
+        assert shown.updates[0].answer.data == Answer(expected, expected.feed.table(snapshots.load(USD).rows)).data
+        assert (topic.version, topic.snapshot.has_charts) == (version, True)
+        assert len(without.updates) == len(mover.updates) == 1  # nothing has changed for those who show none
+        await put(USD, market(3, shift=1.0))
+        await eventually(lambda: len(shown.updates) == 2 and len(without.updates) == 2)
+        assert topic.snapshot.has_charts
+        hub.leave(shown)
+        await hub._demand()
+        await put(USD, market(3, shift=2.0))
+        await eventually(lambda: len(without.updates) == 3)
+        assert not topic.snapshot.has_charts
+
+    run(story())
+
+
 # --- coins outside the market -----------------------------------------------------------------------------------------
 
 
