@@ -54,7 +54,9 @@ def test_nobody_else_may_open_its_socket_and_it_has_no_port(tmp_path: Path) -> N
 
 
 def test_a_server_that_cannot_start_leaves_a_reason(tmp_path: Path) -> None:
-    program, folder = start(tmp_path, tmp_path / ("long" * 40) / "s")
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    program, folder = start(tmp_path, taken)
     assert subprocess.run(program.argv, check=False, stdout=subprocess.DEVNULL, timeout=20).returncode
     assert "socket" in redis_server.last_words(folder)
     assert not redis_server.set_aside_unreadable(folder)
