@@ -91,7 +91,7 @@ class Hub:
         self._wake = asyncio.Event()
         self._merged: dict[tuple[str, ...], tuple[tuple[int, ...], Table]] = {}
         self._kicked: dict[str, int] = {}
-        self._demand_due = self._comparison_due = 0.0
+        self._comparing = self._demanding = True
         self._realm = self.reader.realm
         self._publishing = asyncio.Lock()
         self._clock = asyncio.get_running_loop().time
@@ -168,7 +168,7 @@ class Hub:
         self.groups[subscription.key] = group
         self._render(group)
         if not group.ready:
-            self._demand_due = 0.0
+            self._demanding = True
             self._soon(topic.dataset.name for topic in topics)
         return group
 
@@ -235,22 +235,25 @@ class Hub:
         self._due.update(names)
         self._wake.set()
 
+    def _compare(self) -> None:
+        self._comparing = True
+        self._wake.set()
+
     async def _read_forever(self) -> None:
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_SLOW_TIMER):
-                    await self._wake.wait()
+            await self._wake.wait()
             self._wake.clear()
             names = self._due & self.topics.keys()
-            if self._clock() >= self._comparison_due:
-                self._comparison_due, names = self._clock() + _SLOW_TIMER, set(self.topics)
+            if self._comparing:
+                self._comparing, self._demanding, names = False, True, set(self.topics)
+                asyncio.get_running_loop().call_later(_SLOW_TIMER, self._compare)
             stored = self._stored & names
             self._due.clear()
             self._stored.clear()
             try:
                 await self._read(sorted(names), stored)
-                if self._clock() >= self._demand_due:
-                    self._demand_due = self._clock() + _SLOW_TIMER
+                if self._demanding:
+                    self._demanding = False
                     await self._demand()
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("store out of reach", error=type(error).__name__)
@@ -330,7 +333,7 @@ class Hub:
                     self.leave(member)
                     member.refuse_later(refused)
             else:
-                self._demand_due = 0.0
+                self._demanding = True
                 proven.append(group)
         await self._publish(proven)
 
@@ -358,8 +361,9 @@ class Hub:
     def _send_waiting(self, waiting: list[tuple[Audience[Member], bytes]]) -> None:
         """Frames of small groups are written together, which is cheaper, and always before anything can come in
         between."""
-        send_all(waiting, self.ring)
-        waiting.clear()
+        if waiting:
+            send_all(waiting, self.ring)
+            waiting.clear()
 
     async def _fan_out(self, group: Group, update: Update) -> None:
         """Give every member the group's newest state, in slices, so that pings, joins and other groups are served in

@@ -14,13 +14,13 @@ from spot.snapshots import CHARTS, FIELDS, News, Realm, Snapshot, Trouble, now_m
 
 
 class Reader:
-    """An event loop's view of the store: one small blocking pool, and what the store says now."""
+    """An event loop's view of the store: one connection, since a hub asks one thing at a time, and what the store says
+    now."""
 
     def __init__(self) -> None:
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
-            settings.REDIS_URL, max_connections=8, timeout=5, **settings.REDIS_OPTIONS
-        )
-        self._redis = redis.asyncio.Redis(connection_pool=pool)
+        # A pool looks at a connection before it hands it out, which costs as much as a small answer.
+        options: dict[str, Any] = {**settings.REDIS_OPTIONS, "single_connection_client": True}
+        self._redis = redis.asyncio.Redis.from_url(settings.REDIS_URL, **options)
         self.realm: Realm = realm_of(settings.SPOT_DEMO, seen_live=False)
 
     async def news(self, names: Sequence[str]) -> dict[str, News]:
