@@ -17,7 +17,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spot.ring import Ring, Run
+from spot.ring import Ring
 
 #: Other work is let in after so many sockets.
 SLICE = 512
@@ -105,7 +105,7 @@ class Audience(Generic[Who]):
                     if member not in self._seats:
                         missed(member)
                 part = self._listing(member for member in part.members if member in self._seats)
-            for index, count in _written(part, [(frame, len(part.members))], ring):
+            for index, count in _written([part], [frame], ring):
                 self._rest(part.members[index], frame[count:])
 
     def _list(self) -> _Listed[Who]:
@@ -126,32 +126,26 @@ class Audience(Generic[Who]):
 def send_all(each: Sequence[tuple[Audience[Any], bytes]], ring: Ring | None = None) -> None:
     """Give each audience its frame, without giving way: for small ones."""
     lists = [audience._list() for audience, _ in each]
-    whole: _Listed[Any] = _Listed(
-        list(chain.from_iterable(one.members for one in lists)),
-        list(chain.from_iterable(one.sends for one in lists)),
-        np.concatenate([np.empty(0, np.int32), *(one.descriptors for one in lists)]),
-    )
-    runs = [(frame, len(one.members)) for one, (_, frame) in zip(lists, each, strict=True)]
-    short = _written(whole, runs, ring)
+    short = _written(lists, [frame for _, frame in each], ring)
     if not short:
         return
-    heard = list(chain.from_iterable(repeat(audience, len(audience)) for audience, _ in each))
-    frames = _frames(runs)
+    heard = [
+        (audience, member, frame) for (audience, frame), one in zip(each, lists, strict=True) for member in one.members
+    ]
     for index, count in short:
-        heard[index]._rest(whole.members[index], frames[index][count:])
+        audience, member, frame = heard[index]
+        audience._rest(member, frame[count:])
 
 
-def _frames(runs: Sequence[Run]) -> list[bytes]:
-    return list(chain.from_iterable(repeat(frame, count) for frame, count in runs))
-
-
-def _written(listed: _Listed[Any], runs: Sequence[Run], ring: Ring | None) -> list[tuple[int, int]]:
-    """One write a socket; those that took less than their frame, by index, and how many bytes they took."""
-    if ring is None or len(listed.members) < _FEW:
-        return _written_singly(listed.sends, _frames(runs))
-    taken = ring.send(listed.descriptors, runs)
-    sizes = np.repeat([len(frame) for frame, _ in runs], [count for _, count in runs])
-    short = np.flatnonzero(taken < sizes)
+def _written(lists: Sequence[_Listed[Any]], frames: Sequence[bytes], ring: Ring | None) -> list[tuple[int, int]]:
+    """One write a socket, of each list with its frame; those that took less than that, by index in all lists together,
+    and how many bytes they took."""
+    counts = [len(one.members) for one in lists]
+    if ring is None or sum(counts) < _FEW:
+        each = chain.from_iterable(map(repeat, frames, counts))
+        return _written_singly(list(chain.from_iterable(one.sends for one in lists)), list(each))
+    taken = ring.send(np.concatenate([one.descriptors for one in lists]), list(zip(frames, counts, strict=True)))
+    short = np.flatnonzero(taken < np.repeat([len(frame) for frame in frames], counts))
     return list(zip(short.tolist(), taken[short].tolist(), strict=True))
 
 

@@ -175,6 +175,7 @@ class Group:
         self.topics = topics
         self.verified = verified
         self.charts = CHART in subscription.shape.reads
+        self._streamed = all(topic.dataset.kind in STREAMED for topic in topics)
         self.members: set[Member] = set()
         #: The members whose sockets take a frame at once, plain or deflated: a broadcast touches nothing else of them.
         self.plain: Audience[Member] = Audience()
@@ -213,8 +214,13 @@ class Group:
     @property
     def ready(self) -> bool:
         """Whether every snapshot is there that the feed cannot do without, with its charts where those are shown."""
-        needed = (topic.snapshot for topic in self.topics if topic.dataset.kind != "quotes")
-        return all(one is not None and (one.has_charts or not self.charts) for one in needed)
+        for topic in self.topics:
+            if topic.snapshot is None:
+                if topic.dataset.kind != "quotes":
+                    return False
+            elif self.charts and not topic.snapshot.has_charts:
+                return False
+        return True
 
     def facts(self) -> Facts | None:
         """Where the data come from and how old they are."""
@@ -270,7 +276,8 @@ class Group:
     def tell_status(self, now_ms: int) -> None:
         """Tell the members when the state of their data has changed, if they are of the kind that is told."""
         if not self.subscription.dialect.heartbeats:
-            self._tell_hopeless()
+            if self._streamed:
+                self._tell_hopeless()
             return
         state, reason, _ = self._condition(now_ms)
         if (state, reason) != self._said:
@@ -288,7 +295,7 @@ class Group:
     def hopeless(self) -> Refused | None:
         """That nobody brings what the feed shows, and nothing is there to be shown. Only of feeds that come by stream:
         everybody is told, because nothing else would ever be said."""
-        if self.ready or any(topic.dataset.kind not in STREAMED for topic in self.topics):
+        if not self._streamed or self.ready:
             return None
         trouble = next((topic.trouble for topic in self.topics if topic.trouble and topic.trouble.permanent), None)
         return Refused("unavailable", trouble.message) if trouble else None

@@ -27,6 +27,7 @@ from spot.columns import Columns
 from spot.frames import Message
 from spot.groups import Group, Topic, Update
 from spot.namesakes import unknown_coin
+from spot.query import prepare
 from spot.ring import Ring
 from spot.snapshots import News, Snapshot, now_ms
 from spot.snapshots.reader import Reader
@@ -311,6 +312,9 @@ class Hub:
                 news, snapshot = await self.reader.latest(topic.dataset, charts=topic.charts)
             before = topic.snapshot
             topic.take(snapshot)
+            if topic.table is not None:
+                alone = (group for group in topic.groups if len(group.topics) == 1)  # others have a table of their own
+                prepare(topic.table, (group.subscription.query for group in alone))
             if before and snapshot and before.source != snapshot.source:
                 self._announce(topic, before.label, snapshot.label)
         topic.news = news
@@ -399,7 +403,9 @@ class Hub:
 
     def _table(self, group: Group) -> Table:
         """The table of the group's snapshots: the snapshot's own, or those of several joined, each row once."""
-        present = [topic for topic in group.topics if topic.snapshot is not None and topic.table is not None]
+        present = group.topics
+        if len(present) > 1:
+            present = [topic for topic in present if topic.snapshot is not None and topic.table is not None]
         if len(present) == 1:
             assert present[0].table is not None
             return present[0].table

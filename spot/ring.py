@@ -33,6 +33,8 @@ _GET_EVENTS = 1  # io_uring_enter: return when so many have been completed
 _SINGLE_MMAP = 1  # a feature of every kernel that has what we need: both rings lie in one piece of memory
 _OFFSET_OF_ENTRIES = 0x10000000
 _SEND = 26
+#: Where the bytes of a `bytes` object lie in it. `_prove` sees to it that this is so.
+_BYTES_OFFSET = bytes.__basicsize__ - 1
 _WRAP = 0xFFFFFFFF  # counters of the rings go on from here at 0
 _FLAGS = socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT if hasattr(socket, "MSG_NOSIGNAL") else 0
 _PARAMETERS = struct.Struct("=10I 8IQ 8IQ")
@@ -97,7 +99,7 @@ class Ring:
         """Write each run's frame to as many of the sockets, in their order; how many bytes each has taken, 0 where the
         socket is full or gone, or the kernel out of memory."""
         counts = [count for _, count in runs]
-        starts = [np.frombuffer(frame, np.uint8).__array_interface__["data"][0] for frame, _ in runs]
+        starts = [id(frame) + _BYTES_OFFSET for frame, _ in runs]
         addresses = np.repeat(np.array(starts, np.uint64), counts)
         sizes = np.repeat(np.array([len(frame) for frame, _ in runs], np.uint32), counts)
         taken = np.zeros(len(descriptors), np.int32)
@@ -147,9 +149,10 @@ class Ring:
         with ours, theirs:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
             ours.setblocking(False)
-            frame, one = bytes(1 << 20), np.array([ours.fileno()], np.int32)
+            frame, one = os.urandom(1 << 20), np.array([ours.fileno()], np.int32)
             first, second = (int(self.send(one, [(frame, 1)])[0]) for _ in range(2))
-        if not 0 < first < len(frame) or second:
+            heard = theirs.recv(4096)
+        if not 0 < first < len(frame) or second or not heard or not frame.startswith(heard):
             raise OSError(errno.ENOSYS, "this kernel's io_uring does not send")
 
     def close(self) -> None:

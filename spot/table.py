@@ -142,6 +142,19 @@ class Table:
             found = self._masks[name] = make()
         return found
 
+    def lacks_mask(self, name: Hashable) -> bool:
+        """Whether a condition's mask is still to be made."""
+        return name not in self._masks
+
+    @property
+    def room_for_masks(self) -> int:
+        """How many more masks are kept before all are dropped."""
+        return max(0, _MASK_BYTES // max(1, len(self._rows)) - len(self._masks))
+
+    def keep_masks(self, masks: Iterable[tuple[Hashable, Mask]]) -> None:
+        """Keep masks that were made together, under their names."""
+        self._masks.update(masks)
+
     def contains(self, needle: str) -> Mask:
         """The rows whose search text has the (case-folded) needle in it.
 

@@ -20,6 +20,7 @@ from spot.query import (
     parse_query,
     parse_search,
     parse_time,
+    prepare,
     ws_apply_filters,
 )
 from spot.table import Universe
@@ -75,6 +76,35 @@ def test_every_query_is_answered_as_the_reference_answers_it(rows, tests, search
     expected, total, pages = naive(rows, tests=tests, search=search, sort=sort, page=number, size=size)
     assert shown == [row["id"] for row in expected]
     assert (page.total, page.pages, page.page) == (total, pages, min(number, pages))
+
+
+@given(coin_rows(), st.lists(st.lists(conditions(), max_size=3), max_size=5))
+def test_what_is_prepared_for_many_is_what_each_would_make(rows, wishes) -> None:
+    tests = [test for several in wishes for test in several]
+    queries = [parse_query({"filters": {field: {operator: wish}}}, FIELDS) for field, operator, wish in tests]
+    alone, together = coin_table(rows), coin_table(rows)
+    prepare(together, queries)
+    for query in queries:
+        shown = [evaluate(Universe(table, np.arange(len(rows))), query).indices.tolist() for table in (alone, together)]
+        assert shown[0] == shown[1]
+
+
+def test_comparisons_of_many_queries_are_made_at_once(monkeypatch) -> None:
+    table, made = coin_table(market(10)), []
+    original = table.mask
+    monkeypatch.setattr(table, "mask", lambda name, make: original(name, lambda: made.append(name) or make()))
+    queries = [parse_query({"filters": {"price": {"gte": n}, "symbol": "BTC"}}, FIELDS) for n in range(15)]
+    prepare(table, queries)
+    for query in queries:
+        evaluate(Universe(table, np.arange(10)), query)
+    assert [condition.column for condition in made] == ["symbol"]
+
+
+def test_no_more_is_prepared_than_is_kept(monkeypatch) -> None:
+    monkeypatch.setattr("spot.table._MASK_BYTES", 100)
+    table = coin_table(market(10))
+    prepare(table, [parse_query({"filters": {"price": {"gte": n}}}, FIELDS) for n in range(15)])
+    assert len(table._masks) == 10
 
 
 @given(coin_rows(), st.integers(1, 5), st.sampled_from(NUMBER_FIELDS), st.sampled_from(["asc", "desc"]))
