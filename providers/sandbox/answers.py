@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from providers.sandbox import charts
+from providers.sandbox import categories, charts
 from providers.sandbox.currencies import SUPPORTED
 from providers.sandbox.errors import Refusal
 from providers.sandbox.market import WINDOWS, Board, Market
@@ -22,10 +22,6 @@ from providers.sandbox.noise import Ints
 from providers.sandbox.rows import Precision, Rows, points, price
 
 MAX_PER_PAGE = 250
-_CATEGORIES = {
-    "stablecoins": "peg", "meme-token": "meme", "layer-1": "layer1", "decentralized-finance-defi": "defi",
-    "artificial-intelligence": "ai", "gaming": "game", "privacy-coins": "privacy", "fan-token": "fan",
-}  # fmt: skip
 _ORDERS: dict[str, tuple[str, bool]] = {
     "market_cap_desc": ("market_cap", True),
     "market_cap_asc": ("market_cap", False),
@@ -86,6 +82,7 @@ class Answers:
     def __init__(self, market: Market) -> None:
         self._market = market
         self._rows = Rows(market)
+        self._members = categories.members(market.coins)
         self._paths: list[tuple[re.Pattern[str], Callable[..., Answer]]] = [
             (re.compile(pattern), handler)
             for pattern, handler in (
@@ -144,7 +141,8 @@ class Answers:
     def _chosen(self, call: Call, board: Board) -> list[int]:
         coins = self._market.coins
         if category := call.params.get("category"):
-            return [row for row, coin in enumerate(coins) if coin.kind == _CATEGORIES.get(category) and not coin.hidden]
+            members = self._members.get(category, set())
+            return [row for row, coin in enumerate(coins) if coin.id in members]
         if ids := call.listed("ids"):
             return list(dict.fromkeys(self._market.index[id_] for id_ in ids if id_ in self._market.index))
         if names := {name.lower() for name in call.listed("names")}:

@@ -192,6 +192,33 @@ def test_category_goes_before_ids_before_names_before_symbols(markets):
     assert ids(markets(names="Ethereum", symbols="btc")) == ["ethereum"]
 
 
+@pytest.mark.parametrize(
+    ("category", "members", "others"),
+    [
+        ("layer-1", {"bitcoin", "ethereum", "solana", "binancecoin"}, {"arbitrum", "tether", "uniswap"}),
+        ("layer-2", {"arbitrum", "optimism", "mantle"}, {"bitcoin", "solana"}),
+        ("stablecoins", {"tether", "usd-coin", "dai"}, {"tether-gold", "bitcoin"}),
+        ("meme-token", {"dogecoin", "shiba-inu", "pepe"}, {"litecoin"}),
+        ("decentralized-finance-defi", {"uniswap", "aave", "chainlink"}, {"tether"}),
+        ("oracle", {"chainlink", "pyth-network", "band-protocol"}, {"uniswap"}),
+        ("exchange-based-tokens", {"binancecoin", "okb", "leo-token"}, {"celsius-degree-token"}),
+        ("artificial-intelligence", {"bittensor", "render-token"}, {"bitcoin"}),
+        ("gaming", {"axie-infinity", "the-sandbox"}, {"zcash"}),
+        ("privacy-coins", {"monero", "zcash"}, {"bitcoin"}),
+        ("real-world-assets-rwa", {"tether-gold", "ondo-finance"}, {"tether"}),
+    ],
+)
+def test_a_category_has_the_coins_that_everybody_knows_it_for(markets, category, members, others):
+    found = ids(markets(category=category, per_page=250))
+    assert members <= set(found)
+    assert not others & set(found)
+    assert len(found) == len(set(found))
+
+
+def test_a_category_that_there_is_not_has_nothing_in_it(markets):
+    assert markets(category="nonsense") == []
+
+
 def test_a_symbol_gives_its_largest_coin_or_all_of_them(markets):
     assert ids(markets(symbols="usdt")) == ["tether"]
     assert len(markets(symbols="usdt", include_tokens="all")) == 3
