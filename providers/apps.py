@@ -40,4 +40,4 @@ def make_rows(using: str, apps: Apps = installed, **_kwargs: object) -> None:
 def ordered_kinds() -> list[str]:
     """The kinds that one provider may serve instead of another. What a provider lists, no other can tell."""
     real = (provider for provider in providers.all() if not provider.simulated)
-    return sorted({endpoint.kind for provider in real for endpoint in provider.endpoints} - {"assets"})
+    return sorted({endpoint.kind for provider in real for endpoint in provider.endpoints} - {"assets", "category"})

@@ -12,6 +12,8 @@ candles               ``candles:bitcoin:usd:30``                     one dict a 
 currencies            ``currencies``                                 ``{"id": "usd"}``
 coins                 ``coins``                                      ``{"id", "symbol", "name"}``
 assets                ``assets:NAME``: what that provider lists      one dict an asset, `ASSET_FIELDS`
+category              ``category:layer-1``: who belongs to it, a     ``{"id": "bitcoin"}``
+                      key of `CATEGORIES`
 listings              ``listings``: announcements of exchanges       one dict each, `LISTING_FIELDS`
 onchain               ``onchain:kline.14.0xab….1m``: a provider's    one dict an event, `ONCHAIN_FIELDS`
                       channel, platform, address and interval
@@ -24,7 +26,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["markets", "quotes", "candles", "currencies", "coins", "assets", "listings", "onchain"]
+Kind = Literal["markets", "quotes", "candles", "currencies", "coins", "assets", "category", "listings", "onchain"]
 Row = dict[str, Any]
 
 #: Coins in one block of a `markets` dataset: two upstream pages of 250.
@@ -54,6 +56,21 @@ LISTING_FIELDS = (
 )  # fmt: skip
 #: An on-chain event: `id` tells repetitions apart, `at` is epoch milliseconds, `data` the provider's payload.
 ONCHAIN_FIELDS = ("id", "at", "data")
+#: What coins are grouped by: our name of each category, and how people read it. Upstream many a coin is in several;
+#: here it belongs to the first of these that has it, so what says most about a coin stands before what says little.
+CATEGORIES = {
+    "memes": "Memes",
+    "gaming": "Gaming",
+    "ai": "AI",
+    "privacy": "Privacy",
+    "oracles": "Oracles",
+    "layer-2": "Layer 2",
+    "stablecoins": "Stablecoins",
+    "defi": "DeFi",
+    "exchange-tokens": "Exchange tokens",
+    "layer-1": "Layer 1",
+    "real-world-assets": "Real-world assets",
+}
 #: The on-chain channels that can be relayed.
 ONCHAIN_CHANNELS = (
     "token_agg_event", "transaction", "liquidity_event", "kline", "token_metric", "pool_metric", "unique_trader",
@@ -75,7 +92,7 @@ class Dataset:
     coin: str = ""
     days: int = 0
     block: int = 1
-    topic: str = ""  # of assets: the provider; of onchain: channel.platform.address[.interval]
+    topic: str = ""  # of assets: the provider; of category: its name; of onchain: channel.platform.address[.interval]
 
     @property
     def name(self) -> str:
@@ -103,7 +120,7 @@ class Dataset:
                 made = cls("candles", currency, coin=coin, days=int(days))
             case (("currencies" | "coins" | "listings"), []):
                 made = cls(kind)
-            case (("assets" | "onchain"), [topic]):
+            case (("assets" | "category" | "onchain"), [topic]):
                 made = cls(kind, topic=topic)
             case _:
                 raise ValueError(f"{name!r} names no dataset")
@@ -112,6 +129,8 @@ class Dataset:
         return made
 
     def _sane(self) -> bool:
+        if self.kind == "category":
+            return self.topic in CATEGORIES
         if self.kind in ("assets", "onchain"):
             return bool((_PROVIDER if self.kind == "assets" else _TOPIC).fullmatch(self.topic))
         currency_ok = self.kind in ("currencies", "coins", "listings") or _CURRENCY.fullmatch(self.currency)
@@ -121,6 +140,8 @@ class Dataset:
 
 #: The lists that currencies and coins are held against before anything is asked about them.
 CURRENCIES, COINS = Dataset("currencies"), Dataset("coins")
+#: Who belongs to each category, in the order of `CATEGORIES`.
+MEMBERS = tuple(Dataset("category", topic=name) for name in CATEGORIES)
 #: The announcements of exchanges.
 LISTINGS = Dataset("listings")
 #: What comes by stream only: nobody polls it.

@@ -26,6 +26,20 @@ _EVERYTHING = {
     "sparkline": "true",
     "price_change_percentage": ",".join(WINDOWS),
 }
+#: Our category: theirs.
+_CATEGORIES = {
+    "memes": "meme-token",
+    "gaming": "gaming",
+    "ai": "artificial-intelligence",
+    "privacy": "privacy-coins",
+    "oracles": "oracle",
+    "layer-2": "layer-2",
+    "stablecoins": "stablecoins",
+    "defi": "decentralized-finance-defi",
+    "exchange-tokens": "exchange-based-tokens",
+    "layer-1": "layer-1",
+    "real-world-assets": "real-world-assets-rwa",
+}
 #: Our field: theirs. None of these can be below zero.
 _AMOUNTS = {
     "price": "current_price",
@@ -241,6 +255,24 @@ def _listed(raw: dict[str, Any]) -> Row:
     return {"id": raw["id"], "symbol": text(raw.get("symbol")).upper(), "name": text(raw.get("name"))}
 
 
+def category_calls(dataset: Dataset, _ids: tuple[str, ...]) -> tuple[Call, ...]:
+    """The largest members of a category: who is not among them is in no snapshot of the market either."""
+    about = {"vs_currency": "usd", "category": _CATEGORIES[dataset.topic], "order": _EVERYTHING["order"]}
+    return (Call("/coins/markets", {**about, "per_page": str(PAGE), "page": "1"}),)
+
+
+def normalise_members(dataset: Dataset, answers: list[Answer]) -> Normalised:
+    """Rows as of the market, of which the ids count. A category that is not known has none."""
+    raws = _list(answers[0])
+    if not raws:
+        raise NotFound(f"nothing is in the category {dataset.topic}")
+    ids = {raw["id"]: None for raw in raws if isinstance(raw, dict) and isinstance(raw.get("id"), str)}
+    kept = [{"id": coin} for coin in ids if is_coin_id(coin)]
+    if not kept:
+        raise BadPayload("no coin in the answer")
+    return Normalised(kept, dropped=len(raws) - len(kept))
+
+
 def normalise_assets(_dataset: Dataset, answers: list[Answer]) -> Normalised:
     """The same list with `"platforms": {"ethereum": "0xdac17f…", …}` in each: on which chain, at which address."""
     made = normalise_coins(_dataset, answers)
@@ -360,6 +392,13 @@ provider = Provider(
             normalise=normalise_coins,
             cache_seconds=1800,
             paid_cache_seconds=300,
+        ),
+        Endpoint(
+            kind="category",
+            calls=category_calls,
+            normalise=normalise_members,
+            cache_seconds=60,
+            paid_cache_seconds=45,
         ),
         Endpoint(
             kind="assets",

@@ -10,7 +10,7 @@ import pytest
 import providers
 from providers.adapters import coingecko
 from providers.base import Answer, Call, Endpoint, Normalised, Provider
-from providers.datasets import ASSET_FIELDS, CANDLE_FIELDS, COIN_FIELDS, Dataset
+from providers.datasets import ASSET_FIELDS, CANDLE_FIELDS, CATEGORIES, COIN_FIELDS, MEMBERS, Dataset
 from providers.errors import BadPayload, NotFound
 from tests.providers.conftest import coin, page_of
 
@@ -275,6 +275,32 @@ def test_a_single_candle_has_the_length_that_its_range_has(days: int, step: int)
 def test_no_candles_means_that_the_coin_has_none() -> None:
     with pytest.raises(NotFound):
         normalised(WEEK, [], chart((FIRST, 1.0)))
+
+
+# --- categories -----------------------------------------------------------------------------------------------------
+def test_every_category_is_one_call_of_its_own() -> None:
+    calls = [coingecko.category_calls(dataset, ()) for dataset in MEMBERS]
+    assert [len(one) for one in calls] == [1] * len(CATEGORIES)
+    assert len({one[0].params["category"] for one in calls}) == len(CATEGORIES)
+    assert calls[0][0].params == {
+        "vs_currency": "usd",
+        "category": "meme-token",
+        "order": "market_cap_desc",
+        "per_page": "250",
+        "page": "1",
+    }
+
+
+def test_a_category_is_a_dataset_by_its_name_and_no_other_word_is() -> None:
+    assert [Dataset.parse(f"category:{name}") for name in CATEGORIES] == list(MEMBERS)
+    for name in ("category", "category:", "category:usd", "category:Layer 1", "category:layer-1:2"):
+        with pytest.raises(ValueError, match="names no dataset"):
+            Dataset.parse(name)
+
+
+def test_a_category_that_upstream_no_longer_knows_is_not_held_against_it() -> None:
+    with pytest.raises(NotFound, match="layer-1"):
+        normalised(Dataset("category", topic="layer-1"), [])
 
 
 # --- lists and errors -----------------------------------------------------------------------------------------------

@@ -59,8 +59,9 @@ def believable(fetched: Fetched, kind: Kind) -> None:
     for row in fetched.rows:
         if kind in FIELDS:
             assert set(row) == set(FIELDS[kind])
-        if kind in ("markets", "quotes"):
+        if kind in ("markets", "quotes", "category"):
             assert is_coin_id(row["id"])
+        if kind in ("markets", "quotes"):
             assert row["symbol"]
             assert row["symbol"] == row["symbol"].upper()
             amounts = [value for name, value in row.items() if isinstance(value, (int, float)) and "change" not in name]

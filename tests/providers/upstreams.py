@@ -29,6 +29,7 @@ ASKED: dict[Kind, tuple[str, tuple[str, ...]]] = {
     "candles": ("candles:bitcoin:usd:7", ()),
     "currencies": ("currencies", ()),
     "coins": ("coins", ()),
+    "category": ("category:oracles", ()),
 }
 SERVED = [
     pytest.param(provider, endpoint.kind, id=f"{provider.name}-{endpoint.kind}")
