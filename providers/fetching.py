@@ -38,6 +38,8 @@ TOTAL_SECONDS = 22.0
 TRIAL_SECONDS = 4.0
 #: What a key is refused; another key of the same provider may fare better.
 _OF_A_KEY = (Unauthorized, RateLimited, OutOfBudget)
+#: What is asked in passing: that a provider fails at it says little of whether the market can be had there.
+_IN_PASSING: frozenset[Kind] = frozenset({"category"})
 #: Whose word counts when all have failed, the most telling first. Out of reach are we only if all are.
 _TELLING = (Unavailable, BadPayload, RateLimited, OutOfBudget, Unauthorized, Unreachable, NotFound)
 
@@ -157,9 +159,12 @@ class _Round:
         return None, False
 
     def _count(self, provider: Provider, error: ProviderError | None, leave: Leave) -> None:
-        """Tell the breaker. What was never sent, or is a key's own matter, ends a trial without a verdict."""
+        """Tell the breaker. What was never sent, is a key's own matter or was asked in passing, ends a trial without a
+        verdict."""
         if provider.simulated:
             return
+        if self._question.dataset.kind in _IN_PASSING:
+            error = None
         if error is not None:
             self._breaker.failed(provider.name, error)
         elif leave.verdict == "trial":

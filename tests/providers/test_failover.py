@@ -13,7 +13,7 @@ import providers
 from providers import access, chains, fetching, identity, pacing
 from providers.breaker import FIRST_SECONDS, GAP_SECONDS, PATIENCE, Breaker
 from providers.budget import Budget
-from providers.datasets import Dataset
+from providers.datasets import MEMBERS, Dataset
 from providers.errors import BadPayload, NotFound, OutOfBudget, ProviderError, Unauthorized, Unavailable, Unreachable
 from providers.models import ApiKey, Asset, AssetAlias, Chain, ProviderSettings
 from providers.vault import Secret
@@ -90,6 +90,27 @@ def test_a_provider_that_failed_often_enough_is_left_alone(upstream: Upstream, a
     upstream.replies["/coins/markets"] = DOWN
     assert [ask() for _ in range(10)] == ["second"] * 10
     assert len(upstream.asked) == PATIENCE
+
+
+def test_who_fails_at_categories_is_asked_for_the_market_all_the_same(upstream, ask, redis, clock: Clock) -> None:
+    upstream.replies["/coins/markets"] = DOWN
+    assert [ask(dataset) for dataset in MEMBERS] == ["second"] * len(MEMBERS)
+    assert state(redis, clock) == "closed"
+    serve(upstream)
+    assert ask() == "first"
+
+
+def test_a_trial_by_a_category_that_fails_leaves_the_next_one_to_the_market(upstream, ask, redis, clock) -> None:
+    upstream.replies["/coins/markets"] = DOWN
+    for _ in range(PATIENCE):
+        ask()
+    clock.forward(FIRST_SECONDS)
+    assert ask(MEMBERS[0]) == "second"
+    assert state(redis, clock) == "trial"
+    serve(upstream)
+    ask()
+    clock.forward(GAP_SECONDS)
+    assert ask() == "first"
 
 
 def test_it_comes_back_by_itself_after_two_good_trials_and_not_before(upstream, ask, redis, clock: Clock) -> None:
