@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 import structlog
 from redis import Redis
@@ -23,8 +23,24 @@ log = structlog.get_logger("providers.fetch")
 
 #: The polls that everything else waits for; what clients ask for one by one leaves them room.
 _URGENT: frozenset[Kind] = frozenset({"markets", "currencies", "coins"})
-#: The kinds whose rows are coins: they are translated, and their prices held against the last ones.
+#: What can wait for all else leaves room for so many calls more: a chart that somebody asks for.
+_BEHIND: dict[Kind, int] = {"category": 2}
+#: The kinds whose rows are coins: their prices are held against the last ones.
 _COINS: frozenset[Kind] = frozenset({"markets", "quotes"})
+#: Whose rows have a provider's own ids, to be translated.
+_OF_COINS: frozenset[Kind] = _COINS | {"category"}
+
+
+class Rank(TypedDict):
+    """What `Budget.spend` is told of how much calls matter."""
+
+    urgent: bool
+    behind: int
+
+
+def rank(kind: Kind) -> Rank:
+    """How much polls of that kind matter to the budget."""
+    return {"urgent": kind in _URGENT, "behind": _BEHIND.get(kind, 0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +119,7 @@ class Attempt:
 
     def _ours(self, rows: list[Row]) -> list[Row]:
         """The rows by our ids, each coin once; those of coins that nobody knows for certain are left out."""
-        if not self._provider.foreign or self._question.dataset.kind not in _COINS:
+        if not self._provider.foreign or self._question.dataset.kind not in _OF_COINS:
             return rows
         known = identity.canonical(self._provider.name, [row.get("id") or "" for row in rows])
         found: dict[str, Row] = {}
@@ -173,9 +189,9 @@ class Attempt:
 
     # --- budget ---------------------------------------------------------------------------------------------------
     def _reserve(self, calls: tuple[Call, ...]) -> None:
-        urgent = self._question.dataset.kind in _URGENT
         expected = sum(call.credits for call in calls)
-        self._reservations.append((self._budget.spend(self._entry, len(calls), expected, urgent=urgent), expected))
+        taken = self._budget.spend(self._entry, len(calls), expected, **rank(self._question.dataset.kind))
+        self._reservations.append((taken, expected))
 
     def _retry(self, call: Call) -> None:
         self._reserve((call,))

@@ -2,9 +2,9 @@
 -- KEYS: rest, probe, month, since, lowered. Times in ms, costs in thousandths of a credit; a limit of 0 is none.
 -- Returns {reason, ms to wait} when it may not; else {'', calls a minute that the provider was found to allow or 0,
 -- whether this caller is the one who tries after a rest}.
-local now, cost, urgent = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
-local limit, kept, burst = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local month_start, month_end, probe_time = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local now, cost = tonumber(ARGV[1]), tonumber(ARGV[2])
+local limit, kept, burst = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local month_start, month_end, probe_time = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 
 -- A rest that is over leaves its key behind until a call has succeeded: meanwhile one caller at a time may try.
 local rest = redis.call('get', KEYS[1])
@@ -20,7 +20,7 @@ end
 redis.call('set', KEYS[4], now, 'NX')
 if limit > 0 and cost > 0 then
   local start = math.max(month_start, tonumber(redis.call('get', KEYS[4])))
-  local wanted = tonumber(redis.call('get', KEYS[3]) or '0') + cost + (urgent and 0 or kept)
+  local wanted = tonumber(redis.call('get', KEYS[3]) or '0') + cost + kept
   local per_ms = limit / (month_end - month_start)
   if wanted > math.min(limit, per_ms * (now - start) + burst) then
     local due = wanted > limit and month_end or math.min(month_end, start + (wanted - burst) / per_ms)

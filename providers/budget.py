@@ -106,11 +106,14 @@ class Budget:
         self._script = redis.register_script(_lua())
         self._minute = Minute(redis, now_ms)
 
-    def spend(self, access: Access, calls: int, credits: float | None = None, *, urgent: bool = True) -> Reservation:
+    def spend(
+        self, access: Access, calls: int, credits: float | None = None, *, urgent: bool = True, behind: int = 0
+    ) -> Reservation:
         """Take that many calls, expected to be billed that many credits (one a call, unless said), or raise OutOfBudget
         with the seconds after which they are worth another try.
 
-        Calls that are not `urgent` (what clients ask for on demand) leave a part to those that are (the polls).
+        Calls that are not `urgent` (what clients ask for on demand) leave a part to those that are (the polls), and so
+        many more besides as they stand `behind` other calls that are not.
         """
         now = self._now_ms()
         start, end = month_of(now)
@@ -119,24 +122,25 @@ class Budget:
         cost = _milli(calls if credits is None else credits)
         reservation = Reservation(_key(access, f"credits:{start}"), calls, cost)
         burst, limit = _milli(_burst(access)), _milli(access.per_month)
+        kept = 0 if urgent else burst // 2 + _milli(behind)
         reason, figure, *probing = self._script(
             keys=[_rest_key(access), _key(access, "probe"), reservation.month_key, *_facts(access)],
-            args=[now, cost, int(urgent), limit, burst // 2, burst, start, end, PROBE_MS],
+            args=[now, cost, limit, kept, burst, start, end, PROBE_MS],
         )
         if reason:
             raise refused(access, _text(reason), figure / 1000)
-        if wait := self._minutes_wait(access, calls, _lower(access.per_minute, figure), urgent):
+        if wait := self._minutes_wait(access, calls, _lower(access.per_minute, figure), urgent, behind):
             self.settle(reservation, 0)
             if probing[0]:
                 self._redis.delete(_key(access, "probe"))
             raise refused(access, "minute", wait / 1000)
         return reservation
 
-    def _minutes_wait(self, access: Access, calls: int, limit: int, urgent: bool) -> int:
+    def _minutes_wait(self, access: Access, calls: int, limit: int, urgent: bool, behind: int) -> int:
         """Take the calls from the minute; else the milliseconds to wait. On-demand calls leave some to the polls."""
         everything, demand = _key(access, "window"), _key(access, "demand")
         kept = 2 if limit >= 4 else 0
-        if not urgent and limit and (wait := self._minute.full(demand, calls, limit - kept)):
+        if not urgent and limit and (wait := self._minute.full(demand, calls, max(1, limit - kept - behind))):
             return wait
         wait = self._minute.take(everything, calls, limit)
         if not wait and not urgent and limit:

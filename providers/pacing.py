@@ -29,7 +29,7 @@ SAVED_SECONDS = 86_400.0
 #: No simulated market moves slower than this, so that a demo looks alive.
 _SIMULATED_SECONDS = 5.0
 #: Lists, which change little.
-_DAILY: frozenset[Kind] = frozenset({"currencies", "coins", "assets"})
+_DAILY: frozenset[Kind] = frozenset({"currencies", "coins", "assets", "category"})
 _ANY_COIN = "bitcoin"
 #: The most that an interval is stretched: a minute to a month.
 _LONGEST = 43_200.0

@@ -17,6 +17,7 @@ from django.conf import settings
 
 import providers
 from providers.base import Provider
+from providers.datasets import MEMBERS
 from providers.pacing import SHARE, Demand, stretch
 from providers.sandbox.faults import KINDS
 from spot import twins
@@ -262,7 +263,7 @@ def test_the_arithmetic_of_budgets_is_right() -> None:
     assert SHARE == 0.8
     for name, watched, seconds, factor, _ in rows:
         plan, count = plans[name], int(watched.split()[0])
-        demand = [Demand(2, 2, 60.0)] * count + [Demand(1, 1, 86_400.0)] * 2
+        demand = [Demand(2, 2, 60.0)] * count + [Demand(1, 1, 86_400.0)] * (2 + len(MEMBERS))
         month = SHARE * plan.per_month / (30 * 86_400) if plan.per_month else float("inf")
         stretched = stretch(demand, SHARE * plan.per_minute / 60, month)
         assert (int(seconds), float(factor)) == (round(60 * stretched), round(stretched, 1))

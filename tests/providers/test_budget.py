@@ -41,9 +41,9 @@ def budget(redis: Redis, clock: Clock) -> Budget:
     return Budget(redis, clock, jitter=lambda: 0.5)
 
 
-def spent(budget: Budget, entry: Access, calls: int = 1, urgent: bool = True) -> bool:
+def spent(budget: Budget, entry: Access, calls: int = 1, urgent: bool = True, behind: int = 0) -> bool:
     try:
-        budget.spend(entry, calls, urgent=urgent)
+        budget.spend(entry, calls, urgent=urgent, behind=behind)
     except OutOfBudget:
         return False
     return True
@@ -91,6 +91,24 @@ def test_on_demand_calls_leave_room_for_the_polls_and_are_not_starved_by_them(bu
     clock.forward(61.001)
     assert spent(budget, entry, 2)
     assert spent(budget, entry, 2, urgent=False)
+
+
+def test_who_stands_behind_leaves_room_for_what_is_asked_for_too_and_gets_a_call_in_the_end(budget: Budget) -> None:
+    entry = account(per_minute=5)
+    assert spent(budget, entry, 1, urgent=False, behind=2)
+    assert not spent(budget, entry, 1, urgent=False, behind=2)
+    assert spent(budget, entry, 2, urgent=False)
+    assert spent(budget, entry, 2)
+    assert spent(budget, account(per_minute=3, key="CG-slow"), 1, urgent=False, behind=2)
+
+
+def test_in_the_month_too(budget: Budget) -> None:
+    entry = account(per_minute=0, per_month=10_000)  # 20 ahead of the line, of which 10 on demand
+    assert spent(budget, entry, 8, urgent=False, behind=2)
+    assert not spent(budget, entry, 1, urgent=False, behind=2)
+    assert spent(budget, entry, 2, urgent=False)
+    assert not spent(budget, entry, 1, urgent=False)
+    assert spent(budget, entry, 10)
 
 
 def most_in_a_window(times: list[int], window_ms: int = 60_000) -> int:

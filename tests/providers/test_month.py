@@ -13,9 +13,9 @@ from redis import Redis
 import providers
 from providers import access, chains, pacing
 from providers.access import Access
-from providers.attempt import _URGENT
+from providers.attempt import Rank, rank
 from providers.budget import Budget, month_of
-from providers.datasets import COINS, CURRENCIES, Dataset
+from providers.datasets import COINS, CURRENCIES, MEMBERS, Dataset
 from providers.errors import OutOfBudget
 from spot.snapshots import _SLACK_SECONDS
 from tests.providers.conftest import KEY, Clock
@@ -60,29 +60,30 @@ class Gateway:
 
     def step(self, wanted: list[Dataset]) -> int:
         """Fetch what is due and can be paid; the time of the next event."""
-        paces, refused = self.intervals(wanted), dict[tuple[bool, int], int]()
+        paces, refused = self.intervals(wanted), dict[str, int]()
         for dataset in wanted:
             stored = self.store.setdefault(dataset, Stored())
             if self.due(dataset, paces[dataset.name]) > self.clock.ms:
                 continue
             (endpoint,) = (endpoint for _, endpoint in chains.of(dataset.kind))
-            calls, urgent = endpoint.calls(dataset, ("bitcoin",)), dataset.kind in _URGENT
+            calls, ranked = endpoint.calls(dataset, ("bitcoin",)), rank(dataset.kind)
+            alike = f"{len(calls)} {ranked}"
             # Who asks for as much in the same moment is told the same: that need not be tried a hundred times.
-            if wait := refused.get((urgent, len(calls))):
+            if wait := refused.get(alike):
                 stored.next_try = wait
-            elif self.spent(len(calls), urgent):
+            elif self.spent(len(calls), ranked):
                 self.renewed(dataset, stored, wanted)
             else:
-                refused[urgent, len(calls)] = stored.next_try = self.clock.ms + self.wait
+                refused[alike] = stored.next_try = self.clock.ms + self.wait
         return min(self.due(dataset, paces[dataset.name]) for dataset in wanted)
 
     def due(self, dataset: Dataset, pace: float) -> int:
         stored = self.store[dataset]
         return max(stored.next_try, 0 if stored.fetched_at is None else stored.fetched_at + int(pace * 1000))
 
-    def spent(self, calls: int, urgent: bool) -> bool:
+    def spent(self, calls: int, ranked: Rank) -> bool:
         try:
-            self.budget.settle(self.budget.spend(self.entry, calls, urgent=urgent), calls)
+            self.budget.settle(self.budget.spend(self.entry, calls, **ranked), calls)
         except OutOfBudget as error:
             self.wait = int(error.retry_after * 1000) + 1
             return False
@@ -120,7 +121,7 @@ def a_month(gateway: Gateway, audience: Audience) -> None:
 def one_viewer(now: int) -> list[Dataset]:
     """One dashboard, open around the clock, and every six hours some coin's chart, for twenty minutes."""
     chart = Dataset("candles", "usd", coin=f"coin-{now // (6 * HOUR) % 7}", days=7)
-    return [*LISTS, USD, *([chart] if now % (6 * HOUR) < HOUR // 3 else [])]
+    return [*LISTS, USD, *([chart] if now % (6 * HOUR) < HOUR // 3 else []), *MEMBERS]
 
 
 def working_hours(now: int) -> list[Dataset]:
@@ -133,7 +134,7 @@ def a_thousand(now: int) -> list[Dataset]:
     hour = now // HOUR
     charts = [Dataset("candles", EIGHT[n % 8], coin=f"coin-{n}", days=30) for n in range(5 * hour, 5 * hour + 100)]
     asked = random.Random(hour).sample(charts, len(charts))
-    return [*LISTS, *asked, *(Dataset(kind, currency) for currency in EIGHT for kind in ("markets", "quotes"))]
+    return [*LISTS, *asked, *(Dataset(kind, one) for one in EIGHT for kind in ("markets", "quotes")), *MEMBERS]
 
 
 def most_in_a_minute(times: list[int]) -> int:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 USD = Dataset("markets", "usd")
 QUOTES = Dataset("quotes", "usd")
 MONTH_START = 1_775_001_600_000  # 2026-04-01, which has 30 days
-ALL = [USD, QUOTES, WEEK, Dataset("currencies"), Dataset("coins")]
+ALL = [USD, QUOTES, WEEK, Dataset("currencies"), Dataset("coins"), Dataset("category", topic="defi")]
 
 
 def test_without_a_key_one_dashboard_is_polled_as_wished(redis: Redis) -> None:
@@ -29,6 +29,7 @@ def test_without_a_key_one_dashboard_is_polled_as_wished(redis: Redis) -> None:
         "candles:bitcoin:usd:7": 900.0,
         "currencies": 86_400.0,
         "coins": 86_400.0,
+        "category:defi": 86_400.0,
     }
 
 
