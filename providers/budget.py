@@ -35,6 +35,9 @@ PROBE_MS = 30_000
 UNAUTHORIZED_SECONDS = 600.0
 #: However long a provider asks us to stay away, an hour later one call tries again.
 LONGEST_REST = 3600.0
+#: On-demand calls of one minute after which those that stand behind them wait, however few there may be in all: one of
+#: the small coins that are polled, and one of their own.
+LEAST_BEHIND = 2
 #: No provider is believed to allow fewer calls a minute than this, one look at the market and room for another; and a
 #: 429 says something of the minute only if what it asks for passes about as fast.
 LEAST_LOWERED, _MINUTES_REST = 4, 120.0
@@ -140,11 +143,13 @@ class Budget:
         """Take the calls from the minute; else the milliseconds to wait. On-demand calls leave some to the polls."""
         everything, demand = _key(access, "window"), _key(access, "demand")
         kept = 2 if limit >= 4 else 0
-        if not urgent and limit and (wait := self._minute.full(demand, calls, max(1, limit - kept - behind))):
+        share = limit - kept
+        room = max(share - behind, min(share, LEAST_BEHIND))
+        if not urgent and limit and (wait := self._minute.full(demand, calls, room)):
             return wait
         wait = self._minute.take(everything, calls, limit)
         if not wait and not urgent and limit:
-            self._minute.take(demand, calls, limit - kept)
+            self._minute.take(demand, calls, share)
         return wait
 
     def settle(self, reservation: Reservation, credits: float) -> None:

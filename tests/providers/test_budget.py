@@ -93,13 +93,22 @@ def test_on_demand_calls_leave_room_for_the_polls_and_are_not_starved_by_them(bu
     assert spent(budget, entry, 2, urgent=False)
 
 
-def test_who_stands_behind_leaves_room_for_what_is_asked_for_too_and_gets_a_call_in_the_end(budget: Budget) -> None:
-    entry = account(per_minute=5)
-    assert spent(budget, entry, 1, urgent=False, behind=2)
+def test_who_stands_behind_leaves_room_for_what_is_asked_for_too(budget: Budget) -> None:
+    entry = account(per_minute=10)
+    assert spent(budget, entry, 6, urgent=False, behind=2)
     assert not spent(budget, entry, 1, urgent=False, behind=2)
     assert spent(budget, entry, 2, urgent=False)
+    assert not spent(budget, entry, 1, urgent=False)
     assert spent(budget, entry, 2)
-    assert spent(budget, account(per_minute=3, key="CG-slow"), 1, urgent=False, behind=2)
+
+
+@pytest.mark.parametrize(("per_minute", "fit"), [(2, 2), (3, 2), (4, 2), (5, 2), (6, 2), (7, 3), (30, 26)])
+def test_who_stands_behind_gets_a_turn_beside_one_steady_poll_however_little_there_is(
+    budget: Budget, per_minute: int, fit: int
+) -> None:
+    entry = account(per_minute=per_minute)
+    assert spent(budget, entry, 1, urgent=False)
+    assert [spent(budget, entry, 1, urgent=False, behind=2) for _ in range(fit)] == [True] * (fit - 1) + [False]
 
 
 def test_in_the_month_too(budget: Budget) -> None:
