@@ -34,8 +34,8 @@ DUST_VOLUME_USD = 50_000
 # --- rows: what all coin feeds share ---------------------------------------------------------------------------------
 
 _EXTRAS = (
-    "id", "symbol", "name", "logo", "price", "market_cap", "market_cap_rank", "volume_24h", "high_24h", "low_24h",
-    *(f"price_change_{window}" for window in WINDOWS),
+    "id", "symbol", "name", "logo", "category", "price", "market_cap", "market_cap_rank", "volume_24h", "high_24h",
+    "low_24h", *(f"price_change_{window}" for window in WINDOWS),
 )  # fmt: skip
 
 
@@ -54,7 +54,7 @@ _SEARCHED = Made(("name", "symbol", "id"), lambda row: f"{row['name']} {row['sym
 
 
 def coin_table(rows: Sequence[Row]) -> Table:
-    """The table of coin rows (`providers.datasets.COIN_FIELDS`)."""
+    """The table of coin rows (`providers.datasets.COIN_FIELDS`), with the `category` that a worker gave them."""
     return Table(rows, "id", _SEARCHED, {
         "content": Made(("symbol", "price_change_24h"), _label),
         "color": Made(("price_change_24h",), _color),
@@ -76,6 +76,7 @@ def _coin_fields(*own: Field) -> Fields:
         Field("symbol", "symbol", "text"),
         Field("name", "name", "text", ("coin",)),
         Field("logo", "logo", "text"),
+        Field("category", "category", "text"),
         Field("price", "price", "number", ("current_price",)),
         Field("market_cap", "market_cap", "number", ("size",)),
         Field("market_cap_rank", "market_cap_rank", "number"),

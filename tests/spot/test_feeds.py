@@ -8,6 +8,7 @@ import pytest
 
 from providers.datasets import WINDOWS, Dataset
 from spot.codes import Refused
+from spot.columns import Columns
 from spot.feeds import (
     ACTIVE,
     DUST_VOLUME_USD,
@@ -443,6 +444,7 @@ def test_the_envelope_adds_every_promised_field_and_takes_none(feed) -> None:
         "symbol",
         "name",
         "logo",
+        "category",
         "price",
         "market_cap",
         "volume_24h",
@@ -454,6 +456,38 @@ def test_the_envelope_adds_every_promised_field_and_takes_none(feed) -> None:
     for plain, full in zip(shown(feed, rows, **raw), rich, strict=True):
         assert promised <= full.keys()
         assert {name: full[name] for name in plain} == plain
+
+
+@pytest.mark.parametrize("feed", COIN_FEEDS, ids=lambda feed: feed.channel)
+def test_coins_are_filtered_and_sorted_by_their_category(feed) -> None:
+    rows = [{**row, "category": ("Layer 1", None, "DeFi")[n % 3]} for n, row in enumerate(market(9))]
+    raw = REQUIRED.get(feed.channel, {}) | {"min_volume": 0, "min_market_cap": 0}
+    asked = {name: raw[name] for name in raw if feed.param(name)} | ({"per_page": 9} if feed.param("per_page") else {})
+    names = {row["id"]: row["category"] for row in rows}
+
+    def of(**view: object) -> list[str | None]:
+        answer = Answer(subscribe(feed, asked | view, Dialect(envelope=True), 1000), feed.table(rows))
+        return list(map(names.__getitem__, answer.keys()))
+
+    everybody = of()
+    assert of(filters={"category": "layer 1"}) == [one for one in everybody if one == "Layer 1"]
+    assert of(filters={"category": ["DeFi", None]}) == [one for one in everybody if one in ("DeFi", None)]
+    assert of(sort_by="category") == sorted(everybody, key=lambda one: (one is None, one or ""))
+
+
+@pytest.mark.parametrize("feed", [feed for feed in COIN_FEEDS if feed is not MARKET], ids=lambda feed: feed.channel)
+def test_a_snapshot_from_before_there_were_categories_is_served_without_any(feed) -> None:
+    rows, raw = market(6), REQUIRED.get(feed.channel, {})
+    rich = json.loads(Answer(subscribe(feed, raw, Dialect(envelope=True), 1000), feed.table(rows)).data)
+    assert [row["category"] for row in rich] == [None] * len(rich)
+    old = Columns.unpack(Columns.pack(rows))
+    assert json.loads(Answer(subscribe(feed, raw, Dialect(envelope=True), 1000), feed.table(old)).data) == rich
+
+
+def test_no_documented_shape_has_a_category() -> None:
+    rows = [{**row, "category": "Layer 1"} for row in market(6)]
+    for feed in COIN_FEEDS:
+        assert "Layer 1" not in json.dumps(shown(feed, rows, **REQUIRED.get(feed.channel, {})))
 
 
 @pytest.mark.parametrize("feed", FEEDS.values(), ids=FEEDS)
