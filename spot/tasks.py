@@ -14,9 +14,9 @@ from celery import shared_task
 from django.conf import settings
 
 from providers import fetching, pacing
-from providers.datasets import COINS, CURRENCIES, STREAMED, Dataset, Fetched
+from providers.datasets import COINS, CURRENCIES, MEMBERS, STREAMED, Dataset, Fetched, Kind
 from providers.errors import NotFound, ProviderError, Unavailable, Unreachable
-from spot import namesakes, snapshots, streamed
+from spot import categories, namesakes, snapshots, streamed
 from spot.snapshots import Snapshot, Trouble, now_ms
 from spot.table import Made, Table
 
@@ -25,6 +25,11 @@ log = structlog.get_logger(__name__)
 #: A claim outlives the task's hard time limit, so that a dataset is never fetched twice at once, and a killed worker's
 #: claim is free again soon.
 _CLAIM_SECONDS = settings.CELERY_TASK_TIME_LIMIT + 2
+#: The kinds whose rows are coins.
+_COINS: frozenset[Kind] = frozenset({"markets", "quotes"})
+#: Real providers are asked for one category in so many seconds, a little more than the minute that budgets count; and
+#: for one that could not be had again after so many.
+_CATEGORY_SECONDS, _CATEGORY_REST = 65.0, 3600.0
 #: After real providers were out of reach while there is only the demo, ask them again this often, in seconds.
 _PROBE_SECONDS = 60
 
@@ -34,7 +39,14 @@ def tick() -> None:
     """Start the fetch of every dataset that is wanted and due."""
     snapshots.mark_worker()
     if snapshots.first_in("tick", 0.8):
-        start_due(snapshots.wanted())
+        start_due(_wanted())
+
+
+def _wanted() -> list[Dataset]:
+    """What somebody looks at, and besides coins whatever they are grouped by. Of that the widest comes first, since a
+    coin is better in a wide group than in none."""
+    wanted = snapshots.wanted()
+    return [*wanted, *reversed(MEMBERS)] if any(dataset.kind in _COINS for dataset in wanted) else wanted
 
 
 @shared_task(ignore_result=True)
@@ -47,21 +59,33 @@ def start_due(wanted: Sequence[Dataset]) -> None:
     """Queue one fetch for each of these datasets that is due and that nobody is fetching.
 
     While a list is missing that a dataset is checked against, the list comes first; the rest follows as soon as it is
-    there, or with the next tick.
+    there, or with the next tick. Categories come when there is a market to be grouped, and one by one.
     """
     streamed.look_after([dataset for dataset in wanted if dataset.kind in STREAMED])
     wanted = _bounded([dataset for dataset in wanted if dataset.kind not in STREAMED])
     ages, now = snapshots.ages([*wanted, CURRENCIES, COINS]), now_ms()
     missing = {listing for listing in set().union(*map(_checked_against, wanted)) if ages[listing.name][0] is None}
     wanted = [*missing, *(one for one in wanted if one not in missing and not missing & _checked_against(one))]
-    intervals = paces(wanted, simulated=snapshots.realm() == "demo")
-    for dataset in wanted:
-        fetched_at, next_try = ages[dataset.name]
-        interval = intervals[dataset.name]
-        if (next_try is not None and now < next_try) or (fetched_at is not None and now < fetched_at + interval * 1000):
-            continue
+    simulated = snapshots.realm() == "demo"
+    intervals = paces(wanted, simulated=simulated)
+    due = [one for one in wanted if _is_due(*ages[one.name], intervals[one.name], now)]
+    market = not missing and any(ages[one.name][0] is not None for one in wanted if one.kind in _COINS)
+    for dataset in _in_turn(due, market=market, simulated=simulated):
         if (token := snapshots.claim(dataset, _CLAIM_SECONDS)) is not None:
+            interval = intervals[dataset.name]
             fetch.apply_async((dataset.name, token, interval), expires=max(5.0, interval))
+
+
+def _is_due(fetched_at: int | None, next_try: int | None, interval: float, now: int) -> bool:
+    rested = next_try is None or now >= next_try
+    return rested and (fetched_at is None or now >= fetched_at + interval * 1000)
+
+
+def _in_turn(due: Sequence[Dataset], *, market: bool, simulated: bool) -> list[Dataset]:
+    """What is due, but of categories one at a time, and none before there is a market to be grouped."""
+    categories_due = [dataset for dataset in due if dataset.kind == "category"]
+    now = market and categories_due and (simulated or snapshots.first_in("category", _CATEGORY_SECONDS))
+    return [dataset for dataset in due if dataset.kind != "category"] + (categories_due[:1] if now else [])
 
 
 def _checked_against(dataset: Dataset) -> set[Dataset]:
@@ -112,11 +136,13 @@ def refresh(dataset: Dataset) -> int:
     """Fetch one dataset now and store it; its version. Raises `ProviderError`, `NotFound` for what does not exist.
 
     It is stored with the pace at which its source can renew everything that is wanted: with the first real data after a
-    demo, the pace is the real one at once. New prices are held against those in place.
+    demo, the pace is the real one at once. New prices are held against those in place, and coins get their category.
     """
     ids = _checked(dataset)
-    fetched = _fetch(dataset, ids, snapshots.load(dataset) if dataset.kind in ("markets", "quotes") else None)
-    return snapshots.save(fetched, paces([*snapshots.wanted(), dataset], simulated=fetched.simulated)[dataset.name])
+    of_coins = dataset.kind in _COINS
+    fetched = _fetch(dataset, ids, snapshots.load(dataset) if of_coins else None)
+    pace = paces([*_wanted(), dataset], simulated=fetched.simulated)[dataset.name]
+    return snapshots.save(categories.labelled(fetched) if of_coins else fetched, pace)
 
 
 def _checked(dataset: Dataset) -> list[str]:
@@ -182,7 +208,8 @@ def _fetch(dataset: Dataset, ids: list[str], before: Snapshot | None) -> Fetched
 
 def _remember(dataset: Dataset, error: ProviderError, interval: float) -> None:
     """Keep the last good data, say why there are no newer ones, and when we try again."""
-    wait = error.retry_after if error.retry_after is not None else min(max(interval, 5.0), 60.0)
+    usual = _CATEGORY_REST if dataset.kind == "category" else min(max(interval, 5.0), 60.0)
+    wait = error.retry_after if error.retry_after is not None else usual
     now = now_ms()
     log.warning("fetch failed", dataset=dataset.name, error=str(error), retry_in=round(wait, 1))
     if dataset in (CURRENCIES, COINS):

@@ -17,6 +17,7 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 `wanted:quotes:CURRENCY`         the same for coins outside the markets snapshot
 `claim:NAME`                     who is fetching a dataset now
 `probe`                          while it lives, real providers are known to be out of reach
+`category`                       while it lives, a real provider has just been asked for a category
 `streamed`, `listings-renewed`   while they live, what comes by stream was looked after, and announcements renewed
 `worker`                         when a worker last ran the tick
 ===============================  ==============================================================================
@@ -57,6 +58,7 @@ _KEEP = {
     "candles": _DAY,
     "currencies": 60 * _DAY,
     "coins": 60 * _DAY,
+    "category": 60 * _DAY,
     "listings": 60 * _DAY,
     "onchain": _DAY,
 }
@@ -288,15 +290,18 @@ def trouble(dataset: Dataset) -> Trouble | None:
     return None if raw is None else Trouble(**orjson.loads(raw))
 
 
-def load(dataset: Dataset) -> Snapshot | None:
-    """The newest snapshot of a dataset."""
-    return snapshot_of(dataset, connection().hmget(f"spot:{realm()}:table:{dataset.name}", [*FIELDS, CHARTS]))
+def load(dataset: Dataset, where: Realm | None = None) -> Snapshot | None:
+    """The newest snapshot of a dataset, in the realm in force or in another."""
+    key = f"spot:{where or realm()}:table:{dataset.name}"
+    return snapshot_of(dataset, connection().hmget(key, [*FIELDS, CHARTS]))
 
 
-def facts(datasets: Sequence[Dataset]) -> dict[str, tuple[dict[str, Any] | None, Trouble | None]]:
+def facts(
+    datasets: Sequence[Dataset], where: Realm | None = None
+) -> dict[str, tuple[dict[str, Any] | None, Trouble | None]]:
     """By name, without their rows: a snapshot's times, source and the rest of `_FACTS`, and why the last fetch failed;
     None where there is no snapshot, or no trouble."""
-    client, where = connection(), realm()
+    client, where = connection(), where or realm()
     with client.pipeline(transaction=False) as pipe:
         for dataset in datasets:
             pipe.hget(f"spot:{where}:table:{dataset.name}", "meta")

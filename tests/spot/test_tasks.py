@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from providers import fetching, pacing
-from providers.datasets import Dataset, Fetched
+from providers.datasets import MEMBERS, Dataset, Fetched
 from providers.errors import NotFound, RateLimited, Unavailable, Unreachable
 from spot import snapshots, tasks
 from spot.snapshots import Trouble
@@ -37,6 +37,7 @@ class Upstream:
             "quotes": lambda: [coin(id_) for id_ in ids],
             "candles": lambda: candles(3),
             "currencies": lambda: [{"id": "usd"}, {"id": "eur"}],
+            "category": lambda: [{"id": "bitcoin"}],
             "coins": lambda: [{"id": name, "symbol": name, "name": name} for name in ("bitcoin", "rare", "Odd")],
         }[dataset.kind]()
         return fetched(dataset, rows, simulated=simulated)
@@ -119,6 +120,35 @@ def test_on_a_cold_start_the_lists_come_first_and_the_rest_follows_at_once(upstr
     work(queue)
     assert snapshots.load(USD) is not None
     assert snapshots.trouble(USD) is None
+
+
+def test_categories_come_with_a_market_one_by_one_and_the_widest_first(upstream, queue, redis) -> None:
+    snapshots.want([USD])
+    tasks.tick()
+    work(queue)
+    assert upstream.names == [CURRENCIES.name, USD.name]
+    for _ in range(3):
+        redis.delete("spot:tick")
+        tasks.tick()
+        work(queue)
+    assert upstream.names[2:] == [MEMBERS[-1].name]
+    redis.delete("spot:tick", "spot:category")
+    tasks.tick()
+    work(queue)
+    assert upstream.names[3:] == [MEMBERS[-2].name]
+
+
+def test_a_demo_has_its_own_with_every_tick(upstream, queue, settings, redis) -> None:
+    settings.SPOT_DEMO = "on"
+    snapshots.want([USD])
+    for _ in range(len(MEMBERS) + 1):
+        redis.delete("spot:tick")
+        tasks.tick()
+        work(queue)
+    assert all(simulated for _, _, simulated in upstream.calls)
+    assert {dataset.name for dataset in MEMBERS} <= set(upstream.names)
+    tasks.refresh(USD)
+    assert {row["id"]: row["category"] for row in snapshots.load(USD).rows}["bitcoin"] == "Memes"
 
 
 def test_a_queued_fetch_expires_with_its_interval(upstream, queue) -> None:
