@@ -5,30 +5,59 @@ import { hierarchy, treemap, treemapResquarify } from "d3-hierarchy";
 // By d3's golden ratio equal tiles would be wide on one side of the map and tall on the other, where no label fits them.
 const SQUARE = treemapResquarify.ratio(1);
 
+const BETWEEN = 3; // pixels from one group to the next
+
 export class Layout {
   #root = null;
   #shape = "";
 
+  /** Where the groups lie, a Map from their names to {x, y, width, height, strip}: `strip` pixels of the height, at the
+   * top, are their heading's. Empty without groups. */
+  groups = new Map();
+
   /**
    * Places items `{id, size}` in a box of the given size; returns a Map from id to {x, y, width, height} in pixels.
-   * While the items and the box are the same, tiles only grow and shrink: each keeps its neighbours.
+   * While the items and the box are the same, tiles only grow and shrink: each keeps its neighbours. Items with a `group`
+   * lie within the rectangle of that, the groups in the order in which they come; `strip(name, box)` says how high the
+   * heading of one is.
    */
-  place(items, width, height) {
+  place(items, width, height, strip = () => 0) {
     const sizes = new Map(items.map(({ id, size }) => [id, size]));
-    const shape = `${width}x${height}:${[...sizes.keys()].sort().join()}`;
+    const shape = `${width}x${height}:${items.map(({ id, group = "" }) => `${id} ${group}`).sort().join()}`;
     if (shape !== this.#shape) {
-      this.#root = hierarchy({ children: items.map(({ id }) => ({ id })) });
+      this.#root = hierarchy({ children: parted(items) });
       this.#shape = shape;
-      this.#sum(sizes).sort((a, b) => b.value - a.value);
+      this.#sum(sizes).sort((a, b) => (a.children ? 0 : b.value - a.value));
     }
     const equal = new Set(sizes.values()).size === 1;
-    treemap().tile(equal ? SQUARE : treemapResquarify).size([width, height]).round(false)(this.#sum(sizes));
+    const strips = new Map();
+    const top = (node) => {
+      if (node.depth !== 1) return 0;
+      strips.set(node.data.name, strip(node.data.name, box(node)));
+      return strips.get(node.data.name);
+    };
+    const tile = (node, ...edges) => (equal && node.height === 1 ? SQUARE : treemapResquarify)(node, ...edges);
+    const inner = ({ height: levels }) => (levels > 1 ? BETWEEN : 0);
+    treemap().tile(tile).paddingTop(top).paddingInner(inner).size([width, height]).round(false)(this.#sum(sizes));
+    const named = this.#root.children?.filter(({ children }) => children) ?? [];
+    this.groups = new Map(named.map((node) => [node.data.name, { ...box(node), strip: strips.get(node.data.name) }]));
     return new Map(this.#root.leaves().map((leaf) => [leaf.data.id, box(leaf)]));
   }
 
   #sum(sizes) {
     return this.#root.sum(({ id }) => sizes.get(id) ?? 0);
   }
+}
+
+/** Items with a group below it, the others by themselves. */
+function parted(items) {
+  const groups = new Map();
+  for (const { id, group } of items) {
+    if (group === undefined) continue;
+    if (!groups.has(group)) groups.set(group, { name: group, children: [] });
+    groups.get(group).children.push({ id });
+  }
+  return groups.size ? [...groups.values()] : items.map(({ id }) => ({ id }));
 }
 
 function box({ x0, y0, x1, y1 }) {

@@ -20,6 +20,13 @@ export function panned({ k, x, y }, dx, dy, box) {
   return within(k, x + dx, y + dy, box);
 }
 
+/** The view that shows a place as large as it can be. */
+export function onto(place, box) {
+  const k = Math.min(MOST, box.width / place.width, box.height / place.height);
+  const middle = (start, length, room) => room / 2 - (start + length / 2) * k;
+  return within(k, middle(place.x, place.width, box.width), middle(place.y, place.height, box.height), box);
+}
+
 /** Where a place of the map is on the screen. */
 export function onScreen({ k, x, y }, place) {
   return { x: place.x * k + x, y: place.y * k + y, width: place.width * k, height: place.height * k };

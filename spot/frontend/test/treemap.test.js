@@ -36,6 +36,52 @@ test("equal tiles are near to squares, wherever they lie", () => {
   }
 });
 
+const inside = (inner, outer) =>
+  inner.x >= outer.x - 0.01 && inner.y >= outer.y - 0.01 && inner.x + inner.width <= outer.x + outer.width + 0.01 && inner.y + inner.height <= outer.y + outer.height + 0.01;
+const inGroups = (...groups) => groups.flatMap((sizes, group) => sizes.map((size, n) => ({ id: `${group}-${n}`, size, group: `g${group}` })));
+
+test("the tiles of a group lie inside its rectangle, below its heading, and groups beside each other", () => {
+  const layout = new Layout();
+  const places = layout.place(inGroups([50, 20, 5], [30, 10], [8, 4, 2, 1]), 1000, 500, () => 20);
+  assert.deepEqual([...layout.groups.keys()], ["g0", "g1", "g2"]);
+  for (const [id, place] of places) {
+    const { strip, ...group } = layout.groups.get(`g${id[0]}`);
+    assert.equal(strip, 20);
+    assert.ok(inside(place, { ...group, y: group.y + strip, height: group.height - strip }), id);
+  }
+  const boxes = [...layout.groups.values()];
+  const apart = (a, b) => a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y;
+  for (const [index, box] of boxes.entries()) {
+    assert.ok(inside(box, { x: 0, y: 0, width: 1000, height: 500 }));
+    for (const other of boxes.slice(index + 1)) assert.ok(apart(box, other));
+  }
+});
+
+test("a group is asked with its own box how high its heading is, and may have none", () => {
+  const layout = new Layout();
+  layout.place(inGroups([90], [10]), 1000, 500, (name, { width }) => (name === "g0" && width > 500 ? 18 : 0));
+  assert.deepEqual([...layout.groups.values()].map(({ strip }) => strip), [18, 0]);
+});
+
+test("grouped tiles keep their places too while only their sizes change, and move when one changes its group", () => {
+  const layout = new Layout();
+  const corner = (name) => [layout.groups.get(name).x, layout.groups.get(name).y].map(Math.round).join();
+  layout.place(inGroups([50, 20], [30, 10]), 1000, 500, () => 20);
+  const before = ["g0", "g1"].map(corner);
+  layout.place(inGroups([30, 20], [60, 10]), 1000, 500, () => 20);
+  assert.deepEqual([corner("g0"), corner("g1").split(",")[1]], [before[0], before[1].split(",")[1]]);
+  const moved = inGroups([50, 20], [30, 10]).map((item) => (item.id === "0-1" ? { ...item, group: "g1" } : item));
+  const place = layout.place(moved, 1000, 500, () => 20).get("0-1");
+  assert.ok(inside(place, layout.groups.get("g1")));
+});
+
+test("without groups there are none", () => {
+  const layout = new Layout();
+  layout.place(inGroups([50], [30]), 100, 100);
+  layout.place(items(50, 30), 100, 100);
+  assert.equal(layout.groups.size, 0);
+});
+
 test("no coins make no tiles", () => {
   assert.equal([...new Layout().place([], 100, 100).keys()].filter(Boolean).length, 0);
 });

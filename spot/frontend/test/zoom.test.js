@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { around, onScreen, panned, revealing, WHOLE } from "../src/zoom.js";
+import { around, onScreen, onto, panned, revealing, WHOLE } from "../src/zoom.js";
 
 const box = { width: 800, height: 400 };
 const place = (x, y, width = 80, height = 40) => ({ x, y, width, height });
@@ -36,4 +36,13 @@ test("a place that is out of sight comes into it, and one that is in it moves no
     const { x, y, width, height } = onScreen(revealing(view, hidden, box), hidden);
     assert.ok(x >= 0 && y >= 0 && x + width <= box.width && y + height <= box.height, `${x} ${y}`);
   }
+});
+
+test("a place is shown as large as the box has room for, in the middle unless that is past the edge", () => {
+  const half = place(100, 100, 200, 200);
+  assert.deepEqual(onScreen(onto(half, box), half), place(200, 0, 400, 400));
+  const corner = place(0, 0, 200, 200);
+  assert.deepEqual(onScreen(onto(corner, box), corner), place(0, 0, 400, 400));
+  assert.deepEqual(onto({ x: 0, y: 0, ...box }, box), WHOLE);
+  assert.equal(onto(place(10, 10, 1, 1), box).k, 16);
 });
