@@ -1,8 +1,9 @@
 // <spot-heatmap>: the market as tiles, sized by what a coin weighs and coloured by how it moved.
 
 import * as address from "./address.js";
-import { choice, el, select, setText } from "./dom.js";
-import { clock, count, percent, spaced } from "./format.js";
+import { choice, el, select, setAttribute, setText } from "./dom.js";
+import { clock, count, direction, percent, spaced } from "./format.js";
+import { grouped, total, weighted } from "./groups.js";
 import { HeatmapTable } from "./heatmap_table.js";
 import { Legend } from "./legend.js";
 import * as choices from "./map_choices.js";
@@ -19,12 +20,14 @@ import { week } from "./week.js";
 
 const RELAYOUT_MS = 60_000; // tiles may change their size once a minute; their colours follow every frame
 const LINGER_MS = 250; // a pointer that passes by asks for no line
-const DEFAULTS = { set: "all", colour: "24h", map: "map" };
+const DEFAULTS = { set: "all", colour: "24h", group: "none", map: "map" };
+const NO_GROUPS = "No coin that is shown has a category yet";
 
 class Heatmap extends Panel {
   heading = "Market map";
   layout = new Layout();
   shown = []; // the ids on the map
+  groups = new Map(); // label -> ids, while they are grouped
   #texts = new Map();
 
   build(body, controls) {
@@ -33,6 +36,7 @@ class Heatmap extends Panel {
     this.map = new MapView({
       name: (id) => this.#name(id),
       describe: (id, box) => this.#describe(id, box),
+      describeGroup: (label, box) => this.#describeGroup(label, box),
       zoomed: (factor) => this.#zoomed(factor),
     });
     this.legend = new Legend((level) => this.map.highlight(level));
@@ -56,9 +60,11 @@ class Heatmap extends Panel {
   draw(feed, changes) {
     this.view = feed.view;
     if (this.#mayMove()) this.#place();
+    else if (!this.categorised) this.#offer();
     const all = this.repaint || !changes.size;
     this.repaint = false;
     for (const id of all ? this.shown : changes.keys()) this.#paint(id);
+    if (this.groups.size) this.#paintGroups();
     if (this.choices.as === "table") this.#showTable();
     else this.map.draw();
     this.map.refresh();
@@ -84,6 +90,7 @@ class Heatmap extends Panel {
       count: select("Coins", choices.COUNTS.map((n) => [n, `Top ${n}`]), this.choices.count, pick("count", "coins")),
       set: select("Of", named(choices.SETS), this.choices.set, pick("set")),
       size: select("Size", named(choices.SIZES), this.choices.size, pick("size")),
+      group: select("Group", named(choices.GROUPS), this.choices.group, pick("group")),
       window: select("Colour", windows, this.choices.window, pick("window", "colour")),
       as: choice("Show as", [["map", "Map"], ["table", "Table"]], this.choices.as, pick("as", "map")),
     };
@@ -104,7 +111,7 @@ class Heatmap extends Panel {
   }
 
   #listen() {
-    keysOf("Market map", [["← ↑ → ↓", "Go to the next coin"], ["Home End", "The largest and the smallest coin"], ["Enter", "Open the coin"], ["+ − 0", "Zoom in, out and back"]]);
+    keysOf("Market map", [["← ↑ → ↓", "Go to the next coin"], ["Home End", "The largest and the smallest coin"], ["Enter", "Open the coin, enlarge the group"], ["+ − 0", "Zoom in, out and back"]]);
     const dress = () => this.map.dress(this.legend.colours());
     page.addEventListener("theme", dress);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", dress);
@@ -122,13 +129,13 @@ class Heatmap extends Panel {
   }
 
   #choose(name, parameter, value) {
-    address.set({ [parameter]: DEFAULTS[parameter] === value ? null : value }, { step: name === "as" });
+    address.set({ [parameter]: DEFAULTS[parameter] === value ? null : value }, { step: name === "as" || name === "group" });
     this.choices = { ...this.choices, [name]: value };
     this.#changed(name);
   }
 
   #changed(name) {
-    if (name === "count" || name === "set" || name === "size" || name === "as") this.placedAt = null;
+    if (name !== "window") this.placedAt = null;
     if (name === "size") this.layout = new Layout(); // else tiles would keep neighbours that no longer suit them
     this.repaint = true;
     this.#tellChoices();
@@ -145,9 +152,11 @@ class Heatmap extends Panel {
     this.legend.show(this.choices.window);
   }
 
-  /** Sizes are brought up to date once a minute, when the visitor has chosen something, and when coins came or went. */
+  /** Sizes are brought up to date once a minute, when the visitor has chosen something, and when coins came or went, or
+   * while they are grouped got a category. */
   #mayMove() {
     if (!this.placedAt || Date.now() - this.placedAt > RELAYOUT_MS) return true;
+    if (this.choices.group === "category" && this.categorised !== choices.categorised(this.view)) return true;
     return this.view.keys.length !== this.known || this.shown.some((id) => !this.view.rows.has(id));
   }
 
@@ -157,21 +166,51 @@ class Heatmap extends Panel {
     const shown = choices.members(this.choices, this.view);
     const weight = new Map(shown.map((id) => [id, weigh(this.view.rows.get(id)) || 0]));
     this.shown = shown.sort((a, b) => weight.get(b) - weight.get(a));
+    this.#group();
     this.known = this.view.keys.length;
     this.repaint = true;
     this.placedAt = Date.now();
     this.#offer();
-    setText(this.summary, breadth(this.shown, this.view.rows, this.choices, page.locale));
+    setText(this.summary, breadth(this.shown, this.view.rows, this.choices, page.locale, [...this.#changes()]));
     if (!width || !height) return; // the table is shown
     const gliding = this.placedIn === `${width}x${height}` && !page.calm.matches;
-    this.map.place(this.layout.place(this.shown.map((id) => ({ id, size: weight.get(id) })), width, height), gliding);
+    const items = this.shown.map((id) => ({ id, size: weight.get(id), group: this.groupOf.get(id) }));
+    const places = this.layout.place(items, width, height, (label, box) => this.map.heads.strip(label, box));
+    this.map.place(places, this.layout.groups, gliding);
     this.placedIn = `${width}x${height}`;
   }
 
-  /** Only windows that came can be chosen. */
+  /** Puts the coins that are shown into groups, if they are to be grouped. Until the next layout they stay there. */
+  #group() {
+    this.categorised = choices.categorised(this.view);
+    const wanted = this.categorised > 0 && this.choices.group === "category";
+    this.groups = wanted ? grouped(this.shown, this.view.rows, [...this.groups.keys()]) : new Map();
+    this.groupOf = new Map([...this.groups].flatMap(([label, ids]) => ids.map((id) => [id, label])));
+    if (wanted) this.shown = [...this.groups.values()].flat();
+  }
+
+  /** How each group has moved, by its label. */
+  #changes() {
+    const { window } = this.choices;
+    return new Map([...this.groups].map(([label, ids]) => [label, weighted(ids, this.view.rows, window)]));
+  }
+
+  /** Only windows that came can be chosen, and groups only when there are any. */
   #offer() {
     const delivered = choices.delivered(this.view);
     for (const option of this.fields.window.querySelectorAll("option")) option.disabled = !delivered.has(option.value);
+    const able = choices.categorised(this.view) > 0;
+    this.fields.group.querySelector("select").disabled = !able;
+    setAttribute(this.fields.group, "title", able ? null : NO_GROUPS);
+  }
+
+  #paintGroups() {
+    const over = spaced(this.choices.window);
+    const said = [...this.#changes()].map(([label, value]) => {
+      const text = this.#percent(value);
+      return [label, [text, direction(value), `${label}, ${text} over ${over}`]];
+    });
+    this.map.heads.show(new Map(said));
   }
 
   #paint(id) {
@@ -194,14 +233,25 @@ class Heatmap extends Panel {
   }
 
   #showTable() {
-    const ids = this.shown.filter((id) => this.view.rows.has(id));
-    this.table.show(ids, this.view.rows, this.choices.window, this.numbers, this.summary.textContent);
+    const { rows } = this.view;
+    const there = (ids) => ids.filter((id) => rows.has(id));
+    const changes = this.#changes();
+    const parts = [...this.groups].map(([label, ids]) => ({
+      label,
+      ids: there(ids),
+      change: changes.get(label),
+      cap: total(ids, rows, "market_cap"),
+      volume: total(ids, rows, "volume_24h"),
+    }));
+    const whole = parts.length ? parts : [{ label: null, ids: there(this.shown) }];
+    this.table.show(whole, rows, this.choices.window, this.numbers, this.summary.textContent);
   }
 
   #name(id) {
     const { name, symbol } = this.view.rows.get(id) ?? {};
     const { window } = this.choices;
-    return name ? `${name} (${symbol}), ${percent(this.view.rows.get(id)[`price_change_${window}`], page.locale)} over ${spaced(window)}` : id;
+    const group = this.groupOf.has(id) ? `, ${this.groupOf.get(id)}` : "";
+    return name ? `${name} (${symbol}), ${percent(this.view.rows.get(id)[`price_change_${window}`], page.locale)} over ${spaced(window)}${group}` : id;
   }
 
   #describe(id, box) {
@@ -212,7 +262,7 @@ class Heatmap extends Panel {
     const windows = choices.SHOWN.filter((window) => row[`price_change_${window}`] !== undefined);
     tooltip.show(box, {
       title: row.name,
-      note: `${row.symbol} · rank ${count(row.market_cap_rank, locale)}`,
+      note: [row.symbol, `rank ${count(row.market_cap_rank, locale)}`, row.category].filter(Boolean).join(" · "),
       lines: [
         ["Price", numbers.price(row.price)],
         ...windows.map((window) => [spaced(window), percent(row[`price_change_${window}`], locale)]),
@@ -220,6 +270,24 @@ class Heatmap extends Panel {
         ["24 h volume", numbers.compact(row.volume_24h)],
       ],
       prices: this.#week(id),
+      foot: this.#asOf(locale, timeZone),
+    });
+  }
+
+  #describeGroup(label, box) {
+    const { rows } = this.view;
+    const { locale, timeZone } = page;
+    const ids = this.groups.get(label);
+    if (!ids) return tooltip.hide();
+    const changes = choices.SHOWN.map((window) => [window, weighted(ids, rows, window)]).filter(([, value]) => value !== null);
+    tooltip.show(box, {
+      title: label,
+      note: "Changes weighted by market cap",
+      lines: [
+        ["Coins", count(ids.length, locale)],
+        ["Market cap", this.numbers.compact(total(ids, rows, "market_cap"))],
+        ...changes.map(([window, value]) => [spaced(window), percent(value, locale)]),
+      ],
       foot: this.#asOf(locale, timeZone),
     });
   }

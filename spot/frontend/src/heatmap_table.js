@@ -10,28 +10,66 @@ const COLUMNS = ["Rank", "Coin", "Price", "Change", "Market cap", "24 h volume"]
 
 export class HeatmapTable {
   #lines = new Map(); // coin id -> {tr, coin, cells}
+  #parts = new Map(); // label of a group, or null -> {body, and the cells of its heading}
 
   constructor() {
     this.heads = COLUMNS.map((text) => el("th", { scope: "col" }, text));
-    this.rows = el("tbody", {});
     this.caption = el("caption", { class: "hidden" });
-    const table = el("table", {}, this.caption, el("thead", {}, el("tr", {}, ...this.heads)), this.rows);
-    this.element = el("div", { class: "map-table", role: "region", "aria-label": "Market map as a table", tabindex: "0" }, table);
+    this.table = el("table", {}, this.caption, el("thead", {}, el("tr", {}, ...this.heads)));
+    this.element = el("div", { class: "map-table", role: "region", "aria-label": "Market map as a table", tabindex: "0" }, this.table);
   }
 
-  /** Shows the coins with these ids, in this order. */
-  show(ids, rows, window, numbers, summary) {
+  /** Shows parts in this order: `ids` of coins, and where there are groups `label`, `change`, `cap` and `volume` of one. */
+  show(parts, rows, window, numbers, summary) {
     setText(this.heads[3], `${spaced(window)} change`);
     setText(this.caption, summary);
-    const wanted = new Set(ids);
+    const wanted = new Set(parts.flatMap(({ ids }) => ids));
     for (const [id, { tr }] of this.#lines) if (!wanted.has(id)) this.#drop(id, tr);
-    let next = this.rows.firstChild;
+    for (const part of parts) this.#showPart(part, rows, window, numbers);
+    const labels = new Set(parts.map(({ label }) => label));
+    for (const [label, { body }] of this.#parts) if (!labels.has(label)) this.#dropPart(label, body);
+    let next = this.table.tBodies[0];
+    for (const { label } of parts) {
+      const { body } = this.#parts.get(label);
+      if (body === next) next = next.nextElementSibling;
+      else this.table.insertBefore(body, next);
+    }
+  }
+
+  #showPart({ label, ids, ...facts }, rows, window, numbers) {
+    const part = this.#parts.get(label) ?? this.#part(label);
+    if (label !== null) this.#head(part, ids.length, facts, numbers);
+    let next = label === null ? part.body.firstChild : part.head.nextSibling;
     for (const id of ids) {
       const line = this.#lines.get(id) ?? this.#line(id);
       this.#fill(line, rows.get(id), window, numbers);
       if (line.tr === next) next = next.nextSibling;
-      else this.rows.insertBefore(line.tr, next);
+      else part.body.insertBefore(line.tr, next);
     }
+  }
+
+  #part(label) {
+    const part = { body: el("tbody") };
+    this.#parts.set(label, part);
+    this.table.append(part.body);
+    if (label === null) return part;
+    Object.assign(part, { coins: el("span", { class: "map-group-coins" }), change: changeCell(), cap: el("td", { class: "map-group-sum" }), volume: el("td", { class: "map-group-sum" }) });
+    const name = el("th", { scope: "rowgroup", colspan: "3" }, label, " ", part.coins);
+    part.head = el("tr", { class: "map-group" }, name, el("td", {}, part.change), part.cap, part.volume);
+    part.body.append(part.head);
+    return part;
+  }
+
+  #head(part, coins, { change, cap, volume }, numbers) {
+    setText(part.coins, `${count(coins, page.locale)} ${coins === 1 ? "coin" : "coins"}`);
+    showChange(part.change, change);
+    setText(part.cap, numbers.compact(cap));
+    setText(part.volume, numbers.compact(volume));
+  }
+
+  #dropPart(label, body) {
+    body.remove();
+    this.#parts.delete(label);
   }
 
   #drop(id, tr) {

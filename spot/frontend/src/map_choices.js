@@ -27,6 +27,8 @@ export const SETS = {
   neither: ["Without either", PEGGED + 1],
 };
 
+export const GROUPS = { none: ["No groups"], category: ["By category"] };
+
 function oneOf(allowed, value, otherwise) {
   return allowed.includes(value) ? value : otherwise;
 }
@@ -39,6 +41,7 @@ export function read() {
     set: oneOf(Object.keys(SETS), address.get("set"), "all"),
     size: oneOf(Object.keys(SIZES), address.get("size"), small ? "root" : "market_cap"),
     window: oneOf(SHOWN, address.get("colour"), "24h"),
+    group: oneOf(Object.keys(GROUPS), address.get("group"), "none"),
     as: oneOf(["map", "table"], address.get("map"), "map"),
   };
 }
@@ -53,6 +56,11 @@ export function members({ count, set }, { keys, rows }) {
   const pegged = set === "no_stable" || set === "neither" ? stablecoins(rows) : new Set();
   const bitcoin = set === "all" || set === "no_stable";
   return keys.filter((id) => (bitcoin || id !== BITCOIN) && !pegged.has(id)).slice(0, Number(count));
+}
+
+/** How many coins there is something to group by of. */
+export function categorised({ keys, rows }) {
+  return keys.reduce((count, id) => count + (rows.get(id).category ? 1 : 0), 0);
 }
 
 /** The windows that some coin has a value for. */

@@ -1,30 +1,39 @@
 // The map as one sees and handles it: the canvas, the tile under the pointer and the tile with the focus as real links,
-// the card that describes them, and zooming.
+// the headings of groups, the card that describes them all, and zooming.
 
 import { link, retarget } from "./coin_name.js";
 import { el, setAttribute } from "./dom.js";
 import { Gestures } from "./gestures.js";
+import { MapHeads } from "./map_heads.js";
 import { Mosaic } from "./mosaic.js";
 import { page } from "./page.js";
 import * as tooltip from "./tooltip.js";
 import { at, neighbour } from "./treemap.js";
-import { around, onScreen, panned, revealing, WHOLE } from "./zoom.js";
+import { around, onScreen, onto, panned, revealing, WHOLE } from "./zoom.js";
 
 const NEARER = 1.6;
+const TWICE_MS = 500; // within which two clicks are one double click
 const DOUBLE_MS = 220; // a second click within this means zooming; until then the first opens nothing
 
 export class MapView {
   places = new Map();
+  groups = new Map();
   view = WHOLE;
 
-  /** `name(id)` is what a screen reader says of a tile; `describe(id, box)` shows its card; `zoomed()` is told of zooming. */
-  constructor({ name, describe, zoomed }) {
-    Object.assign(this, { name, describe, zoomed });
+  /** `name(id)` is what a screen reader says of a tile; `describe(id, box)` shows its card, `describeGroup(name, box)`
+   * that of a group; `zoomed()` is told of zooming. */
+  constructor({ name, describe, describeGroup, zoomed }) {
+    Object.assign(this, { name, describe, describeGroup, zoomed });
     this.canvas = el("canvas", { "aria-hidden": "true" });
     this.mosaic = new Mosaic(this.canvas);
     this.pointed = link("", { class: "tile tile-pointed", tabindex: "-1", "aria-hidden": "true", hidden: true });
     this.focused = link("", { class: "tile tile-focused", hidden: true });
-    this.element = el("div", { class: "map", role: "group", "aria-label": "Market map" }, this.canvas, this.pointed, this.focused);
+    this.heads = new MapHeads({
+      point: (group) => this.#pointAt(group),
+      enlarge: (group) => this.#enlarge(group),
+      reveal: (place) => this.#look(revealing(this.view, place, this.box)),
+    });
+    this.element = el("div", { class: "map", role: "group", "aria-label": "Market map" }, this.canvas, this.pointed, this.focused, this.heads.element);
     this.#listen();
   }
 
@@ -38,10 +47,12 @@ export class MapView {
     this.#look(panned(this.view, 0, 0, this.box));
   }
 
-  /** Puts tiles at their places; the first of them gets the focus when the one that had it is gone. */
-  place(places, gliding) {
+  /** Puts tiles and groups at their places; the first tile gets the focus when the one that had it is gone. */
+  place(places, groups, gliding) {
     this.places = places;
+    this.groups = groups;
     this.mosaic.place(places, gliding);
+    this.heads.place(groups, this.box, gliding);
     setAttribute(this.element, "data-tiles", places.size);
     if (!places.has(this.current)) this.#focusOn(places.keys().next().value ?? null);
     if (!places.has(this.under)) this.#point(null);
@@ -67,7 +78,9 @@ export class MapView {
   }
 
   dress(colours) {
-    this.mosaic.dress(colours, getComputedStyle(this.element).fontFamily);
+    const { fontFamily } = getComputedStyle(this.element);
+    this.mosaic.dress(colours, fontFamily);
+    this.heads.dress(fontFamily);
     this.#soon();
   }
 
@@ -76,16 +89,19 @@ export class MapView {
     this.#soon();
   }
 
-  /** Shows the card of the tile that is described again, with its newest numbers. */
+  /** Shows the card of what is described again, with its newest numbers. */
   refresh() {
     if (this.current) setAttribute(this.focused, "aria-label", this.name(this.current));
+    const heading = this.group && this.heads.window(this.group);
+    if (heading) return this.describeGroup(this.group, heading);
+    if (this.group) return this.leave();
     if (!this.described) return;
     if (this.places.has(this.described)) this.describe(this.described, this.#window(this.described));
     else this.leave();
   }
 
   leave() {
-    this.described = null;
+    this.described = this.group = null;
     tooltip.hide();
   }
 
@@ -109,6 +125,7 @@ export class MapView {
   #look(view) {
     this.view = view;
     this.mosaic.look(view);
+    this.heads.look(view);
     this.element.toggleAttribute("data-zoomed", view.k > 1);
     this.#follow();
     this.zoomed(view.k);
@@ -208,8 +225,25 @@ export class MapView {
     this.#describe(id);
   }
 
+  /** Describes a group, or nothing for null. */
+  #pointAt(group) {
+    this.leave();
+    if (!group) return;
+    this.#point(null);
+    this.group = group;
+    this.refresh();
+  }
+
+  /** Shows a group as large as it can be. The second click of two finds something else under the pointer. */
+  #enlarge(group) {
+    this.leave();
+    this.enlargedAt = performance.now();
+    this.#look(onto(this.groups.get(group), this.box));
+  }
+
   #describe(id) {
     if (!id || !this.places.has(id)) return;
+    this.group = null;
     this.described = id;
     this.refresh();
     setAttribute(this.focused, "aria-describedby", tooltip.ID);
@@ -227,6 +261,7 @@ export class MapView {
 
   #twice(event) {
     clearTimeout(this.opening);
+    if (performance.now() - this.enlargedAt < TWICE_MS) return;
     const { left, top } = this.element.getBoundingClientRect();
     this.zoom(event.shiftKey ? 1 / NEARER : NEARER, event.clientX - left, event.clientY - top);
   }

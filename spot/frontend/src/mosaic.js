@@ -4,7 +4,7 @@
 import { label } from "./treemap.js";
 import { onScreen, WHOLE } from "./zoom.js";
 
-const GLIDE_MS = 350;
+export const GLIDE_MS = 350;
 const DIMMED = 0.22;
 const STRIPE = 7; // pixels from one stripe of a hatch to the next
 

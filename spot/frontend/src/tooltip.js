@@ -35,6 +35,7 @@ function fill(list, lines) {
 function draw(chart, prices) {
   const [first, last] = [prices?.at(0), prices?.at(-1)];
   setAttribute(chart.firstChild, "points", points(prices, LINE.width, LINE.height));
+  setAttribute(chart, "hidden", prices === undefined ? "" : null);
   setAttribute(chart, "data-way", last > first ? "up" : last < first ? "down" : "flat");
 }
 
@@ -46,7 +47,7 @@ function placed(node, box) {
   node.style.top = `${Math.max(GAP, Math.min(box.top, innerHeight - height - GAP))}px`;
 }
 
-/** Shows {title, note, lines, foot} beside a box of the window; `prices` draw the line of a week. */
+/** Shows {title, note, lines, foot} beside a box of the window; `prices` draw the line of a week, null keeps room for it. */
 export function show(box, { title, note, lines, foot, prices }) {
   const tip = made();
   setText(tip.title, title);
