@@ -36,6 +36,18 @@ def tooltip(page: Page, site: str) -> None:
     expect(page.locator(".tooltip")).to_be_visible()
 
 
+def groups(page: Page, site: str) -> None:
+    page.goto(f"{site}/?group=category&coins=250&size=root")
+    expect(page.locator(".map-head[data-group='Layer 1']")).to_be_visible(timeout=60_000)
+    page.locator(".map-head[data-group='Layer 1']").focus()
+    expect(page.locator(".tooltip")).to_be_visible()
+
+
+def groups_in_a_table(page: Page, site: str) -> None:
+    page.goto(f"{site}/?group=category&map=table")
+    expect(page.locator(".map-table .map-group").first).to_be_visible(timeout=60_000)
+
+
 def display(page: Page, site: str) -> None:
     market(page, site)
     page.get_by_role("button", name="Display").click()
@@ -63,7 +75,7 @@ def nowhere(page: Page, site: str) -> None:
     expect(page.locator("h1")).to_be_visible()
 
 
-VIEWS = (market, no_match, tooltip, display, coin, no_coin, status, nowhere)
+VIEWS = (market, no_match, tooltip, groups, groups_in_a_table, display, coin, no_coin, status, nowhere)
 
 
 def findings(page: Page) -> list[str]:

@@ -10,7 +10,18 @@ import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser.conftest import SECONDS, Watch
-from tests.browser.test_heatmap import FOCUSED, MAP, choose, contrast, expect_tiles, settle, shown, tile
+from tests.browser.test_heatmap import (
+    FOCUSED,
+    MAP,
+    choose,
+    contrast,
+    each_look,
+    expect_tiles,
+    settle,
+    shown,
+    tile,
+    wear,
+)
 from tests.live import LiveSite
 
 #: A site that has just been started fetches a category a second; the memes come last.
@@ -145,13 +156,11 @@ def test_a_heading_that_has_no_room_is_left_out_and_none_is_cut(page: Page, live
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-@pytest.mark.parametrize("scheme", ["dark", "light"])
-@pytest.mark.parametrize("palette", ["green-red", "red-green", "blue-orange"])
+@each_look
 def test_headings_can_be_read_in_every_palette(
-    page: Page, live_site: LiveSite, watch: Watch, palette: str, scheme: str
+    page: Page, live_site: LiveSite, watch: Watch, look: tuple[str, str]
 ) -> None:
-    page.add_init_script(f"localStorage.setItem('spot:palette', {json.dumps(json.dumps(palette))})")
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    wear(page, look)
     open_grouped(page, live_site)
     inks = page.locator(".map-head:visible").evaluate_all(
         """heads => heads.flatMap(head => [head, head.lastElementChild].map(

@@ -199,13 +199,23 @@ def test_pointing_at_a_step_of_the_legend_dims_the_other_tiles(dashboard: Page) 
     assert pixel(dashboard, other)[3] == 255
 
 
-@pytest.mark.parametrize("scheme", ["dark", "light"])
-@pytest.mark.parametrize("palette", ["green-red", "red-green", "blue-orange"])
-def test_text_on_tiles_can_be_read_in_every_palette(
-    page: Page, live_site: LiveSite, watch: Watch, palette: str, scheme: str
-) -> None:
+each_look = pytest.mark.parametrize(
+    "look", [(palette, scheme) for palette in ("green-red", "red-green", "blue-orange") for scheme in ("dark", "light")]
+)
+
+
+def wear(page: Page, look: tuple[str, str]) -> None:
+    """Open pages in a palette and a colour scheme from now on."""
+    palette, scheme = look
     page.add_init_script(f"localStorage.setItem('spot:palette', {json.dumps(json.dumps(palette))})")
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+
+
+@each_look
+def test_text_on_tiles_can_be_read_in_every_palette(
+    page: Page, live_site: LiveSite, watch: Watch, look: tuple[str, str]
+) -> None:
+    wear(page, look)
     page.goto(f"{live_site.url}/")
     expect_tiles(page, 100)
     looks = page.evaluate("() => document.querySelector('spot-heatmap').map.mosaic.colours")
