@@ -18,7 +18,7 @@ from providers.errors import Unavailable
 from providers.stream import Tick
 from spot import categories, snapshots, tasks
 from spot.ticks import Board, Polled, Source
-from tests.providers.conftest import Clock, Reply, Upstream, coin, page_of
+from tests.providers.conftest import KEY, Clock, Reply, Upstream, coin, page_of
 from tests.providers.test_adapters import candles, chart
 from tests.spot.rows import USD, fetched, market
 
@@ -220,6 +220,16 @@ def test_categories_are_all_there_in_a_quarter_of_an_hour_and_keep_nobody_waitin
     every = [at for at, _ in site.asked]
     assert max(sum(at <= other < at + 60 for other in every) for at in every) <= 5
     assert {row["category"] for row in snapshots.load(USD).rows} == {next(iter(CATEGORIES.values())), None}
+
+
+@pytest.mark.django_db
+def test_they_use_up_no_month_before_a_chart_that_is_asked_for(site: Site, settings: Any) -> None:
+    settings.COINGECKO_API_KEY, settings.COINGECKO_PLAN = KEY, "demo"
+    site.run(15 * 60)
+    assert 3 <= len(site.times("category")) < len(MEMBERS)
+    site.wanted.insert(0, CHART)
+    site.run(3)
+    assert len(site.times("chart")) == 2
 
 
 @pytest.mark.django_db

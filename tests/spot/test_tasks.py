@@ -132,6 +132,7 @@ def test_categories_come_with_a_market_one_by_one_and_the_widest_first(upstream,
         tasks.tick()
         work(queue)
     assert upstream.names[2:] == [MEMBERS[-1].name]
+    assert redis.pttl("spot:category") > 60_000
     redis.delete("spot:tick", "spot:category")
     tasks.tick()
     work(queue)
