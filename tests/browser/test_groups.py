@@ -292,3 +292,12 @@ def test_without_any_category_nothing_can_be_grouped_and_the_page_says_why(
     expect(control).to_be_disabled()
     expect(control.locator("..")).to_have_attribute("title", re.compile("has a category yet"))
     expect(page.locator(".map-head")).to_have_count(0)
+
+
+def test_the_market_table_is_narrowed_down_to_a_category(page: Page, live_site: LiveSite, watch: Watch) -> None:
+    page.goto(f"{live_site.url}/?f.category=memes")
+    expect(page.locator("spot-market .chip")).to_contain_text("Category has \u201cmemes\u201d")
+    expect(page.locator("spot-market tbody tr").first).to_contain_text("Dogecoin", timeout=60 * SECONDS)
+    expect(page.locator("spot-market tbody")).not_to_contain_text("Bitcoin")
+    page.get_by_role("button", name="Remove: Category has").click()
+    expect(page.locator("spot-market tbody tr").first).to_contain_text("Bitcoin")

@@ -17,6 +17,7 @@ export const FILTERS = [
   percentage("1y", "1 y change"),
   { id: "name", field: "name", words: "Name", kind: "text" },
   { id: "symbol", field: "symbol", words: "Symbol", kind: "text" },
+  { id: "category", field: "category", words: "Category", kind: "text" },
 ];
 
 const MULTIPLES = { "": 1, k: 1e3, m: 1e6, mn: 1e6, mio: 1e6, b: 1e9, bn: 1e9, mrd: 1e9, t: 1e12, tn: 1e12 };
