@@ -480,7 +480,7 @@ def test_a_snapshot_from_before_there_were_categories_is_served_without_any(feed
     rows, raw = market(6), REQUIRED.get(feed.channel, {})
     rich = json.loads(Answer(subscribe(feed, raw, Dialect(envelope=True), 1000), feed.table(rows)).data)
     assert [row["category"] for row in rich] == [None] * len(rich)
-    old = Columns.unpack(Columns.pack(rows))
+    old = Columns.unpack(*Columns.pack(rows))
     assert json.loads(Answer(subscribe(feed, raw, Dialect(envelope=True), 1000), feed.table(old)).data) == rich
 
 
