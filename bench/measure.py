@@ -69,7 +69,7 @@ def _watch(run: Run, process: subprocess.Popen[bytes], clients: int, mutes: int)
         if not connected and sockets >= clients:
             connected, idle, began = sockets, memory, time.monotonic()
         elif connected:
-            peak = max(peak, memory)
+            connected, peak = max(connected, sockets), max(peak, memory)  # the last of them may still have been coming
             if not gone and sockets <= connected - mutes:
                 gone = time.monotonic() - began
         time.sleep(0.1)

@@ -207,16 +207,13 @@ class Universe:
     def __init__(self, table: Table, order: Order) -> None:
         self.table = table
         self.order = order
+        #: Whether every row of the table is in it.
+        self.whole = len(order) == len(table)
         self._mask: Mask | None = None
         self._positions: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.order)
-
-    @property
-    def whole(self) -> bool:
-        """Whether every row of the table is in it."""
-        return len(self.order) == len(self.table)
 
     @property
     def mask(self) -> Mask:
