@@ -1,7 +1,7 @@
 """A snapshot's rows as the store holds them: column by column, one line of JSON each. Pure.
 
 A page shows a third of a coin's fields and a query looks at two or three. So a column is decoded when somebody asks for
-it, and what nobody shows stays the text it came as. The charts, nine tenths of a market, are a text of their own, which
+it, and what nobody shows stays the text it came as. The charts, four fifths of a market, are a text of their own, which
 need not even be read from the store.
 """
 

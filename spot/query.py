@@ -164,7 +164,7 @@ def evaluate(universe: Universe, query: Query) -> Page:
 
 def prepare(table: Table, queries: Iterable[Query]) -> None:
     """Make what many queries on a table will ask for: the masks of all their comparisons of a column, in one go. Apart
-    from each other those of a thousand ranges would cost ten times as much."""
+    from each other those of a thousand ranges on 500 rows cost two and a half times as much."""
     found: dict[tuple[str, str], set[Condition]] = {}
     for query in queries:
         for condition in query.conditions:

@@ -1,6 +1,6 @@
 """Many sends by one system call: Linux's io_uring, as far as a broadcast needs it.
 
-Entering the kernel for each of a thousand sockets, and reaching each of them through Python, is a fifth of what a
+Entering the kernel for each of a thousand sockets, and reaching each of them through Python, is a sixth of what a
 delivery costs. A ring takes them all: what to send where is written into memory that the kernel shares, one call makes
 it do so, and what became of each lies in that memory when the call returns. Nothing is ever left under way: a send that
 cannot be done at once is done in part, or not at all, as with send(2) on a socket that does not block.

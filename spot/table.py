@@ -172,20 +172,16 @@ class Table:
         return found
 
     def fragments(
-        self,
-        shape: Hashable,
-        indices: Sequence[int],
-        reads: Sequence[str],
-        encode: Callable[[Iterable[tuple[Any, ...]]], list[bytes]],
+        self, shape: Hashable, indices: Sequence[int], reads: Sequence[str], encode: Callable[[tuple[Any, ...]], bytes]
     ) -> list[bytes]:
-        """The rows at `indices`, encoded from the values of the fields that they show (`reads`), each at most once per
-        shape in the table's life."""
+        """The rows at `indices`, each encoded from the values of the fields it `reads`, and at most once per shape in
+        the table's life."""
         kept: list[bytes | None] = self.memo(("fragments", shape), lambda: [None] * len(self._rows))
         out = [kept[index] for index in indices]
         if None in out:
             missing = [at for at, fragment in enumerate(out) if fragment is None]
             values = self._values(reads, [indices[at] for at in missing])
-            for at, fragment in zip(missing, encode(values), strict=True):
+            for at, fragment in zip(missing, map(encode, values), strict=True):
                 out[at] = kept[indices[at]] = fragment
         return out  # type: ignore[return-value]  # none of them is None now
 

@@ -3,12 +3,12 @@ follow. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from providers.datasets import Dataset, Row
-from spot.jsontext import dumps_each
+from spot.jsontext import dumps
 from spot.params import Param
 from spot.query import Fields
 from spot.table import Table, Universe
@@ -19,26 +19,24 @@ Params = Mapping[str, Any]
 class Shape(NamedTuple):
     """How a row looks on the wire.
 
-    `reads` are the fields it shows: `encode` gives the JSON of rows of these values, without their places; `openings`
-    has what stands before it for the row at a place, the comma after the row before included (None: nothing does).
+    `reads` are the fields it shows: `encode` gives the JSON of a row of these values, without its place; `openings` has
+    what stands before it for the row at a place, the comma after the row before included (None: nothing does).
     `cells` gives the same row as a Python object, for deltas.
     `key` names the shape: equal keys, equal bytes.
     """
 
     key: tuple[Any, ...]
     reads: tuple[str, ...]
-    encode: Callable[[Iterable[tuple[Any, ...]]], list[bytes]]
+    encode: Callable[[tuple[Any, ...]], bytes]
     openings: Sequence[bytes] | None
     cells: Callable[[Row, int], dict[str, Any]]
 
 
 def plain_shape(name: str, columns: tuple[str, ...]) -> Shape:
     """Rows as the dataset has them."""
-
-    def encode(rows: Iterable[tuple[Any, ...]]) -> list[bytes]:
-        return dumps_each(dict(zip(columns, values, strict=True)) for values in rows)
-
-    return Shape((name,), columns, encode, None, lambda row, _place: row)
+    return Shape(
+        (name,), columns, lambda values: dumps(dict(zip(columns, values, strict=True))), None, lambda row, _place: row
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from providers.datasets import BLOCK, WINDOWS, Dataset, Row
 from spot.feeds.base import Feed, Params, Shape
-from spot.jsontext import dumps_each
+from spot.jsontext import dumps
 from spot.params import (
     ONLY_24H,
     VS_CURRENCY,
@@ -101,13 +101,18 @@ def _dict_shape(key: tuple[Any, ...], documented: Made, extras: bool, ranked: bo
         cells: dict[str, Any] = documented.make(row)
         return cells | {name: row[name] for name in _EXTRAS if name not in cells} if extras else cells
 
-    def encode(rows: Iterable[tuple[Any, ...]]) -> list[bytes]:
-        objects = (whole(dict(zip(reads, values, strict=True))) for values in rows)
-        return dumps_each(objects, b"{" if ranked else b"")
+    def encode(values: tuple[Any, ...]) -> bytes:
+        return dumps(whole(dict(zip(reads, values, strict=True))))
 
     if not ranked:
         return Shape((*key, extras), reads, encode, None, lambda row, _place: whole(row))
-    return Shape((*key, extras), reads, encode, _RANKS, lambda row, place: {"rank": place, **whole(row)})
+    return Shape(
+        (*key, extras),
+        reads,
+        lambda values: encode(values)[1:],
+        _RANKS,
+        lambda row, place: {"rank": place, **whole(row)},
+    )
 
 
 def _first(table: Table, count: int, start: int = 0) -> Order:
@@ -141,7 +146,7 @@ def _market_shape(params: Params, _extras: bool) -> Shape:
     return Shape(
         ("market", columns),
         columns,
-        lambda rows: dumps_each(rows, b"["),
+        lambda values: dumps(values)[1:],
         _ROWS,
         lambda row, place: {str(index): value for index, value in enumerate((place, *row.values()))},
     )

@@ -57,10 +57,9 @@ def test_a_needle_never_spans_two_rows() -> None:
 def test_a_row_is_encoded_once_per_shape() -> None:
     table, encoded = coin_table(market(3)), []
 
-    def encode(rows) -> list[bytes]:
-        rows = list(rows)
-        encoded.extend(rows)
-        return [":".join(values).encode() for values in rows]
+    def encode(values) -> bytes:
+        encoded.append(values)
+        return ":".join(values).encode()
 
     reads = ("symbol", "id")
     assert table.fragments("shape", [0, 2], reads, encode) == [b"BTC:bitcoin", b"USDT:tether"]
@@ -103,4 +102,4 @@ def test_an_empty_table_answers_everything() -> None:
     assert len(table) == 0
     assert table.contains("x").tolist() == []
     assert table.order("price", text=False, descending=True).tolist() == []
-    assert table.fragments("s", [], ("id",), lambda rows: [b""]) == []
+    assert table.fragments("s", [], ("id",), lambda values: b"") == []
