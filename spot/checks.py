@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004  Django's name
 
+from providers.datasets import is_coin_id, is_currency
 from spot import serving
 
 DEMO_POLICIES = ("on", "off", "auto")
@@ -17,7 +18,7 @@ DEMO_POLICIES = ("on", "off", "auto")
 @register("spot")
 def environment(**_kwargs: Any) -> list[CheckMessage]:
     """What the environment says that Spot cannot do, and what it says that nobody reads."""
-    return [*_exposed(), *_unknown_values(), *_unread()]
+    return [*_exposed(), *_unknown_values(), *_pins(), *_unread()]
 
 
 def _exposed() -> Iterator[CheckMessage]:
@@ -41,6 +42,17 @@ def _unknown_values() -> Iterator[CheckMessage]:
     if settings.SPOT_DEMO not in DEMO_POLICIES:
         hint = f"Use {', '.join(DEMO_POLICIES)}."
         yield Error(f"SPOT_DEMO={settings.SPOT_DEMO} is unknown.", hint=hint, id="spot.E005")
+
+
+def _pins() -> Iterator[CheckMessage]:
+    for currency in settings.SPOT_PINNED_CURRENCIES:
+        if not is_currency(currency):
+            hint = "Use codes of 2 to 10 letters and digits in lower case, such as usd,eur."
+            yield Error(f"SPOT_PINNED_CURRENCIES: {currency!r} is no currency code.", hint=hint, id="spot.E006")
+    for coin in settings.SPOT_PINNED_COINS:
+        if not is_coin_id(coin):
+            hint = "Use ids such as bitcoin,ethereum: letters, digits, dots, dashes and underscores."
+            yield Error(f"SPOT_PINNED_COINS: {coin!r} is no coin id.", hint=hint, id="spot.E007")
 
 
 def _unread() -> Iterator[CheckMessage]:

@@ -114,6 +114,9 @@ SANDBOX_BASE_URL = env.str("SANDBOX_BASE_URL", default="http://127.0.0.1:8099/ap
 SPOT_CONNECTIONS_PER_ADDRESS = env.int("SPOT_CONNECTIONS_PER_ADDRESS", default=200)
 SPOT_CONNECTIONS = env.int("SPOT_CONNECTIONS", default=20_000)
 SPOT_QUERIES = env.int("SPOT_QUERIES", default=10_000)
+# Always admitted and paced first, whatever else is asked for: the currencies and coins this site is for.
+SPOT_PINNED_CURRENCIES = env.list("SPOT_PINNED_CURRENCIES", default=["usd"])
+SPOT_PINNED_COINS = env.list("SPOT_PINNED_COINS", default=["bitcoin", "ethereum"])
 SPOT_CURRENCIES = env.int("SPOT_CURRENCIES", default=8)
 SPOT_CHARTS = env.int("SPOT_CHARTS", default=100)
 SPOT_ONCHAIN_TOPICS = env.int("SPOT_ONCHAIN_TOPICS", default=50)

@@ -35,6 +35,9 @@ def test_the_defaults_are_fit_to_be_deployed() -> None:
         ({"SPOT_HTTPS": True, "SPOT_TRUSTED_PROXIES": ["10.0.0.2"]}, []),
         ({"SPOT_SERVER": "gunicorn"}, ["spot.E004"]),
         ({"SPOT_DEMO": "maybe"}, ["spot.E005"]),
+        ({"SPOT_PINNED_CURRENCIES": ["usd", "EUR"]}, ["spot.E006"]),
+        ({"SPOT_PINNED_COINS": ["bitcoin", "../etc"]}, ["spot.E007"]),
+        ({"SPOT_PINNED_CURRENCIES": [], "SPOT_PINNED_COINS": []}, []),
         ({"SPOT_UNREAD": ["SPOT_POL_SECONDS"]}, ["spot.W001"]),
     ],
 )
