@@ -37,3 +37,9 @@ def ordered(found: tuple[Provider, ...]) -> tuple[Provider, ...]:
 def get(name: str) -> Provider | None:
     """The provider of that name."""
     return next((provider for provider in all() if provider.name == name), None)
+
+
+def site(name: str) -> str:
+    """The address of that provider's own site; "" when there is none."""
+    provider = get(name)
+    return provider.url if provider else ""

@@ -134,6 +134,8 @@ class Provider:
     `explain` finds a code and a sentence in the body of an error answer; `codes` says which of those codes mean another
     error than their HTTP status would. `probe` is the cheapest call that proves a plan's key; `proven` reads it.
 
+    `url` is the provider's own site, to which pages link the name of their source: attribution asks for that.
+
     `logo_origins` are where the pictures lie that its rows name, as scheme://host[:port]: none is fetched elsewhere.
     """
 
@@ -153,6 +155,7 @@ class Provider:
     stream: Stream | None = None
     key_hint: str = ""  # how a key ordinarily begins
     logo_origins: tuple[str, ...] = ()
+    url: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -166,6 +169,8 @@ class Provider:
             raise ValueError(
                 f"{self.name}: no plan has {', '.join(sorted(lacking))}, so none need say that it lacks it"
             )
+        if self.url and (base_url_problem(self.url) or urlsplit(self.url).scheme != "https"):
+            raise ValueError(f"{self.name}: {self.url!r} is no address of a site, such as https://www.example.com/")
         for origin in self.logo_origins:
             if base_url_problem(origin) or urlsplit(origin).path or urlsplit(origin).scheme != "https":
                 raise ValueError(f"{self.name}: {origin!r} is no origin, such as https://images.example.com")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
+from providers import site
 from providers.datasets import STREAMED, Dataset, Row
 from spot.audience import SLICE, Audience
 from spot.codes import Refused
@@ -129,6 +130,7 @@ def facts_of(parts: list[Snapshot]) -> Facts:
         label=first.label,
         simulated=any(part.simulated for part in parts),
         meta=first.meta,
+        url=site(first.source),
     )
 
 

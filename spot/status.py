@@ -91,7 +91,8 @@ def _row(
         "next_try": trouble.next_try if trouble else None,
     }
     names = ("source", "label", "as_of", "fetched_at", "interval_ms", "max_age_ms")
-    return row | {name: known[name] if known else None for name in names}
+    facts = {name: known[name] if known else None for name in names}
+    return row | facts | {"url": providers.site(known["source"]) or None if known else None}
 
 
 def _state(known: dict[str, Any] | None, trouble: Trouble | None, wanted: bool, now: int) -> State | str:
@@ -125,6 +126,12 @@ def _streams() -> list[dict[str, Any]]:
         if provider.stream and state:
             facts = {"state": state.state, "since": state.since, "heard": state.heard}
             told.append(
-                {"source": provider.name, "label": provider.label, "brings": sorted(provider.stream.brings)} | facts
+                {
+                    "source": provider.name,
+                    "label": provider.label,
+                    "url": provider.url or None,
+                    "brings": sorted(provider.stream.brings),
+                }
+                | facts
             )
     return told

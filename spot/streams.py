@@ -94,7 +94,7 @@ class Streams:
     async def ticks(self, provider: Provider, ticks: Sequence[Tick]) -> None:
         """Note prices; they are shown with the next flush. Coins that were not asked for are passed over."""
         ours, now = self._ours.get(provider.name, {}), self._now_ms()
-        source = Source(provider.name, provider.label, provider.order)
+        source = Source(provider.name, provider.label, provider.order, provider.url)
         for tick in ticks:
             if (coin := ours.get(tick.coin)) is not None:
                 dataset = Dataset("markets", tick.currency)

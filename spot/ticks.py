@@ -41,6 +41,7 @@ class Source:
     name: str
     label: str
     order: int
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,13 @@ def _meta(before: Mapping[str, Any], made: _Shown, ours: set[str]) -> dict[str, 
     """The meta with who streams and what is disputed. What sources have put there that another process hears stays."""
     meta = {name: value for name, value in before.items() if name not in ("streams", "disputed")}
     streams = [
-        {"source": source.name, "label": source.label, "coins": len(times), "as_of": max(times)}
+        {
+            "source": source.name,
+            "label": source.label,
+            "url": source.url or None,
+            "coins": len(times),
+            "as_of": max(times),
+        }
         for source, times in sorted(made.by_source.items(), key=lambda one: one[0].order)
     ]
     streams += [one for one in before.get("streams", ()) if one["source"] not in ours]

@@ -41,6 +41,7 @@ class Facts(NamedTuple):
     label: str
     simulated: bool
     meta: dict[str, Any]
+    url: str = ""  # the site of the source
 
     def age_ms(self, now_ms: int) -> int:
         """How old the data are by their provider's time, by ours where the provider gives none."""
@@ -108,6 +109,7 @@ def _head(kind: str, answer: Answer, facts: Facts, seq: int, stale: bool, asked:
         "max_age_ms": facts.max_age_ms,
         "source": facts.source,
         "source_label": facts.label,
+        "source_url": facts.url or None,
         "simulated": facts.simulated,
         "stale": stale,
         "total": page.total,

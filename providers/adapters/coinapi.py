@@ -212,6 +212,7 @@ def _plan(name: str, a_day: int, per_minute: int, *, paid: bool = True) -> Plan:
 provider = Provider(
     name="coinapi",
     label="CoinAPI",
+    url="https://www.coinapi.io/",
     order=45,  # its rate is an average of 24 hours: as a live price it comes after all others
     foreign=True,
     plans=(

@@ -344,6 +344,7 @@ def proven(payload: Any) -> str:
 provider = Provider(
     name="coingecko",
     label="CoinGecko",
+    url="https://www.coingecko.com/",
     order=10,
     key_hint="CG-",
     plans=(

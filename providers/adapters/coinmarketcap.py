@@ -329,6 +329,7 @@ def _keyed(name: str, per_minute: int, per_month: int, *, small: bool = False) -
 provider = Provider(
     name="coinmarketcap",
     label="CoinMarketCap",
+    url="https://coinmarketcap.com/",
     order=20,
     foreign=True,
     logo_origins=("https://s2.coinmarketcap.com",),

@@ -31,6 +31,7 @@ def _plan(name: str, stream_url: str) -> Plan:
 provider = Provider(
     name="cryptolisting",
     label="cryptolisting.ws",
+    url="https://cryptolisting.ws/",
     order=500,
     plans=(
         _plan("tokyo", "wss://cryptolisting.ws"),  # Binance, Upbit and Bithumb

@@ -112,6 +112,7 @@ def _plan(name: str, symbols: int, *, paid: bool = True) -> Plan:
 provider = Provider(
     name="tokenmetrics",
     label="Token Metrics",
+    url="https://www.tokenmetrics.com/",
     order=40,
     foreign=True,
     plans=(_plan("basic", 15, paid=False), _plan("advanced", 60), _plan("premium", 120), _plan("vip", 250)),

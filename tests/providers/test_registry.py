@@ -22,6 +22,15 @@ def test_providers_are_asked_in_their_order_and_simulated_ones_last() -> None:
     assert providers.get("nobody") is None
 
 
+def test_every_real_provider_has_an_address_that_pages_link_to() -> None:
+    real = [provider for provider in providers.all() if not provider.simulated]
+    assert all(provider.url for provider in real), [provider.name for provider in real if not provider.url]
+    assert providers.site("coingecko") == "https://www.coingecko.com/"
+    assert providers.site("sandbox") == providers.site("nobody") == ""
+    with pytest.raises(ValueError, match="is no address of a site"):
+        replace(real[0], url="http://plain.example/")
+
+
 def test_two_of_one_name_are_refused() -> None:
     real = providers.get("coingecko")
     with pytest.raises(ValueError, match="two adapters declare coingecko"):

@@ -91,7 +91,7 @@ def test_a_stream_is_told_without_what_only_the_operator_may_know(redis: Redis) 
     (stream,) = status.read()["streams"]
     assert (stream["label"], stream["state"], stream["since"], stream["heard"]) == ("CoinMarketCap", "live", 1000, 1500)
     assert "ticks" in stream["brings"]
-    assert stream.keys() == {"source", "label", "brings", "state", "since", "heard"}
+    assert stream.keys() == {"source", "label", "url", "brings", "state", "since", "heard"}
 
 
 def test_the_demo_says_that_it_is_one(settings) -> None:

@@ -117,7 +117,7 @@ def test_a_streamed_price_is_in_the_store_with_the_times_of_the_poll() -> None:
     assert after.version > version
     assert (row()["price"], row()["last_updated"]) == (100_001.5, at)
     assert (after.as_of, after.fetched_at, after.source) == (before.as_of, before.fetched_at, before.source)
-    assert after.meta["streams"] == [{"source": "acme", "label": "Acme", "coins": 1, "as_of": at}]
+    assert after.meta["streams"] == [{"source": "acme", "label": "Acme", "url": None, "coins": 1, "as_of": at}]
 
 
 def test_what_is_streamed_is_told_once_for_many_ticks() -> None:

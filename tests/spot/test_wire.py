@@ -59,6 +59,7 @@ def test_the_envelope_says_whence_and_how_old() -> None:
         "max_age_ms": 60_000,
         "source": "acme",
         "source_label": "Acme",
+        "source_url": None,
         "simulated": False,
         "stale": True,
         "total": 18,
