@@ -14,5 +14,6 @@ provider = replace(
     order=1000,
     simulated=True,
     key_hint="",
+    url="",
     plans=(Plan(name="open", base_url="", per_minute=0, per_month=0),),  # the address is settings.SANDBOX_BASE_URL
 )
