@@ -29,6 +29,7 @@ from providers.errors import (
     Unauthorized,
     Unavailable,
     Unreachable,
+    for_visitors,
 )
 from providers.plausible import Before
 
@@ -72,9 +73,9 @@ def _check_form(dataset: Dataset, ids: tuple[str, ...]) -> None:
     except ValueError:
         known = False
     if not known or not all(isinstance(coin, str) and is_coin_id(coin) for coin in ids):
-        raise NotFound("that is no coin or currency")
+        raise NotFound("that is no coin or currency", public="That is no coin or currency.")
     if (dataset.kind == "quotes") != bool(ids):
-        raise NotFound("quotes, and only they, are asked for by id")
+        raise NotFound("quotes, and only they, are asked for by id", public="No coin is asked for.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class _Round:
         able = [turn for turn in turns if turn.entries]
         if not able:
             said = "; ".join(_why_not(provider, kind) for provider, _ in chain)
-            raise NotFound(said or f"no provider serves {kind}")
+            raise NotFound(said or f"no provider serves {kind}", public="No source that this site may use has this.")
         return able
 
     def _leave(self, provider: Provider, *, alone: bool = False) -> Leave:
@@ -187,9 +188,11 @@ def _why_not(provider: Provider, kind: Kind) -> str:
 
 def _together(failures: list[tuple[Provider, ProviderError]]) -> ProviderError:
     """One error for all: the most telling one's kind, every provider's words, and the soonest time to ask again."""
-    if len(failures) == 1:
-        return failures[0][1]
     errors = [error for _, error in failures]
+    public = " ".join(dict.fromkeys(for_visitors(error, provider.label) for provider, error in failures))
+    if len(failures) == 1:
+        errors[0].public = public
+        return errors[0]
     telling = next(error for kind in _TELLING for error in errors if isinstance(error, kind))
     waits = [error.retry_after for error in errors if not error.permanent]
     # Where one may answer any time, nobody's rest is waited for.
@@ -199,5 +202,6 @@ def _together(failures: list[tuple[Provider, ProviderError]]) -> ProviderError:
         for provider, error in failures
     )
     telling.args = (telling.message,)
+    telling.public = public
     telling.retry_after, telling.permanent = soonest, all(error.permanent for error in errors)
     return telling

@@ -75,12 +75,14 @@ ERRORS: dict[str, ErrorFact] = {
 
 @dataclass(eq=False)
 class Refused(ValueError):
-    """What was asked cannot be. `message` is a sentence that names the field and what is allowed."""
+    """What was asked cannot be. `message` is a sentence that names the field and what is allowed. `next_try`: when
+    what is missing is fetched next, epoch ms, if that is known."""
 
     code: str
     message: str
     field: str | None = None
     allowed: str | None = None
+    next_try: int | None = None
 
     def __post_init__(self) -> None:
         super().__init__(self.message)

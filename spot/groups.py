@@ -183,7 +183,7 @@ class Group:
         self.plain: Audience[Member] = Audience()
         self.deflating: Audience[Member] = Audience()
         self.update: Update | None = None
-        self._said: tuple[State, str | None] | None = None
+        self._said: tuple[str, str | None, int | None] | None = None
         self._quiet_since = 0
 
     def admit(self, member: Member) -> None:
@@ -281,15 +281,15 @@ class Group:
             if self._streamed:
                 self._tell_hopeless()
             return
-        state, reason, _ = self._condition(now_ms)
-        if (state, reason) != self._said:
-            first, self._said = self._said is None, (state, reason)
-            if not (first and state == "live"):
+        condition = self._condition(now_ms)
+        if condition != self._said:
+            first, self._said = self._said is None, condition
+            if not (first and condition[0] == "live"):
                 self._tell(self.status(now_ms), "status")
 
     def _tell_hopeless(self) -> None:
         why = self.hopeless
-        before, self._said = self._said, ("unavailable", why.message) if why else None
+        before, self._said = self._said, ("unavailable", why.message, why.next_try) if why else None
         if why and self._said != before:
             self._tell(error_frame(why), "error")
 
@@ -300,7 +300,7 @@ class Group:
         if not self._streamed or self.ready:
             return None
         trouble = next((topic.trouble for topic in self.topics if topic.trouble and topic.trouble.permanent), None)
-        return Refused("unavailable", trouble.message) if trouble else None
+        return Refused("unavailable", trouble.public, next_try=trouble.next_try) if trouble else None
 
     def notice(self, code: str, message: str) -> None:
         """Tell envelope members something that a person should read."""
@@ -323,7 +323,7 @@ class Group:
     def _condition(self, now_ms: int) -> tuple[State, str | None, int | None]:
         facts = self.facts()
         trouble = next((topic.trouble for topic in self._used() if topic.trouble), None)
-        reason, next_try = (trouble.message, trouble.next_try) if trouble else (None, None)
+        reason, next_try = (trouble.public, trouble.next_try) if trouble else (None, None)
         if facts is None or not self.ready:
             return ("unavailable" if trouble else "waiting"), reason, next_try
         return ("stale", reason, next_try) if facts.stale(now_ms) else ("live", None, None)

@@ -87,7 +87,7 @@ def _row(
         "block": dataset.block,
         "state": _state(known, trouble, wanted, now),
         "count": 1,
-        "reason": trouble.message if trouble else None,
+        "reason": trouble.public if trouble else None,
         "next_try": trouble.next_try if trouble else None,
     }
     names = ("source", "label", "as_of", "fetched_at", "interval_ms", "max_age_ms")

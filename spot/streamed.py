@@ -40,20 +40,24 @@ def look_after(wanted: Sequence[Dataset]) -> None:
 def _why_nothing(kind: str) -> Trouble | None:
     """Why nobody brings that kind now; None when somebody does, or is about to."""
     if snapshots.realm() == "demo":
-        return _trouble("The market shown is simulated, and nothing real is shown beside it.")
+        simulated = "The market shown is simulated, and nothing real is shown beside it."
+        return _trouble(simulated, simulated)
     if not (able := sources(kind)):
-        return _trouble(f"No {_NAMES[kind]} source is set up: an operator can enter a key for one.")
+        said = f"No {_NAMES[kind]} source is set up"
+        return _trouble(f"{said}: an operator can enter a key for one.", f"{said} on this site.")
     states = [(one, stream_state.read(snapshots.connection(), one.name)) for one in able]
     said = [(one, state) for one, state in states if state and state.message and state.state in ("refused", "waiting")]
     if len(said) < len(states):
         return None
     # Who tries again comes first: that is what there is to hope for.
     one, state = min(said, key=lambda found: found[1].state == "refused")
-    return _trouble(f"{one.label}: {state.message}", state.until, permanent=state.state == "refused")
+    refused = state.state == "refused"
+    public = f"{one.label} refuses this site's access." if refused else f"The connection to {one.label} is down."
+    return _trouble(f"{one.label}: {state.message}", public, state.until, permanent=refused)
 
 
-def _trouble(message: str, until: int | None = None, *, permanent: bool = True) -> Trouble:
-    return Trouble("unavailable", message, now_ms(), until, permanent)
+def _trouble(message: str, public: str, until: int | None = None, *, permanent: bool = True) -> Trouble:
+    return Trouble("unavailable", message, now_ms(), until, permanent, public)
 
 
 def _explain(dataset: Dataset, why: Trouble | None) -> None:

@@ -15,7 +15,7 @@ from django.conf import settings
 
 from providers import fetching, pacing
 from providers.datasets import COINS, CURRENCIES, MEMBERS, STREAMED, Dataset, Fetched, Kind
-from providers.errors import NotFound, ProviderError, Unavailable, Unreachable
+from providers.errors import INSIDE, NotFound, ProviderError, Unavailable, Unreachable
 from spot import categories, namesakes, snapshots, streamed
 from spot.snapshots import Snapshot, Trouble, now_ms
 from spot.table import Made, Table
@@ -126,7 +126,9 @@ def fetch(name: str, token: str, interval: float) -> None:
     except ProviderError as error:
         _remember(dataset, error, interval)
     except Exception:
-        _remember(dataset, ProviderError("The fetch failed inside the gateway; its log says how."), interval)
+        _remember(
+            dataset, ProviderError("The fetch failed inside the gateway; its log says how.", public=INSIDE), interval
+        )
         raise
     finally:
         snapshots.release(dataset, token)
@@ -155,13 +157,13 @@ def _checked(dataset: Dataset) -> list[str]:
         return []
     asked, known = snapshots.wanted_coins(dataset.currency, settings.SPOT_EXTRA_COINS or 1000), _ids(COINS)
     if not any(coin in known for coin in asked):
-        raise _unknown_coin(asked[0]) if asked else NotFound("No coin is asked for.")
+        raise _unknown_coin(asked[0]) if asked else _nothing("No coin is asked for.")
     return [coin for coin in asked if coin in known]
 
 
 def _require(listing: Dataset, name: str) -> None:
     if name not in _ids(listing):
-        raise _unknown_coin(name) if listing == COINS else NotFound(f"No currency {name!r} is in the provider's list.")
+        raise _unknown_coin(name) if listing == COINS else _nothing(f"No source has the currency {name!r}.")
 
 
 def _unknown_coin(asked: str) -> NotFound:
@@ -169,14 +171,20 @@ def _unknown_coin(asked: str) -> NotFound:
     stored = [snapshots.load(dataset) for dataset in (COINS, Dataset("markets", "usd"))]
     coins, market = (Table(one.rows if one else [], "id", Made(("name",), itemgetter("name"))) for one in stored)
     said = namesakes.sentence(asked, namesakes.namesakes(asked, coins, [market]))
-    return NotFound(f"{said[0].upper()}{said[1:]}")
+    return _nothing(f"{said[0].upper()}{said[1:]}")
+
+
+def _nothing(sentence: str) -> NotFound:
+    """An error about what was asked for, which visitors read as it is."""
+    return NotFound(sentence, public=sentence)
 
 
 def _ids(listing: Dataset) -> set[str]:
     """What the provider lists; fetched first when it never was, by one task however many ask."""
     if (snapshot := snapshots.load(listing)) is None:
         if (token := snapshots.claim(listing, _CLAIM_SECONDS)) is None:
-            raise Unavailable(f"The provider's list of {listing.name} is just being fetched.", retry_after=2)
+            said = f"The list of {listing.name} is just being fetched."
+            raise Unavailable(said, retry_after=2, public=said)
         try:
             refresh(listing)
         finally:
@@ -214,4 +222,6 @@ def _remember(dataset: Dataset, error: ProviderError, interval: float) -> None:
     log.warning("fetch failed", dataset=dataset.name, error=str(error), retry_in=round(wait, 1))
     if dataset in (CURRENCIES, COINS):
         snapshots.hold(dataset)  # all else is held against them, whoever serves it
-    snapshots.set_trouble(dataset, Trouble("unavailable", str(error), now, now + int(wait * 1000), error.permanent))
+    next_try = now + int(wait * 1000)
+    trouble = Trouble("unavailable", str(error), now, next_try, error.permanent, error.public or INSIDE)
+    snapshots.set_trouble(dataset, trouble)

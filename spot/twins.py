@@ -62,15 +62,17 @@ async def current(subscription: Subscription, patience: float = PATIENCE) -> Upd
         async with asyncio.timeout(patience):
             return await waiter.first
     except TimeoutError:
-        raise Refused("unavailable", _why_nothing(hub, waiter)) from None
+        raise _why_nothing(hub, waiter) from None
     finally:
         hub.leave(waiter)
 
 
-def _why_nothing(hub: Hub, waiter: Waiter) -> str:
+def _why_nothing(hub: Hub, waiter: Waiter) -> Refused:
     group = hub.group_of(waiter)
-    troubles = [topic.trouble.message for topic in group.topics if topic.trouble] if group else []
-    return troubles[0] if troubles else "No data have been fetched yet; try again in a few seconds."
+    troubles = [topic.trouble for topic in group.topics if topic.trouble] if group else []
+    if not troubles:
+        return Refused("unavailable", "No data have been fetched yet; try again in a few seconds.")
+    return Refused("unavailable", troubles[0].public, next_try=troubles[0].next_try)
 
 
 def twin(feed: Feed) -> Any:
@@ -141,8 +143,13 @@ def _refusal(refused: Refused) -> HttpResponse:
     response = HttpResponse(error_frame(refused), content_type="application/json", status=refused.fact.status)
     response["Cache-Control"] = "no-store"
     if refused.fact.status in (429, 503):
-        response["Retry-After"] = "5"
+        response["Retry-After"] = str(_retry_after(refused))
     return response
+
+
+def _retry_after(refused: Refused) -> int:
+    """Seconds: until what is missing is fetched next, else a few."""
+    return 5 if refused.next_try is None else max(1, -(-(refused.next_try - now_ms()) // 1000))
 
 
 def _shared_with(request: HttpRequest, response: HttpResponse) -> HttpResponse:

@@ -177,6 +177,8 @@ def error_frame(refused: Refused) -> bytes:
         body["field"] = refused.field
     if refused.allowed is not None:
         body["allowed"] = refused.allowed
+    if refused.next_try is not None:
+        body["next_try_ms"] = refused.next_try
     return orjson.dumps(body)
 
 

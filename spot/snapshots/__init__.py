@@ -108,13 +108,15 @@ Amendment = Callable[[Snapshot], tuple[list[Row], dict[str, Any]] | None]
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """Why a dataset could not be fetched last time, and when it is tried again (epoch ms). `permanent`: asking again
-    will not help; `code` is one of `spot.codes.ERRORS`."""
+    will not help; `code` is one of `spot.codes.ERRORS`. `message` is for the operator, `public` for everybody: frames,
+    answers and pages show that one only."""
 
     code: str
     message: str
     at: int
     next_try: int | None
     permanent: bool = False
+    public: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,6 +230,46 @@ def test_a_refused_key_is_told_once_and_rests(upstream: Upstream, redis: Redis, 
     assert len(upstream.asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("reply", "public"),
+    [
+        (
+            Reply({"status": {"error_code": 10002, "error_message": "API Key Missing."}}, 401),
+            "refuses this site's access",
+        ),
+        (Reply({}, 429, {"Retry-After": "3000"}), "asks this site to wait"),
+        (Reply({"error": "gone from 10.0.0.7"}, 404), "does not have this"),
+        (Reply({"error": "oops"}, 200), "sent an answer that cannot be used"),
+    ],
+)
+def test_visitors_read_a_sentence_without_keys_hosts_and_figures(upstream, redis, settings, reply, public) -> None:
+    settings.COINGECKO_API_KEY, settings.COINGECKO_PLAN = KEY, "demo"
+    upstream.replies["/coins/markets"] = reply
+    for _ in range(2):  # asked, and perhaps not asked again since it rests
+        with pytest.raises(ProviderError) as caught:
+            fetching.fetch(USD, redis=redis, tries=1)
+        assert caught.value.public == f"CoinGecko {public}."
+
+
+def test_visitors_read_of_an_allowance_that_is_used_up_without_its_figures(upstream, redis, settings) -> None:
+    settings.COINGECKO_CALLS_PER_MINUTE = 2
+    fetching.fetch(USD, redis=redis)
+    with pytest.raises(OutOfBudget) as caught:
+        fetching.fetch(USD, redis=redis)
+    assert caught.value.public == "This site has used its share of CoinGecko's calls for now."
+
+
+def test_visitors_read_of_every_provider_once(redis, settings, monkeypatch) -> None:
+    real = providers.get("coingecko")
+    toy = replace(real, name="toy", label="Toy", order=1)
+    monkeypatch.setattr(providers, "all", lambda: (toy, real))
+    settings.TOY_BASE_URL = settings.COINGECKO_BASE_URL = "http://127.0.0.1:9/api/v3"
+    with pytest.raises(Unreachable) as caught:
+        fetching.fetch(USD, redis=redis)
+    assert caught.value.public == "Toy cannot be reached. CoinGecko cannot be reached."
+    assert "127.0.0.1" in caught.value.message
+
+
 def test_a_key_that_the_operator_enters_is_used_by_the_very_next_fetch(upstream: Upstream, redis: Redis) -> None:
     upstream.replies["/coins/markets"] = Reply({}, 429, {"Retry-After": "3000"})
     with pytest.raises(RateLimited):

@@ -268,7 +268,7 @@ def test_while_there_are_no_data_only_those_who_asked_are_told_so() -> None:
                 status = await socket.frame()
                 assert (status["type"], status["state"], status["fetched_at"]) == ("status", "waiting", None)
             assert await plain.silent()
-            trouble = Trouble("unavailable", "Acme is out of reach.", 1, 99)
+            trouble = Trouble("unavailable", "10.0.0.7 is away.", 1, 99, public="Acme is out of reach.")
             await asyncio.to_thread(snapshots.set_trouble, USD, trouble)
             status = await rich.next("status")
             assert (status["state"], status["reason"], status["next_try_ms"]) == (

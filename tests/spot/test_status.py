@@ -46,7 +46,7 @@ def test_what_is_old_is_stale_while_somebody_looks_and_idle_when_nobody_does() -
 def test_what_cannot_be_had_says_why() -> None:
     snapshots.want([USD])
     assert told(kind="markets")["state"] == "waiting"
-    snapshots.set_trouble(USD, Trouble("unavailable", "Nobody answers.", snapshots.now_ms(), 123))
+    snapshots.set_trouble(USD, Trouble("unavailable", "key 1", snapshots.now_ms(), 123, public="Nobody answers."))
     row = told(kind="markets")
     assert (row["state"], row["reason"], row["next_try"]) == ("unavailable", "Nobody answers.", 123)
     snapshots.set_trouble(USD, Trouble("unavailable", "No source.", snapshots.now_ms(), None, permanent=True))

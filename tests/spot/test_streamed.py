@@ -77,6 +77,9 @@ def test_what_keeps_a_stream_from_standing_is_said(state, reason, permanent, red
     looked_after(redis, LISTINGS)
     said = snapshots.trouble(LISTINGS)
     assert (said and said.message, said and said.permanent) == (reason, permanent)
+    if said:
+        refused = "cryptolisting.ws refuses this site's access."
+        assert said.public == (refused if permanent else "The connection to cryptolisting.ws is down.")
     if state and state.until:
         assert said.next_try == state.until
 
@@ -99,7 +102,7 @@ def test_streamed_datasets_are_never_fetched(redis, monkeypatch) -> None:
 
 
 async def no_source(dataset: Dataset, message: str = "No source is set up here.") -> None:
-    trouble = snapshots.Trouble("unavailable", message, snapshots.now_ms(), None, permanent=True)
+    trouble = snapshots.Trouble("unavailable", "key …1", snapshots.now_ms(), None, permanent=True, public=message)
     await asyncio.to_thread(snapshots.set_trouble, dataset, trouble)
 
 

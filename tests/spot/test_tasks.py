@@ -6,7 +6,7 @@ import pytest
 
 from providers import fetching, pacing
 from providers.datasets import MEMBERS, Dataset, Fetched
-from providers.errors import NotFound, RateLimited, Unavailable, Unreachable
+from providers.errors import INSIDE, NotFound, RateLimited, Unavailable, Unreachable
 from spot import snapshots, tasks
 from spot.snapshots import Trouble
 from tests.spot.rows import COINS, CURRENCIES, USD, candles, coin, fetched, market
@@ -278,11 +278,13 @@ def fail(upstream, queue, error) -> Trouble:
         (Unavailable("Down."), 60_000),
         (RateLimited("Slow down.", retry_after=33.0), 33_000),
         (NotFound("No such."), 60_000),
+        (Unavailable("10.0.0.7 is down.", public="Acme has an outage."), 60_000),
     ],
 )
 def test_a_failure_keeps_the_last_good_values_and_says_why_and_when(upstream, queue, error, wait) -> None:
     trouble = fail(upstream, queue, error)
     assert (trouble.message, trouble.permanent) == (error.message, error.permanent)
+    assert trouble.public == (error.public or INSIDE)
     assert trouble.next_try - trouble.at == wait
     assert len(snapshots.load(USD).rows) == 2
     tasks.start_due([USD])

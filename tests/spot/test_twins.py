@@ -151,6 +151,12 @@ def test_what_cannot_be_is_refused_in_json(channel, query, status, code) -> None
     run(story())
 
 
+#: Only the second sentence is for visitors.
+TROUBLE = Trouble(
+    "unavailable", "No connection to 10.0.0.7.", 1, snapshots.now_ms() + 600_000, public="Acme cannot be reached."
+)
+
+
 def test_who_waits_in_vain_is_told_when_to_come_back(monkeypatch) -> None:
     monkeypatch.setattr(twins.current, "__defaults__", (0.3,))
 
@@ -159,11 +165,14 @@ def test_who_waits_in_vain_is_told_when_to_come_back(monkeypatch) -> None:
         response = await get("market")
         assert (response.status_code, json.loads(response.content)["code"]) == (503, "unavailable")
         assert int(response["Retry-After"]) > 0
-        await asyncio.to_thread(snapshots.set_trouble, USD, Trouble("unavailable", "Acme is out of reach.", 1, 2))
+        await asyncio.to_thread(snapshots.set_trouble, USD, TROUBLE)
         async with Socket("market", "status=1") as socket:
             while (await socket.next("status"))["state"] != "unavailable":
                 pass
-            assert "Acme" in json.loads((await get("market")).content)["message"]
+            response = await get("market")
+            error = json.loads(response.content)
+            assert (error["message"], error["next_try_ms"]) == ("Acme cannot be reached.", TROUBLE.next_try)
+            assert 300 < int(response["Retry-After"]) <= 600
         assert not Hub.current().groups
 
     run(story())
