@@ -126,7 +126,8 @@ def _newest(dataset: Dataset, needed: Sequence[str] = ()) -> Snapshot:
     """The stored snapshot while it is not due and has the coins needed, else a fresh one."""
     stored = snapshots.load(dataset)
     due = stored is None or now_ms() > stored.fetched_at + stored.interval_ms
-    if stored is None or due or not {row.get("id") for row in stored.rows} >= set(needed):
+    answered = {row.get("id") for row in stored.rows} | set(stored.meta.get("asked", ())) if stored else set()
+    if due or not answered >= set(needed):
         tasks.refresh(dataset)
         stored = snapshots.load(dataset)
     assert stored is not None

@@ -5,7 +5,7 @@ A group's state is rendered once; each member takes the frame that fits what it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -17,11 +17,13 @@ from spot.codes import Refused
 from spot.columns import CHART
 from spot.feeds import table_of
 from spot.frames import DEFLATE_IN_THREAD, Message, Once
+from spot.listed import Verdict
 from spot.snapshots import News, Snapshot, Trouble
 from spot.subscription import Answer, Subscription
 from spot.table import Table
 from spot.wire import (
     Facts,
+    Missing,
     State,
     delta_frame,
     error_frame,
@@ -33,6 +35,16 @@ from spot.wire import (
 
 if TYPE_CHECKING:
     from spot.hub import Member
+
+#: Why a coin is missing whose source was asked for it.
+NO_PRICE = Missing("no_price", "The source has no price of it.")
+NOTHING: Mapping[str, Missing] = {}
+
+
+def _not_yet(trouble: Trouble | None) -> Missing:
+    """Why a coin is missing that has not been fetched: it is on its way, unless the fetch has failed."""
+    message = trouble.public if trouble else "No price of it has been fetched yet."
+    return Missing("unavailable", message, pending=trouble is None)
 
 
 class Topic:
@@ -137,11 +149,21 @@ def facts_of(parts: list[Snapshot]) -> Facts:
 class Update:
     """A group's state as frames, each made when the first member needs it."""
 
-    def __init__(self, answer: Answer, facts: Facts, seq: int, stale: bool, before: Update | None) -> None:
+    def __init__(
+        self,
+        answer: Answer,
+        facts: Facts,
+        seq: int,
+        stale: bool,
+        before: Update | None,
+        missing: Mapping[str, Missing],
+    ) -> None:
         self.answer = answer
         self.facts = facts
         self.seq = seq
         self.stale = stale
+        #: Why each coin that was asked for is not in the answer, by its id.
+        self.missing = missing
         continues = before is not None and answer.subscription.dialect.delta
         #: The number of the state that `delta` continues from; no member has -1.
         self.base = before.seq if before and continues else -1
@@ -152,13 +174,17 @@ class Update:
         """The whole page."""
         if not self.answer.subscription.dialect.envelope:
             return Message(self.answer.data)
-        return Message(snapshot_frame(self.answer, self.facts, self.seq, stale=self.stale))
+        frame = snapshot_frame(self.answer, self.facts, self.seq, stale=self.stale, missing=self.missing)
+        return Message(frame)
 
     @Once
     def delta(self) -> Message:
         """What changed since the state before."""
         assert self._before is not None
-        return Message(delta_frame(self._before, self.answer, self.facts, self.base, self.seq, stale=self.stale))
+        frame = delta_frame(
+            self._before, self.answer, self.facts, self.base, self.seq, stale=self.stale, missing=self.missing
+        )
+        return Message(frame)
 
     def deflate(self) -> None:
         """Make the deflated frame that members will be written. For a thread: nothing else is touched."""
@@ -172,10 +198,11 @@ class Update:
 class Group:
     """The members of one process with equal feed, query and dialect."""
 
-    def __init__(self, subscription: Subscription, topics: list[Topic], *, verified: bool) -> None:
+    def __init__(self, subscription: Subscription, topics: list[Topic], verdict: Verdict) -> None:
         self.subscription = subscription
         self.topics = topics
-        self.verified = verified
+        self.verdict = verdict
+        self.coins: tuple[str, ...] = subscription.params.get("coin_ids", ())
         self.charts = CHART in subscription.shape.reads
         self._streamed = all(topic.dataset.kind in STREAMED for topic in topics)
         self.members: set[Member] = set()
@@ -185,6 +212,25 @@ class Group:
         self.update: Update | None = None
         self._said: tuple[str, str | None, int | None] | None = None
         self._quiet_since = 0
+
+    @property
+    def verified(self) -> bool:
+        """Whether its currency and coins were found in the lists."""
+        return self.verdict.settled
+
+    def judge(self, verdict: Verdict) -> None:
+        """Take over what newer lists say; plain members are told of coins that do not exist."""
+        self.verdict = verdict
+        if (mistake := self.mistake) is not None and not self.subscription.dialect.heartbeats:
+            self._tell(error_frame(mistake), "error")
+
+    @property
+    def mistake(self) -> Refused | None:
+        """The coins asked for that do not exist, beside others that do; enveloped frames name them themselves."""
+        if self.subscription.dialect.envelope or not self.verdict.unknown:
+            return None
+        message = " ".join(self.verdict.unknown.values())
+        return Refused("unknown_coin", f"coin_ids: {message} The other coins are shown.", "coin_ids")
 
     def admit(self, member: Member) -> None:
         """Write straight to a member's socket, if it is ready and every member is sent the same."""
@@ -237,10 +283,23 @@ class Group:
         return [topic for topic in self.topics if topic.dataset.kind != "quotes" or missing]
 
     def missing_coins(self) -> list[str]:
-        """Coins asked for by id that the markets snapshot lacks."""
-        ids = self.subscription.params.get("coin_ids", ())
+        """Coins asked for by id that exist, and that the markets snapshot lacks."""
         table = self.topics[0].table
-        return [] if table is None or not self.verified else [coin for coin in ids if coin not in table.position()]
+        if table is None or not self.verified:
+            return []
+        return [coin for coin in self.coins if coin not in table.position() and coin not in self.verdict.unknown]
+
+    def _missing(self, table: Table) -> dict[str, Missing]:
+        """Why each coin asked for is not in the table."""
+        quotes = self.topics[-1]
+        asked = quotes.snapshot.meta.get("asked", ()) if quotes.snapshot else ()
+        missing = {}
+        for coin in self.coins:
+            if coin in self.verdict.unknown:
+                missing[coin] = Missing("unknown_coin", self.verdict.unknown[coin])
+            elif coin not in table.position():
+                missing[coin] = _not_yet(quotes.trouble) if coin not in asked else NO_PRICE
+        return missing
 
     @property
     def heavy(self) -> bool:
@@ -252,7 +311,8 @@ class Group:
         facts = self.facts()
         assert facts is not None
         answer, before = Answer(self.subscription, table), self.update
-        update = Update(answer, facts, seq, facts.stale(now_ms), before)
+        missing = self._missing(table) if self.coins else NOTHING
+        update = Update(answer, facts, seq, facts.stale(now_ms), before, missing)
         same = before is not None and self._same(before, update)
         if not same or not self.subscription.dialect.envelope:  # an export and the HTTP twin read what stands behind it
             self.update = update
@@ -263,7 +323,7 @@ class Group:
 
     def _same(self, before: Update, update: Update) -> bool:
         if self.subscription.dialect.envelope:
-            return before.facts == update.facts and before.stale == update.stale
+            return (before.facts, before.stale, before.missing) == (update.facts, update.stale, update.missing)
         return before.answer.data == update.answer.data
 
     def state(self, now_ms: int) -> State:

@@ -26,7 +26,7 @@ from spot.codes import Refused
 from spot.columns import Columns
 from spot.frames import Message
 from spot.groups import Group, Topic, Update
-from spot.namesakes import unknown_coin
+from spot.listed import Lists, Verdict, judge
 from spot.query import prepare
 from spot.ring import Ring
 from spot.snapshots import News, Snapshot, now_ms
@@ -131,8 +131,8 @@ class Hub:
             self._drop(old, member)
         if subscription.dialect.heartbeats and (group.update is None or group.state(now_ms()) != "live"):
             member.say(Message(group.status(now_ms())), "status")
-        elif (why := group.hopeless) is not None:
-            member.say(Message(error_frame(why)), "error")
+        elif (error := group.hopeless or group.mistake) is not None:
+            member.say(Message(error_frame(error)), "error")
         if group.update is not None:
             member.push(group.update)
         group.admit(member)
@@ -159,10 +159,10 @@ class Hub:
     def _make_group(self, subscription: Subscription) -> Group:
         if settings.SPOT_QUERIES and len(self.groups) >= settings.SPOT_QUERIES:
             raise Refused("too_many_queries", f"The server keeps at most {settings.SPOT_QUERIES} distinct queries.")
-        verified = self._verify(subscription)
+        verdict = self._verify(subscription)
         self._check_bounds(subscription)
         topics = [self._topic(dataset) for dataset in subscription.datasets]
-        group = Group(subscription, topics, verified=verified)
+        group = Group(subscription, topics, verdict)
         for topic in topics:
             topic.groups.add(group)
             topic.charts |= group.charts
@@ -182,34 +182,12 @@ class Hub:
 
     # --- what exists -------------------------------------------------------------------------------------------------
 
-    def _verify(self, subscription: Subscription) -> bool:
-        """Whether its currency and coins are known to exist; False while the lists are not there. Raises `Refused`."""
-        params = subscription.params
-        if "vs_currency" not in params:
-            return True
-        currency, currencies = params["vs_currency"], self.topics[CURRENCIES.name].table
-        if currencies is not None and currency not in currencies.position():
-            known = ", ".join(sorted(currencies.keys))
-            raise Refused(
-                "unknown_currency",
-                f"vs_currency: {currency!r} is not quoted. Currencies: {known}.",
-                "vs_currency",
-                known,
-            )
-        coins = [params["coin_id"]] if "coin_id" in params else list(params.get("coin_ids", ()))
-        unknown = [coin for coin in coins if not self._is_coin(coin)]
-        if unknown and (listed := self.topics[COINS.name].table) is not None:
-            name = "coin_id" if "coin_id" in params else "coin_ids"
-            raise unknown_coin(name, unknown[0], listed, self._tables("markets"))
-        return currencies is not None and not unknown
-
-    def _is_coin(self, coin: str) -> bool:
-        return any(coin in table.position() for table in self._tables("coins", "markets"))
-
-    def _tables(self, *kinds: str) -> list[Table]:
-        """Those of the topics of these kinds that are there, blocks of the market in their order."""
-        topics = [topic for topic in self.topics.values() if topic.dataset.kind in kinds]
-        return [topic.table for topic in sorted(topics, key=lambda topic: topic.dataset.block) if topic.table]
+    def _verify(self, subscription: Subscription) -> Verdict:
+        """What is known of its currency and coins. Raises `Refused` for what does not exist."""
+        currencies, coins = self.topics[CURRENCIES.name].table, self.topics[COINS.name].table
+        blocks = [topic for topic in self.topics.values() if topic.dataset.kind == "markets"]
+        markets = [topic.table for topic in sorted(blocks, key=lambda topic: topic.dataset.block) if topic.table]
+        return judge(subscription.params, Lists(currencies, coins, markets))
 
     def _check_bounds(self, subscription: Subscription) -> None:
         """Distinct datasets are bounded, so that no client can invent work without end."""
@@ -319,27 +297,33 @@ class Hub:
                 self._announce(topic, before.label, snapshot.label)
         topic.news = news
         if topic.dataset.kind in ("currencies", "coins", "markets"):
-            await self._reverify()
+            await self._reverify(everybody=topic.dataset == COINS)
         await self._publish(topic.groups)
 
     def _announce(self, topic: Topic, old: str, new: str) -> None:
         for group in topic.groups:
             group.notice("source_changed", f"The data now come from {new}; before, they came from {old}.")
 
-    async def _reverify(self) -> None:
-        """Judge by the lists, now that they are here, what could not be judged before."""
-        proven = []
-        for group in [group for group in self.groups.values() if not group.verified]:
+    async def _reverify(self, *, everybody: bool) -> None:
+        """Judge by the newest lists what could not be judged before; with `everybody`, whoever asks for coins: those
+        may have been listed or delisted since."""
+        turned = []
+        for group in list(self.groups.values()):
+            if group.verified and not (everybody and group.coins):
+                continue
             try:
-                group.verified = self._verify(group.subscription)
+                verdict = self._verify(group.subscription)
             except Refused as refused:
-                for member in list(group.members):
-                    self.leave(member)
-                    member.refuse_later(refused)
-            else:
-                self._demanding = True
-                proven.append(group)
-        await self._publish(proven)
+                if not group.verified:  # a group that was served keeps what it has
+                    for member in list(group.members):
+                        self.leave(member)
+                        member.refuse_later(refused)
+                continue
+            if verdict != group.verdict:
+                group.judge(verdict)
+                turned.append(group)
+        self._demanding = self._demanding or bool(turned)
+        await self._publish(turned)
 
     async def _publish(self, groups: Iterable[Group]) -> None:
         """Render each group once and hand the result to its members, giving way to other work every few

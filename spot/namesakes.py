@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from spot.codes import Refused
 from spot.table import Table
@@ -12,19 +12,24 @@ from spot.table import Table
 _NAMED = 8
 
 
-def unknown_coin(field: str, asked: str, coins: Table, markets: Iterable[Table] = ()) -> Refused:
-    """The refusal of a client's coin id. Where it is the symbol of coins, it names them and allows their ids.
+def unknown_coins(field: str, ids: Sequence[str], coins: Table, markets: Sequence[Table] = ()) -> Refused:
+    """The refusal of a client's coin ids, none of which exists. Where one is the symbol of coins, it names them and
+    allows their ids.
 
-    `coins` is the list of all coins with their `symbol` and `name`; coins of `markets` are named first, in
-    their order.
+    `coins` is the list of all coins with their `symbol` and `name`; coins of `markets` are named first, in their order.
     """
-    found = namesakes(asked, coins, markets)
-    allowed = ", ".join(coin for coin, _ in found) or "an id from the provider's coin list"
-    return Refused("unknown_coin", f"{field}: {sentence(asked, found)}", field, allowed)
+    meant = dict.fromkeys(coin for name in ids for coin, _ in namesakes(name, coins, markets))
+    message = f"{field}: {' '.join(why(name, coins, markets) for name in ids)}"
+    return Refused("unknown_coin", message, field, ", ".join(meant) or "an id from the provider's coin list")
+
+
+def why(asked: str, coins: Table, markets: Iterable[Table] = ()) -> str:
+    """Why there is no coin of that id, as a sentence."""
+    return sentence(asked, namesakes(asked, coins, markets))
 
 
 def sentence(asked: str, found: list[tuple[str, str]]) -> str:
-    """That no coin has that id, and which have it as their symbol: `found` are their ids and names."""
+    """Why there is no coin of that id: `found` are the ids and names of coins that have it as their symbol."""
     if not found:
         return f"no coin has the id {asked!r}."
     named = ", ".join(f"{coin} ({name})" for coin, name in found[:_NAMED])

@@ -92,7 +92,9 @@ def parse_coin_ids(raw: object) -> tuple[str, ...]:
     ids = comma_words("coin_ids", raw, allowed)
     if not 1 <= len(ids) <= MAX_TAPE_COINS:
         raise bad_value("coin_ids", f"{allowed}; {len(ids)} were given")
-    return tuple(parse_coin_id(coin, "coin_ids") for coin in ids)
+    if not any(map(is_coin_id, ids)) or any(len(coin) > 100 for coin in ids):
+        return tuple(parse_coin_id(coin, "coin_ids") for coin in ids)
+    return tuple(ids)  # what has not the form of an id is no coin, as an id that is in no list
 
 
 def amount(name: str) -> Callable[[object], float]:

@@ -7,6 +7,7 @@ beat, a second worker or a backlog after an outage therefore changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from operator import itemgetter
 
 import structlog
@@ -143,6 +144,8 @@ def refresh(dataset: Dataset) -> int:
     ids = _checked(dataset)
     of_coins = dataset.kind in _COINS
     fetched = _fetch(dataset, ids, snapshots.load(dataset) if of_coins else None)
+    if ids:
+        fetched = replace(fetched, meta={**fetched.meta, "asked": ids})  # what is not among the rows has no price
     pace = paces([*_wanted(), dataset], simulated=fetched.simulated)[dataset.name]
     return snapshots.save(categories.labelled(fetched) if of_coins else fetched, pace)
 

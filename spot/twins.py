@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from typing import Any
+from urllib.parse import quote
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
@@ -27,6 +28,8 @@ from spot.wire import csv_text, error_frame, export_name
 #: How long a request waits for data that have never been fetched, in seconds.
 PATIENCE = 10.0
 _FORMATS = ("json", "csv")
+#: How often a request that waits for coins looks for them, in seconds. That a coin has no price changes no row.
+_LOOK_SECONDS = 0.1
 
 
 class Waiter:
@@ -55,16 +58,30 @@ class Waiter:
 
 
 async def current(subscription: Subscription, patience: float = PATIENCE) -> Update:
-    """The newest state of a subscription, waiting up to `patience` seconds for its first. Raises `Refused`."""
+    """The newest state of a subscription, waiting up to `patience` seconds for its first one and for coins that are
+    being fetched. Raises `Refused` when there is nothing to show."""
     hub, waiter = Hub.current(), Waiter()
     try:
         hub.join(waiter, subscription)
         async with asyncio.timeout(patience):
-            return await waiter.first
+            update = await waiter.first
+            while any(why.pending for why in update.missing.values()):
+                await asyncio.sleep(_LOOK_SECONDS)
+                update = _state(hub, waiter) or update
     except TimeoutError:
-        raise _why_nothing(hub, waiter) from None
+        if (latest := _state(hub, waiter)) is None:
+            raise _why_nothing(hub, waiter) from None
+        update = latest
     finally:
         hub.leave(waiter)
+    if update.missing and len(update.missing) == len(subscription.params["coin_ids"]):
+        raise Refused("unavailable", " ".join(dict.fromkeys(why.message for why in update.missing.values())))
+    return update
+
+
+def _state(hub: Hub, waiter: Waiter) -> Update | None:
+    group = hub.group_of(waiter)
+    return group.update if group else None
 
 
 def _why_nothing(hub: Hub, waiter: Waiter) -> Refused:
@@ -120,6 +137,8 @@ def _response(request: HttpRequest, update: Update, form: str) -> HttpResponse:
     response["X-Spot-Stale"] = str(facts.stale(now)).lower()
     response["X-Spot-Simulated"] = str(facts.simulated).lower()
     response["X-Spot-Total"] = str(update.answer.page.total)
+    if update.missing:
+        response["X-Spot-Missing"] = ", ".join(map(quote, update.missing))
     return response
 
 

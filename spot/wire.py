@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -55,12 +56,32 @@ class Facts(NamedTuple):
 # --- out -------------------------------------------------------------------------------------------------------------
 
 
-def snapshot_frame(answer: Answer, facts: Facts, seq: int, *, stale: bool) -> bytes:
+class Missing(NamedTuple):
+    """Why a coin that was asked for is not in the answer. `pending`: it may come at any moment."""
+
+    code: str
+    message: str
+    pending: bool = False
+
+
+def snapshot_frame(
+    answer: Answer, facts: Facts, seq: int, *, stale: bool, missing: Mapping[str, Missing] | None = None
+) -> bytes:
     """The envelope around one whole page."""
-    return _head("snapshot", answer, facts, seq, stale, answer.subscription.asked) + b',"data":' + answer.data + b"}"
+    head = _head("snapshot", answer, facts, seq, stale, answer.subscription.asked, missing)
+    return head + b',"data":' + answer.data + b"}"
 
 
-def delta_frame(old: Answer, new: Answer, facts: Facts, base: int, seq: int, *, stale: bool) -> bytes:
+def delta_frame(
+    old: Answer,
+    new: Answer,
+    facts: Facts,
+    base: int,
+    seq: int,
+    *,
+    stale: bool,
+    missing: Mapping[str, Missing] | None = None,
+) -> bytes:
     """What changed between two pages: cells, entered and left rows, and the order when it is another."""
     before = {key: index for index, key in enumerate(old.keys())}
     keys = new.keys()
@@ -74,7 +95,7 @@ def delta_frame(old: Answer, new: Answer, facts: Facts, base: int, seq: int, *, 
         body["left"] = left
     if keys != list(before):
         body["order"] = [str(key) for key in keys]
-    return _head("delta", new, facts, seq, stale, None) + b"," + dumps(body)[1:]
+    return _head("delta", new, facts, seq, stale, None, missing) + b"," + dumps(body)[1:]
 
 
 def _changed(old: Answer, new: Answer, before: dict[Any, int]) -> dict[str, dict[str, Any]]:
@@ -95,9 +116,17 @@ def _changed(old: Answer, new: Answer, before: dict[Any, int]) -> dict[str, dict
     }
 
 
-def _head(kind: str, answer: Answer, facts: Facts, seq: int, stale: bool, asked: orjson.Fragment | None) -> bytes:
+def _head(
+    kind: str,
+    answer: Answer,
+    facts: Facts,
+    seq: int,
+    stale: bool,
+    asked: orjson.Fragment | None,
+    missing: Mapping[str, Missing] | None,
+) -> bytes:
     page = answer.page
-    head = {
+    head: dict[str, Any] = {
         "type": kind,
         "channel": answer.subscription.feed.channel,
         **({} if asked is None else {"params": asked}),
@@ -117,6 +146,8 @@ def _head(kind: str, answer: Answer, facts: Facts, seq: int, stale: bool, asked:
         "pages": page.pages,
         **facts.meta,
     }
+    if missing:
+        head["missing"] = {coin: {"code": why.code, "message": why.message} for coin, why in missing.items()}
     return orjson.dumps(head)[:-1]
 
 

@@ -30,6 +30,7 @@ PURE = {
     "spot/wire.py",
     "spot/frames.py",
     "spot/jsontext.py",
+    "spot/listed.py",
     "spot/namesakes.py",
     "spot/request_line.py",
     "providers/datasets.py",

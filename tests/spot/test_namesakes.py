@@ -8,7 +8,7 @@ import pytest
 from providers.errors import NotFound
 from spot import endpoints
 from spot.feeds import table_of
-from spot.namesakes import namesakes, sentence, unknown_coin
+from spot.namesakes import namesakes, sentence, unknown_coins
 from spot.table import Table
 from tests.spot.rows import COINS, CURRENCIES, USD, coin
 from tests.spot.sockets import Socket, put, put_lists, run
@@ -36,13 +36,13 @@ def test_namesakes_come_by_market_cap_and_then_by_id() -> None:
 
 
 def test_the_refusal_names_them_and_allows_their_ids() -> None:
-    refused = unknown_coin("coin_ids", "btc", table(LISTED), [table([coin("bitcoin")])])
+    refused = unknown_coins("coin_ids", ["btc"], table(LISTED), [table([coin("bitcoin")])])
     assert (refused.code, refused.field, refused.message) == ("unknown_coin", "coin_ids", f"coin_ids: {SAID}")
     assert refused.allowed == "bitcoin, batcat, clone"
 
 
 def test_a_name_that_is_neither_is_just_unknown() -> None:
-    refused = unknown_coin("coin_id", "nosuchcoin", table(LISTED))
+    refused = unknown_coins("coin_id", ["nosuchcoin"], table(LISTED))
     assert refused.message == "coin_id: no coin has the id 'nosuchcoin'."
     assert refused.allowed == "an id from the provider's coin list"
 
@@ -62,7 +62,7 @@ async def stored() -> None:
 @pytest.mark.usefixtures("redis")
 @pytest.mark.parametrize(
     ("feed", "query", "field"),
-    [("historical-ohlcv", "coin_id=BTC", "coin_id"), ("ticker-tape", "coin_ids=bitcoin,btc", "coin_ids")],
+    [("historical-ohlcv", "coin_id=BTC", "coin_id"), ("ticker-tape", "coin_ids=btc", "coin_ids")],
 )
 def test_a_socket_and_its_twin_say_the_same(feed: str, query: str, field: str) -> None:
     async def story() -> None:
