@@ -3,6 +3,12 @@
 export const NONE = "–";
 
 const SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉";
+const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+const LARGEST_PRICE = 1e12; // from here on prices are shortened as market caps are
+const LARGEST_PERCENT = 1e5; // and percentages
+const LARGEST_COMPACT = 1e15; // from here on numbers are written with a power of ten: Intl knows no word for them
+const LARGEST_EXACT = 1e21;
+const SMALLEST_EXACT = 1e-18;
 const made = new Map();
 
 /** One Intl object per set of options: making them is what costs. */
@@ -21,13 +27,19 @@ export function isNumber(value) {
   return typeof value === "number" && Number.isFinite(value);
 }
 
-/** Fraction digits that tell two neighbouring prices apart: four significant ones below 1, from 1,000 on `usual` ones. */
+/** The most fraction digits of a price: four significant ones below 1, from 1,000 on `usual` ones. */
 export function priceDecimals(value, usual = 2) {
   const size = Math.abs(value);
   if (size >= 1000) return usual;
   if (size === 0 || size >= 10) return 2;
   if (size >= 1) return 4;
   return 3 - Math.floor(Math.log10(size));
+}
+
+/** How many fraction digits a number was given with, without the noise of binary fractions in its last place. */
+export function givenDecimals(value) {
+  const [, fraction = "", exponent = "0"] = String(Number(Math.abs(value).toPrecision(15))).match(/(?:\.(\d+))?(?:e([-+]\d+))?$/);
+  return Math.max(0, fraction.length - Number(exponent));
 }
 
 /** 0.00000644 as "0₅644": the zeros after the point are counted in the subscript. Null when it is not that small. */
@@ -47,6 +59,20 @@ export function direction(percent) {
   return percent > 0 ? "up" : "down";
 }
 
+/** Text of Intl's parts; a power of ten is written 1.00×10²⁴ instead of 1.00E24. */
+function joined(parts) {
+  return parts.map(({ type, value }) => {
+    if (type === "exponentSeparator") return "×10";
+    if (type === "exponentMinusSign") return "⁻";
+    return type === "exponentInteger" ? value.replace(/\d/g, (digit) => SUPERSCRIPTS[digit]) : value;
+  }).join("");
+}
+
+/** The notation that keeps a number of any size short. */
+function shortest(value) {
+  return Math.abs(value) < LARGEST_COMPACT ? "compact" : "scientific";
+}
+
 /** Functions for one locale and currency (an upstream code such as "usd", "btc" or "sats"). */
 export function numbers(locale, currency) {
   const code = currency.toUpperCase();
@@ -58,31 +84,35 @@ export function numbers(locale, currency) {
     const style = isIso ? { style: "currency", currency: code, currencyDisplay: "narrowSymbol" } : {};
     const parts = intl(Intl.NumberFormat, locale, { ...style, ...options }).formatToParts(value);
     return (fraction) => {
-      const text = parts.map((part) => (part.type === "fraction" ? (fraction ?? part.value) : part.value)).join("");
+      const text = joined(fraction ? parts.map((part) => (part.type === "fraction" ? { value: fraction } : part)) : parts);
       return isIso ? text : `${text} ${code}`;
     };
   }
 
   return {
+    /** With the digits that the source gave, as far as they tell something, and no others. */
     price(value) {
       if (!isNumber(value)) return NONE;
       const tiny = tinyFraction(value);
       if (tiny) return money(Math.sign(value) * 0, { minimumFractionDigits: 1, maximumFractionDigits: 1 })(tiny);
-      const digits = priceDecimals(value, usual);
-      return money(value, { minimumFractionDigits: digits, maximumFractionDigits: digits })();
+      if (Math.abs(value) >= LARGEST_PRICE) return this.compact(value);
+      const digits = Math.min(priceDecimals(value, usual), givenDecimals(value));
+      return money(value + 0, { minimumFractionDigits: digits, maximumFractionDigits: digits })(); // -0 + 0 is 0
     },
 
     /** Market caps and volumes: $1.23T, $45.60M. */
     compact(value) {
       if (!isNumber(value)) return NONE;
       if (Math.abs(value) < 1000) return this.price(value);
-      return money(value, { notation: "compact", minimumFractionDigits: 2, maximumFractionDigits: 2 })();
+      return money(value, { notation: shortest(value), minimumFractionDigits: 2, maximumFractionDigits: 2 })();
     },
 
     /** The value with all its digits, for tooltips. */
     exact(value) {
       if (!isNumber(value)) return NONE;
-      return money(value, { maximumFractionDigits: 20, minimumFractionDigits: 0 })();
+      const size = Math.abs(value);
+      const notation = size < LARGEST_EXACT && !(size > 0 && size < SMALLEST_EXACT) ? "standard" : "scientific";
+      return money(value, { notation, maximumFractionDigits: 20, minimumFractionDigits: 0 })();
     },
   };
 }
@@ -90,16 +120,11 @@ export function numbers(locale, currency) {
 /** +2.34% and −1.20%, with a minus as wide as the plus; what rounds to zero is 0.00% without a sign. */
 export function percent(value, locale) {
   if (!isNumber(value)) return NONE;
-  const digits = Math.abs(value) >= 1000 ? 0 : 2;
-  return intl(Intl.NumberFormat, locale, {
-    style: "unit",
-    unit: "percent",
-    signDisplay: "exceptZero",
-    minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
-  })
-    .format(value)
-    .replace("-", "−");
+  const size = Math.abs(value);
+  const digits = size >= 1000 ? 0 : 2;
+  const options = { style: "unit", unit: "percent", signDisplay: "exceptZero", minimumFractionDigits: digits, maximumFractionDigits: digits };
+  if (size >= LARGEST_PERCENT) Object.assign(options, { notation: shortest(value), minimumFractionDigits: 0, maximumFractionDigits: 1 });
+  return joined(intl(Intl.NumberFormat, locale, options).formatToParts(value)).replace("-", "−");
 }
 
 export function count(value, locale) {

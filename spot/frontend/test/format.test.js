@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { age, clock, count, direction, interval, NONE, numbers, percent, priceDecimals, tinyFraction } from "../src/format.js";
+import { age, clock, count, direction, givenDecimals, interval, NONE, numbers, percent, priceDecimals, tinyFraction } from "../src/format.js";
 
 const usd = numbers("en-US", "usd");
 const MISSING = [null, undefined, NaN, Infinity, -Infinity, "12"];
 
 describe("a price", () => {
   for (const [value, text] of [
-    [67000.12, "$67,000.12"], [99999.999, "$100,000.00"], [10, "$10.00"], [9.87654, "$9.8765"], [1.0003, "$1.0003"], [0.99994, "$0.9999"],
-    [0.5239, "$0.5239"], [0.01234567, "$0.01235"], [0.0001234, "$0.0001234"], [0, "$0.00"],
+    [67000.12, "$67,000.12"], [99999.999, "$100,000.00"], [87152, "$87,152"], [87152.5, "$87,152.5"], [10, "$10"], [8.27, "$8.27"], [1.34, "$1.34"], [1, "$1"], [1.00003, "$1.0000"], [9.87654, "$9.8765"], [1.0003, "$1.0003"], [0.99994, "$0.9999"],
+    [0.5239, "$0.5239"], [0.01234567, "$0.01235"], [0.0001234, "$0.0001234"], [0, "$0"], [-0, "$0"], [1.1 + 0.24, "$1.34"],
   ]) {
     test(`of ${value} reads ${text}`, () => assert.equal(usd.price(value), text));
   }
@@ -21,20 +21,20 @@ describe("a price", () => {
   }
 
   test("keeps the separators and the symbol's place of the locale", () => {
-    assert.equal(numbers("de-DE", "eur").price(1234.5), "1.234,50\u00a0€");
+    assert.equal(numbers("de-DE", "eur").price(1234.56), "1.234,56\u00a0€");
     assert.equal(numbers("de-DE", "eur").price(0.00000644), "0,0₅644\u00a0€");
   });
 
   test("knows currencies that are coins, and units that no standard names", () => {
-    assert.equal(numbers("en-US", "btc").price(1.5), "BTC\u00a01.5000");
-    assert.equal(numbers("en-US", "sats").price(1234), "1,234.00 SATS");
+    assert.equal(numbers("en-US", "btc").price(1.5), "BTC\u00a01.5");
+    assert.equal(numbers("en-US", "sats").price(1234), "1,234 SATS");
     assert.equal(numbers("en-US", "sats").price(0.00000644), "0.0₅644 SATS");
   });
 
   test("has no hundredths of what has none, where they tell nothing", () => {
     assert.equal(numbers("en-US", "jpy").price(13_221_940), "¥13,221,940");
     assert.equal(numbers("en-US", "jpy").price(412.345), "¥412.35");
-    assert.equal(numbers("en-US", "kwd").price(27_000.5), "KWD\u00a027,000.50");
+    assert.equal(numbers("en-US", "kwd").price(27_000.5), "KWD\u00a027,000.5");
   });
 
   test("is a dash when there is none, in every form", () => {
@@ -49,9 +49,36 @@ describe("a price", () => {
   });
 });
 
+describe("a number of any size stays short", () => {
+  const LONGEST = 16;
+  const SIZES = [1e300, 1.7976931348623157e308, 3e24, 1.2e9, 123456789012.34, 99999.9, 1234.5, 1e-300, 5e-324, -1e300, -2.5e15];
+
+  for (const value of SIZES) {
+    test(`${value}`, () => {
+      for (const text of [usd.compact(value), percent(value, "en-US")]) assert.ok(text.length <= LONGEST, text);
+      assert.ok(usd.price(value).length <= 20, usd.price(value));
+      assert.ok(usd.exact(value).length <= 40, usd.exact(value));
+    });
+  }
+
+  test("in words as long as there are some, then with a power of ten", () => {
+    assert.equal(usd.compact(3e24), "$3.00×10²⁴");
+    assert.equal(usd.compact(9.99e14), "$999.00T");
+    assert.equal(usd.price(2.5e12), "$2.50T");
+    assert.equal(percent(1.2e9, "en-US"), "+1.2B%");
+    assert.equal(percent(1e300, "en-US"), "+1×10³⁰⁰%");
+    assert.equal(percent(-1e16, "en-US"), "−1×10¹⁶%");
+    assert.equal(usd.exact(1e300), "$1×10³⁰⁰");
+  });
+});
+
 describe("digits after the point", () => {
   for (const [value, digits] of [[0, 2], [10, 2], [9.99, 4], [1, 4], [0.5, 4], [0.05, 5], [-0.05, 5], [0.005, 6]]) {
     test(`${value} has ${digits}`, () => assert.equal(priceDecimals(value), digits));
+  }
+
+  for (const [value, digits] of [[87152, 0], [1.34, 2], [0.00000644, 8], [6.44e-6, 8], [1e21, 0], [1.1 + 0.24, 2], [-0.5, 1], [0, 0]]) {
+    test(`${value} came with ${digits}`, () => assert.equal(givenDecimals(value), digits));
   }
 
   test("the subscript starts where four zeros would follow the point", () => {
@@ -62,7 +89,7 @@ describe("digits after the point", () => {
 });
 
 describe("a market cap", () => {
-  for (const [value, text] of [[1.3245e12, "$1.32T"], [45_600_000, "$45.60M"], [9.9e9, "$9.90B"], [1500, "$1.50K"], [950, "$950.00"], [0.00000644, "$0.0₅644"]]) {
+  for (const [value, text] of [[1.3245e12, "$1.32T"], [45_600_000, "$45.60M"], [9.9e9, "$9.90B"], [1500, "$1.50K"], [950, "$950"], [0.00000644, "$0.0₅644"]]) {
     test(`of ${value} reads ${text}`, () => assert.equal(usd.compact(value), text));
   }
 });
