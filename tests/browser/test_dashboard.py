@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Watch
@@ -153,6 +154,24 @@ def test_a_phone_shows_all_without_scrolling_sideways(page: Page, live_site: Liv
         assert box is not None
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390
+
+
+@pytest.mark.parametrize(("width", "height", "rows"), [(1440, 900, 2), (1920, 1080, 15), (2560, 1440, 20)])
+def test_the_first_screen_has_rows_of_the_table_and_fills_its_width(
+    dashboard: Page, width: int, height: int, rows: int
+) -> None:
+    dashboard.set_viewport_size({"width": width, "height": height})
+    expect(dashboard.locator(".map")).to_have_attribute("data-tiles", "100")
+    boxes = [row.bounding_box() for row in dashboard.locator(COINS).all()]
+    assert sum(1 for box in boxes if box and box["y"] + box["height"] <= height) >= rows
+    left, right = dashboard.evaluate(
+        """() => {
+          const edges = [...document.querySelectorAll(".panel")].map((panel) => panel.getBoundingClientRect());
+          return [Math.min(...edges.map(({ left }) => left)), Math.max(...edges.map(({ right }) => right))];
+        }"""
+    )
+    assert right - left > 0.95 * width
+    assert dashboard.locator(".table-scroll[data-wide]").count() == 0
 
 
 def test_nothing_moves_when_the_data_arrive(page: Page, live_site: LiveSite, watch: Watch) -> None:

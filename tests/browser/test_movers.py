@@ -37,7 +37,7 @@ def test_window_and_count_are_picked_and_stay_in_the_address(dashboard: Page, wa
 
 
 def test_longer_lists_are_scrolled_beside_the_map_and_leave_the_guard_in_view(dashboard: Page) -> None:
-    height = "document.querySelector('.overview').offsetHeight"
+    height = "document.querySelector('spot-heatmap').offsetHeight"
     before = dashboard.evaluate(height)
     dashboard.get_by_label("Coins a list").select_option("50")
     expect(dashboard.locator(".most-active li")).to_have_count(50)

@@ -9,8 +9,9 @@ export const OTHERS = ["price", "1h", "24h", "7d", "14d", "30d", "200d", "1y", "
 
 // From this width in pixels on, this is shown.
 const USUAL = [
-  [1000, ["price", "1h", "24h", "7d", "cap", "volume", "chart"]],
-  [860, ["price", "1h", "24h", "7d", "cap", "volume"]],
+  [1140, ["price", "1h", "24h", "7d", "cap", "volume", "chart"]],
+  [985, ["price", "1h", "24h", "7d", "cap", "volume"]],
+  [860, ["price", "1h", "24h", "7d", "cap"]],
   [600, ["price", "24h", "7d", "cap"]],
   [0, ["price", "24h"]],
 ];
