@@ -101,11 +101,15 @@ class Columns(Sequence[Row]):
         return Packed(b"\n".join(lines), b"" if charts is None else orjson.dumps(charts))
 
     def column(self, name: str) -> Column:
-        """The values of a field, in the order of the rows. Not to be changed."""
-        found = self._columns.get(name)
-        if found is None:
-            found = self._columns[name] = self._make(name)
-        return found
+        """The values of a field, in the order of the rows. Not to be changed. Raises ValueError when the text of the
+        store is not a column of that length."""
+        column = self._columns.get(name)
+        if column is None:
+            column = self._make(name)
+            if not isinstance(column, list) or len(column) != self._length:
+                raise ValueError(f"the column {name} does not have {self._length} values")
+            self._columns[name] = column
+        return column
 
     def __len__(self) -> int:
         return self._length

@@ -206,6 +206,7 @@ class FeedConsumer(BaseConsumer):
 
     def push(self, update: Update) -> None:
         """The group's newest state; it replaces one that has not been sent yet."""
+        _ = update.message_after(self._seq)  # made now: the hub handles a state that cannot be encoded
         self._update = update
         self._write_soon()
 

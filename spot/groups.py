@@ -6,18 +6,19 @@ A group's state is rendered once; each member takes the frame that fits what it 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from django.conf import settings
 
 from providers import site
 from providers.datasets import STREAMED, Dataset, Row
-from spot.audience import SLICE, Audience
+from spot.audience import SLICE, Audience, PreparedSocket
 from spot.codes import Refused
 from spot.columns import CHART
 from spot.feeds import table_of
 from spot.frames import DEFLATE_IN_THREAD, Message, Once
 from spot.listed import Verdict
+from spot.query import prepare
 from spot.snapshots import News, Snapshot, Trouble
 from spot.subscription import Answer, Subscription
 from spot.table import Table
@@ -32,9 +33,6 @@ from spot.wire import (
     snapshot_frame,
     status_frame,
 )
-
-if TYPE_CHECKING:
-    from spot.hub import Member
 
 #: Why a coin is missing whose source was asked for it.
 NO_PRICE = Missing("no_price", "The source has no price of it.")
@@ -90,15 +88,24 @@ class Topic:
         return self.outdated(news) or self.news is None or self.news.trouble != news.trouble
 
     def take(self, snapshot: Snapshot | None) -> None:
-        """Replace the snapshot. A store that was emptied keeps what we have: last good values, with their age."""
+        """Replace the snapshot. A store that was emptied keeps what we have: last good values, with their age. Raises
+        and changes nothing when a column that is shown cannot be decoded."""
         if snapshot is None and self.snapshot is not None:
             return
+        table = None if snapshot is None else table_of(snapshot.dataset.kind, snapshot.rows)
+        if table is not None:
+            table.decode({field for group in self.groups for field in group.subscription.shape.reads} or None)
         if self.table is not None:
             self.table.retire()
-        self.snapshot = snapshot
-        self.table = None if snapshot is None else table_of(snapshot.dataset.kind, snapshot.rows)
+        self.snapshot, self.table = snapshot, table
         self.facts = None if snapshot is None else facts_of([snapshot])
         self._was_stale = False
+
+    def prepare(self) -> None:
+        """Evaluate the groups' conditions together, which is cheaper than one by one."""
+        if self.table is not None:
+            alone = (group for group in self.groups if len(group.topics) == 1)  # others have a table of their own
+            prepare(self.table, (group.subscription.query for group in alone))
 
     def drop(self) -> None:
         """Forget the snapshot: it belongs to the other realm, and simulated values never stand beside real ones."""
@@ -193,6 +200,22 @@ class Update:
     def message_after(self, seq: int | None) -> Message:
         """What a member is sent whose last state had that number: the change, where it continues from there."""
         return self.delta if seq == self.base else self.full
+
+
+class Member(Protocol):
+    """Who joins groups: a socket, or one HTTP request that waits for its answer."""
+
+    #: Where the server takes finished frames (`spot.prepared`), the socket that does; while it is ready nothing waits.
+    socket: PreparedSocket | None
+
+    def push(self, update: Update) -> None:
+        """The group has a newer state: only the newest matters."""
+
+    def say(self, message: Message, kind: str) -> None:
+        """A control frame; of each kind only the newest matters."""
+
+    def refuse_later(self, refused: Refused) -> None:
+        """What was joined turned out not to exist; the hub has already forgotten the member."""
 
 
 class Group:

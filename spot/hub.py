@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import weakref
 from collections.abc import Hashable, Iterable
-from typing import Protocol
 
 import structlog
 from celery import current_app
@@ -21,13 +20,12 @@ from redis.exceptions import RedisError
 
 from providers.datasets import COINS, CURRENCIES, Dataset
 from spot import snapshots
-from spot.audience import SLICE, Audience, PreparedSocket, send_all
+from spot.audience import SLICE, Audience, send_all
 from spot.codes import Refused
 from spot.columns import Columns
 from spot.frames import Message
-from spot.groups import Group, Topic, Update
+from spot.groups import Group, Member, Topic, Update
 from spot.listed import Lists, Verdict, judge
-from spot.query import prepare
 from spot.ring import Ring
 from spot.snapshots import News, Snapshot, now_ms
 from spot.snapshots.reader import Reader
@@ -45,22 +43,6 @@ _KEEP_TOPIC_MS = 60_000
 _SLICE_SECONDS = 0.010
 #: Frames of small groups that are written together.
 _BATCH = 64
-
-
-class Member(Protocol):
-    """Who joins groups: a socket, or one HTTP request that waits for its answer."""
-
-    #: Where the server takes finished frames (`spot.prepared`), the socket that does; while it is ready nothing waits.
-    socket: PreparedSocket | None
-
-    def push(self, update: Update) -> None:
-        """The group has a newer state: only the newest matters."""
-
-    def say(self, message: Message, kind: str) -> None:
-        """A control frame; of each kind only the newest matters."""
-
-    def refuse_later(self, refused: Refused) -> None:
-        """What was joined turned out not to exist; the hub has already forgotten the member."""
 
 
 class Hub:
@@ -89,6 +71,7 @@ class Hub:
         self._seq = 0
         self._due: set[str] = set()
         self._stored: set[str] = set()
+        self._failed: set[Group] = set()
         self._wake = asyncio.Event()
         self._merged: dict[tuple[str, ...], tuple[tuple[int, ...], Table]] = {}
         self._kicked: dict[str, int] = {}
@@ -121,15 +104,32 @@ class Hub:
     def join(self, member: Member, subscription: Subscription) -> None:
         """Put the member into its subscription's group, out of the one it was in. Raises `Refused` and changes nothing
         when the subscription cannot be had; what cannot be known yet is told later by `Member.refuse_later`."""
-        group = self.groups.get(subscription.key)
-        if group is None:
-            group = self._make_group(subscription)
         old = self._group_of.get(member)
-        group.members.add(member)
-        self._group_of[member] = group
+        try:
+            group = self.groups.get(subscription.key) or self._make_group(subscription)
+            self._group_of[member] = group
+            self._enter(group, member)
+        except Refused:
+            raise
+        except Exception as error:
+            log.exception("answer cannot be made", feed=subscription.feed.channel)
+            self._return(member, old)
+            raise Refused("unavailable", "The newest data cannot be read; try again in a few seconds.") from error
         if old is not None and old is not group:
             self._drop(old, member)
-        if subscription.dialect.heartbeats and (group.update is None or group.state(now_ms()) != "live"):
+
+    def _return(self, member: Member, old: Group | None) -> None:
+        """Undo a join: put the member back into the group it was in, if any."""
+        failed = self._group_of.pop(member, None)
+        if old is not None:
+            self._group_of[member] = old
+        if failed is not None and failed is not old:
+            self._drop(failed, member)
+
+    def _enter(self, group: Group, member: Member) -> None:
+        """Add the member to the group and give it the group's state."""
+        group.members.add(member)
+        if group.subscription.dialect.heartbeats and (group.update is None or group.state(now_ms()) != "live"):
             member.say(Message(group.status(now_ms())), "status")
         elif (error := group.hopeless or group.mistake) is not None:
             member.say(Message(error_frame(error)), "error")
@@ -163,11 +163,11 @@ class Hub:
         self._check_bounds(subscription)
         topics = [self._topic(dataset) for dataset in subscription.datasets]
         group = Group(subscription, topics, verdict)
+        self._render(group)
         for topic in topics:
             topic.groups.add(group)
             topic.charts |= group.charts
         self.groups[subscription.key] = group
-        self._render(group)
         if not group.ready:
             self._demanding = True
             self._soon(topic.dataset.name for topic in topics)
@@ -222,14 +222,16 @@ class Hub:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            names = self._due & self.topics.keys()
+            names, failed = self._due & self.topics.keys(), set[Group]()
             if self._comparing:
                 self._comparing, self._demanding, names = False, True, set(self.topics)
                 asyncio.get_running_loop().call_later(_SLOW_TIMER, self._compare)
+                failed, self._failed = self._failed, set()
             stored = self._stored & names
             self._due.clear()
             self._stored.clear()
             try:
+                await self._publish(failed)
                 await self._read(sorted(names), stored)
                 if self._demanding:
                     self._demanding = False
@@ -290,9 +292,10 @@ class Hub:
                 news, snapshot = await self.reader.latest(topic.dataset, charts=topic.charts)
             before = topic.snapshot
             topic.take(snapshot)
-            if topic.table is not None:
-                alone = (group for group in topic.groups if len(group.topics) == 1)  # others have a table of their own
-                prepare(topic.table, (group.subscription.query for group in alone))
+            try:
+                topic.prepare()
+            except Exception:  # each group evaluates its own conditions then, and those that can be are
+                log.exception("conditions cannot be evaluated together", dataset=topic.dataset.name)
             if before and snapshot and before.source != snapshot.source:
                 self._announce(topic, before.label, snapshot.label)
         topic.news = news
@@ -329,21 +332,27 @@ class Hub:
         """Render each group once and hand the result to its members, giving way to other work every few
         milliseconds."""
         async with self._publishing:
-            slice_end = self._slice_end()
+            slice_end = self._clock() + _SLICE_SECONDS
             waiting: list[tuple[Audience[Member], bytes]] = []
             for group in list(groups):
-                if group.members and (update := self._render(group)) is not None:
-                    if (small := group.at_once(update)) is not None:
-                        waiting.append(small)
-                    else:
-                        self._send_waiting(waiting)
-                        await self._fan_out(group, update)
+                before = group.update
+                try:
+                    if group.members and (update := self._render(group)) is not None:
+                        if (small := group.at_once(update)) is not None:
+                            waiting.append(small)
+                        else:
+                            self._send_waiting(waiting)
+                            await self._fan_out(group, update)
+                except Exception:  # the others still get their frames; this one is tried with the next comparison
+                    log.exception("answer cannot be made", feed=group.subscription.feed.channel)
+                    group.update = before
+                    self._failed.add(group)
                 late = self._clock() > slice_end
                 if late or len(waiting) == _BATCH:
                     self._send_waiting(waiting)
                 if late:
                     await asyncio.sleep(0)
-                    slice_end = self._slice_end()
+                    slice_end = self._clock() + _SLICE_SECONDS
             self._send_waiting(waiting)
 
     def _send_waiting(self, waiting: list[tuple[Audience[Member], bytes]]) -> None:
@@ -381,9 +390,6 @@ class Hub:
             update = group.render(self._table(group), self._seq, now_ms())
         group.tell_status(now_ms())
         return update
-
-    def _slice_end(self) -> float:
-        return self._clock() + _SLICE_SECONDS
 
     def _table(self, group: Group) -> Table:
         """The table of the group's snapshots: the snapshot's own, or those of several joined, each row once."""

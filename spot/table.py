@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeVar
 
@@ -77,6 +78,12 @@ class Table:
     def offer(self, field: str, computed: Made) -> None:
         """Add a computed column that only the reader of the table can know, such as one that names its currency."""
         self._computed.setdefault(field, computed)
+
+    def decode(self, fields: AbstractSet[str] | None) -> None:
+        """Decode these columns, or all, now and not with the first reader. Raises ValueError when one cannot be."""
+        for field in self._rows.names:
+            if fields is None or field in fields:
+                self._rows.column(field)
 
     def column(self, field: str) -> Column:
         """A field as the rows have it; None where a row has no value."""

@@ -16,11 +16,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from spot.audience import PreparedSocket
 from spot.codes import Refused, bad_value
 from spot.feeds import Feed
 from spot.frames import Message
 from spot.groups import Update
-from spot.hub import Hub, PreparedSocket
+from spot.hub import Hub
 from spot.snapshots import now_ms
 from spot.subscription import Answer, Subscription, from_query_string, whole_range
 from spot.wire import csv_text, error_frame, export_name

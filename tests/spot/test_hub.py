@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import json
 import subprocess
 import time
 import weakref
@@ -11,11 +12,12 @@ from dataclasses import dataclass, field
 import pytest
 from redis import Redis
 from redis.exceptions import RedisError
+from structlog.testing import capture_logs
 
 from providers.datasets import Dataset
 from spot import hub as hub_module
 from spot import snapshots
-from spot.codes import Refused
+from spot.codes import Close, Refused
 from spot.feeds import FEEDS
 from spot.groups import Topic
 from spot.hub import Hub
@@ -298,22 +300,107 @@ def test_an_emptied_store_keeps_what_is_shown_and_begins_a_new_epoch(redis, monk
     run(story())
 
 
+def spoil(redis, dataset: Dataset, column: str | None = None) -> None:
+    """Make a stored snapshot unreadable, or one column of it, as a newer version that nobody was nudged about."""
+    key = f"spot:live:table:{dataset.name}"
+    cells, version = redis.hmget(key, "cells", "version")
+    head, *lines = cells.split(b"\n")
+    names = [name for name in json.loads(head)[1] if name != "sparkline"]
+    if column is None:
+        cells = b"not json"
+    else:
+        lines[names.index(column)] = b"not json"
+        cells = b"\n".join([head, *lines])
+    redis.hset(key, mapping={"cells": cells, "version": int(version) + 1})
+
+
 @pytest.mark.usefixtures("redis")
-def test_a_snapshot_that_cannot_be_read_does_not_end_the_reading(redis, monkeypatch) -> None:
-    monkeypatch.setattr(hub_module, "_SLOW_TIMER", 0.2)
+@pytest.mark.parametrize("column", [None, "price"])
+def test_an_unreadable_snapshot_leaves_the_last_good_one_in_place(redis, monkeypatch, column) -> None:
+    monkeypatch.setattr(hub_module, "_SLOW_TIMER", 0.1)
 
     async def story() -> None:
         await put_market(2)
-        watcher = await joined("market")
-        await put(EUR, market(1))
-        await asyncio.to_thread(redis.hset, "spot:live:table:markets:eur", "columns", b"not json")
-        bad = Watcher()
-        Hub.current().join(bad, wish("market", "vs_currency=eur"))
-        await asyncio.sleep(0.3)
+        await put(EUR, market(3))
+        dollars, euros = await joined("market"), await joined("market", "vs_currency=eur")
+        with capture_logs() as logs:
+            await asyncio.to_thread(spoil, redis, EUR, column)
+            await eventually(lambda: any(entry["event"] == "snapshot cannot be read" for entry in logs))
+        late = await joined("market", "vs_currency=eur&page_size=1")
+        assert len(json.loads(late.updates[0].message_after(None).payload)["rows"]) == len(euros.updates) == 1
         await put(USD, market(2, shift=1.0))
-        await eventually(lambda: len(watcher.updates) == 2)
+        await eventually(lambda: len(dollars.updates) == 2)
+        await put(EUR, market(3, shift=1.0))
+        await eventually(lambda: len(euros.updates) == 2)
+
+    run(story())
+
+
+@pytest.mark.usefixtures("redis")
+@pytest.mark.parametrize("column", [None, "price"])
+def test_a_feed_whose_first_snapshot_cannot_be_read_waits_for_the_next(redis, column) -> None:
+    async def story() -> None:
+        await put_market(2)
         await put(EUR, market(1))
-        await eventually(lambda: bad.updates)
+        await asyncio.to_thread(spoil, redis, EUR, column)
+        watcher = Watcher()
+        with capture_logs() as logs:
+            Hub.current().join(watcher, wish("market", "vs_currency=eur"))
+            await eventually(lambda: any(entry["event"] == "snapshot cannot be read" for entry in logs))
+        await put(EUR, market(1))
+        await eventually(lambda: watcher.updates)
+
+    run(story())
+
+
+@pytest.mark.usefixtures("redis")
+def test_a_join_that_fails_leaves_nothing_behind(redis) -> None:
+    async def story() -> None:
+        await put_market(2)
+        hub, watcher = Hub.current(), await joined("market", "envelope=1")
+        topic = hub.topics[USD.name]
+        await asyncio.to_thread(spoil, redis, USD, "high_24h")  # which nobody shows
+        await snapshots.tell(USD.name)
+        await eventually(lambda: len(watcher.updates) == 2)
+        groups = set(hub.groups)
+        sorts_by_it = wish("market", "sort_by=high_24h")
+        with pytest.raises(Refused) as refused:
+            hub.join(Watcher(), sorts_by_it)
+        assert refused.value.code == "unavailable"
+        with pytest.raises(Refused):
+            hub.join(watcher, sorts_by_it)
+        assert set(hub.groups) == groups
+        assert {group.subscription.key for group in topic.groups} == groups
+        assert hub.group_of(watcher).subscription.dialect.envelope
+        async with Socket("market", "sort_by=high_24h") as socket:
+            assert (await socket.frame())["code"] == "unavailable"
+            assert await socket.closed() == Close.OVERLOADED
+        assert set(hub.groups) == groups
+
+    run(story())
+
+
+@pytest.mark.usefixtures("redis")
+def test_a_group_that_cannot_be_rendered_holds_up_no_other_and_is_tried_again(monkeypatch) -> None:
+    monkeypatch.setattr(hub_module, "_SLOW_TIMER", 0.2)
+
+    async def story() -> None:
+        await put_market(3)
+        bad, *others = [await joined("top-gainers", f"search={letter}") for letter in "bemti"]
+        original = Answer._encode
+
+        def encode(self):
+            if failing and self.subscription.query.search == "b":
+                raise ValueError("spoilt")
+            return original(self)
+
+        failing = True
+        monkeypatch.setattr(Answer, "_encode", encode)
+        await put(USD, market(3, shift=1.0))
+        await eventually(lambda: all(len(watcher.updates) == 2 for watcher in others))
+        assert len(bad.updates) == 1
+        failing = False
+        await eventually(lambda: len(bad.updates) == 2)
 
     run(story())
 
