@@ -290,6 +290,8 @@ class Hub:
         if topic.outdated(news):
             if snapshot is None:
                 news, snapshot = await self.reader.latest(topic.dataset, charts=topic.charts)
+                if self.reader.realm != self._realm:  # it changed between the two readings
+                    self._change_realm()
             before = topic.snapshot
             topic.take(snapshot)
             try:

@@ -23,6 +23,7 @@ from spot.groups import Topic
 from spot.hub import Hub
 from spot.redis_server import find
 from spot.snapshots import News, Trouble
+from spot.snapshots.reader import Reader
 from spot.subscription import Answer, from_query_string
 from tests.spot.rows import COINS, CURRENCIES, USD, candles, coin, market
 from tests.spot.sockets import Socket, eventually, put, put_lists, put_market, run
@@ -446,6 +447,35 @@ def test_real_data_take_the_place_of_all_simulated_ones_at_once() -> None:
                 assert await late.silent()
             await put(EUR, market(1))
             assert not (await euros.next("snapshot"))["simulated"]
+
+    run(story())
+
+
+@pytest.mark.usefixtures("redis")
+def test_a_realm_that_changes_between_two_readings_is_never_mixed_with_the_other(monkeypatch) -> None:
+    monkeypatch.setattr(hub_module, "_SLOW_TIMER", 60.0)
+    read, changed = Reader.latest, []
+
+    async def latest(self, dataset, *, charts):
+        if not changed:
+            changed.append(await put(EUR, market(1)))
+        return await read(self, dataset, charts=charts)
+
+    async def story() -> None:
+        await put_market(3, simulated=True)
+        await put(EUR, market(3), simulated=True)
+        dollars, euros = await joined("market"), await joined("market", "vs_currency=eur")
+        hub = Hub.current()
+        await eventually(lambda: hub.topics[EUR.name].news and hub.topics[USD.name].news)
+        monkeypatch.setattr(snapshots, "nudge", lambda *_: None)
+        for dataset in (USD, EUR):
+            await put(dataset, market(3, shift=1.0), simulated=True)
+        monkeypatch.setattr(Reader, "latest", latest)
+        hub._compare()
+        await eventually(lambda: not euros.updates[-1].facts.simulated)
+        assert all(update.facts.simulated for update in dollars.updates)
+        assert hub.group_of(dollars).update is None
+        assert not hub.topics[USD.name].rows
 
     run(story())
 
