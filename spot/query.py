@@ -28,7 +28,7 @@ MAX_TEXT = 100
 _SECONDS_BELOW = 100_000_000_000
 
 Scalar = str | float | int | None
-FieldKind = Literal["number", "text", "position"]
+FieldKind = Literal["number", "text", "position", "flag"]
 
 
 class Field(NamedTuple):
@@ -209,7 +209,7 @@ def _condition_mask(universe: Universe, condition: Condition) -> Mask:
         return operator.numbers(universe.positions, condition.value)
 
     def make() -> Mask:
-        if condition.kind == "number":
+        if condition.kind != "text":
             assert operator.numbers is not None
             return operator.numbers(table.numbers(condition.column), condition.value)
         test = operator.texts
@@ -281,7 +281,8 @@ def _operand(field: Field, name: str, operator: Operator, value: object) -> Scal
         return tuple(sorted({_scalar(where, field, item) for item in value}, key=repr))
     scalar = _scalar(where, field, value)
     if scalar is None and name not in ("eq", "ne"):
-        raise bad_value(f"{where}.{name}", "text" if field.kind == "text" else "a number")
+        allowed = {"text": "text", "flag": "true or false"}.get(field.kind, "a number")
+        raise bad_value(f"{where}.{name}", allowed)
     return scalar
 
 
@@ -292,6 +293,10 @@ def _scalar(where: str, field: Field, value: object) -> Scalar:
         if not isinstance(value, str) or len(value) > MAX_TEXT:
             raise bad_value(where, f"text of at most {MAX_TEXT} characters", value)
         return value.casefold()
+    if field.kind == "flag":
+        if not isinstance(value, bool):
+            raise bad_value(where, "true or false", value)
+        return float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise bad_value(where, "a number", value)
     return float(value)
@@ -364,7 +369,7 @@ def parse_query(raw: Mapping[str, object], fields: Fields, time_field: str | Non
 
 def _descending(raw: object, field: Field | None) -> bool:
     if raw in (None, ""):
-        return field is None or field.kind == "number"
+        return field is None or field.kind in ("number", "flag")
     order = raw.strip().casefold() if isinstance(raw, str) else raw
     if order not in ("asc", "desc"):
         raise bad_value("sort_order", '"asc" or "desc"', raw)

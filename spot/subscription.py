@@ -221,15 +221,27 @@ class Answer:
         rows by column index."""
         shape, places = self.subscription.shape, self.places()
         at = range(len(self._indices)) if at is None else at
-        rows = self.table.rows(shape.reads, [self._indices[one] for one in at])
-        return [shape.cells(row, places[one]) for row, one in zip(rows, at, strict=True)]
+        rows = self.table.rows(shape.reads, [self._indices[index] for index in at])
+        cells = [shape.cells(row, places[index]) for row, index in zip(rows, at, strict=True)]
+        for name, values in self.beside().items():
+            for row, index in zip(cells, at, strict=True):
+                row[name] = values[index]
+        return cells
+
+    def beside(self) -> dict[str, list[Any]]:
+        """What the envelope has beside the rows of a table with headers, by name: a value for each row of the page."""
+        if not self.subscription.dialect.envelope:
+            return {}
+        columns = {name: self.table.column(column) for name, column in self.subscription.feed.beside}
+        return {name: [column[index] for index in self._indices] for name, column in columns.items()}
 
     def _encode(self) -> bytes:
         table_head = self.subscription.table_head
         if table_head is None:
             return b"".join((b"[", *self._rows(), b"]"))
-        ids = b'],"ids":' + dumps(self.keys()) if self.subscription.dialect.envelope else b"]"
-        return b"".join((table_head, *self._rows(), ids, b"}"))
+        if not self.subscription.dialect.envelope:
+            return b"".join((table_head, *self._rows(), b"]}"))
+        return b"".join((table_head, *self._rows(), b"],", dumps({"ids": self.keys(), **self.beside()})[1:]))
 
     def _rows(self) -> list[bytes]:
         """The rows with what stands between them, as parts of a text."""

@@ -18,6 +18,7 @@ from providers import fetching, pacing
 from providers.datasets import COINS, CURRENCIES, MEMBERS, STREAMED, Dataset, Fetched, Kind
 from providers.errors import INSIDE, NotFound, ProviderError, Unavailable, Unreachable
 from spot import categories, namesakes, snapshots, streamed
+from spot.ageing import aged
 from spot.snapshots import Snapshot, Trouble, now_ms
 from spot.table import Made, Table
 
@@ -147,7 +148,14 @@ def refresh(dataset: Dataset) -> int:
     if ids:
         fetched = replace(fetched, meta={**fetched.meta, "asked": ids})  # what is not among the rows has no price
     pace = paces([*_wanted(), dataset], simulated=fetched.simulated)[dataset.name]
-    return snapshots.save(categories.labelled(fetched) if of_coins else fetched, pace)
+    return snapshots.save(_completed(fetched, pace) if of_coins else fetched, pace)
+
+
+def _completed(fetched: Fetched, pace: float) -> Fetched:
+    """The coins with their category and with the age of their own price."""
+    labelled = categories.labelled(fetched)
+    limit = snapshots.max_age_ms(pace, fetched.settle_ms)
+    return replace(labelled, rows=list(aged(labelled.rows, fetched.fetched_at, limit)))
 
 
 def _checked(dataset: Dataset) -> list[str]:

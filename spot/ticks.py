@@ -135,7 +135,7 @@ class Board:
             elif self._believed(coin, source, heard, before, polled, made) and not taken:
                 names = _OWN if source.name == polled.source else _ANYBODYS
                 values = {name: value for name, value in heard.values.items() if name in names}
-                made.rows[place] = {**before, **values, "last_updated": heard.at}
+                made.rows[place] = {**before, **values, "last_updated": heard.at, "stale": False}
                 made.by_source.setdefault(source, []).append(heard.at)
                 taken = True
 

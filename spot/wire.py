@@ -102,18 +102,28 @@ def _changed(old: Answer, new: Answer, before: dict[Any, int]) -> dict[str, dict
     old_fragments, new_fragments = old.fragments(), new.fragments()
     old_places, new_places = old.places(), new.places()
     placed = new.subscription.shape.openings is not None
+    old_beside, new_beside = _by_row(old), _by_row(new)
     keys = new.keys()
     differ = [
         (index, was)
         for index, key in enumerate(keys)
         if (was := before.get(key)) is not None
-        and (new_fragments[index] != old_fragments[was] or (placed and new_places[index] != old_places[was]))
+        and (
+            new_fragments[index] != old_fragments[was]
+            or (placed and new_places[index] != old_places[was])
+            or (bool(new_beside) and new_beside[index] != old_beside[was])
+        )
     ]
     then, now = old.cells([was for _, was in differ]), new.cells([index for index, _ in differ])
     return {
         str(keys[index]): {name: value for name, value in cells.items() if earlier[name] != value}
         for (index, _), earlier, cells in zip(differ, then, now, strict=True)
     }
+
+
+def _by_row(answer: Answer) -> list[tuple[Any, ...]]:
+    """What stands beside each row of the page; empty where nothing does."""
+    return list(zip(*answer.beside().values(), strict=True))
 
 
 def _head(

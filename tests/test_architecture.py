@@ -16,6 +16,7 @@ SOURCES = sorted(
     if not {"migrations", "node_modules"} & set(path.parts)
 )
 PURE = {
+    "spot/ageing.py",
     "spot/codes.py",
     "spot/columns.py",
     "spot/table.py",

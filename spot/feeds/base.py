@@ -57,6 +57,7 @@ class Feed:
     shape: Callable[[Params, bool], Shape]
     table: Callable[[Sequence[Row]], Table]
     headers: Callable[[Params], list[str]] | None = None
+    beside: tuple[tuple[str, str], ...] = ()
     time_field: str | None = None
     own_page: bool = False
 

@@ -25,7 +25,7 @@ from spot.params import (
     whole_number,
 )
 from spot.query import Field, Fields
-from spot.table import Made, Order, Table, Universe
+from spot.table import Made, Mask, Order, Table, Universe
 
 #: The gainers' and losers' default floor of 24 h volume, in US dollars' worth: less is noise, not a market.
 DUST_VOLUME_USD = 50_000
@@ -37,6 +37,8 @@ _EXTRAS = (
     "id", "symbol", "name", "logo", "category", "price", "market_cap", "market_cap_rank", "volume_24h", "high_24h",
     "low_24h", *(f"price_change_{window}" for window in WINDOWS),
 )  # fmt: skip
+#: The age of a row's own price, as the envelope names it, and the columns that hold it.
+_AGE = (("as_of", "last_updated"), ("stale", "stale"))
 
 
 def _label(row: Row) -> str:
@@ -83,7 +85,8 @@ def _coin_fields(*own: Field) -> Fields:
         Field("volume_24h", "volume_24h", "number", ("24h volume", "volume", "total_volume")),
         Field("high_24h", "high_24h", "number"),
         Field("low_24h", "low_24h", "number"),
-        Field("last_updated", "last_updated", "number"),
+        Field("as_of", "last_updated", "number", ("last_updated",)),
+        Field("stale", "stale", "flag"),
         *windows,
     ])  # fmt: skip
 
@@ -95,11 +98,14 @@ _ROWS = tuple(b",[%d," % place for place in range(BLOCK + 1))
 
 def _dict_shape(key: tuple[Any, ...], documented: Made, extras: bool, ranked: bool = False) -> Shape:
     """The shape of rows that are JSON objects; with `ranked`, each begins with its `rank`."""
-    reads = tuple(dict.fromkeys((*documented.reads, *_EXTRAS))) if extras else documented.reads
+    reads = tuple(dict.fromkeys((*documented.reads, *_EXTRAS, *dict(_AGE).values()))) if extras else documented.reads
 
     def whole(row: Row) -> dict[str, Any]:
         cells: dict[str, Any] = documented.make(row)
-        return cells | {name: row[name] for name in _EXTRAS if name not in cells} if extras else cells
+        if not extras:
+            return cells
+        more = {name: row[name] for name in _EXTRAS if name not in cells}
+        return cells | more | {name: row[column] for name, column in _AGE}
 
     def encode(values: tuple[Any, ...]) -> bytes:
         return dumps(whole(dict(zip(reads, values, strict=True))))
@@ -167,6 +173,7 @@ MARKET = Feed(
     shape=_market_shape,
     table=coin_table,
     headers=market_headers,
+    beside=_AGE,
 )
 
 
@@ -281,14 +288,18 @@ def dust_volume(table: Table) -> float:
     return DUST_VOLUME_USD * price if price else 0.0
 
 
-def _ranked(column: Callable[[Params], str], *, descending: bool, floor: bool) -> Callable[[Table, Params], Universe]:
+def _ranked(
+    column: Callable[[Params], str], moved: Callable[[Any], Mask], *, descending: bool, floor: bool
+) -> Callable[[Table, Params], Universe]:
+    """The universe of a ranking by a column: rows of which `moved` holds, a gain for the gainers."""
+
     def universe(table: Table, params: Params) -> Universe:
         order = table.order(column(params), text=False, descending=descending)
         wanted = params["min_volume"]
         least = (dust_volume(table) if floor else 0.0) if wanted is None else wanted
-        has_value = ~np.isnan(table.numbers(column(params)))
         big_enough = _at_least(table, "volume_24h", least) & _at_least(table, "market_cap", params["min_market_cap"])
-        return Universe(table, order[(has_value & big_enough)[order]][: params["per_page"]])
+        ranked = moved(table.numbers(column(params))) & big_enough
+        return Universe(table, order[ranked[order]][: params["per_page"]])
 
     return universe
 
@@ -297,7 +308,15 @@ def _at_least(table: Table, column: str, least: float) -> Any:
     return table.numbers(column) >= least if least else np.ones(len(table), np.bool_)
 
 
-def _mover(channel: str, purpose: str, column: Callable[[Params], str], *, descending: bool, floor: bool) -> Feed:
+def _mover(
+    channel: str,
+    purpose: str,
+    column: Callable[[Params], str],
+    moved: Callable[[Any], Mask],
+    *,
+    descending: bool,
+    floor: bool,
+) -> Feed:
     least = f"{DUST_VOLUME_USD:,} US dollars' worth" if floor else "0"
     return Feed(
         channel=channel,
@@ -311,7 +330,7 @@ def _mover(channel: str, purpose: str, column: Callable[[Params], str], *, desce
         ),
         fields=_coin_fields(Field("rank", "", "position", ("row",))),
         datasets=lambda params: (Dataset("markets", params["vs_currency"]),),
-        universe=_ranked(column, descending=descending, floor=floor),
+        universe=_ranked(column, moved, descending=descending, floor=floor),
         shape=_mover_shape,
         table=coin_table,
     )
@@ -321,10 +340,28 @@ def _first_window(params: Params) -> str:
     return f"price_change_{params['price_change_percentage'][0]}"
 
 
+# NaN, which stands for no value, is neither above nor below zero.
 GAINERS = _mover(
-    "top-gainers", "coins that gained most over the first window asked for", _first_window, descending=True, floor=True
+    "top-gainers",
+    "coins that gained most over the first window asked for",
+    _first_window,
+    lambda changes: changes > 0,
+    descending=True,
+    floor=True,
 )
 LOSERS = _mover(
-    "top-losers", "coins that lost most over the first window asked for", _first_window, descending=False, floor=True
+    "top-losers",
+    "coins that lost most over the first window asked for",
+    _first_window,
+    lambda changes: changes < 0,
+    descending=False,
+    floor=True,
 )
-ACTIVE = _mover("most-active", "coins by 24 h volume", lambda _params: "volume_24h", descending=True, floor=False)
+ACTIVE = _mover(
+    "most-active",
+    "coins by 24 h volume",
+    lambda _params: "volume_24h",
+    lambda volumes: ~np.isnan(volumes),
+    descending=True,
+    floor=False,
+)

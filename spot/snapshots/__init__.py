@@ -162,8 +162,7 @@ def seen_live() -> bool:
 def save(fetched: Fetched, interval_s: float) -> int:
     """Store what was fetched as the dataset's newest snapshot, nudge the hubs, and return its version.
 
-    `interval_s` is the pace at which the dataset is renewed now. Stale is what has missed a renewal, and the provider's
-    own delay besides.
+    `interval_s` is the pace at which the dataset is renewed now.
     """
     where: Realm = "demo" if fetched.simulated else "live"
     kind, name = fetched.dataset.kind, fetched.dataset.name
@@ -174,7 +173,7 @@ def save(fetched: Fetched, interval_s: float) -> int:
         "label": fetched.label,
         "simulated": fetched.simulated,
         "interval_ms": int(interval_s * 1000),
-        "max_age_ms": int(max(2 * interval_s, interval_s + _SLACK_SECONDS) * 1000) + fetched.settle_ms,
+        "max_age_ms": max_age_ms(interval_s, fetched.settle_ms),
         "meta": fetched.meta,
     }
     # What a stream brings comes without a market, so a demo goes on until there is one.
@@ -186,6 +185,12 @@ def save(fetched: Fetched, interval_s: float) -> int:
         _note_change(where, fetched, orjson.loads(before))
     nudge(name, where)
     return version
+
+
+def max_age_ms(interval_s: float, settle_ms: int) -> int:
+    """The age from which data are stale that are renewed every `interval_s` seconds: they have missed a renewal, even
+    with the provider's own delay (`settle_ms`)."""
+    return int(max(2 * interval_s, interval_s + _SLACK_SECONDS) * 1000) + settle_ms
 
 
 def _store(

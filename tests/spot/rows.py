@@ -143,6 +143,8 @@ def coin_rows(draw: st.DrawFn, max_size: int = 12) -> list[Row]:
             price=draw(numbers),
             market_cap=draw(numbers),
             price_change_24h=draw(numbers),
+            last_updated=draw(st.sampled_from([None, 1, 2])),
+            stale=draw(st.sampled_from([None, True, False])),
         )
         for id_ in ids
     ]

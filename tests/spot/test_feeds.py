@@ -258,7 +258,7 @@ def test_movers_rank_as_documented(feed, key, descending) -> None:
 
 
 def test_a_rank_stays_with_its_coin_when_the_view_is_sorted_otherwise() -> None:
-    rows = market(10)
+    rows = [row | {"price_change_24h": change + 1} for change, row in enumerate(market(10))]
     ranked = {item["name"]: item["rank"] for item in shown(GAINERS, rows, min_volume=0)}
     resorted = shown(GAINERS, rows, min_volume=0, sort_by="name", page=2, page_size=3)
     assert [item["name"] for item in resorted] == sorted(ranked)[3:6]
@@ -269,7 +269,7 @@ def test_a_rank_stays_with_its_coin_when_the_view_is_sorted_otherwise() -> None:
 
 
 def test_dust_is_left_out_of_the_movers_unless_it_is_asked_for() -> None:
-    dollar = coin("tether", price=0.5, price_change_24h=0.0, volume_24h=1e9)
+    dollar = coin("tether", price=0.5, price_change_24h=0.1, volume_24h=1e9)
     dust = coin("dust", price_change_24h=900.0, volume_24h=DUST_VOLUME_USD * 0.5 - 1)
     fair = coin("fair", price_change_24h=9.0, volume_24h=DUST_VOLUME_USD * 0.5)
     unknown = coin("unknown", price_change_24h=99.0)
@@ -277,6 +277,13 @@ def test_dust_is_left_out_of_the_movers_unless_it_is_asked_for() -> None:
     assert [item["name"] for item in shown(GAINERS, rows)] == ["Fair", "Tether"]
     assert [item["name"] for item in shown(GAINERS, rows, min_volume="0")] == ["Dust", "Unknown", "Fair", "Tether"]
     assert [item["name"] for item in shown(GAINERS, rows, min_volume=1e6)] == ["Tether"]
+
+
+def test_gainers_have_gained_and_losers_have_lost() -> None:
+    changes = {"up": 1.5, "flat": 0.0, "down": -0.5, "unknown": None}
+    rows = [coin(name, price_change_24h=change, volume_24h=1e9) for name, change in changes.items()]
+    assert [item["name"] for item in shown(GAINERS, rows)] == ["Up"]
+    assert [item["name"] for item in shown(LOSERS, rows)] == ["Down"]
 
 
 def test_a_least_market_cap_leaves_out_smaller_and_unknown_ones() -> None:
@@ -428,8 +435,11 @@ def test_encoded_rows_and_cells_say_the_same(feed, envelope) -> None:
     data = json.loads(answer.data)
     cells = json.loads(orjson.dumps(answer.cells()))
     if feed is MARKET:
+        beside = {name: [row.pop(name) for row in cells] for name in ("ids", "as_of", "stale") if name in cells[0]}
         assert [{str(n): value for n, value in enumerate(row)} for row in data["rows"]] == cells
-        assert data.get("ids") == (answer.keys() if envelope else None)
+        assert beside | ({"ids": answer.keys()} if envelope else {}) == {
+            name: data[name] for name in data if name not in ("headers", "rows")
+        }
     else:
         assert data == cells
 
@@ -452,6 +462,8 @@ def test_the_envelope_adds_every_promised_field_and_takes_none(feed) -> None:
         "high_24h",
         "low_24h",
         *(f"price_change_{w}" for w in WINDOWS),
+        "as_of",
+        "stale",
     }
     for plain, full in zip(shown(feed, rows, **raw), rich, strict=True):
         assert promised <= full.keys()

@@ -29,7 +29,7 @@ def board(*heard, percent=5.0) -> Board:
 def test_a_newer_price_takes_its_place_with_its_time() -> None:
     before = bitcoin()
     rows, meta = board((ACME, 101.5, NOW - 5)).shown(polled(before, coin("rest")), NOW)
-    assert rows == [{**before, "price": 101.5, "last_updated": NOW - 5}, coin("rest")]
+    assert rows == [{**before, "price": 101.5, "last_updated": NOW - 5, "stale": False}, coin("rest")]
     assert before["price"] == 100.0
     assert meta == {"streams": [{"source": "acme", "label": "Acme", "url": None, "coins": 1, "as_of": NOW - 5}]}
 

@@ -109,9 +109,10 @@ def page_of(frame: dict) -> dict:
     """The rows of a snapshot frame by their key."""
     data = frame["data"]
     if isinstance(data, dict):
+        beside = zip(data["as_of"], data["stale"], strict=True)
         return {
-            key: {str(n): cell for n, cell in enumerate(row)}
-            for key, row in zip(data["ids"], data["rows"], strict=True)
+            key: {str(n): cell for n, cell in enumerate(row)} | {"as_of": as_of, "stale": stale}
+            for key, row, (as_of, stale) in zip(data["ids"], data["rows"], beside, strict=True)
         }
     return {str(row["timestamp"] if "timestamp" in row else row["id"]): row for row in data}
 

@@ -6,8 +6,16 @@
 /** A delta that does not fit what we have: the cure is a full snapshot. */
 export class Gap extends Error {}
 
+/** What the envelope has beside each row of the market table: properties of the array of its cells. */
+const BESIDE = ["as_of", "stale"];
+
 function keyed(data) {
-  if (!Array.isArray(data)) return data.rows.map((row, index) => [data.ids[index], row]);
+  if (!Array.isArray(data)) {
+    return data.rows.map((row, index) => {
+      for (const name of BESIDE) if (data[name]) row[name] = data[name][index];
+      return [data.ids[index], row];
+    });
+  }
   return data.map((row) => [String(row.id ?? row.timestamp), row]);
 }
 
@@ -17,9 +25,13 @@ export function fromSnapshot(data) {
   return { keys: entries.map(([key]) => key), rows: new Map(entries), headers: data.headers ?? null };
 }
 
+function beside(row) {
+  return Object.fromEntries(BESIDE.filter((name) => name in row).map((name) => [name, row[name]]));
+}
+
 function merged(row, fields) {
-  const copy = Array.isArray(row) ? row.slice() : { ...row };
-  return Object.assign(copy, fields);
+  if (!Array.isArray(row)) return { ...row, ...fields };
+  return Object.assign(row.slice(), beside(row), fields);
 }
 
 /** The market table's cells come by column number. */
@@ -69,8 +81,11 @@ export function merge(earlier, later) {
   return earlier;
 }
 
-/** The rows in order as objects. Those of the market table are named by its columns, and get their `id`. */
+/** The rows in order as objects. Those of the market table are named by its columns, and get `id`, `as_of`, `stale`. */
 export function records({ keys, rows, headers }) {
   if (!headers) return keys.map((key) => rows.get(key));
-  return keys.map((key) => ({ id: key, ...Object.fromEntries(headers.map((header, index) => [header, rows.get(key)[index]])) }));
+  return keys.map((key) => {
+    const row = rows.get(key);
+    return { id: key, ...beside(row), ...Object.fromEntries(headers.map((header, index) => [header, row[index]])) };
+  });
 }
