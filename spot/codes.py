@@ -48,28 +48,35 @@ CLOSES: dict[Close, CloseFact] = {
 
 
 class ErrorFact(NamedTuple):
-    """What follows from an error code: the close code where no connection can be had, the HTTP status, and whether
-    a program should send the same request again after a while."""
+    """What follows from an error code: the close code where no connection can be had, the HTTP status, and after how
+    many seconds the same request may succeed (None: never)."""
 
     close: Close
     status: int
-    retry: bool
+    wait: int | None = None
+
+    @property
+    def retry(self) -> bool:
+        """Whether a program should send the same request again after a while."""
+        return self.wait is not None
 
 
 ERRORS: dict[str, ErrorFact] = {
-    "bad_message": ErrorFact(Close.BAD_REQUEST, 400, retry=False),
-    "unknown_field": ErrorFact(Close.BAD_REQUEST, 400, retry=False),
-    "bad_value": ErrorFact(Close.BAD_REQUEST, 400, retry=False),
-    "missing_field": ErrorFact(Close.BAD_REQUEST, 400, retry=False),
-    "unknown_coin": ErrorFact(Close.NOT_FOUND, 404, retry=False),
-    "unknown_currency": ErrorFact(Close.NOT_FOUND, 404, retry=False),
-    "unknown_feed": ErrorFact(Close.NOT_FOUND, 404, retry=False),
-    "too_many_datasets": ErrorFact(Close.TOO_MANY_QUERIES, 429, retry=False),
-    "too_many_queries": ErrorFact(Close.TOO_MANY_QUERIES, 429, retry=False),
-    "too_many_messages": ErrorFact(Close.TOO_MANY_MESSAGES, 429, retry=True),
-    "too_many_connections": ErrorFact(Close.TOO_MANY_CONNECTIONS, 429, retry=False),
-    "overloaded": ErrorFact(Close.OVERLOADED, 503, retry=True),
-    "unavailable": ErrorFact(Close.OVERLOADED, 503, retry=True),
+    "bad_message": ErrorFact(Close.BAD_REQUEST, 400),
+    "unknown_field": ErrorFact(Close.BAD_REQUEST, 400),
+    "bad_value": ErrorFact(Close.BAD_REQUEST, 400),
+    "missing_field": ErrorFact(Close.BAD_REQUEST, 400),
+    "body_refused": ErrorFact(Close.BAD_REQUEST, 413),
+    "unknown_coin": ErrorFact(Close.NOT_FOUND, 404),
+    "unknown_currency": ErrorFact(Close.NOT_FOUND, 404),
+    "unknown_feed": ErrorFact(Close.NOT_FOUND, 404),
+    "too_many_datasets": ErrorFact(Close.TOO_MANY_QUERIES, 429, wait=60),
+    "too_many_queries": ErrorFact(Close.TOO_MANY_QUERIES, 429, wait=60),
+    "too_many_messages": ErrorFact(Close.TOO_MANY_MESSAGES, 429, wait=1),
+    "too_many_requests": ErrorFact(Close.TOO_MANY_MESSAGES, 429, wait=1),
+    "too_many_connections": ErrorFact(Close.TOO_MANY_CONNECTIONS, 429, wait=10),
+    "overloaded": ErrorFact(Close.OVERLOADED, 503, wait=5),
+    "unavailable": ErrorFact(Close.OVERLOADED, 503, wait=5),
 }
 
 
@@ -83,6 +90,8 @@ class Refused(ValueError):
     field: str | None = None
     allowed: str | None = None
     next_try: int | None = None
+    #: Seconds after which the same request may succeed, where they are known better than `ErrorFact.wait`.
+    wait: int | None = None
 
     def __post_init__(self) -> None:
         super().__init__(self.message)
@@ -91,6 +100,14 @@ class Refused(ValueError):
     def fact(self) -> ErrorFact:
         """Close code, HTTP status and retry of this refusal."""
         return ERRORS[self.code]
+
+    def retry_after(self, now_ms: int) -> int | None:
+        """Whole seconds until the same request may succeed, at least one; None when it never will."""
+        if self.fact.wait is None:
+            return None
+        if self.next_try is not None and self.wait is None:
+            return max(1, -((now_ms - self.next_try) // 1000))
+        return max(1, self.fact.wait if self.wait is None else self.wait)
 
 
 def bad_value(field: str, allowed: str, got: object = None) -> Refused:

@@ -5,6 +5,8 @@ process restarted. `/readyz` says whether this process can serve data now and, w
 """
 
 import asyncio
+import time
+import weakref
 from collections.abc import Awaitable, Callable
 
 from asgiref.sync import sync_to_async
@@ -18,9 +20,16 @@ from spot.hub import Hub
 
 REDIS_SECONDS = 0.5
 DATABASE_SECONDS = 1.0
+PACE_SECONDS = 1.0
+RETRY_SECONDS = 5
 WORKER_SILENT_MS = 30_000
 #: What most feeds are made of: asked for when the store is empty, so that a site nobody has visited becomes ready.
 FIRST = Dataset("markets", "usd")
+
+_checked: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[float, dict[str, str]]] = (
+    weakref.WeakKeyDictionary()
+)
+_turn: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
 
 
 async def healthz(_request: HttpRequest) -> HttpResponse:
@@ -30,10 +39,23 @@ async def healthz(_request: HttpRequest) -> HttpResponse:
 
 async def readyz(_request: HttpRequest) -> HttpResponse:
     """200 when every check is "ok", else 503; the JSON gives each check's outcome by name."""
-    outcomes = await asyncio.gather(*(_outcome(check, seconds) for check, seconds in CHECKS.values()))
-    ready = all(outcome == "ok" for outcome in outcomes)
-    answer = {"ready": ready, "checks": dict(zip(CHECKS, outcomes, strict=True))}
-    return JsonResponse(answer, status=200 if ready else 503, headers={"Cache-Control": "no-store"})
+    outcomes = await _lately()
+    ready = all(outcome == "ok" for outcome in outcomes.values())
+    headers = {"Cache-Control": "no-store"} | ({} if ready else {"Retry-After": str(RETRY_SECONDS)})
+    return JsonResponse({"ready": ready, "checks": outcomes}, status=200 if ready else 503, headers=headers)
+
+
+async def _lately() -> dict[str, str]:
+    """The outcomes of checks made within the last second: however many ask, Redis and the database are asked once. That
+    the process is ending is known without asking."""
+    loop = asyncio.get_running_loop()
+    async with _turn.setdefault(loop, asyncio.Lock()):
+        checked_at, outcomes = _checked.get(loop, (0.0, {}))
+        if not outcomes or time.monotonic() - checked_at > PACE_SECONDS:
+            results = await asyncio.gather(*(_outcome(check, seconds) for check, seconds in CHECKS.values()))
+            outcomes = dict(zip(CHECKS, results, strict=True))
+            _checked[loop] = (time.monotonic(), outcomes)
+    return outcomes | {"process": await _process()}
 
 
 async def _outcome(check: Callable[[], Awaitable[str]], seconds: float) -> str:

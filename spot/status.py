@@ -21,8 +21,9 @@ from providers import stream_state
 from providers.datasets import COINS, CURRENCIES, Dataset
 from spot import snapshots
 from spot.codes import Refused
+from spot.public import refusal
 from spot.snapshots import Trouble, now_ms
-from spot.wire import Facts, State, error_frame
+from spot.wire import Facts, State
 
 #: However many look, the store is asked no more often than this, in seconds.
 _PACE = 2.0
@@ -44,8 +45,7 @@ async def facts(_request: HttpRequest) -> HttpResponse:
     try:
         told = await _lately()
     except (RedisError, OSError):
-        refused = Refused("unavailable", "The store of this site does not answer at the moment.")
-        return HttpResponse(error_frame(refused), content_type="application/json", status=refused.fact.status)
+        return refusal(Refused("unavailable", "The store of this site does not answer at the moment."))
     return JsonResponse(told | {"now": now_ms()}, headers={"Cache-Control": "no-store"})
 
 

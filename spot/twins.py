@@ -8,23 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import OrderedDict
 from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from spot.audience import PreparedSocket
 from spot.codes import Refused, bad_value
+from spot.encodings import SHELF, preferred
+from spot.exports import csv_of
 from spot.feeds import Feed
 from spot.frames import Message
 from spot.groups import Update
 from spot.hub import Hub
+from spot.novelty import admitted
+from spot.public import charge, client_address, refusal
 from spot.snapshots import now_ms
 from spot.subscription import Answer, Subscription, from_query_string, whole_range
-from spot.wire import csv_text, error_frame, export_name
+from spot.wire import export_name
 
 #: How long a request waits for data that have never been fetched, in seconds.
 PATIENCE = 10.0
@@ -102,19 +108,47 @@ def twin(feed: Feed) -> Any:
             # First our own parser: past its bounds, Django's would answer with a page of HTML.
             subscription = from_query_string(feed, query_string, settings.SPOT_DEPTH, extra=("format",))
             form = _form(request.GET.get("format"))
-            response = _response(request, await current(subscription), form)
+            charge(client_address(request), _extra_cost(subscription, form))
+            with admitted(client_address(request), subscription):
+                update = await current(subscription)
+            response = await _response(request, update, form)
         except Refused as refused:
-            response = _refusal(refused)
-        return _shared_with(request, response)
+            response = refusal(refused)
+        return response
 
     view.__name__ = feed.channel.replace("-", "_")
     view.__doc__ = f"{feed.purpose[0].upper()}{feed.purpose[1:]}."
     return csrf_exempt(require_safe(view))  # nothing is changed here, so another method gets 405 and not 403
 
 
+#: What a request costs beyond one token, where its answer is not at hand: a question that nobody has asked lately, and
+#: a text of up to 500 rows.
+_NEW_QUESTION, _NEW_CSV = 3, 4
+#: Digests of the questions asked lately, the oldest first.
+_ASKED: OrderedDict[bytes, None] = OrderedDict()
+_MOST_ASKED = 10_000
+
+
+def _extra_cost(subscription: Subscription, form: str) -> int:
+    """What answering a question takes, besides the request itself."""
+    name = _digest(form, subscription.key)
+    known = name in _ASKED
+    _ASKED[name] = None
+    _ASKED.move_to_end(name)
+    if len(_ASKED) > _MOST_ASKED:
+        _ASKED.popitem(last=False)
+    if known or (form == "json" and subscription.key in Hub.current().groups):
+        return 0
+    return _NEW_QUESTION + (_NEW_CSV if form == "csv" else 0)
+
+
+def _digest(*parts: object) -> bytes:
+    return hashlib.blake2b(repr(parts).encode(), digest_size=12).digest()
+
+
 async def no_feed(_request: HttpRequest) -> HttpResponse:
     """Any other path where feeds are: the same refusal as on a socket."""
-    return _refusal(Refused("unknown_feed", "There is no feed at this path."))
+    return refusal(Refused("unknown_feed", "There is no feed at this path."))
 
 
 def _form(raw: str | None) -> str:
@@ -123,12 +157,14 @@ def _form(raw: str | None) -> str:
     return raw or "json"
 
 
-def _response(request: HttpRequest, update: Update, form: str) -> HttpResponse:
-    known = {tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")}
-    unchanged = bool(known & {"*", _etag(update, form)})
-    response = HttpResponseNotModified() if unchanged else _body(update, form)
+async def _response(request: HttpRequest, update: Update, form: str) -> HttpResponse:
+    tag = _etag(update, form)
+    known = {one.strip().removeprefix("W/") for one in request.headers.get("If-None-Match", "").split(",")}
+    unchanged = bool(known & {"*", tag.removeprefix("W/")})
+    response = HttpResponseNotModified() if unchanged else await _body(request, update, form, tag)
+    patch_vary_headers(response, ["Accept-Encoding"])
     facts, now = update.facts, now_ms()
-    response["ETag"] = _etag(update, form)
+    response["ETag"] = tag
     response["Cache-Control"] = "no-cache"
     response["X-Spot-Source"] = facts.source
     response["X-Spot-Version"] = f"{facts.epoch}-{facts.version}"
@@ -143,42 +179,25 @@ def _response(request: HttpRequest, update: Update, form: str) -> HttpResponse:
     return response
 
 
-def _body(update: Update, form: str) -> HttpResponse:
+async def _body(request: HttpRequest, update: Update, form: str, tag: str) -> HttpResponse:
     if form == "json":
-        return HttpResponse(update.full.payload, content_type="application/json")
-    answer = Answer(whole_range(update.answer.subscription), update.answer.table)
-    response = HttpResponse(csv_text(answer), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{export_name(answer.subscription)}"'
+        body = update.full.payload
+        response = HttpResponse(content_type="application/json")
+    else:
+        answer = Answer(whole_range(update.answer.subscription), update.answer.table)
+        body = await csv_of(answer, update.facts.source, tag)
+        response = HttpResponse(content_type="text/csv; charset=utf-8")
+        response["Content-Disposition"] = f'attachment; filename="{export_name(answer.subscription)}"'
+    if coding := preferred(request.headers.get("Accept-Encoding"), len(body)):
+        body = await SHELF.encoded(tag, body, coding)
+        response["Content-Encoding"] = coding
+    response.content = body
     return response
 
 
 def _etag(update: Update, form: str) -> str:
-    """Equal while snapshot, freshness and question are equal: the question's key is its own best summary."""
+    """Equal while snapshot, freshness and question are equal: the question's key is its own best summary. It is a weak
+    one, so that an answer has the same tag in every content coding."""
     facts = update.facts
-    what = repr((facts.epoch, facts.version, update.stale, form, update.answer.subscription.key))
-    return f'W/"{hashlib.blake2b(what.encode(), digest_size=12).hexdigest()}"'
-
-
-def _refusal(refused: Refused) -> HttpResponse:
-    response = HttpResponse(error_frame(refused), content_type="application/json", status=refused.fact.status)
-    response["Cache-Control"] = "no-store"
-    if refused.fact.status in (429, 503):
-        response["Retry-After"] = str(_retry_after(refused))
-    return response
-
-
-def _retry_after(refused: Refused) -> int:
-    """Seconds: until what is missing is fetched next, else a few."""
-    return 5 if refused.next_try is None else max(1, -(-(refused.next_try - now_ms()) // 1000))
-
-
-def _shared_with(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Let pages of the allowed origins read the answer, as they may read the sockets."""
-    origin = request.headers.get("Origin")
-    if origin and origin in settings.SPOT_ALLOWED_ORIGINS:
-        response["Access-Control-Allow-Origin"] = origin
-        response["Access-Control-Expose-Headers"] = ", ".join(
-            ["ETag", *(n for n in response.headers if n.startswith("X-Spot-"))]
-        )
-    response["Vary"] = "Origin"
-    return response
+    name = _digest(facts.epoch, facts.version, update.stale, form, update.answer.subscription.key, update.missing)
+    return f'W/"{name.hex()}"'

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -250,34 +250,49 @@ def export_name(subscription: Subscription) -> str:
     return "-".join(part for part in parts if part) + ".csv"
 
 
-def csv_text(answer: Answer) -> str:
-    """The answer's rows as CSV: the documented columns, full precision; what has a time, with that in UTC and ISO
-    8601 besides.
+#: Rows written between two breaks of `csv_parts`: some milliseconds' worth.
+_CSV_ROWS = 25
+
+
+def csv_text(answer: Answer, source: str = "") -> str:
+    """The answer's rows as CSV: the documented columns, full precision; then the id and the source of rows that are
+    coins, and the time in UTC and ISO 8601 of rows that have one.
 
     A text cell that a spreadsheet would take for a formula gets an apostrophe before it; numbers are never touched.
     """
-    feed = answer.subscription.feed
-    rows = answer.cells()
-    columns = _columns(answer, rows)
+    return "".join(csv_parts(answer, source))
+
+
+def csv_parts(answer: Answer, source: str = "") -> Iterator[str]:
+    """The same text in parts, so that whoever writes a long one can give way to others in between."""
+    timed, key = answer.subscription.feed.time_field, answer.table.key
+    columns, keys = _columns(answer), answer.keys()
+    named = key not in columns
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    timed = feed.time_field
-    writer.writerow([*columns, "time_utc"] if timed else columns)
-    for row in rows:
-        cells = [_cell(value) for value in row.values()]
-        writer.writerow([*cells, _utc(row[timed])] if timed else cells)
-    return out.getvalue()
+    writer.writerow([*columns, *((key, "source") if named else ()), *(("time_utc",) if timed else ())])
+    yield out.getvalue()
+    for start in range(0, len(keys), _CSV_ROWS):
+        out.seek(0)
+        out.truncate()
+        rows = keys[start : start + _CSV_ROWS]
+        for name, row in zip(rows, answer.cells(range(start, start + len(rows))), strict=True):
+            cells = [_cell(value) for value in row.values()]
+            cells += [_cell(name), _cell(source)] if named else []
+            writer.writerow([*cells, _utc(row[timed])] if timed else cells)
+        yield out.getvalue()
 
 
 def _utc(at: int | None) -> str:
     return "" if at is None else datetime.fromtimestamp(at / 1000, UTC).isoformat()
 
 
-def _columns(answer: Answer, rows: list[dict[str, Any]]) -> list[str]:
-    feed = answer.subscription.feed
+def _columns(answer: Answer) -> list[str]:
+    """The columns' names, which an answer without rows has too."""
+    feed, shape = answer.subscription.feed, answer.subscription.shape
     if feed.headers is not None:
         return feed.headers(answer.subscription.params)
-    return list(rows[0]) if rows else []
+    return list(shape.cells(dict.fromkeys(shape.reads), 0))  # a row without values has every column
 
 
 def _cell(value: object) -> object:

@@ -113,6 +113,10 @@ SANDBOX_BASE_URL = env.str("SANDBOX_BASE_URL", default="http://127.0.0.1:8099/ap
 # --- limits for clients (spot/limits.py says what happens when one is passed) ----------------------------------------
 SPOT_CONNECTIONS_PER_ADDRESS = env.int("SPOT_CONNECTIONS_PER_ADDRESS", default=200)
 SPOT_CONNECTIONS = env.int("SPOT_CONNECTIONS", default=20_000)
+SPOT_REQUESTS = env.int("SPOT_REQUESTS", default=1000)
+SPOT_REQUESTS_PER_ADDRESS = env.int("SPOT_REQUESTS_PER_ADDRESS", default=100)
+SPOT_REQUESTS_PER_MINUTE = env.int("SPOT_REQUESTS_PER_MINUTE", default=1200)
+SPOT_NEW_DATASETS_PER_HOUR = env.int("SPOT_NEW_DATASETS_PER_HOUR", default=240)
 SPOT_QUERIES = env.int("SPOT_QUERIES", default=10_000)
 # Always admitted and paced first, whatever else is asked for: the currencies and coins this site is for.
 SPOT_PINNED_CURRENCIES = env.list("SPOT_PINNED_CURRENCIES", default=["usd"])
@@ -198,6 +202,7 @@ INSTALLED_APPS = [
     "spot",
 ]
 MIDDLEWARE = [
+    "spot.public.middleware",  # first: a browser's question whether it may ask is never redirected
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "csp.middleware.CSPMiddleware",

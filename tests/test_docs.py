@@ -20,7 +20,7 @@ from providers.base import Provider
 from providers.datasets import MEMBERS
 from providers.pacing import SHARE, Demand, stretch
 from providers.sandbox.faults import KINDS
-from spot import twins
+from spot import public, twins
 from spot.codes import CLOSES, ERRORS
 from spot.feeds import FEEDS, GAINERS, MARKET, OHLCV, Feed
 from spot.groups import Group
@@ -186,11 +186,18 @@ def test_every_close_code_stands_in_the_table(code: Any) -> None:
 
 
 def test_every_header_of_the_twins_is_described() -> None:
-    headers = set(re.findall(r'response\["([\w-]+)"\]', Path(twins.__file__).read_text()))
+    sources = "".join(Path(module.__file__).read_text() for module in (twins, public))
+    headers = set(re.findall(r'response\["([\w-]+)"\]', sources))
     ordinary = {
         "Vary",
         "Cache-Control",
         "Content-Disposition",
+        "Content-Encoding",
+        "Content-Length",
+        "Allow",
+        "Access-Control-Allow-Headers",
+        "Access-Control-Allow-Methods",
+        "Access-Control-Max-Age",
         "Access-Control-Allow-Origin",
         "Access-Control-Expose-Headers",
     }

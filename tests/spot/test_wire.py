@@ -26,7 +26,7 @@ from spot.wire import (
     snapshot_frame,
     status_frame,
 )
-from tests.spot.rows import FACTS, candles, coin, coin_rows, market
+from tests.spot.rows import FACTS, candles, coin, coin_rows, market, rows_of
 from tests.spot.test_query import json_values
 
 REQUIRED = {
@@ -332,6 +332,23 @@ def test_a_csv_reads_back_as_the_rows_it_was_made_of(rows) -> None:
     if rows:
         sizes = [row[read[0].index("market_cap")] for row in read[1:]]
         assert [None if cell == "" else float(cell) for cell in sizes] == [row["market_cap"] for row in rows]
+
+
+@pytest.mark.parametrize("channel", FEEDS)
+def test_the_csv_of_nothing_has_the_columns_of_the_csv_of_something(channel) -> None:
+    feed, rows = FEEDS[channel], rows_of(channel, 30)
+    needed = {"channel": "kline", "platform_id": 1, "address": "0xab5801a7", "interval": "1m"}
+    asked = REQUIRED.get(channel, {}) | (needed if channel == "onchain" else {})
+    whole = whole_range(subscribe(feed, asked, Dialect(), 1000))
+    full, empty = (table_of(csv_text(Answer(whole, feed.table(some)), "acme")) for some in (rows, rows[:0]))
+    assert len(full) > 1
+    assert empty == full[:1]
+
+
+def test_the_csv_of_coins_names_each_by_its_id_and_its_source() -> None:
+    head, row = table_of(csv_text(answer(FEEDS["coin-heatmap"], [coin("a-1")], envelope=False), "acme"))
+    assert head == ["size", "content", "symbol", "price_change_24h", "market_cap", "color", "id", "source"]
+    assert row[-2:] == ["a-1", "acme"]
 
 
 def test_an_export_has_a_name_to_save_it_under() -> None:
