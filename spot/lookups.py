@@ -1,4 +1,4 @@
-"""What pages ask for over HTTP besides the feeds: the currencies there are, and coins' logos."""
+"""What pages ask for over HTTP besides the feeds: the currencies there are, coins by name, and coins' logos."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, HttpRes
 from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
-from providers.datasets import CURRENCIES, Dataset, is_coin_id
+from providers.datasets import COINS, CURRENCIES, Dataset, is_coin_id
 from spot import logos
+from spot.coin_search import search
 from spot.hub import Hub
 
 #: How long a browser waits for a logo that has never been fetched, in seconds; the drawn one stands there meanwhile.
 PATIENCE = 8.0
+#: What a search for coins answers with at most, and how much of its text counts.
+MOST_COINS, LONGEST_TEXT = 8, 100
 #: Where a coin is looked for that this process shows nobody: another may have shown it.
 _USUAL = Dataset("markets", "usd")
 
@@ -24,6 +27,14 @@ async def currencies(_request: HttpRequest) -> HttpResponse:
     topic = Hub.current().topics[CURRENCIES.name]
     codes = sorted(topic.table.keys) if topic.table else []
     return JsonResponse({"currencies": codes}, headers={"Cache-Control": f"max-age={3600 if codes else 0}"})
+
+
+@require_safe
+async def coins(request: HttpRequest) -> HttpResponse:
+    """The coins of the whole list whose symbol, name or id has the text `q`; none while the list is not there."""
+    table = Hub.current().topics[COINS.name].table
+    found = search(request.GET.get("q", "")[:LONGEST_TEXT], table, MOST_COINS) if table else []
+    return JsonResponse({"coins": found}, headers={"Cache-Control": f"max-age={60 if table else 0}"})
 
 
 @require_safe

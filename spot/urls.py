@@ -11,6 +11,7 @@ urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
     path("coin/<str:coin_id>/", pages.coin, name="coin"),
     path("currencies.json", lookups.currencies, name="currencies"),
+    path("coins.json", lookups.coins, name="coins"),
     path("logo/<str:coin_id>", lookups.logo, name="logo"),
     path("status/", pages.status, name="status"),
     path("status.json", status.facts, name="status-facts"),

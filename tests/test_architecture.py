@@ -32,6 +32,7 @@ PURE = {
     "spot/frames.py",
     "spot/jsontext.py",
     "spot/listed.py",
+    "spot/coin_search.py",
     "spot/namesakes.py",
     "spot/request_line.py",
     "providers/datasets.py",
