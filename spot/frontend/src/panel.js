@@ -5,6 +5,7 @@ import { el, setAttribute, setText } from "./dom.js";
 import { age, clock, numbers } from "./format.js";
 import { page } from "./page.js";
 import { Feed, serverNow } from "./socket.js";
+import { showSource, sourceLink } from "./source.js";
 import { merge } from "./view.js";
 
 // From best to worst; a panel with several feeds is as good as its worst one.
@@ -34,8 +35,15 @@ function unavailable({ reason, nextTry }) {
 }
 
 /** What keeps prices fresh between the polls that the rest of the line is about. */
-function streamed({ coins, label, as_of }, now) {
-  return `${coins} ${coins === 1 ? "price" : "prices"} streamed by ${label}, ${age(now - as_of)} ago`;
+function showStreams(place, streams, now) {
+  while (place.children.length > streams.length) place.lastChild.remove();
+  while (place.children.length < streams.length) place.append(el("span", {}, el("span"), sourceLink(), el("span")));
+  for (const [index, { coins, label, url, as_of }] of streams.entries()) {
+    const [before, link, after] = place.children[index].children;
+    setText(before, `${coins} ${coins === 1 ? "price" : "prices"} streamed by `);
+    showSource(link, label, url);
+    setText(after, `, ${age(now - as_of)} ago`);
+  }
 }
 
 /** Subclasses give `heading`, `build(body, controls)`, `openFeeds()` and `draw(feed, changes)`. */
@@ -111,7 +119,7 @@ export class Panel extends HTMLElement {
   }
 
   #footer() {
-    const parts = { source: el("span", { class: "foot-source" }), time: el("time"), age: el("span"), streams: el("span", { class: "foot-streams" }), tag: el("span", { class: "tag" }) };
+    const parts = { source: sourceLink("foot-source"), time: el("time"), age: el("span"), streams: el("span", { class: "foot-streams" }), tag: el("span", { class: "tag" }) };
     parts.line = el("footer", { class: "panel-foot" }, parts.tag, parts.source, parts.time, parts.age, parts.streams);
     return parts;
   }
@@ -184,11 +192,11 @@ export class Panel extends HTMLElement {
     const taken = (head) => head.as_of ?? head.fetched_at;
     const head = heads.reduce((a, b) => (taken(b) < taken(a) ? b : a));
     const now = serverNow();
-    setText(this.foot.source, head.source_label ?? head.source);
+    showSource(this.foot.source, head.source_label ?? head.source, head.source_url);
     setText(this.foot.time, `as of ${clock(taken(head), now, page.locale, page.timeZone)}`);
     setAttribute(this.foot.time, "datetime", new Date(taken(head)).toISOString());
     setText(this.foot.age, `${age(now - taken(head))} ago`);
-    setText(this.foot.streams, (head.streams ?? []).map((stream) => streamed(stream, now)).join(", "));
+    showStreams(this.foot.streams, head.streams ?? [], now);
     const tag = { stale: "Stale", reconnecting: "Not connected", offline: "Not connected", refused: "Not connected" };
     setText(this.foot.tag, page.paused ? "Paused" : (tag[condition.name] ?? (head.simulated ? "Demo" : "")));
   }

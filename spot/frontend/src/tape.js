@@ -5,13 +5,19 @@ import { changeCell, flash, showChange } from "./change.js";
 import { disc, letter, link } from "./coin_name.js";
 import { el, setAttribute, setText } from "./dom.js";
 import { showLogo } from "./logo.js";
+import { awaited, awaitedText, unlisted, unlistedText } from "./missing.js";
 import { page } from "./page.js";
 import { Panel } from "./panel.js";
+import { oldness, stopped } from "./row_age.js";
+import { settings } from "./settings.js";
+import { serverNow } from "./socket.js";
 import { TapeChooser } from "./tape_chooser.js";
 import { TapeList } from "./tape_list.js";
 
 const PIXELS_PER_SECOND = 40;
 const SETTLE_MS = 300; // who puts coins in order presses a button several times
+const AWAITED_MS = 5_000; // a coin outside the market is fetched within this; later its absence is worth a word
+const PAUSED = "tape-paused";
 
 class Ticker extends Panel {
   heading = "Ticker";
@@ -20,21 +26,58 @@ class Ticker extends Panel {
   build(body, controls) {
     this.glyph = el("span", { "aria-hidden": "true" });
     this.word = el("span", { class: "icon-word" });
-    this.button = el("button", { type: "button", class: "icon-button tape-stop", onclick: () => this.#stop(!this.stopped) }, this.glyph, this.word);
-    const choose = el("button", { type: "button", class: "icon-button tape-choose", "aria-label": "Choose the ticker's coins", title: "Choose the ticker's coins", onclick: () => this.#choose() }, "✎");
+    this.button = el("button", { type: "button", class: "icon-button tape-stop", onclick: () => this.#choosePause(!this.stopped) }, this.glyph, this.word);
+    const choose = el("button", { type: "button", class: "button tape-choose", "aria-label": "Edit the ticker's coins", title: "Edit the ticker's coins", onclick: () => this.#choose() }, "Edit");
     controls.append(this.button, choose);
+    this.gone = el("span", { role: "status" });
+    this.clean = el("button", { type: "button", class: "button", onclick: () => this.#clean() });
+    this.note = el("p", { class: "tape-note", hidden: true }, this.gone, this.clean);
+    this.append(this.note);
     this.track = el("div", { class: "tape-track" });
     this.rail = el("div", { class: "tape-rail" }, this.track);
     body.append(this.rail);
-    this.#stop(false);
+    this.#stop(settings.get(PAUSED) === true);
     this.#listen();
   }
 
   openFeeds() {
-    this.list = new TapeList(this.getAttribute("coins").split(","), { signal: this.abort.signal });
+    const { signal } = this.abort;
+    this.list = new TapeList(this.getAttribute("coins").split(","), { signal });
     this.list.addEventListener("change", () => this.#ordered());
+    page.addEventListener("second", () => this.#tellMissing(), { signal });
     return [this.feed("ticker-tape", { coin_ids: this.list.ids.join() })];
   }
+
+  /** A list of which no coin is known any more is not the end: the usual coins are one click away. */
+  onRefusal(feed, refusal) {
+    super.onRefusal(feed, refusal);
+    this.refused = refusal.code === "unknown_coin" && this.list.isOwn;
+    this.#tellMissing();
+  }
+
+  // --- coins that are missing ---
+
+  #tellMissing() {
+    const [feed] = this.feeds;
+    const missing = feed.head?.missing;
+    const [gone, late] = [unlisted(missing), awaited(missing)];
+    if (!late.length) this.lateSince = null;
+    else this.lateSince ??= Date.now();
+    const isLate = this.lateSince && Date.now() - this.lateSince > AWAITED_MS;
+    const words = [unlistedText(gone), isLate ? awaitedText(late) : ""].filter(Boolean).join(" ");
+    setText(this.gone, this.refused ? "None of your coins is listed any more." : words);
+    setText(this.clean, this.refused ? "Back to the usual coins" : "Remove");
+    this.clean.hidden = !this.refused && !gone.length;
+    this.note.hidden = !this.refused && !words;
+  }
+
+  #clean() {
+    if (this.refused) this.list.forget();
+    else this.list.remove(...unlisted(this.feeds[0].head.missing));
+    this.refused = false;
+  }
+
+  // --- the coins ---
 
   #ordered() {
     clearTimeout(this.settling);
@@ -42,7 +85,7 @@ class Ticker extends Panel {
   }
 
   #choose() {
-    new TapeChooser(this.list, this.feeds[0].view?.rows ?? new Map()).open();
+    new TapeChooser(this.list, this.feeds[0]).open();
   }
 
   draw(feed, changes) {
@@ -50,6 +93,8 @@ class Ticker extends Panel {
     if (keys.join() !== this.shown) this.#fill(keys, rows);
     for (const key of keys) this.#show(key, rows.get(key));
     for (const [key, cells] of changes) this.#flash(key, cells);
+    this.refused = false;
+    this.#tellMissing();
   }
 
   #fill(keys, rows) {
@@ -93,12 +138,17 @@ class Ticker extends Panel {
   }
 
   #show(key, row) {
-    for (const { children: [mark, pair, price, change] } of this.items.get(key)) {
+    const old = stopped(row, serverNow(), page.locale, page.timeZone);
+    for (const item of this.items.get(key)) {
+      const [mark, pair, price, change] = item.children;
       setText(mark, letter(row.symbol));
       showLogo(mark, key, row.logo);
       setText(pair, row.symbol_pair);
       setText(price, this.numbers.price(row.price));
-      showChange(change, row.change_pct_24h);
+      showChange(change, old ? null : row.change_pct_24h);
+      if (old) setText(change.lastChild, oldness(row, serverNow())); // the change would be one of that day
+      item.classList.toggle("stopped", Boolean(old));
+      setAttribute(item, "title", old ? `${row.name}. ${old}` : row.name);
     }
   }
 
@@ -115,6 +165,11 @@ class Ticker extends Panel {
     this.rail.addEventListener("focusin", ({ target }) => this.#reveal(target));
     page.calm.addEventListener("change", () => this.#measure());
     page.addEventListener("pause", () => this.#run());
+  }
+
+  #choosePause(stopped) {
+    settings.set(PAUSED, stopped || null);
+    this.#stop(stopped);
   }
 
   #stop(stopped) {

@@ -1,7 +1,9 @@
 // The window in which the visitor chooses the ticker's coins and puts them in order.
 
 import { disc, letter } from "./coin_name.js";
+import { searchCoins } from "./coin_search.js";
 import { el, setText } from "./dom.js";
+import { unlisted } from "./missing.js";
 import { page } from "./page.js";
 import { SearchField } from "./search_field.js";
 import { Feed } from "./socket.js";
@@ -12,7 +14,7 @@ const HITS = 8;
 
 function named(id, { name, symbol }) {
   const mark = disc(id);
-  setText(mark, letter(symbol));
+  setText(mark, letter(symbol || name));
   return [mark, el("bdi", { class: "coin-name" }, name), el("bdi", { class: "coin-symbol" }, symbol)];
 }
 
@@ -25,10 +27,11 @@ function coins({ keys, rows, headers }) {
 export class TapeChooser {
   #names = new Map(); // id -> {name, symbol}, as far as they are known
 
-  /** `known` are rows by id; coins that nobody has named yet are shown with their ids. */
-  constructor(list, known) {
+  /** `tape` is the feed of the ticker: it knows the names of its coins, and which ids no coin has any more. */
+  constructor(list, tape) {
     this.list = list;
-    for (const [id, row] of known) this.#names.set(id, { name: row.name, symbol: row.symbol });
+    this.tape = tape;
+    for (const [id, row] of tape.view?.rows ?? []) this.#names.set(id, { name: row.name, symbol: row.symbol });
     this.#build();
   }
 
@@ -36,7 +39,7 @@ export class TapeChooser {
     this.abort = new AbortController();
     this.list.addEventListener("change", () => this.#show(), { signal: this.abort.signal });
     this.feed = new Feed("market", { vs_currency: page.currency, per_page: 500, page_size: HITS, sparkline: false });
-    this.feed.addEventListener("frame", () => this.#found(), { signal: this.abort.signal });
+    this.feed.addEventListener("frame", () => this.#showHits(), { signal: this.abort.signal });
     this.feed.open();
     document.body.append(this.dialog);
     this.#show();
@@ -48,6 +51,7 @@ export class TapeChooser {
     const button = (text, action) => el("button", { type: "button", class: "button", onclick: action }, text);
     this.field = new SearchField("Search a coin to add", "Search name or symbol", (search) => this.#search(search));
     this.hits = el("ul", { class: "chooser-hits", "aria-label": "Coins found" });
+    this.none = el("p", { class: "chooser-none", role: "status" });
     this.rows = el("ol", { class: "chooser-rows", "aria-label": "Coins of the ticker" });
     this.told = el("p", { class: "chooser-told", role: "status" });
     this.starred = button("Add my starred coins", () => this.list.add(...watchlist.ids));
@@ -56,7 +60,7 @@ export class TapeChooser {
       "dialog",
       { class: "chooser", "aria-labelledby": "chooser-title", onclose: () => this.#closed() },
       el("header", {}, el("h2", { id: "chooser-title" }, "Coins of the ticker"), button("Done", () => this.dialog.close())),
-      this.field.element, this.hits, this.told, this.rows,
+      this.field.element, this.hits, this.none, this.told, this.rows,
       el("footer", {}, this.starred, this.usual),
     );
     this.dialog.addEventListener("click", ({ target }) => target === this.dialog && this.dialog.close()); // beside it
@@ -69,15 +73,29 @@ export class TapeChooser {
     this.dialog.remove();
   }
 
-  #search(search) {
+  /** The coins of the market come first, in its order, and then those of the whole list. */
+  async #search(search) {
+    this.text = search;
+    this.listed = null;
     this.feed.update({ search: search || null });
-    this.#found();
+    this.#showHits();
+    if (!search) return;
+    const listed = await searchCoins(search);
+    if (this.text !== search) return; // another text has been typed meanwhile
+    this.listed = listed ?? [];
+    this.#showHits();
   }
 
-  #found() {
-    if (!this.feed.view) return;
-    const found = this.field.element.value.trim() ? coins(this.feed.view) : [];
-    for (const [id, coin] of coins(this.feed.view)) this.#names.set(id, coin);
+  #hitsOf(search) {
+    const { view, head } = this.feed;
+    const market = search && view && (head.params?.search ?? "") === search ? coins(view) : [];
+    return [...new Map([...market, ...(this.listed ?? [])])].slice(0, HITS);
+  }
+
+  #showHits() {
+    const found = this.text ? this.#hitsOf(this.text) : [];
+    for (const [id, coin] of found) this.#names.set(id, coin);
+    setText(this.none, this.text && this.listed && !found.length ? `No coin found for “${this.text}”.` : "");
     const shape = found.map(([id]) => id + this.list.ids.includes(id)).join();
     if (shape === this.foundShape) return; // prices moved, names did not: keep the focus where it is
     this.foundShape = shape;
@@ -97,30 +115,36 @@ export class TapeChooser {
   #show() {
     const { ids } = this.list;
     const held = this.dialog.contains(document.activeElement) ? document.activeElement.dataset : {};
+    const heldAt = [...this.rows.children].findIndex(({ dataset }) => dataset.coin === held.coin);
+    this.gone = unlisted(this.tape.head?.missing);
     setText(this.told, `${ids.length} of at most ${MOST} coins`);
     this.usual.hidden = !this.list.isOwn;
     this.starred.hidden = !watchlist.ids.some((id) => !ids.includes(id)) || this.list.isFull;
     this.rows.replaceChildren(...ids.map((id, at) => this.#row(id, at, ids.length)));
-    if (held.does) this.#focus(held);
+    if (held.does) this.#focus(held, heldAt);
     this.foundShape = null;
-    this.#found();
+    this.#showHits();
   }
 
-  /** Rows are made anew when the order changes; the focus stays with the button of the coin that was moved. */
-  #focus({ coin, does }) {
-    const row = [...this.rows.children].find(({ dataset }) => dataset.coin === coin) ?? this.rows.lastChild;
+  /** Rows are made anew when the list changes; the focus stays with the button of the coin that was moved, or goes to
+   * the one that took the place of a coin that was removed. */
+  #focus({ coin, does }, at) {
+    const rows = [...this.rows.children];
+    const row = rows.find(({ dataset }) => dataset.coin === coin) ?? rows[Math.min(at, rows.length - 1)];
     const same = row?.querySelector(`[data-does="${does}"]:not(:disabled)`);
-    (same ?? row?.querySelector("button:not(:disabled)") ?? this.input).focus();
+    (same ?? row?.querySelector("button:not(:disabled)") ?? this.field.element).focus();
   }
 
   #row(id, at, length) {
     const coin = this.#names.get(id) ?? { name: id, symbol: "" };
     const button = (does, text, words, action, disabled) =>
       el("button", { type: "button", class: "button", "data-coin": id, "data-does": does, "aria-label": words, title: words, disabled, onclick: action }, text);
+    const gone = this.gone.includes(id) ? [el("span", { class: "chooser-gone" }, "no longer listed")] : [];
     return el(
       "li",
       { "data-coin": id },
       ...named(id, coin),
+      ...gone,
       button("up", "↑", `Move ${coin.name} forward`, () => this.list.move(id, -1), at === 0),
       button("down", "↓", `Move ${coin.name} back`, () => this.list.move(id, 1), at === length - 1),
       button("remove", "✕", `Remove ${coin.name}`, () => this.list.remove(id), length === 1),

@@ -34,8 +34,9 @@ export class TapeList extends EventTarget {
   }
 
   /** The last coin stays: an empty ticker says nothing. */
-  remove(id) {
-    if (this.ids.length > 1) this.#save(this.ids.filter((other) => other !== id));
+  remove(...ids) {
+    const left = this.ids.filter((id) => !ids.includes(id));
+    if (left.length) this.#save(left);
   }
 
   /** Puts a coin some places further on, or back. */

@@ -1,0 +1,13 @@
+// The name of a source as a link to its site, near the data: attribution guides ask for that.
+
+import { el, setAttribute, setText } from "./dom.js";
+
+/** A place for the name of a source; without an address it is plain text. */
+export function sourceLink(className = "source") {
+  return el("a", { class: className, target: "_blank", rel: "noopener" });
+}
+
+export function showSource(link, label, url) {
+  setText(link, label);
+  setAttribute(link, "href", /^https?:\/\//.test(url ?? "") ? url : null);
+}
