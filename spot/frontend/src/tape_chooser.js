@@ -51,7 +51,7 @@ export class TapeChooser {
     const button = (text, action) => el("button", { type: "button", class: "button", onclick: action }, text);
     this.field = new SearchField("Search a coin to add", "Search name or symbol", (search) => this.#search(search));
     this.hits = el("ul", { class: "chooser-hits", "aria-label": "Coins found" });
-    this.none = el("p", { class: "chooser-none", role: "status" });
+    this.none = el("p", { class: "chooser-none", "aria-live": "polite" });
     this.rows = el("ol", { class: "chooser-rows", "aria-label": "Coins of the ticker" });
     this.told = el("p", { class: "chooser-told", role: "status" });
     this.starred = button("Add my starred coins", () => this.list.add(...watchlist.ids));
