@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypedDict
 
 import structlog
 from redis import Redis
 
-from providers import client, identity, ledger
+from providers import cells, client, identity, ledger
 from providers.access import Access
 from providers.base import Answer, Call, Endpoint, Normalised
 from providers.budget import Budget, Reservation
@@ -63,6 +64,7 @@ class _Counts:
     size: int = 0
     unmapped: int = 0
     implausible: int = 0
+    cells: Counter[str] = field(default_factory=Counter)  # what of that are single values, by field
 
 
 class Attempt:
@@ -92,7 +94,7 @@ class Attempt:
     def run(self) -> Fetched:
         """The dataset, whole. ProviderError."""
         dataset, ids = self._theirs()
-        calls = self._endpoint.calls(dataset, ids)
+        calls = self._endpoint.calls(dataset, ids, self._now_ms())
         self._reserve(calls)
         started = time.monotonic()
         try:
@@ -152,6 +154,7 @@ class Attempt:
             left = min(client.TOTAL_SECONDS, self._deadline - time.monotonic())
             may_retry = partial(self._retry, call)
             answer = client.fetch_json(self._entry, call, tries=self._question.tries, may_retry=may_retry, seconds=left)
+            answer = replace(answer, at=self._now_ms())
             self._counts.size += answer.size
             self._pay(call, answer)
             if error := self._provider.fault(answer):
@@ -179,13 +182,23 @@ class Attempt:
         if dataset.kind not in _COINS or (before and before.simulated != self._provider.simulated):
             before = None
         doubts = memory.of(dataset) if dataset.kind in _COINS and not self._provider.simulated else {}
+        rows = self._sound(rows, at)
         judged = judge(dataset, rows, before, doubts, self._provider.name, at)
-        self._counts.implausible = judged.dropped
+        self._counts.implausible = judged.dropped + self._counts.cells.total()
         if judged.doubts != doubts and not self._provider.simulated:
             memory.keep(dataset, judged.doubts)
         if rows and not judged.rows:
             raise BadPayload(f"nothing in the answer can be true ({len(rows)} rows)")
         return judged.rows
+
+    def _sound(self, rows: list[Row], at: int) -> list[Row]:
+        """The rows without single values that cannot be."""
+        dataset = self._question.dataset
+        if dataset.kind in _COINS:
+            rows, self._counts.cells = cells.blanked(rows, dataset.currency)
+        elif dataset.kind == "candles":
+            rows, self._counts.cells = cells.candles(rows, dataset.currency, at)
+        return rows
 
     # --- budget ---------------------------------------------------------------------------------------------------
     def _reserve(self, calls: tuple[Call, ...]) -> None:
@@ -233,8 +246,10 @@ class Attempt:
         if error:
             outcome |= {"message": error.message, "rest_s": round(self._budget.failed(self._entry, error))}
         subject = {"dataset": self._question.dataset.name, "provider": self._provider.name}
-        counts = {"unmapped": self._counts.unmapped, "implausible": self._counts.implausible, **rows}
+        counts: dict[str, Any] = {"unmapped": self._counts.unmapped, "implausible": self._counts.implausible, **rows}
         spent = {"account": self._entry.account, "credits": self._counts.credits, "bytes": self._counts.size}
+        if self._counts.cells:
+            counts["implausible_values"] = ", ".join(f"{name} {n}" for name, n in self._counts.cells.most_common())
         (log.warning if error else log.info)("fetch", **subject, **outcome, **spent, **counts)
         now = self._now_ms()
         self._budget.note(self._entry, {"at": now, **subject, **outcome})

@@ -73,6 +73,7 @@ class Answer:
     payload: Any
     headers: Mapping[str, str] = field(default_factory=dict)
     size: int = 0  # bytes, decoded
+    at: int | None = None  # when it came, epoch ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +107,13 @@ def _fine(_answer: Answer) -> ProviderError | None:
 class Endpoint:
     """How one kind of dataset is had: its calls, in order, and the function that makes rows of their answers.
 
+    `calls` is given the dataset, the coins asked for by id, and the time in epoch ms: an adapter reads no clock.
     `ended(call, answer)` says that the list ended with this answer, so that the calls after it need not be made.
     `cache_seconds` is how long the provider itself serves the same answer: asking faster buys nothing.
     """
 
     kind: Kind
-    calls: Callable[[Dataset, tuple[str, ...]], tuple[Call, ...]]
+    calls: Callable[[Dataset, tuple[str, ...], int], tuple[Call, ...]]
     normalise: Callable[[Dataset, list[Answer]], Normalised]
     cache_seconds: float
     paid_cache_seconds: float

@@ -1,4 +1,5 @@
-"""Making upstream values believable: what is no finite number and no plain text gets no further. Pure."""
+"""Making upstream values believable: what is no finite number, no plain text and no possible time gets no further.
+Pure."""
 
 from __future__ import annotations
 
@@ -10,13 +11,24 @@ from typing import Any
 _EXACT = 2**53
 #: The longest name or address that is passed on; the longest real coin name has 60 letters.
 _TEXT = 300
+#: Letters that are drawn as nothing though they count as printable.
+_UNSEEN = dict.fromkeys(map(ord, "\u115f\u1160\u2800\u3164\uffa0"))
+#: The first day of 2009, the year of the first bitcoin, in epoch ms: nothing had a price before. A time in seconds
+#: reads as January 1970 and is excluded as well.
+FIRST_MS = 1_230_768_000_000
+#: How far a provider's clock may be ahead of ours.
+SLACK_MS = 60_000
 
 
 class Cleaner:
-    """Cleans the values of one answer and counts, in `blanked`, those that were there and could not be believed."""
+    """Cleans the values of one answer and counts, in `blanked`, those that were there and could not be believed.
 
-    def __init__(self) -> None:
+    `now_ms` is when the answer came: no time in it can be later. None: times are not held against a clock.
+    """
+
+    def __init__(self, now_ms: int | None = None) -> None:
         self.blanked = 0
+        self._now_ms = now_ms
 
     def number(self, value: Any, *, signed: bool = False) -> float | int | None:
         """The number, or None: for null, text, booleans, NaN, infinities, and below zero unless `signed`."""
@@ -34,20 +46,33 @@ class Cleaner:
         return [made for made in map(self.number, values) if made is not None]
 
     def millis(self, value: Any) -> int | None:
-        """Epoch milliseconds of an ISO 8601 time after 1970, or None."""
-        made = _moment(value)
+        """Epoch milliseconds of an ISO 8601 time, or None: see `stamp`."""
+        return self.stamp(None if value is None else _milliseconds(value))
+
+    def stamp(self, value: Any, ahead_ms: int = 0) -> int | None:
+        """The time in epoch milliseconds, or None: for what is no number, before 2009, and later than now by more than
+        `ahead_ms` and what clocks differ by. Within that it is no later than now and `ahead_ms`."""
+        made = moment(value, None if self._now_ms is None else self._now_ms + ahead_ms)
         if made is None and value is not None:
             self.blanked += 1
         return made
 
 
-def _moment(value: Any) -> int | None:
-    try:
-        moment = datetime.fromisoformat(value)
-        made = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
-    except (TypeError, ValueError, OverflowError):
+def moment(value: Any, latest_ms: int | None) -> int | None:
+    """A number as a time in epoch milliseconds that is possible, not later than `latest_ms`; None if it is not."""
+    number = _finite(value)
+    if number is None or number < FIRST_MS or (latest_ms is not None and number > latest_ms + SLACK_MS):
         return None
-    return made if made > 0 else None
+    return int(number) if latest_ms is None else min(int(number), latest_ms)
+
+
+def _milliseconds(value: Any) -> float:
+    """Epoch milliseconds of an ISO 8601 time; NaN when it is none."""
+    try:
+        parsed = datetime.fromisoformat(value)
+        return parsed.replace(tzinfo=parsed.tzinfo or UTC).timestamp() * 1000
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
 
 
 def _finite(value: Any) -> float | int | None:
@@ -72,8 +97,15 @@ def text(value: Any) -> str:
     """The text without invisible ends, cut to a sane length, encodable; "" when it is none."""
     if not isinstance(value, str):
         return ""
-    plain = value[:_TEXT].encode("utf-8", "replace").decode()
+    plain = value[:_TEXT].encode("utf-8", "replace").decode().translate(_UNSEEN)
     return "".join(letter for letter in plain if letter.isprintable()).strip()
+
+
+def titles(coin: str, symbol: Any, name: Any) -> tuple[str, str]:
+    """A coin's symbol, upper case, and its name, as they are shown. In the place of a blank name stands the id, in that
+    of a blank symbol the name: what is only for show never makes a coin unknown."""
+    called = text(name) or coin
+    return text(symbol).upper() or called, called
 
 
 def link(value: Any) -> str:

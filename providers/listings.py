@@ -6,14 +6,14 @@ import hashlib
 import re
 from collections.abc import Iterable
 
-from providers.clean import text
+from providers.clean import FIRST_MS, text
 from providers.datasets import Row
 
 #: More than any exchange has listed in one go; what follows is left out.
 _TICKERS = 100
 _WORD = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
-#: 2009, before which nothing was listed anywhere, and 2100, in epoch milliseconds.
-_FIRST, _LAST = 1_230_768_000_000, 4_102_444_800_000
+#: 2100 in epoch milliseconds.
+_LAST = 4_102_444_800_000
 
 
 def row(
@@ -53,6 +53,6 @@ def word(value: object) -> str:
 
 def moment(value: object) -> int | None:
     """A believable time in epoch milliseconds, or None."""
-    if isinstance(value, bool) or not isinstance(value, int) or not _FIRST < value < _LAST:
+    if isinstance(value, bool) or not isinstance(value, int) or not FIRST_MS < value < _LAST:
         return None
     return value

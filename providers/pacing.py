@@ -62,7 +62,7 @@ def intervals(
     """By dataset name, the seconds between two polls: as wished, no faster than the provider's own cache turns over,
     and stretched until together they fit the budget, candles the most. Datasets nobody serves are left out."""
     client = redis or connection()
-    payers = _Payers(simulated, Budget(client, now_ms), Breaker(client, now_ms))
+    payers = _Payers(simulated, Budget(client, now_ms), Breaker(client, now_ms), now_ms)
     for dataset in datasets:
         payers.add(dataset)
     return {name: seconds for payer in payers.found for name, seconds in _stretched(payer)}
@@ -71,8 +71,8 @@ def intervals(
 class _Payers:
     """The providers that are asked first, each looked up once."""
 
-    def __init__(self, simulated: bool, budget: Budget, breaker: Breaker) -> None:
-        self._simulated, self._budget, self._breaker = simulated, budget, breaker
+    def __init__(self, simulated: bool, budget: Budget, breaker: Breaker, now_ms: Callable[[], int]) -> None:
+        self._simulated, self._budget, self._breaker, self._now_ms = simulated, budget, breaker, now_ms
         self._known: dict[str, _Payer] = {}
         self._chains: dict[Kind, tuple[_Payer, Endpoint] | None] = {}
 
@@ -85,7 +85,7 @@ class _Payers:
             self._chains[dataset.kind] = self._first(dataset.kind)
         if found := self._chains[dataset.kind]:
             payer, endpoint = found
-            calls = _calls(endpoint, dataset)
+            calls = _calls(endpoint, dataset, self._now_ms())
             seconds = max(wished(dataset.kind, endpoint, one.access) for one in payer.standings)
             payer.demands[dataset] = Demand(len(calls), sum(call.credits for call in calls), seconds)
 
@@ -105,9 +105,9 @@ class _Payers:
         return able[0] if able else None
 
 
-def _calls(endpoint: Endpoint, dataset: Dataset) -> tuple[Call, ...]:
+def _calls(endpoint: Endpoint, dataset: Dataset, now_ms: int) -> tuple[Call, ...]:
     try:
-        return endpoint.calls(dataset, (_ANY_COIN,))
+        return endpoint.calls(dataset, (_ANY_COIN,), now_ms)
     except ProviderError:
         return (Call(""),)  # the provider's own ids are not known here; a poll of one coin is one call
 

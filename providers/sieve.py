@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 
+from providers.clean import moment
 from providers.stream import Tick
 
 #: Coins whose last tick is remembered; a stream follows a few hundred at most.
@@ -31,13 +32,15 @@ class Sieve:
             last.sequence = 0
 
     def passed(self, tick: Tick, now_ms: int) -> Tick | None:
-        """The tick, with a time: its own, ours where it has none or is ahead of us; None when it brings nothing new."""
+        """The tick, with a time: its own, ours where that is missing, impossible or ahead of us; None when it brings
+        nothing new."""
         if tick.at is not None and tick.at > now_ms:
             self.counts["ahead"] += 1
-        stamped = replace(tick, at=now_ms if tick.at is None else min(tick.at, now_ms))
+        at = moment(tick.at, now_ms)
+        stamped = replace(tick, at=now_ms if at is None else at)
         key = (tick.coin, tick.currency)
         last = self._last.get(key)
-        if last is not None and (why := _nothing_new(stamped, tick.at is not None, last)):
+        if last is not None and (why := _nothing_new(stamped, at is not None, last)):
             self.counts[why] += 1
             return None
         if last is None and len(self._last) >= _KEPT:

@@ -99,7 +99,7 @@ class Streams:
             if (coin := ours.get(tick.coin)) is not None:
                 dataset = Dataset("markets", tick.currency)
                 if dataset not in self._boards:
-                    self._boards[dataset] = Board(settings.SPOT_DISAGREE_PERCENT)
+                    self._boards[dataset] = Board(settings.SPOT_DISAGREE_PERCENT, tick.currency)
                 self._boards[dataset].hear(source, coin, tick, now)
 
     async def announced(self, provider: Provider, row: Row) -> None:

@@ -3,7 +3,8 @@
 The rules, in their order:
 
 1. A tick that is not newer than its row is ignored: the poll's rows win until something newer comes.
-2. A price that cannot be true (not above zero, or a thousand times off what is shown) is dropped and counted.
+2. A price that cannot be true (not above zero, or a thousand times off what is shown) is dropped and counted; of its
+   other values those that cannot be (`providers.cells`).
 3. A price further than `percent` from the one shown is disputed: kept back, counted and shown as such, until the poll
    comes to agree with it, or until the polled rows are older than they may be; from then on the stream is believed.
 4. Of several sources the first in order is shown while it speaks; the others are held against what is shown.
@@ -19,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from providers.cells import impossible
 from providers.datasets import COIN_FIELDS, WINDOWS, Row
 from providers.plausible import FACTOR, disagreement
 from providers.stream import Tick
@@ -75,8 +77,8 @@ class _Shown:
 class Board:
     """The newest tick of each coin of one dataset from each source. Safe to hear while it is being shown."""
 
-    def __init__(self, percent: float) -> None:
-        self._percent = percent
+    def __init__(self, percent: float, currency: str = "usd") -> None:
+        self._percent, self._currency = percent, currency
         self._heard: dict[str, dict[Source, _Heard]] = {}
         self._sources: set[str] = set()
         self._counts: dict[tuple[Count, str], Counter[str]] = {}
@@ -135,6 +137,7 @@ class Board:
             elif self._believed(coin, source, heard, before, polled, made) and not taken:
                 names = _OWN if source.name == polled.source else _ANYBODYS
                 values = {name: value for name, value in heard.values.items() if name in names}
+                values = self._sound(coin, source, heard, before, values)
                 made.rows[place] = {**before, **values, "last_updated": heard.at, "stale": False}
                 made.by_source.setdefault(source, []).append(heard.at)
                 taken = True
@@ -155,6 +158,15 @@ class Board:
             return False
         heard.judged = True
         return True
+
+    def _sound(
+        self, coin: str, source: Source, heard: _Heard, row: Row, values: Mapping[str, float | int]
+    ) -> Mapping[str, float | int]:
+        """The tick's values without those that cannot be, which are counted once; the row keeps its own there."""
+        if wrong := set(impossible({**row, **values}, self._currency)) & values.keys():
+            heard.judged = False
+            self._count("absurd", source, coin, heard)
+        return {name: value for name, value in values.items() if name not in wrong}
 
     def _count(self, what: Count, source: Source, coin: str, heard: _Heard) -> None:
         if not heard.judged:

@@ -11,7 +11,6 @@ a minute nothing is published but that calls at the same time are limited: the f
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -46,7 +45,7 @@ _PERIODS = {1: _HALF_HOUR, 7: _HOURS_4, 14: _HOURS_4, 30: _HOURS_8, 90: _DAY, 18
 
 
 # --- quotes ---------------------------------------------------------------------------------------------------------
-def quote_calls(dataset: Dataset, ids: tuple[str, ...]) -> tuple[Call, ...]:
+def quote_calls(dataset: Dataset, ids: tuple[str, ...], _now_ms: int = 0) -> tuple[Call, ...]:
     """What a unit of the currency buys of each asset, turned over by `invert`: the price of each asset."""
     return tuple(
         Call(
@@ -64,7 +63,7 @@ def normalise_quotes(dataset: Dataset, answers: list[Answer]) -> Normalised:
     {"asset_id_base": "USD",
      "rates": [{"time": "2026-05-03T12:00:01.1230000Z", "asset_id_quote": "BTC", "rate": 67012.2}, …]}
     """
-    cleaner = Cleaner()
+    cleaner = Cleaner(answers[0].at)
     raws = [raw for answer in answers for raw in _rates(dataset, answer)]
     rows = {row["id"]: row for raw in raws if (row := _quote(raw, cleaner))}
     if not rows:
@@ -94,11 +93,10 @@ def _quote(raw: Any, cleaner: Cleaner) -> Row | None:
 
 
 # --- candles --------------------------------------------------------------------------------------------------------
-def candle_calls(dataset: Dataset, _ids: tuple[str, ...], now: float | None = None) -> tuple[Call, ...]:
+def candle_calls(dataset: Dataset, _ids: tuple[str, ...], now_ms: int) -> tuple[Call, ...]:
     """The history of the rate. Its times must be given: as many whole periods as the days hold, and the one that is
-    not yet over. `now` is in epoch seconds (None: the machine's clock)."""
+    not yet over."""
     period = _PERIODS[dataset.days]
-    now_ms = round((time.time() if now is None else now) * 1000)
     end = -(-now_ms // period.length_ms) * period.length_ms
     start = end - (dataset.days * _DAY_MS // period.length_ms + 1) * period.length_ms
     params = {"period_id": period.name, "time_start": _iso(start), "time_end": _iso(end), "limit": str(_LIMIT)}
@@ -116,7 +114,7 @@ def normalise_candles(dataset: Dataset, answers: list[Answer]) -> Normalised:
     [{"time_period_start": "2026-05-03T00:00:00.0000000Z", "time_period_end": "2026-05-03T04:00:00.0000000Z",
       "time_open": "…", "time_close": "…", "rate_open": 1.0, "rate_high": 1.0, "rate_low": 1.0, "rate_close": 1.0}, …]
     """
-    payload, cleaner = answers[0].payload, Cleaner()
+    payload, cleaner = answers[0].payload, Cleaner(answers[0].at)
     if not isinstance(payload, list):
         raise BadPayload(f"a list was asked for, the answer is {type(payload).__name__}")
     made = [candle for raw in payload if (candle := _candle(raw, cleaner))]
@@ -228,7 +226,7 @@ provider = Provider(
         ),
         Endpoint(
             kind="assets",
-            calls=lambda _dataset, _ids: (Call("/v1/assets"),),
+            calls=lambda _dataset, _ids, _now_ms: (Call("/v1/assets"),),
             normalise=normalise_assets,
             cache_seconds=86_400,
             paid_cache_seconds=86_400,

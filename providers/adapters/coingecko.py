@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from providers.base import Answer, Call, Endpoint, Normalised, Plan, Provider
-from providers.clean import Cleaner, impossible, link, text
+from providers.clean import Cleaner, impossible, link, text, titles
 from providers.datasets import BLOCK, WINDOWS, Dataset, Row, is_coin_id, is_currency
 from providers.errors import BadPayload, NotFound, ProviderError, Unauthorized
 
@@ -40,6 +40,9 @@ _CATEGORIES = {
     "layer-1": "layer-1",
     "real-world-assets": "real-world-assets-rwa",
 }
+#: How long candles are by the documentation, in milliseconds, by the days asked for; for more days the longest.
+_LENGTHS = {1: 1_800_000, 7: 14_400_000, 14: 14_400_000, 30: 14_400_000}
+_LONGEST = 345_600_000
 #: Our field: theirs. None of these can be below zero.
 _AMOUNTS = {
     "price": "current_price",
@@ -58,7 +61,7 @@ _AMOUNTS = {
 
 
 # --- markets and quotes ---------------------------------------------------------------------------------------------
-def market_calls(dataset: Dataset, _ids: tuple[str, ...]) -> tuple[Call, ...]:
+def market_calls(dataset: Dataset, _ids: tuple[str, ...], _now_ms: int = 0) -> tuple[Call, ...]:
     """Block n of 500 coins is pages 2n-1 and 2n of 250."""
     pages = BLOCK // PAGE
     first = (dataset.block - 1) * pages + 1
@@ -68,7 +71,7 @@ def market_calls(dataset: Dataset, _ids: tuple[str, ...]) -> tuple[Call, ...]:
     )
 
 
-def quote_calls(dataset: Dataset, ids: tuple[str, ...]) -> tuple[Call, ...]:
+def quote_calls(dataset: Dataset, ids: tuple[str, ...], _now_ms: int = 0) -> tuple[Call, ...]:
     """The coins by id, as many a call as one page of answers holds."""
     return tuple(
         Call("/coins/markets", {"vs_currency": dataset.currency, "ids": ",".join(ids[at : at + PAGE]), **_EVERYTHING})
@@ -95,7 +98,7 @@ def normalise_markets(dataset: Dataset, answers: list[Answer]) -> Normalised:
      "last_updated": "2025-10-07T08:08:36.321Z", "sparkline_in_7d": {"price": [117356.8, …168…]},
      "price_change_percentage_1h_in_currency": -0.64, "price_change_percentage_7d_in_currency": 4.9, …}
     """
-    cleaner = Cleaner()
+    cleaner = Cleaner(answers[0].at)
     pages = [[row for raw in _list(answer) if (row := _coin(raw, cleaner))] for answer in answers]
     _refuse_repeats(pages)
     raws = sum(len(answer.payload) for answer in answers)
@@ -109,9 +112,9 @@ def normalise_markets(dataset: Dataset, answers: list[Answer]) -> Normalised:
 def _coin(raw: Any, cleaner: Cleaner) -> Row | None:
     if not isinstance(raw, dict) or not isinstance(raw.get("id"), str) or not is_coin_id(raw["id"]):
         return None
-    symbol, name = text(raw.get("symbol")).upper(), text(raw.get("name"))
-    if not (symbol and name) or impossible(raw.get("current_price")):
+    if impossible(raw.get("current_price")):
         return None
+    symbol, name = titles(raw["id"], raw.get("symbol"), raw.get("name"))
     row: Row = {"id": raw["id"], "symbol": symbol, "name": name, "logo": link(raw.get("image"))}
     row |= {ours: cleaner.number(raw.get(theirs)) for ours, theirs in _AMOUNTS.items()}
     row |= {f"price_change_{window}": cleaner.number(_change(raw, window), signed=True) for window in WINDOWS}
@@ -164,7 +167,7 @@ def _total(answer: Answer) -> int | None:
 
 
 # --- candles --------------------------------------------------------------------------------------------------------
-def candle_calls(dataset: Dataset, _ids: tuple[str, ...]) -> tuple[Call, ...]:
+def candle_calls(dataset: Dataset, _ids: tuple[str, ...], _now_ms: int = 0) -> tuple[Call, ...]:
     """Prices from /ohlc, which has no volume, and the volume from /market_chart over the same days."""
     params = {"vs_currency": dataset.currency, "days": str(dataset.days)}
     return tuple(Call(f"/coins/{{coin}}/{what}", params, {"coin": dataset.coin}) for what in ("ohlc", "market_chart"))
@@ -177,9 +180,9 @@ def normalise_candles(dataset: Dataset, answers: list[Answer]) -> Normalised:
     The chart is `{"prices": [[ms, price], …], "total_volumes": [[ms, volume], …]}`, at irregular times, not all sorted.
     """
     ohlc, chart = answers
-    cleaner = Cleaner()
-    raws = _list(ohlc)
-    closes = {candle[0]: candle for raw in raws if (candle := _candle(raw, cleaner))}
+    cleaner = Cleaner(ohlc.at)
+    raws, longest = _list(ohlc), _LENGTHS.get(dataset.days, _LONGEST)
+    closes = {candle[0]: candle for raw in raws if (candle := _candle(raw, longest, cleaner))}
     if not closes:
         raise BadPayload("no candle is readable") if raws else NotFound(f"no candles of {dataset.coin}")
     stamps = sorted(closes)
@@ -193,14 +196,14 @@ def normalise_candles(dataset: Dataset, answers: list[Answer]) -> Normalised:
     return Normalised(rows, as_of, meta, len(raws) - len(closes), cleaner.blanked)
 
 
-def _candle(raw: Any, cleaner: Cleaner) -> tuple[int, list[float | int]] | None:
+def _candle(raw: Any, length: int, cleaner: Cleaner) -> tuple[int, list[float | int]] | None:
     if not isinstance(raw, list) or len(raw) != 5:
         return None
-    stamp, *prices = [cleaner.number(value) for value in raw]
-    kept = [price for price in prices if price is not None]
-    if not stamp or len(kept) != 4 or kept[1] < max(kept) or kept[2] > min(kept):
+    stamp = cleaner.stamp(raw[0], ahead_ms=length)
+    kept = [price for value in raw[1:] if (price := cleaner.number(value)) is not None]
+    if stamp is None or len(kept) != 4 or kept[1] < max(kept) or kept[2] > min(kept):
         return None
-    return int(stamp), kept
+    return stamp, kept
 
 
 def _published(candle: tuple[int, list[float | int]], step: int, volume: float | None) -> Row:
@@ -213,7 +216,7 @@ def _step(stamps: list[int], days: int) -> int:
     gaps = Counter(later - earlier for earlier, later in pairwise(stamps))
     if gaps:
         return min(gaps, key=lambda gap: (-gaps[gap], gap))
-    return {1: 1_800_000, 7: 14_400_000, 14: 14_400_000, 30: 14_400_000}.get(days, 345_600_000)
+    return _LENGTHS.get(days, _LONGEST)
 
 
 def _series(answer: Answer, name: str, cleaner: Cleaner) -> list[tuple[int, float | int]]:
@@ -221,9 +224,11 @@ def _series(answer: Answer, name: str, cleaner: Cleaner) -> list[tuple[int, floa
     if not isinstance(points, list):
         raise BadPayload(f"the chart has no {name}")
     pairs = [
-        [cleaner.number(value) for value in point] for point in points if isinstance(point, list) and len(point) == 2
+        (cleaner.stamp(point[0]), cleaner.number(point[1]))
+        for point in points
+        if isinstance(point, list) and len(point) == 2
     ]
-    return sorted({int(moment): value for moment, value in pairs if moment and value is not None}.items())
+    return sorted({moment: value for moment, value in pairs if moment is not None and value is not None}.items())
 
 
 def _volume_at(stamp: int, step: int, times: list[int], volumes: list[tuple[int, float | int]]) -> float | int | None:
@@ -245,17 +250,18 @@ def normalise_coins(_dataset: Dataset, answers: list[Answer]) -> Normalised:
     """`[{"id": "bitcoin", "symbol": "btc", "name": "Bitcoin"}, …]`, some 17,000. Ids unfit for a URL fall out."""
     raws = _list(answers[0])
     rows = {raw["id"]: _listed(raw) for raw in raws if isinstance(raw, dict) and isinstance(raw.get("id"), str)}
-    kept = [row for coin, row in rows.items() if is_coin_id(coin) and row["symbol"] and row["name"]]
+    kept = [row for coin, row in rows.items() if is_coin_id(coin)]
     if not kept:
         raise BadPayload("no coin in the answer")
     return Normalised(kept, dropped=len(raws) - len(kept))
 
 
 def _listed(raw: dict[str, Any]) -> Row:
-    return {"id": raw["id"], "symbol": text(raw.get("symbol")).upper(), "name": text(raw.get("name"))}
+    symbol, name = titles(raw["id"], raw.get("symbol"), raw.get("name"))
+    return {"id": raw["id"], "symbol": symbol, "name": name}
 
 
-def category_calls(dataset: Dataset, _ids: tuple[str, ...]) -> tuple[Call, ...]:
+def category_calls(dataset: Dataset, _ids: tuple[str, ...], _now_ms: int = 0) -> tuple[Call, ...]:
     """The largest members of a category: who is not among them is in no snapshot of the market either."""
     about = {"vs_currency": "usd", "category": _CATEGORIES[dataset.topic], "order": _EVERYTHING["order"]}
     return (Call("/coins/markets", {**about, "per_page": str(PAGE), "page": "1"}),)
@@ -382,14 +388,14 @@ provider = Provider(
         ),
         Endpoint(
             kind="currencies",
-            calls=lambda _dataset, _ids: (Call("/simple/supported_vs_currencies"),),
+            calls=lambda _dataset, _ids, _now_ms: (Call("/simple/supported_vs_currencies"),),
             normalise=normalise_currencies,
             cache_seconds=60,
             paid_cache_seconds=30,
         ),
         Endpoint(
             kind="coins",
-            calls=lambda _dataset, _ids: (Call("/coins/list"),),
+            calls=lambda _dataset, _ids, _now_ms: (Call("/coins/list"),),
             normalise=normalise_coins,
             cache_seconds=1800,
             paid_cache_seconds=300,
@@ -403,7 +409,7 @@ provider = Provider(
         ),
         Endpoint(
             kind="assets",
-            calls=lambda _dataset, _ids: (Call("/coins/list", {"include_platform": "true"}),),
+            calls=lambda _dataset, _ids, _now_ms: (Call("/coins/list", {"include_platform": "true"}),),
             normalise=normalise_assets,
             cache_seconds=1800,
             paid_cache_seconds=300,

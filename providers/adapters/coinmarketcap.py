@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from providers.base import Answer, Call, Endpoint, Normalised, Plan, Provider
-from providers.clean import Cleaner, impossible, text
+from providers.clean import Cleaner, impossible, text, titles
 from providers.datasets import BLOCK, COIN_FIELDS, WINDOWS, Dataset, Kind, Row
 from providers.errors import BadPayload, NotFound, ProviderError
 from providers.protocols.coinmarketcap import KEY_HEADER, STREAM
@@ -51,14 +51,14 @@ _ZERO_IS_UNKNOWN = ("market_cap", "circulating_supply", "fully_diluted_valuation
 
 
 # --- markets and quotes ---------------------------------------------------------------------------------------------
-def market_calls(dataset: Dataset, _ids: tuple[str, ...]) -> tuple[Call, ...]:
+def market_calls(dataset: Dataset, _ids: tuple[str, ...], _now_ms: int = 0) -> tuple[Call, ...]:
     """Block n of 500 coins in one call: it takes up to 5000."""
     first = (dataset.block - 1) * BLOCK + 1
     params = {"start": str(first), "limit": str(BLOCK), "convert": dataset.currency.upper(), "aux": _AUX}
     return (Call("/v3/cryptocurrency/listings/latest", params, credits=_credits(BLOCK, LISTED)),)
 
 
-def quote_calls(dataset: Dataset, ids: tuple[str, ...]) -> tuple[Call, ...]:
+def quote_calls(dataset: Dataset, ids: tuple[str, ...], _now_ms: int = 0) -> tuple[Call, ...]:
     """The coins by id, a hundred a call. One unknown id would fail the whole call, were it not skipped."""
     shared = {"convert": dataset.currency.upper(), "skip_invalid": "true", "aux": _AUX}
     return tuple(
@@ -84,7 +84,7 @@ def normalise_markets(dataset: Dataset, answers: list[Answer]) -> Normalised:
                           "percent_change_30d": -4.9, "market_cap": 1626089237758.01,
                           "fully_diluted_market_cap": 1704946530000.0, "last_updated": "2026-11-02T09:13:00.000Z"}]}]}
     """
-    cleaner = Cleaner()
+    cleaner = Cleaner(answers[0].at)
     raws = [raw for answer in answers for raw in _listed(answer)]
     made = [row for raw in raws if (row := _coin(raw, dataset.currency, cleaner))]
     rows = _merged(made)
@@ -114,9 +114,9 @@ def _data(answer: Answer) -> Any:
 def _coin(raw: Any, currency: str, cleaner: Cleaner) -> Row | None:
     coin = whole(raw.get("id")) if isinstance(raw, dict) else None
     quote = _quote(raw.get("quote"), currency) if coin else None
-    symbol, name = (text(raw.get("symbol")).upper(), text(raw.get("name"))) if coin else ("", "")
-    if quote is None or not (symbol and name) or impossible(quote.get("price")):
+    if quote is None or impossible(quote.get("price")):
         return None
+    symbol, name = titles(text(raw.get("slug")) or str(coin), raw.get("symbol"), raw.get("name"))
     row: Row = {"id": str(coin), "symbol": symbol, "name": name, "logo": _LOGO.format(coin)}
     row |= {ours: cleaner.number(quote.get(theirs)) for ours, theirs in _QUOTED.items()}
     row |= {ours: cleaner.number(raw.get(theirs)) for ours, theirs in _STATED.items()}
@@ -168,7 +168,7 @@ def _status(answer: Answer) -> dict[str, Any]:
 
 
 # --- candles --------------------------------------------------------------------------------------------------------
-def candle_calls(dataset: Dataset, _ids: tuple[str, ...]) -> tuple[Call, ...]:
+def candle_calls(dataset: Dataset, _ids: tuple[str, ...], _now_ms: int = 0) -> tuple[Call, ...]:
     """One call. `count` includes the candle that is not finished, which is not delivered."""
     hourly = dataset.days <= HOURLY_DAYS
     candles = dataset.days * 24 if hourly else dataset.days
@@ -192,7 +192,7 @@ def normalise_candles(dataset: Dataset, answers: list[Answer]) -> Normalised:
         "quote": {"USD": {"open": 80611.2, "high": 81480.0, "low": 80207.5, "close": 81187.9,
                           "volume": 29932025976.79, "market_cap": 1626089237758.01, "timestamp": …}}}]}}
     """
-    cleaner = Cleaner()
+    cleaner = Cleaner(answers[0].at)
     raws = list(_candles_of(dataset, _data(answers[0])))
     made = {row["timestamp"]: row for raw in raws if (row := _candle(raw, dataset.currency, cleaner))}
     if not made:
@@ -234,7 +234,7 @@ def _as_of(ended: int, step: int, answered: int | None) -> int:
 
 
 # --- assets ---------------------------------------------------------------------------------------------------------
-def asset_calls(_dataset: Dataset, _ids: tuple[str, ...]) -> tuple[Call, ...]:
+def asset_calls(_dataset: Dataset, _ids: tuple[str, ...], _now_ms: int = 0) -> tuple[Call, ...]:
     """The active coins, page by page. They cost nothing."""
     shared = {"listing_status": "active", "sort": "cmc_rank", "limit": str(MAP_PAGE), "aux": "platform"}
     return tuple(
@@ -261,9 +261,9 @@ def normalise_assets(_dataset: Dataset, answers: list[Answer]) -> Normalised:
 
 def _asset(raw: Any) -> Row | None:
     coin = whole(raw.get("id")) if isinstance(raw, dict) else None
-    symbol, name = (text(raw.get("symbol")).upper(), text(raw.get("name"))) if coin else ("", "")
-    if not (symbol and name):
+    if not coin:
         return None
+    symbol, name = titles(text(raw.get("slug")) or str(coin), raw.get("symbol"), raw.get("name"))
     platform = raw.get("platform")
     address = text(platform.get("token_address")).lower() if isinstance(platform, dict) else ""
     slug = text(raw.get("slug"))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from providers.base import Answer, Call, Endpoint, Normalised, Plan, Provider
-from providers.clean import text
+from providers.clean import text, titles
 from providers.datasets import Dataset, Row, is_coin_id
 from providers.errors import BadPayload, ProviderError, RateLimited, Unauthorized
 from providers.protocols.tokenmetrics import KEY_HEADER, STREAM, meaning, sentence_of
@@ -19,7 +19,7 @@ from providers.protocols.tokenmetrics import KEY_HEADER, STREAM, meaning, senten
 PAGE, PAGES = 1_000, 6
 
 
-def asset_calls(_dataset: Dataset, _ids: tuple[str, ...]) -> tuple[Call, ...]:
+def asset_calls(_dataset: Dataset, _ids: tuple[str, ...], _now_ms: int = 0) -> tuple[Call, ...]:
     """The tokens, page by page; an unfinished page is the last."""
     return tuple(Call("/tokens", {"limit": str(PAGE), "page": str(page)}) for page in range(1, PAGES + 1))
 
@@ -54,14 +54,16 @@ def _data(payload: Any) -> list[Any]:
 def _asset(raw: Any) -> Row | None:
     known = raw if isinstance(raw, dict) else {}
     slug = text(known.get("TOKEN_SLUG") or known.get("SLUG"))
-    symbol = text(known.get("TOKEN_SYMBOL") or known.get("SYMBOL")).upper()
-    if not is_coin_id(slug) or not symbol:
+    if not is_coin_id(slug):
         return None
+    symbol, name = titles(
+        slug, known.get("TOKEN_SYMBOL") or known.get("SYMBOL"), known.get("TOKEN_NAME") or known.get("NAME")
+    )
     coin = text(known.get("CG_ID"))
     return {
         "foreign_id": slug,
         "symbol": symbol,
-        "name": text(known.get("TOKEN_NAME") or known.get("NAME")) or slug,
+        "name": name,
         "slug": slug,
         "coin": coin if is_coin_id(coin) else "",
         "contracts": _contracts(known.get("CONTRACT_ADDRESS") or known.get("BLOCKCHAIN_ADDRESS")),

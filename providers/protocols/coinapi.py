@@ -154,7 +154,7 @@ class Session:
     def _rate(self, said: dict[str, Any], now_ms: int) -> Event:
         """`{"type": "exrate", "time": "2026-05-03T12:00:01.1234567Z", "asset_id_base": "BTC", "asset_id_quote": "USD",
         "rate": 67012.25}`"""
-        base, quote, cleaner = said.get("asset_id_base"), said.get("asset_id_quote"), Cleaner()
+        base, quote, cleaner = said.get("asset_id_base"), said.get("asset_id_quote"), Cleaner(now_ms)
         rate, at = cleaner.number(said.get("rate")), cleaner.millis(said.get("time"))
         if not (isinstance(base, str) and isinstance(quote, str)) or not rate or at is None:
             return Dropped("a rate without pair, time or rate")
@@ -166,8 +166,7 @@ class Session:
         if (last := self._last.get((base, quote))) and (now == last or _older(now, last)):
             return Alive() if now == last else Dropped("a rate older than the one before")
         self._last[base, quote] = now
-        # A clock that is ahead must not make its rates look fresher than the moment they came.
-        return Tick(topic.coin, topic.currency, {"price": rate}, min(at, now_ms), max(0, now.sequence))
+        return Tick(topic.coin, topic.currency, {"price": rate}, at, max(0, now.sequence))
 
 
 def _pair(topic: Topic) -> _Pair | None:

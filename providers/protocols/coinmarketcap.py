@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from providers.clean import Cleaner, text
+from providers.clean import Cleaner, moment, text
 from providers.errors import Unavailable
 from providers.protocols.coinmarketcap_errors import (
     FATAL,
@@ -235,10 +235,9 @@ class Session:
         channel, data, params = payload.get("channel"), payload.get("data"), payload.get("params")
         if not isinstance(channel, str) or not isinstance(data, dict):
             return Dropped("a push without channel or data")
-        params, at = params if isinstance(params, dict) else {}, _moment(payload.get("ts"))
+        params, at = params if isinstance(params, dict) else {}, moment(payload.get("ts"), now_ms)
         if channel == PRICES:
-            # A clock that is ahead must not make prices look fresher than the moment they came.
-            return self._tick(data, params, min(at, now_ms) if at else None)
+            return self._tick(data, params, at)
         return self._event(channel, data, params, at or now_ms)
 
     def _tick(self, data: dict[str, Any], params: dict[str, Any], at: int | None) -> Event:
@@ -266,7 +265,7 @@ class Session:
         if line is None:
             return Alive(at)
         relayed = _relayed(data, Cleaner(), 0)
-        at = _moment(relayed.get("ts")) or at
+        at = moment(relayed.get("ts"), at) or at
         return Happened(line.topic, {"id": _identity(channel, relayed, at), "at": at, "data": relayed})
 
 

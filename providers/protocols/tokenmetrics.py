@@ -26,7 +26,7 @@ from typing import Any
 
 import orjson
 
-from providers.clean import Cleaner, text
+from providers.clean import Cleaner, moment, text
 from providers.datasets import is_coin_id
 from providers.errors import BadPayload, NotFound, ProviderError, RateLimited, Unauthorized, Unavailable
 from providers.stream import Alive, Dropped, Event, Refused, Stream, Tick, Topic
@@ -37,7 +37,6 @@ _HEARD_MS = 30_000
 #: Between two messages of ours.
 _PAUSE_MS = 1_000
 _FRAMES = 1_000
-_LATEST_MS = 10**14
 #: Ranks of exchanges that have none, and what is added for those that are no exchanges in the old sense.
 _LAST, _DEX = 100_000, 1_000_000
 _MEANINGS: tuple[tuple[tuple[str, ...], type[ProviderError]], ...] = (
@@ -161,7 +160,7 @@ class Session:
             return Dropped("a frame is no object")
         if "price_in_usd" not in frame:
             return self._words(frame)
-        price, at = Cleaner().number(frame["price_in_usd"]), _moment(frame)
+        price, at = Cleaner().number(frame["price_in_usd"]), _moment(frame, now_ms)
         if not price:
             return Dropped("a frame without a price")
         slug = self._slug(frame)
@@ -208,9 +207,8 @@ class Session:
         elif last and last.standing <= now.standing and now.heard_ms - last.heard_ms <= _HEARD_MS:
             return Alive()
         self._spoken[slug] = now
-        # A clock that is ahead must not make its prices look fresher than the moment they came. Sequences are counted
-        # by an exchange each, so that across exchanges they mean nothing.
-        return Tick(slug, "usd", {"price": now.price}, min(now.at, now.heard_ms) if now.at else None)
+        # Sequences are counted by an exchange each, so that across exchanges they mean nothing.
+        return Tick(slug, "usd", {"price": now.price}, now.at or None)
 
 
 def _older(now: _Spoken, last: _Spoken) -> bool:
@@ -229,12 +227,9 @@ def _standing(frame: dict[str, Any]) -> int:
     return ranked + (0 if text(kind).lower() == "cex" else _DEX)
 
 
-def _moment(frame: dict[str, Any]) -> int | None:
-    """Epoch milliseconds; where there are none, the time in UTC that stands beside them."""
-    epoch = frame.get("epoch")
-    if isinstance(epoch, int) and not isinstance(epoch, bool) and 0 < epoch < _LATEST_MS:
-        return epoch
-    return Cleaner().millis(frame.get("event_timestamp"))
+def _moment(frame: dict[str, Any], now_ms: int) -> int | None:
+    """Epoch milliseconds; where there are none, the time in UTC that stands beside them. No later than now."""
+    return moment(frame.get("epoch"), now_ms) or Cleaner(now_ms).millis(frame.get("event_timestamp"))
 
 
 STREAM = Stream(

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from providers.currencies import SUPPORTED
 from providers.sandbox import categories, charts
-from providers.sandbox.currencies import SUPPORTED
 from providers.sandbox.errors import Refusal
 from providers.sandbox.market import WINDOWS, Board, Market
 from providers.sandbox.noise import Ints

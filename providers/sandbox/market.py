@@ -14,8 +14,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from providers.currencies import COINS, PER_USD
 from providers.sandbox.coins import DAY_MS, KINDS, LEVEL_AT, MARKET_DAILY, SPREADS, Coin, load
-from providers.sandbox.currencies import COINS, PER_USD
 from providers.sandbox.noise import Floats, Ints, Noise, fraction, key, swell, tether, walk
 
 HOUR_MS = 3_600_000

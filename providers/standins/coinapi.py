@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from providers.currencies import PER_USD
 from providers.sandbox.clock import wall_ms
 from providers.sandbox.coins import DAY_MS
-from providers.sandbox.currencies import PER_USD
 from providers.sandbox.reply import Reply
 from providers.standins.base import Peer, Request, Standin
 

@@ -66,7 +66,7 @@ def test_an_answer_of_another_shape_is_refused(provider: Provider, endpoint: End
 @pytest.mark.parametrize(("provider", "endpoint"), DECLARED)
 def test_every_call_is_a_path_below_the_base_with_text_parameters(provider: Provider, endpoint: Endpoint) -> None:
     dataset = Dataset.parse(sample(provider, endpoint.kind)["dataset"])
-    for call in endpoint.calls(dataset, ("bitcoin",)):
+    for call in endpoint.calls(dataset, ("bitcoin",), 0):
         assert call.full_path.startswith("/")
         assert all(isinstance(value, str) for value in call.params.values())
 
@@ -146,20 +146,71 @@ def test_the_24h_change_is_read_from_the_field_that_is_always_there_when_the_oth
 
 
 @pytest.mark.parametrize(
+    ("symbol", "name", "shown"),
+    [
+        ("btc", "Bitcoin", ("BTC", "Bitcoin")),
+        ("", "Bitcoin", ("Bitcoin", "Bitcoin")),
+        (" ", "Bitcoin", ("Bitcoin", "Bitcoin")),
+        (None, "Bitcoin", ("Bitcoin", "Bitcoin")),
+        ("\u200b\u2060", "Bitcoin", ("Bitcoin", "Bitcoin")),
+        ("\u3164", "Bitcoin", ("Bitcoin", "Bitcoin")),
+        ("btc", "  ", ("BTC", "the-id")),
+        (7, None, ("the-id", "the-id")),
+    ],
+)
+def test_a_blank_symbol_or_name_costs_no_row_and_shows_name_or_id(symbol: object, name: object, shown: tuple) -> None:
+    said, cmc = {"symbol": symbol, "name": name}, {"slug": "the-id", "quote": [{"symbol": "USD", "price": 1.0}]}
+    token = {"TOKEN_SLUG": "the-id", "TOKEN_SYMBOL": symbol, "TOKEN_NAME": name}
+    bodies = [
+        ("coingecko", "markets", [coin("the-id", **said)]),
+        ("coingecko", "quotes", [coin("the-id", **said)]),
+        ("coingecko", "coins", [{"id": "the-id", **said}]),
+        ("coingecko", "assets", [{"id": "the-id", "platforms": {}, **said}]),
+        ("coinmarketcap", "quotes", {"data": [{"id": 7, **said, **cmc}]}),
+        ("coinmarketcap", "assets", {"data": [{"id": 7, **said, **cmc}]}),
+        ("tokenmetrics", "assets", {"data": [token]}),
+    ]
+    for provider, kind, body in bodies:
+        made = providers.get(provider).endpoint(kind).normalise(Dataset(kind, "usd"), [Answer(body)])
+        assert [(row["symbol"], row["name"]) for row in made.rows] == [shown], (provider, kind)
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ("2026-10-07T08:08:36.000Z", 1791360516000),
+        ("2026-10-07T08:09:06.000Z", 1791360516000),  # half a minute ahead of us: clocks differ
+        ("2050-01-01T00:00:00.000Z", None),
+        ("1970-01-21T18:42:40.000Z", None),
+        ("2008-12-31T23:59:59.000Z", None),
+        (1791360516, None),
+        (1791360516000, None),
+    ],
+)
+def test_a_time_that_cannot_be_is_none_and_decides_nothing(stated: object, told: int | None) -> None:
+    now, young = 1791360516000, coin("young", last_updated="2026-10-07T08:08:00.000Z")
+    endpoint = providers.get("coingecko").endpoint("markets")
+    made = endpoint.normalise(USD, [Answer([coin("bitcoin", last_updated=stated), young], at=now)])
+    times = {row["id"]: row["last_updated"] for row in made.rows}
+    assert (times["bitcoin"], made.as_of) == (told, told or times["young"])
+    quotes = [{"symbol": "USD", "price": 1.0, "last_updated": stated}]
+    body = {"data": [{"id": 1, "symbol": "BTC", "name": "Bitcoin", "quote": quotes}]}
+    made = providers.get("coinmarketcap").endpoint("quotes").normalise(Dataset("quotes", "usd"), [Answer(body, at=now)])
+    assert (made.rows[0]["last_updated"], made.as_of) == (told, told)
+
+
+@pytest.mark.parametrize(
     "raw",
     [
         None,
         7,
         {},
-        {"id": "x"},
         coin("../../ping"),
         coin(".."),
         coin("a b"),
-        coin("ok", symbol=None),
-        coin("ok", name=""),
     ],
 )
-def test_a_row_without_identity_is_dropped_and_counted(raw: object) -> None:
+def test_a_row_without_id_is_dropped_and_counted(raw: object) -> None:
     made = normalised(USD, [coin("bitcoin"), raw])
     assert [row["id"] for row in made.rows] == ["bitcoin"]
     assert made.dropped == 1
@@ -237,6 +288,16 @@ def test_its_volume_is_the_last_figure_at_or_before_its_close_and_within_it() ->
     points = chart((FIRST - STEP, 1.0), (FIRST - 5, 2.0), (FIRST, 3.0), (FIRST + 1, 4.0), (FIRST + STEP + 1, 5.0))
     volumes = [row["volume"] for row in normalised(WEEK, candles(4), points).rows]
     assert volumes == [3.0, 4.0, 5.0, None]
+
+
+@pytest.mark.parametrize("stamp", [2_524_608_000_000, 10**18, -1, 0, 1_230_000_000_000, FIRST // 1000, "now", None])
+def test_a_candle_of_a_time_that_cannot_be_is_dropped_and_leaves_the_others(stamp: object) -> None:
+    endpoint, now = providers.get("coingecko").endpoint("candles"), FIRST + 41 * STEP - 1000
+    usual, points = candles(41), chart((FIRST, 1.0), (now, 2.0), (2_524_608_000_000, 3.0), (1_000, 4.0))
+    bodies = [[*usual, [stamp, 12, 13, 11, 12.5]], points]
+    made = endpoint.normalise(WEEK, [Answer(body, at=now) for body in bodies])
+    assert [row["timestamp"] for row in made.rows] == [stamp - STEP for stamp, *_ in usual]
+    assert (made.dropped, made.as_of, made.meta["interval_ms"]) == (1, now, STEP)
 
 
 def test_irregular_and_unsorted_points_and_double_candles_are_put_in_order() -> None:

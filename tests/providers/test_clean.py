@@ -51,6 +51,7 @@ def test_null_is_no_fault_and_anything_else_that_is_no_number_is() -> None:
         ("yesterday", None),
         (1791360516, None),
         ("0001-01-01T00:00:00+14:00", None),
+        ("2008-06-01", None),
     ],
 )
 def test_a_time_becomes_epoch_milliseconds_or_nothing(value: object, millis: int | None) -> None:

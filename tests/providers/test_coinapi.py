@@ -34,9 +34,9 @@ def standin() -> Iterator[Coinapi]:
         yield running
 
 
-def fetched(standin: Coinapi, dataset: Dataset, *ids: str, now: float | None = None) -> Normalised:
+def fetched(standin: Coinapi, dataset: Dataset, *ids: str, now: float = NOW / 1000) -> Normalised:
     endpoint = PROVIDER.endpoint(dataset.kind)
-    calls = coinapi.candle_calls(dataset, ids, now) if now else endpoint.calls(dataset, ids)
+    calls = endpoint.calls(dataset, ids, round(now * 1000))
     answers = [client.fetch_json(access_to(standin), call, tries=1, max_bytes=2**22) for call in calls]
     return endpoint.normalise(dataset, answers)
 
@@ -61,7 +61,7 @@ def test_a_hundred_assets_are_asked_for_in_one_call_at_one_credit() -> None:
 @pytest.mark.parametrize("days", CANDLE_RANGES)
 def test_candles_cover_their_days_with_no_more_than_a_credit_buys(days: int) -> None:
     dataset = Dataset("candles", "usd", coin="BTC", days=days)
-    (call,) = coinapi.candle_calls(dataset, (), NOW / 1000)
+    (call,) = coinapi.candle_calls(dataset, (), NOW)
     assert call.full_path == "/v1/exchangerate/BTC/USD/history"
     start, end = (coinapi.Cleaner().millis(call.params[name]) for name in ("time_start", "time_end"))
     step = coinapi._PERIODS[days].length_ms

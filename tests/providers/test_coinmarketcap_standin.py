@@ -54,7 +54,7 @@ def asked(standin: Coinmarketcap, call: Call, key: str = KEY) -> Answer:
 def fetched(standin: Coinmarketcap, dataset: Dataset, *ids: str, key: str = KEY) -> tuple[Normalised, int]:
     """The rows, and what the answers say they cost."""
     endpoint, answers = PROVIDER.endpoint(dataset.kind), []
-    for call in endpoint.calls(dataset, ids):
+    for call in endpoint.calls(dataset, ids, 0):
         answers.append(asked(standin, call, key))
         if endpoint.ended(call, answers[-1]):
             break

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from providers.currencies import COINS, PER_USD, SUPPORTED
 from providers.sandbox.coins import DAY_MS, LEVEL_AT, load
-from providers.sandbox.currencies import COINS, PER_USD, SUPPORTED
 from providers.sandbox.market import HOUR_MS, MARK_MS, WINDOWS, Market
 
 NOW = 1_795_190_412_000

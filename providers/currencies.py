@@ -1,7 +1,8 @@
-"""What the simulated market quotes in: 63 currencies, the fiat ones at fixed rates of the right order of magnitude.
+"""The 63 currencies that prices are commonly quoted in, and what a dollar buys of each, to an order of magnitude.
 
-Coins among them (btc, eth, sats, ...) are worth what they cost in the simulated market at that instant, so that one
-bitcoin is always one btc.
+The simulated market quotes in them: the fiat ones at these fixed rates, coins among them (btc, eth, sats, ...) at what
+they cost there at that instant, so that one bitcoin is always one btc. The order of magnitude also bounds what an
+amount can be (`providers.cells`), and the codes stand in for a provider's list that cannot be had.
 """
 
 from __future__ import annotations
@@ -23,4 +24,18 @@ COINS = {
     "link": ("chainlink", 1.0), "dot": ("polkadot", 1.0), "yfi": ("yearn-finance", 1.0), "sol": ("solana", 1.0),
     "bits": ("bitcoin", 1e6), "sats": ("bitcoin", 1e8),
 }  # fmt: skip
+#: Dollars for one coin of those, to an order of magnitude.
+_DOLLARS = {
+    "btc": 1e5, "eth": 3e3, "ltc": 1e2, "bch": 5e2, "bnb": 7e2, "eos": 1.0, "xrp": 1.0, "xlm": 0.3, "link": 10.0,
+    "dot": 3.0, "yfi": 5e3, "sol": 1e2, "bits": 1e5, "sats": 1e5,
+}  # fmt: skip
+#: Of a currency that is not known here: the cheapest ones in use.
+_CHEAPEST = 1e6
 SUPPORTED = [*list(COINS)[:-2], *PER_USD, "bits", "sats"]
+
+
+def per_dollar(currency: str) -> float:
+    """Units of the currency for one dollar, to an order of magnitude; for an unknown one as if it were the cheapest."""
+    if currency in COINS:
+        return COINS[currency][1] / _DOLLARS[currency]
+    return PER_USD.get(currency, _CHEAPEST)
