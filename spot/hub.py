@@ -182,12 +182,17 @@ class Hub:
 
     # --- what exists -------------------------------------------------------------------------------------------------
 
-    def _verify(self, subscription: Subscription) -> Verdict:
-        """What is known of its currency and coins. Raises `Refused` for what does not exist."""
+    @property
+    def lists(self) -> Lists:
+        """The lists of what exists, as far as they have been read."""
         currencies, coins = self.topics[CURRENCIES.name].table, self.topics[COINS.name].table
         blocks = [topic for topic in self.topics.values() if topic.dataset.kind == "markets"]
         markets = [topic.table for topic in sorted(blocks, key=lambda topic: topic.dataset.block) if topic.table]
-        return judge(subscription.params, Lists(currencies, coins, markets))
+        return Lists(currencies, coins, markets)
+
+    def _verify(self, subscription: Subscription) -> Verdict:
+        """What is known of its currency and coins. Raises `Refused` for what does not exist."""
+        return judge(subscription.params, self.lists)
 
     def _check_bounds(self, subscription: Subscription) -> None:
         """Distinct datasets are bounded, so that no client can invent work without end."""

@@ -38,7 +38,7 @@ def judge(params: Mapping[str, Any], lists: Lists) -> Verdict:
     _check_currency(params["vs_currency"], lists.currencies)
     field = "coin_id" if "coin_id" in params else "coin_ids"
     coins = [params["coin_id"]] if field == "coin_id" else list(params.get(field, ()))
-    absent = [coin for coin in coins if not _is_listed(coin, lists)]
+    absent = [coin for coin in coins if not is_listed(coin, lists)]
     if not absent:
         return Verdict(lists.currencies is not None, {})
     if lists.coins is None:
@@ -59,5 +59,6 @@ def _check_currency(currency: str, currencies: Table | None) -> None:
         )
 
 
-def _is_listed(coin: str, lists: Lists) -> bool:
+def is_listed(coin: str, lists: Lists) -> bool:
+    """Whether the list of coins or a market has that id."""
     return any(coin in table.position() for table in (lists.coins, *lists.markets) if table is not None)

@@ -64,7 +64,7 @@ def coin(page: Page, site: str) -> None:
 
 def no_coin(page: Page, site: str) -> None:
     page.goto(f"{site}/coin/no-such-coin/")
-    expect(page.locator("spot-quote .panel-message")).to_be_visible()
+    expect(page.get_by_role("heading", name="There is no coin")).to_be_visible()
 
 
 def status(page: Page, site: str) -> None:
