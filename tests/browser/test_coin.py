@@ -374,10 +374,47 @@ def test_a_price_of_a_millionth_has_digits_in_text_and_axis(page: Page, live_sit
     expect(page.locator(".chart-legend")).to_contain_text(re.compile("C\\$0\\.0[₀-₉]\\d+"))
 
 
-def test_an_unknown_coin_is_said_to_be_unknown(page: Page, live_site: LiveSite, watch: Watch) -> None:
-    page.goto(f"{live_site.url}/coin/nonesuch/")
-    expect(page.locator("spot-candles .panel-message")).to_contain_text("nonesuch")
-    expect(page.locator("spot-quote .panel-message")).to_contain_text("nonesuch")
+def test_an_unknown_coin_is_not_found_and_its_symbol_leads_to_the_coin(
+    page: Page, live_site: LiveSite, watch: Watch
+) -> None:
+    page.goto(f"{live_site.url}/coin/bitcoin/")
+    expect(page.locator(".quote-price")).to_contain_text("$")  # by now the lists are known
+    answer = page.goto(f"{live_site.url}/coin/BTC/")
+    assert answer is not None
+    assert answer.status == 404
+    expect(page.get_by_role("heading", level=1)).to_have_text("There is no coin btc")
+    assert page.locator(".badge").count() == 0
+    page.get_by_role("link", name="Bitcoin").click()
+    expect(page).to_have_url(re.compile("/coin/bitcoin/$"))
+    watch.forgive("404")
+
+
+def test_a_coin_that_turns_out_not_to_exist_is_no_lost_connection(
+    page: Page, live_site: LiveSite, watch: Watch
+) -> None:
+    page.goto(f"{live_site.url}/coin/bitcoin/")
+    expect(page.locator(".quote-price")).to_contain_text("$")
+    page.evaluate(
+        """() => {
+          const quote = document.querySelector("spot-quote");
+          quote.setAttribute("coin", "nonesuch");
+          quote.remove();
+          quote.feeds = [];
+          document.querySelector(".coin-page").prepend(quote);
+        }"""
+    )
+    expect(page.locator("spot-quote .panel-message")).to_contain_text("No coin has the id 'nonesuch'.")
+    expect(page.locator("spot-quote .panel-message")).not_to_contain_text("unknown_coin")
+    expect(page.locator(".badge")).to_have_text("Demo")
+
+
+def test_the_last_candle_follows_the_price_of_the_page(page: Page, live_site: LiveSite, watch: Watch) -> None:
+    page.goto(f"{live_site.url}/coin/bitcoin/")
+    expect(page.locator(".chart-note").first).to_contain_text("follows the price above")
+    for _ in range(2):
+        price = page.locator(".quote-price").inner_text()
+        expect(page.locator(".chart-legend")).to_contain_text(f"C{price}")
+        expect(page.locator(".quote-price")).not_to_have_text(price)
 
 
 def test_what_cannot_be_a_coin_is_not_found(page: Page, live_site: LiveSite) -> None:

@@ -104,9 +104,19 @@ def test_the_currency_changes_every_panel(dashboard: Page) -> None:
     expect(dashboard.locator(".quote-price")).to_contain_text("€")
 
 
-def test_a_currency_that_nobody_quotes_is_refused_in_words(page: Page, live_site: LiveSite, watch: Watch) -> None:
+def test_a_currency_that_nobody_quotes_gives_way_to_dollars_and_is_told(
+    page: Page, live_site: LiveSite, watch: Watch
+) -> None:
+    page.add_init_script("localStorage.setItem('spot:currency', JSON.stringify('zzzz'))")
     page.goto(f"{live_site.url}/?vs=zzzz")
-    expect(page.locator("spot-market .panel-message")).to_contain_text("zzzz")
+    expect(page.locator(COINS)).to_have_count(25)
+    expect(page.locator("td.col-price").first).to_contain_text("$")
+    expect(page.locator(".tape-item").first).to_be_visible()
+    for path in ("top-gainers", "top-losers", "most-active"):
+        expect(page.locator(f".{path} li")).to_have_count(5)
+    expect(page.get_by_label("Notices")).to_contain_text("ZZZZ is not quoted here. Prices are shown in USD")
+    expect(page.locator(".badge")).to_have_text("Demo")
+    expect(page).not_to_have_url(re.compile("vs="))
 
 
 def test_movers_are_what_their_titles_say(dashboard: Page) -> None:

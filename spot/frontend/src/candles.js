@@ -8,7 +8,7 @@ import { choice, el, setAttribute, setText } from "./dom.js";
 import { clock, count, direction, interval, percent } from "./format.js";
 import { page } from "./page.js";
 import { Panel } from "./panel.js";
-import { isOpen, missing, shortInterval, volumeWords } from "./series.js";
+import { followed, isOpen, missing, shortInterval, volumeWords } from "./series.js";
 import { keysOf } from "./shortcuts.js";
 
 const RANGES = [["1", "1 D"], ["7", "7 D"], ["30", "30 D"], ["90", "90 D"], ["180", "180 D"], ["365", "1 Y"]];
@@ -27,6 +27,10 @@ const ANNOUNCE_MS = 150; // a key that is held down is not read out at every ste
 function wanted(name, options, otherwise) {
   const value = address.get(name);
   return options.some(([key]) => key === value) ? value : otherwise;
+}
+
+function isStill(before, after) {
+  return before.length === after.length && before.at(-1).close === after.at(-1).close;
 }
 
 class Candles extends Panel {
@@ -55,6 +59,12 @@ class Candles extends Panel {
     this.#dress();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#dress());
     page.addEventListener("theme", () => this.#dress());
+    page.addEventListener("price", ({ detail }) => this.#hear(detail));
+  }
+
+  /** The last candle follows the price above: how seldom candles are fetched is no matter of the page. */
+  pace() {
+    return 0;
   }
 
   openFeeds() {
@@ -118,10 +128,11 @@ class Candles extends Panel {
   draw(feed) {
     const { keys, rows } = feed.view;
     const { interval_ms: step, volume_basis: basis, params, as_of, fetched_at, source, source_label: label } = feed.head;
-    this.candles = keys.map((key) => rows.get(key));
+    this.fetched = keys.map((key) => rows.get(key));
     this.facts = { step, basis, currency: params?.vs_currency, days: params?.days, asOf: as_of ?? fetched_at, source: label ?? source };
     const shown = `${params?.days}:${params?.vs_currency}`;
     if (shown !== this.shown) this.chart.unpoint();
+    this.candles = this.#followed();
     this.chart.show(this.candles, { step, isOpen: (candle) => this.#isOpen(candle), volume: Boolean(volumeWords(basis)) });
     if (shown !== this.shown) this.chart.fit();
     this.shown = shown;
@@ -132,7 +143,28 @@ class Candles extends Panel {
   }
 
   #isOpen(candle) {
-    return isOpen(candle, this.facts.step, this.facts.asOf);
+    return isOpen(candle, this.facts.step, this.following ? this.price.at : this.facts.asOf);
+  }
+
+  /** The price that the page shows of this coin: the last candle follows it, so that there are not two of them. */
+  #hear(price) {
+    if (price.id !== this.getAttribute("coin")) return;
+    this.price = price;
+    if (!this.fetched?.length) return;
+    const before = this.candles;
+    this.candles = this.#followed();
+    if (!this.following || isStill(before, this.candles)) return;
+    this.chart.follow(this.candles.at(-1));
+    this.#note();
+    this.#read(this.at);
+  }
+
+  /** The fetched candles, the last one as the price has it. Files have them as they were fetched. */
+  #followed() {
+    const { step, asOf, currency } = this.facts;
+    const candles = this.price?.currency === currency ? followed(this.fetched, this.price, step, asOf) : this.fetched;
+    this.following = candles !== this.fetched;
+    return candles;
   }
 
   /** The buttons of the ranges say how long their candles are, once that is known: it is the source's choice. */
@@ -153,13 +185,22 @@ class Candles extends Panel {
     const gaps = missing(this.candles, step);
     const open = last && this.#isOpen(last);
     const mark = this.kind === "line" ? "The last point" : "The last candle, drawn hollow,";
+    const follows = this.following ? " and follows the price above" : "";
     const words = [
       step ? `${interval(step)} candles` : "",
       volumeWords(basis)?.[1] ?? "The source has no volume",
-      open ? `${mark} is still open: it ends at ${clock(last.timestamp + step, this.facts.asOf, page.locale, page.timeZone)}` : "",
+      open ? `${mark} is still open${follows}: it ends at ${clock(last.timestamp + step, this.facts.asOf, page.locale, page.timeZone)}` : "",
+      this.#apart(last),
       gaps ? `${count(gaps, page.locale)} ${gaps === 1 ? "candle is" : "candles are"} missing and left blank` : "",
     ];
     setText(this.notes, words.filter(Boolean).join(" · "));
+  }
+
+  /** Which price is which, where the last candle does not follow the price above. */
+  #apart(last) {
+    if (!last || this.following || !this.price || this.price.currency !== this.facts.currency || this.price.price === last.close) return "";
+    const [chart, price] = [this.facts.asOf, this.price.at].map((time) => clock(time, time, page.locale, page.timeZone));
+    return `The last candle is of ${chart}, the price above of ${price}`;
   }
 
   #tellView() {
@@ -259,10 +300,11 @@ class Candles extends Panel {
   }
 
   #save() {
-    const candles = this.candles ? this.#shown() : [];
+    const times = new Set(this.chart.inView());
+    const candles = (this.fetched ?? []).filter(({ timestamp }) => times.has(timestamp));
     if (!candles.length) return;
     const { step, basis, currency, asOf, source } = this.facts;
-    const isComplete = (candle) => !this.#isOpen(candle);
+    const isComplete = (candle) => !isOpen(candle, step, asOf);
     const text = candlesCsv(candles, { currency, intervalMs: step, volumeBasis: basis, source, asOf, timeZone: page.timeZone, isComplete });
     save(text, candlesName(this.getAttribute("coin"), currency, shortInterval(step), candles), "text/csv;charset=utf-8");
   }

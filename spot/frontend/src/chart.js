@@ -114,6 +114,16 @@ export class Chart {
     this.volume?.setData(volumes(candles, { up: this.colour("--up-soft"), down: this.colour("--down-soft") }));
   }
 
+  /** Draws the last candle anew, or one after it; it is open. */
+  follow({ timestamp, open, high, low, close }) {
+    const bar = { time: timestamp / 1000, open, high, low, close };
+    const isNew = bar.time !== this.bars.at(-1)?.time;
+    this.bars = [...(isNew ? this.bars : this.bars.slice(0, -1)), bar];
+    this.candles.update({ ...bar, color: "transparent" });
+    this.candles.applyOptions({ priceLineColor: this.colour(close < open ? "--down" : "--up") });
+    this.line.update({ time: bar.time, value: close });
+  }
+
   /** As many digits as the price needs, so that a coin of a millionth of a dollar has an axis too. */
   #precision(candles) {
     const smallest = Math.min(...candles.map(({ low }) => low).filter((low) => low > 0));

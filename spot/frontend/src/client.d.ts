@@ -22,13 +22,14 @@ export interface Head {
   max_age_ms: number;
   source: string;
   source_label: string;
+  source_url: string | null;
   simulated: boolean;
   stale: boolean;
   total: number;
   page: number;
   pages: number;
   universe?: number;
-  streams?: { source: string; label: string; coins: number; as_of: number }[];
+  streams?: { source: string; label: string; url: string | null; coins: number; as_of: number }[];
   interval_ms?: number;
   volume_basis?: "rolling_24h" | "interval" | "none";
 }
@@ -39,6 +40,7 @@ export interface Condition {
   seconds?: number;
   nextTry?: number | null;
   code?: string | number;
+  question?: boolean;
 }
 
 export interface FeedEvents {
@@ -80,5 +82,5 @@ export function serverNow(): number;
 export function fromSnapshot(data: any): View;
 export function applyDelta(view: View, delta: { changed?: Record<string, any>; entered?: Record<string, any>; left?: string[]; order?: string[] }): Changes;
 export function records(view: View): Row[];
-export function closing(code: number): { final: boolean; reason: string; crowded: boolean };
+export function closing(code: number): { final: boolean; reason: string; crowded: boolean; question: boolean };
 export function delay(attempt: number, random?: () => number): number;

@@ -4,3 +4,6 @@ import "./connection.js";
 import "./currency.js";
 import "./preferences.js";
 import "./quote.js";
+import { leadBack } from "./way_back.js";
+
+leadBack();

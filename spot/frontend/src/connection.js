@@ -9,16 +9,21 @@ import { shortcut } from "./shortcuts.js";
 import { stateText } from "./state.js";
 import { say } from "./voice.js";
 
+const PACE_HINT = { Every: "Prices are renewed this often: the source allows no more. The line below each panel says how old they are." };
 const MANY = 999; // more waiting updates than that are not counted out
 
-/** The state of the page: that of its worst feed, and of several that wait the soonest try. */
+/**
+ * The state of the page: that of its worst feed, and of several that wait the soonest try. It judges the connection: a
+ * feed whose question was refused, such as a coin that there is not, says nothing of it.
+ */
 function condition() {
   const feeds = [...page.feeds].filter((feed) => !page.asides.has(feed));
-  if (!feeds.length) return { name: "connecting" };
-  const conditions = feeds.map((feed) => feed.condition());
-  const found = worst(conditions);
-  const seconds = Math.min(...conditions.filter(({ name }) => name === found.name).map((one) => one.seconds ?? 0));
-  return { ...found, seconds };
+  const judged = feeds.map((feed) => [feed, feed.condition()]).filter(([, { question }]) => !question);
+  if (!judged.length) return { name: feeds.length ? "answered" : "connecting" };
+  const conditions = judged.map(([, one]) => one);
+  const state = worst(conditions);
+  const seconds = Math.min(...conditions.filter(({ name }) => name === state.name).map((one) => one.seconds ?? 0));
+  return { ...state, seconds, pace: Math.max(...judged.map(([feed]) => page.paces.get(feed)())) };
 }
 
 class Connection extends HTMLElement {
@@ -45,9 +50,9 @@ class Connection extends HTMLElement {
     const now = condition();
     setText(this.badge, stateText(now));
     setAttribute(this.badge, "data-state", now.name);
-    setAttribute(this.badge, "title", now.reason || null);
+    setAttribute(this.badge, "title", now.reason || PACE_HINT[stateText(now).split(" ")[0]] || null);
     // Screen readers hear a new state once, not every second of the countdown, and nothing of the usual beginning.
-    if (this.spoken || !["connecting", "live", "demo"].includes(now.name)) say(`Connection: ${stateText({ name: now.name })}`, "connection");
+    if (this.spoken || !["connecting", "live", "demo"].includes(now.name)) say(`Connection: ${stateText({ name: now.name, pace: now.pace })}`, "connection");
     this.spoken ||= now.name !== "connecting";
     this.now.hidden = !["reconnecting", "offline", "refused"].includes(now.name);
     setText(this.word, page.paused ? "Resume" : "Pause");

@@ -4,15 +4,17 @@ import * as address from "./address.js";
 import * as looks from "./looks.js";
 import { settings } from "./settings.js";
 
+const DEFAULT = "usd";
 const CODE = /^[a-z0-9]{2,10}$/;
 
-/** Events: "second", "state" (of some feed), "currency", "pause", "waiting", "notice", "locale" (or the time zone), "theme" (or the palette). */
+/** Events: "second", "state" (of some feed), "currency", "pause", "waiting", "notice", "price", "locale" (or the time zone), "theme" (or the palette). */
 class Page extends EventTarget {
   constructor() {
     super();
     this.#readLocale();
     this.feeds = new Set();
     this.asides = new WeakSet();
+    this.paces = new WeakMap();
     this.paused = false;
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     this.#preferCurrency();
@@ -22,20 +24,36 @@ class Page extends EventTarget {
     address.onWalk(() => this.#readCurrency());
   }
 
-  /** Counts a feed in, until the signal ends it. The state of one that stands aside is not the page's. */
-  follow(feed, signal, { aside = false } = {}) {
+  /** Counts a feed in, until the signal ends it. The state of one that stands aside is not the page's; `pace()` says how often it is renewed. */
+  follow(feed, signal, { aside = false, pace = () => 0 } = {}) {
     this.feeds.add(feed);
+    this.paces.set(feed, pace);
     if (aside) this.asides.add(feed);
     if (this.paused) feed.pause();
     for (const type of ["state", "waiting"]) feed.addEventListener(type, () => this.#emit(type), { signal });
+    feed.addEventListener("refusal", ({ detail }) => this.#refused(detail), { signal });
     feed.addEventListener("notice", ({ detail }) => this.#emit("notice", detail), { signal });
     signal.addEventListener("abort", () => this.feeds.delete(feed));
   }
 
   setCurrency(currency) {
-    settings.set("currency", currency);
-    address.set({ vs: currency === "usd" ? null : currency, page: null });
+    settings.set("currency", currency === DEFAULT ? null : currency);
+    address.set({ vs: currency === DEFAULT ? null : currency, page: null });
     this.#readCurrency();
+  }
+
+  /** Tells the other panels the price of a coin as it is shown: {id, price, at, currency}. */
+  tellPrice(price) {
+    this.#emit("price", price);
+  }
+
+  /** Nobody quotes this currency, or not any more: the page goes on in the default one and says so. */
+  #refused({ code, message: reason }) {
+    const { currency } = this;
+    if (code !== "unknown_currency" || currency === DEFAULT || !reason.includes(`'${currency}'`)) return;
+    this.setCurrency(DEFAULT);
+    const message = `${currency.toUpperCase()} is not quoted here. Prices are shown in ${DEFAULT.toUpperCase()}; the field at the top has the other currencies.`;
+    this.#emit("notice", { code: "unknown_currency", message });
   }
 
   /** While paused no panel changes what it shows; the feeds go on, so that resuming shows the newest. */
@@ -55,8 +73,8 @@ class Page extends EventTarget {
 
   /** An address without a currency opens in the one that was chosen last. */
   #preferCurrency() {
-    const preferred = String(settings.get("currency", "usd"));
-    if (preferred !== "usd" && CODE.test(preferred)) address.set({ vs: address.get("vs", preferred) }, { step: false });
+    const preferred = String(settings.get("currency", DEFAULT));
+    if (preferred !== DEFAULT && CODE.test(preferred)) address.set({ vs: address.get("vs", preferred) }, { step: false });
   }
 
   #readLocale() {
@@ -75,8 +93,8 @@ class Page extends EventTarget {
   }
 
   #readCurrency() {
-    const wanted = address.get("vs", "usd").toLowerCase();
-    const currency = CODE.test(wanted) ? wanted : "usd";
+    const wanted = address.get("vs", DEFAULT).toLowerCase();
+    const currency = CODE.test(wanted) ? wanted : DEFAULT;
     if (currency === this.currency) return;
     this.currency = currency;
     this.#emit("currency");

@@ -6,6 +6,7 @@ import { age, clock, numbers } from "./format.js";
 import { page } from "./page.js";
 import { Feed, serverNow } from "./socket.js";
 import { showSource, sourceLink } from "./source.js";
+import { paceOf, sentence } from "./state.js";
 import { merge } from "./view.js";
 
 // From best to worst; a panel with several feeds is as good as its worst one.
@@ -17,21 +18,23 @@ export function worst(conditions) {
 }
 
 /** What a panel without data says, as [headline, explanation]. */
-function sentence(condition, nothing) {
-  const retry = condition.seconds ? ` Trying again in ${condition.seconds} s.` : "";
+function explained(condition, nothing) {
+  const retry = condition.seconds ? `Trying again in ${condition.seconds} s.` : "";
   switch (condition.name) {
-    case "refused": return ["Not available", `${condition.reason} (${condition.code})`];
+    case "refused": return ["Not available", sentence(condition.reason).replace(/ Currencies: .*/, "")];
     case "offline": return ["You are offline", "This fills in when the network is back."];
-    case "reconnecting": return ["No connection", `${condition.reason || "The server does not answer."}${retry}`];
-    case "unavailable": return [nothing, unavailable(condition)];
-    case "waiting": return ["Waiting for the first data", condition.reason];
+    case "reconnecting": return ["No connection", `${sentence(condition.reason || "The server does not answer")} ${retry}`];
+    case "unavailable": return [nothing, trouble(condition)];
+    case "waiting": return ["Waiting for the first data", trouble(condition)];
     default: return ["Loading…", ""];
   }
 }
 
-function unavailable({ reason, nextTry }) {
-  if (!nextTry) return reason;
-  return `${reason} Next try in ${age(nextTry - serverNow())}.`.trim();
+/** Why data are missing or old, and when they are fetched next. */
+function trouble({ reason, nextTry }) {
+  const wait = nextTry ? nextTry - serverNow() : null;
+  const next = wait === null ? "" : wait > 1000 ? ` Next try in ${age(wait)}.` : " Trying again now.";
+  return (sentence(reason) + next).trim();
 }
 
 /** What keeps prices fresh between the polls that the rest of the line is about. */
@@ -71,6 +74,11 @@ export class Panel extends HTMLElement {
     cancelAnimationFrame(this.drawing);
     this.drawing = null;
     for (const feed of this.feeds) feed.close();
+  }
+
+  /** How often what a feed shows is renewed, in milliseconds. */
+  pace(feed) {
+    return feed.head ? paceOf(feed.head) : 0;
   }
 
   /** A feed in the page's currency. */
@@ -119,14 +127,15 @@ export class Panel extends HTMLElement {
   }
 
   #footer() {
-    const parts = { source: sourceLink("foot-source"), time: el("time"), age: el("span"), streams: el("span", { class: "foot-streams" }), tag: el("span", { class: "tag" }) };
-    parts.line = el("footer", { class: "panel-foot" }, parts.tag, parts.source, parts.time, parts.age, parts.streams);
+    const part = (name) => el("span", { class: `foot-${name}` });
+    const parts = { tag: el("span", { class: "tag" }), source: sourceLink("foot-source"), time: el("time"), age: part("age"), streams: part("streams"), why: part("why") };
+    parts.line = el("footer", { class: "panel-foot" }, ...Object.values(parts));
     return parts;
   }
 
   #follow(feed) {
     const signal = this.abort.signal;
-    page.follow(feed, signal, { aside: this.aside });
+    page.follow(feed, signal, { aside: this.aside, pace: () => this.pace(feed) });
     feed.addEventListener("frame", ({ detail }) => this.#took(feed, detail), { signal });
     feed.addEventListener("state", () => this.#tellState(), { signal });
     feed.addEventListener("refusal", ({ detail }) => this.onRefusal(feed, detail), { signal });
@@ -179,10 +188,11 @@ export class Panel extends HTMLElement {
   }
 
   #tellWhy(condition) {
-    const [headline, explanation] = sentence(condition, this.nothing);
+    const [headline, explanation] = explained(condition, this.nothing);
     if (this.message.dataset.text === headline + explanation) return;
     this.message.dataset.text = headline + explanation;
-    this.message.replaceChildren(el("strong", {}, headline), el("span", {}, explanation));
+    const more = ["waiting", "unavailable"].includes(condition.name) ? [el("a", { href: "/status/" }, "Status of the data")] : [];
+    this.message.replaceChildren(el("strong", {}, headline), el("span", {}, explanation), ...more);
   }
 
   /** The line below every panel: the oldest of its feeds, where it comes from, and an age that keeps counting. */
@@ -197,7 +207,8 @@ export class Panel extends HTMLElement {
     setAttribute(this.foot.time, "datetime", new Date(taken(head)).toISOString());
     setText(this.foot.age, `${age(now - taken(head))} ago`);
     showStreams(this.foot.streams, head.streams ?? [], now);
-    const tag = { stale: "Stale", reconnecting: "Not connected", offline: "Not connected", refused: "Not connected" };
+    setText(this.foot.why, condition.name === "stale" ? trouble(condition) : "");
+    const tag = { stale: "Stale", reconnecting: "Not connected", offline: "Not connected", refused: condition.question ? "Not available" : "Not connected" };
     setText(this.foot.tag, page.paused ? "Paused" : (tag[condition.name] ?? (head.simulated ? "Demo" : "")));
   }
 }

@@ -3,10 +3,11 @@
 import { changeCell, flash, showChange } from "./change.js";
 import { disc, letter } from "./coin_name.js";
 import { el, setAttribute, setText } from "./dom.js";
-import { count, isNumber, NONE, percent, spaced } from "./format.js";
+import { age, clock, count, isNumber, NONE, percent, spaced } from "./format.js";
 import { showLogo } from "./logo.js";
 import { page } from "./page.js";
 import { Panel } from "./panel.js";
+import { serverNow } from "./socket.js";
 import { nameStar, star } from "./star.js";
 
 const WINDOWS = ["1h", "24h", "7d", "30d", "1y"];
@@ -34,7 +35,8 @@ class Quote extends Panel {
     for (const [label, field] of FACTS) list.append(el("div", {}, el("dt", {}, label), this.facts.get(field)));
     for (const [window, cell] of this.windows) list.append(el("div", {}, el("dt", {}, spaced(window)), el("dd", {}, cell)));
     this.disputed = el("p", { class: "quote-disputed", hidden: true });
-    body.append(el("div", { class: "quote-head" }, this.star, this.headline), el("p", { class: "quote-now" }, this.price, this.change), list, this.disputed);
+    this.time = el("p", { class: "quote-time" });
+    body.append(el("div", { class: "quote-head" }, this.star, this.headline), el("p", { class: "quote-now" }, this.price, this.change), list, this.time, this.disputed);
   }
 
   openFeeds() {
@@ -53,9 +55,28 @@ class Quote extends Panel {
     showChange(this.change, row.price_change_24h);
     for (const [window, cell] of this.windows) this.#change(cell, row[`price_change_${window}`]);
     for (const [, field, format] of FACTS) this.#write(this.facts.get(field), format(row[field], numbers), row[field], field !== "market_cap_rank");
+    this.#tellTime(row, feed);
     this.#dispute(feed.head.disputed?.find(({ id }) => id === row.id));
     document.title = `${row.symbol} ${numbers.price(row.price)} · Spot`;
     for (const cells of changes.values()) this.#flash(cells);
+  }
+
+  /** A price that moves is live, however seldom the rest of the market is renewed. */
+  pace(feed) {
+    const row = feed.view?.rows.get(feed.view.keys[0]);
+    return row?.as_of && serverNow() - row.as_of < super.pace(feed) ? serverNow() - row.as_of : super.pace(feed);
+  }
+
+  /** The time of this price itself, which may have stopped while the market goes on; and the price for the chart. */
+  #tellTime(row, { head }) {
+    const { as_of: at = null, stale = false } = row;
+    const now = serverNow();
+    this.time.hidden = at === null;
+    this.time.classList.toggle("quote-old", stale);
+    setAttribute(this.price, "data-old", stale ? "" : null);
+    const when = `${clock(at, now, page.locale, page.timeZone)}, ${age(now - at)} ago`;
+    setText(this.time, stale ? `This price is old: the source last changed it at ${when}.` : `Price of ${when}`);
+    if (!stale) page.tellPrice({ id: row.id, price: row.price, at: at ?? head.as_of ?? head.fetched_at, currency: head.params?.vs_currency });
   }
 
   /** A number with all its digits in the tooltip; or why there is none. */

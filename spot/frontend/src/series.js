@@ -48,6 +48,19 @@ export function isOpen(candle, intervalMs, asOf) {
   return intervalMs > 0 && asOf < candle.timestamp + intervalMs;
 }
 
+/**
+ * The candles with the last one following a live price: the one that is open at `at`, or a new one when that is over.
+ * The same candles when the price is older than they are, or a whole candle is missing in between.
+ */
+export function followed(candles, { price, at }, intervalMs, asOf) {
+  const last = candles.at(-1);
+  if (!last || !(intervalMs > 0) || !(price > 0) || !(at >= asOf) || at >= last.timestamp + 2 * intervalMs) return candles;
+  if (at >= last.timestamp + intervalMs) {
+    return [...candles, { timestamp: last.timestamp + intervalMs, open: price, high: price, low: price, close: price, volume: null }];
+  }
+  return [...candles.slice(0, -1), { ...last, close: price, high: Math.max(last.high, price), low: Math.min(last.low, price) }];
+}
+
 /** Of bars by their places, those from and to which the axis shows; `range` may end between two of them, or be null. */
 export function within(bars, range) {
   const [from, to] = range ? [Math.ceil(range.from), Math.floor(range.to)] : [0, bars.length - 1];

@@ -10,6 +10,7 @@
 // Events: "frame" (the view changed), "state" (the condition may have changed), "waiting" (one more update waits),
 // "notice", "refusal", "export".
 
+import { whyClosed } from "./handshake.js";
 import { attend, leave, recovered } from "./presence.js";
 import { closing, delay } from "./reconnect.js";
 import { applyDelta, copied, fromSnapshot, Gap, merge, records } from "./view.js";
@@ -59,6 +60,9 @@ export class Feed extends EventTarget {
     this.retryAt = null;
     this.random = random;
     this.attempt = 0;
+    this.crowded = false; // whether the server is at a limit, and asked seldom
+    this.question = false; // whether what was refused is the question, not the connection
+    this.opened = false; // whether a connection has ever been opened
   }
 
   open() {
@@ -88,12 +92,12 @@ export class Feed extends EventTarget {
       this.attempt = 0;
       this.#watch();
       this.#connect();
-    } else if (this.link === "waiting" || this.crowded) this.retry();
+    } else this.retry({ refused: false });
   }
 
   /** Try again now instead of when the delay is over. */
-  retry() {
-    if (this.link !== "waiting" && this.link !== "refused") return;
+  retry({ refused = true } = {}) {
+    if (this.link !== "waiting" && !(refused && this.link === "refused")) return;
     clearTimeout(this.retryTimer);
     this.#connect();
   }
@@ -117,7 +121,8 @@ export class Feed extends EventTarget {
       else this.params[name] = value;
     }
     this.asked = true; // what was asked for is shown even while paused
-    if (this.link === "refused") this.retry();
+    this.another = true;
+    if (this.link === "refused" || this.crowded) this.retry();
     else this.#send(Object.fromEntries(news));
     return true;
   }
@@ -142,7 +147,7 @@ export class Feed extends EventTarget {
 
   /** The state in one word, for badges and panels, with the seconds to the next try and a sentence where there is one. */
   condition(now = Date.now()) {
-    if (this.link === "refused") return { name: "refused", reason: this.reason, code: this.code };
+    if (this.link === "refused") return { name: "refused", reason: this.reason, code: this.code, question: this.question };
     if (this.link === "waiting") {
       const name = globalThis.navigator?.onLine === false ? "offline" : "reconnecting";
       return { name, reason: this.reason, seconds: Math.max(0, Math.ceil((this.retryAt - now) / 1000)) };
@@ -150,7 +155,7 @@ export class Feed extends EventTarget {
     const { view, head } = this.newest;
     if (this.link !== "open") return { name: this.attempt || view ? "reconnecting" : "connecting", reason: this.reason, seconds: 0 };
     if (!view) return this.#conditionWithoutData();
-    if (this.isStale(now + clockOffset)) return { name: "stale", reason: this.status?.reason ?? "" };
+    if (this.isStale(now + clockOffset)) return { name: "stale", reason: this.status?.reason ?? "", nextTry: this.status?.next_try_ms ?? null };
     return { name: head.simulated ? "demo" : "live", reason: "" };
   }
 
@@ -169,6 +174,8 @@ export class Feed extends EventTarget {
     this.socket = socket;
     this.dialledAt = Date.now();
     this.seq = null; // nothing may be applied before the first snapshot
+    this.another = false; // whether the question is another one than this connection began with
+    this.crowded = false;
     this.resyncAt = null;
     socket.onopen = () => this.#opened();
     socket.onmessage = (event) => this.#heard(JSON.parse(event.data));
@@ -202,6 +209,7 @@ export class Feed extends EventTarget {
   }
 
   #opened() {
+    this.opened = true;
     this.heardAt = Date.now();
     this.#become("open");
     this.#ping();
@@ -214,17 +222,26 @@ export class Feed extends EventTarget {
 
   #lost(code) {
     this.#abandon();
-    const { final, reason, crowded } = closing(code);
-    this.crowded = crowded;
-    this.reason = final && this.refusal ? this.refusal.message : reason;
+    const { final, reason, crowded, question } = closing(code);
+    Object.assign(this, { crowded, question });
+    this.reason = this.refusal && (final || crowded) ? this.refusal.message : reason;
     this.code = this.refusal?.code ?? code;
     this.refusal = null;
+    if (final && this.another) return this.#connect();
     if (final) return this.#become("refused");
-    const pause = delay(this.attempt, this.random);
+    const pause = delay(this.attempt, this.random, crowded);
     this.attempt += 1;
     this.retryAt = Date.now() + pause;
     this.retryTimer = setTimeout(() => this.#connect(), pause);
     this.#become("waiting");
+    if (!this.opened) this.#explain();
+  }
+
+  async #explain() {
+    const reason = await whyClosed(new URL(SOCKETS + this.path, this.server).href);
+    if (!reason || this.opened) return;
+    this.reason = reason;
+    emit(this, "state");
   }
 
   #watch() {
@@ -297,6 +314,7 @@ export class Feed extends EventTarget {
     this.newest.head = head;
     this.seq = head.seq;
     this.status = null;
+    this.refusal = null;
     this.attempt = 0;
     this.unshown = changes ? merge(this.unshown, changes) : null;
     const wished = this.asked && !changes;
@@ -349,7 +367,7 @@ export class Feed extends EventTarget {
   /** The server keeps its previous state after a refusal, so we go back to it too. */
   #error(frame) {
     const { field } = frame;
-    if (field in this.params || field in this.accepted) {
+    if (this.newest.view && (field in this.params || field in this.accepted)) {
       if (field in this.accepted) this.params[field] = this.accepted[field];
       else delete this.params[field];
     }

@@ -6,6 +6,7 @@ import { age, clock } from "./format.js";
 import { page } from "./page.js";
 import { shortcut } from "./shortcuts.js";
 import { brings, dataState, span, streamState, subject, verdict } from "./states.js";
+import { leadBack } from "./way_back.js";
 
 const FACTS = "/status.json";
 const EVERY_MS = 5_000;
@@ -142,3 +143,4 @@ class Status extends HTMLElement {
 }
 
 customElements.define("spot-status", Status);
+leadBack();

@@ -20,6 +20,7 @@ import { SearchField } from "./search_field.js";
 import { settings } from "./settings.js";
 import { say } from "./voice.js";
 import { watchlist } from "./watchlist.js";
+import { keepPlace } from "./way_back.js";
 
 const COINS = 500; // that the table is drawn from
 const read = (name) => address.get(name, "");
@@ -28,6 +29,7 @@ class Market extends Panel {
   heading = "Market";
 
   build(body, controls) {
+    this.goBack = keepPlace();
     this.width = this.clientWidth || innerWidth; // asked seldom: the answer can cost a layout
     this.ids = this.#ids();
     this.filters = new FilterForm((filters) => this.#go({ ...toAddress(filters), page: null }));
@@ -73,6 +75,7 @@ class Market extends Panel {
     setText(this.heldText, waiting ? `Held still while you point at a row or have the focus in one: ${waiting} ${waiting === 1 ? "place waits" : "places wait"} to change.` : "");
     this.#tellEmpty(view.keys.length === 0, head);
     this.#measure();
+    this.goBack();
   }
 
   onCurrency() {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 
-import { bars, isOpen, line, missing, shortInterval, volumes, volumeWords, within } from "../src/series.js";
+import { bars, followed, isOpen, line, missing, shortInterval, volumes, volumeWords, within } from "../src/series.js";
 import { points } from "../src/sparkline.js";
 
 const candle = (timestamp, open, close, volume = 1) => ({ timestamp, open, high: 9, low: 1, close, volume });
@@ -69,4 +69,26 @@ test("a sparkline spans its box, skips what is unknown, and needs two prices", (
   assert.equal(points([1, null, 3], 100, 20), "0.0,18.0 100.0,2.0");
   assert.equal(points([5, 5], 100, 20), "0.0,10.0 100.0,10.0");
   for (const prices of [null, [], [1], [null, NaN]]) assert.equal(points(prices), "");
+});
+
+describe("the last candle", () => {
+  const candles = [candle(0, 1, 2), candle(60_000, 2, 3)];
+
+  test("follows a live price, and its high and low with it", () => {
+    const { close, high, low, timestamp } = followed(candles, { price: 12, at: 90_000 }, 60_000, 80_000).at(-1);
+    assert.deepEqual([timestamp, close, high, low], [60_000, 12, 12, 1]);
+    assert.equal(candles.at(-1).close, 3);
+  });
+
+  test("is followed by the next one when it is over", () => {
+    const after = followed(candles, { price: 12, at: 125_000 }, 60_000, 80_000);
+    assert.deepEqual(after.map(({ timestamp, close }) => [timestamp, close]), [[0, 2], [60_000, 3], [120_000, 12]]);
+  });
+
+  test("stays as it is for a price that is older, missing, or a candle too far", () => {
+    for (const price of [{ price: 12, at: 70_000 }, { price: null, at: 90_000 }, { price: 12, at: 180_000 }, { price: 12, at: null }]) {
+      assert.equal(followed(candles, price, 60_000, 80_000), candles);
+    }
+    assert.deepEqual(followed([], { price: 12, at: 90_000 }, 60_000, 80_000), []);
+  });
 });

@@ -158,7 +158,7 @@ describe("staleness", () => {
     const feed = opened();
     server().say(snapshot(1, bitcoin(3)));
     server().say({ type: "status", state: "stale", reason: "The provider is out of budget.", as_of: NOW });
-    assert.deepEqual(feed.condition(), { name: "stale", reason: "The provider is out of budget." });
+    assert.deepEqual(feed.condition(), { name: "stale", reason: "The provider is out of budget.", nextTry: null });
   });
 
   test("is measured by the server's clock", () => {
@@ -245,7 +245,7 @@ describe("a lost connection", () => {
     server().drop(4404);
     mock.timers.tick(600_000);
     assert.equal(sockets.length, 1);
-    assert.deepEqual(feed.condition(), { name: "refused", reason: "No coin has this id.", code: "unknown_coin" });
+    assert.deepEqual(feed.condition(), { name: "refused", reason: "No coin has this id.", code: "unknown_coin", question: true });
   });
 
   test("stays closed when we closed it", () => {
@@ -394,6 +394,37 @@ describe("a rest", () => {
     server().drop(4404);
     feed.wake();
     assert.equal(sockets.length, 2);
+  });
+
+  test("at the limit of connections it comes back by itself, slowly, and says why", () => {
+    const feed = opened();
+    server().say({ type: "error", code: "too_many_connections", message: "At most 200 connections from one address.", retry: false });
+    server().drop(4430);
+    const { name, reason, seconds } = feed.condition();
+    assert.deepEqual([name, reason, seconds], ["reconnecting", "At most 200 connections from one address.", 40]);
+    mock.timers.tick(39_000);
+    assert.equal(sockets.length, 1);
+    mock.timers.tick(1_000);
+    assert.equal(sockets.length, 2);
+    server().accept();
+    server().say(snapshot(1, bitcoin(3)));
+    assert.equal(feed.condition().name, "live");
+  });
+
+  test("another question is asked at once, at a limit and after a refusal that is still closing", () => {
+    const feed = opened({ vs_currency: "xyz" });
+    server().say({ type: "error", code: "unknown_currency", message: "no", retry: false, field: "vs_currency" });
+    feed.update({ vs_currency: "usd" });
+    server().drop(4404);
+    assert.equal(sockets.length, 2);
+    assert.equal(server().url.searchParams.get("vs_currency"), "usd");
+    server().drop(4413);
+    feed.update({ vs_currency: "eur" });
+    assert.equal(sockets.length, 3);
+    server().drop(4404);
+    assert.deepEqual([feed.condition().name, feed.condition().question], ["refused", true]);
+    mock.timers.tick(600_000);
+    assert.equal(sockets.length, 3);
   });
 
   test("an open connection that does not answer somebody who is back is replaced within two seconds", () => {
