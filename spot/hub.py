@@ -273,7 +273,7 @@ class Hub:
     async def _latest(self, name: str, stored: set[str]) -> tuple[News, Snapshot | None] | None:
         try:
             read, topic = self.reader.stored if name in stored else self.reader.latest, self.topics[name]
-            return await read(topic.dataset, charts=topic.charts)
+            return await read(topic.dataset, charts=topic.charts, known=topic.snapshot)
         except (RedisError, OSError):
             raise
         except Exception:
@@ -294,7 +294,7 @@ class Hub:
     async def _renew(self, topic: Topic, news: News, snapshot: Snapshot | None) -> None:
         if topic.outdated(news):
             if snapshot is None:
-                news, snapshot = await self.reader.latest(topic.dataset, charts=topic.charts)
+                news, snapshot = await self.reader.latest(topic.dataset, charts=topic.charts, known=topic.snapshot)
                 if self.reader.realm != self._realm:  # it changed between the two readings
                     self._change_realm()
             before = topic.snapshot

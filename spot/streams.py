@@ -83,7 +83,7 @@ class Streams:
     def _ranked(self, dataset: Dataset) -> list[str]:
         """The dataset's coins, the largest first."""
         due, ids = self._largest.get(dataset, (0.0, []))
-        if self._clock() >= due and (snapshot := self._known.get(dataset) or snapshots.load(dataset)):
+        if self._clock() >= due and (snapshot := self._known.get(dataset) or snapshots.load(dataset, charts=False)):
             rows = sorted(snapshot.rows, key=lambda row: -(row["market_cap"] or 0))
             ids = [row["id"] for row in rows]
             self._largest[dataset] = self._clock() + _RANKED_SECONDS, ids

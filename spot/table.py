@@ -80,10 +80,8 @@ class Table:
         self._computed.setdefault(field, computed)
 
     def decode(self, fields: AbstractSet[str] | None) -> None:
-        """Decode these columns, or all, now and not with the first reader. Raises ValueError when one cannot be."""
-        for field in self._rows.names:
-            if fields is None or field in fields:
-                self._rows.column(field)
+        """Decode these fields of the rows, or all, now. Raises ValueError when one cannot be."""
+        self._rows.decode(fields)
 
     def column(self, field: str) -> Column:
         """A field as the rows have it; None where a row has no value."""

@@ -9,7 +9,8 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 `seen-live`                      set once real data have been stored: from then on `auto` never shows a simulation
 `REALM:epoch`                    a random name for this store's life: versions only compare within one epoch
 `REALM:version`                  the last snapshot's number: its time in ms, or one more than the one before
-`REALM:table:NAME`               hash: epoch, version, meta (JSON), cells and charts (the rows: see `spot.columns`)
+`REALM:table:NAME`               hash: epoch, version, meta (JSON), cells and charts (the rows: see `spot.columns`),
+                                 charted (the version of the charts)
 `REALM:trouble:NAME`             why the last fetch failed, until one succeeds
 `REALM:changes`                  list: the last changes of a source (JSON), newest first
 `changed:…`                      while it lives, that change has just been noted
@@ -38,13 +39,15 @@ from typing import Any, Literal
 
 import orjson
 import redis
+import structlog
 from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.commands.core import Script
 
 from providers.datasets import STREAMED, Dataset, Fetched, Row
-from spot.columns import Columns
+from spot.columns import Charts, Columns
 
+log = structlog.get_logger(__name__)
 Realm = Literal["live", "demo"]
 #: The channel-layer group that every web process's hub is in.
 GROUP = "snapshots"
@@ -66,7 +69,7 @@ _KEEP = {
 _FACTS = ("as_of", "fetched_at", "source", "label", "simulated", "interval_ms", "max_age_ms")
 #: The fields of a stored snapshot: what every reader wants, and what is most of it.
 FIELDS = ["epoch", "version", "meta", "cells"]
-CHARTS = "charts"
+CHARTS = ["charted", "charts"]
 #: Changes of a source that are remembered; the same change of many datasets of a kind is one.
 _CHANGES = 20
 _SAME_CHANGE_SECONDS = 600
@@ -101,7 +104,8 @@ class Snapshot:
         return not isinstance(self.rows, Columns) or self.rows.has_charts
 
 
-#: Makes new rows and meta of a snapshot, or None. It leaves those that it is given as they are.
+#: Makes new rows and meta of a snapshot without its charts, or None. It leaves what it is given as it is, and keeps the
+#: rows' number and order: by these the charts belong to them.
 Amendment = Callable[[Snapshot], tuple[list[Row], dict[str, Any]] | None]
 
 
@@ -179,10 +183,13 @@ def save(fetched: Fetched, interval_s: float) -> int:
     # What a stream brings comes without a market, so a demo goes on until there is one.
     real = where == "live" and kind not in STREAMED
     version, before, first = _store(where, name, meta, fetched.rows, kept_s=_KEEP[kind], real=real)
-    if first:
-        _end_demo(connection())
-    if before is not None:
-        _note_change(where, fetched, orjson.loads(before))
+    try:
+        if first:
+            _end_demo(connection())
+        if before is not None:
+            _note_change(where, fetched, orjson.loads(before))
+    except (redis.RedisError, OSError, ValueError) as error:  # the snapshot is stored all the same
+        log.warning("change of source not noted", dataset=name, error=type(error).__name__)
     nudge(name, where)
     return version
 
@@ -207,8 +214,10 @@ def _store(
     names = (f"table:{name}", "version", "epoch", f"trouble:{name}")
     keys = [*(f"spot:{where}:{one}" for one in names), "spot:seen-live"]
     limits = ["" if one is None else one for one in (newest, kept_s)]
-    packed, life = Columns.pack(rows), secrets.token_hex(4)
-    args: list[Any] = [now_ms(), orjson.dumps(meta), *packed, limits[0], life, limits[1], "1" if real else ""]
+    (cells, charts), life = Columns.pack(rows), secrets.token_hex(4)
+    args: list[Any] = [now_ms(), orjson.dumps(meta), cells, limits[0], life, limits[1], "1" if real else ""]
+    if kept_s is not None:  # a poll's; an amendment leaves the charts as they are
+        args += [charts.version, charts.text]
     version, before, first = _store_script()(keys=keys, args=args, client=connection())
     return int(version), before, bool(first)
 
@@ -247,6 +256,8 @@ def amend(dataset: Dataset, change: Amendment, known: Snapshot | None = None) ->
         if known is None or (made := change(known)) is None:
             return known
         rows, meta = made
+        if len(rows) != len(known.rows):
+            raise ValueError(f"an amendment keeps all rows of {dataset.name}: their charts stay where they are")
         facts = {name: getattr(known, name) for name in _FACTS} | {"meta": meta}
         version, _, _ = _store("live", dataset.name, facts, rows, newest=known.version)
         if version:
@@ -255,12 +266,12 @@ def amend(dataset: Dataset, change: Amendment, known: Snapshot | None = None) ->
 
 
 def _newest(dataset: Dataset, known: Snapshot | None) -> Snapshot | None:
-    """The newest real snapshot; the one that is known, if it still is."""
+    """The newest real snapshot, without its charts; the one that is known, if it still is."""
     key, client = f"spot:live:table:{dataset.name}", connection()
     now: Any = client.hmget(key, ["epoch", "version"])
     if known and None not in now and (known.epoch, known.version) == (now[0].decode(), int(now[1])):
         return known
-    return snapshot_of(dataset, client.hmget(key, [*FIELDS, CHARTS]))
+    return _decoded(dataset, client.hmget(key, FIELDS))
 
 
 @cache
@@ -297,10 +308,22 @@ def trouble(dataset: Dataset) -> Trouble | None:
     return None if raw is None else Trouble(**orjson.loads(raw))
 
 
-def load(dataset: Dataset, where: Realm | None = None) -> Snapshot | None:
-    """The newest snapshot of a dataset, in the realm in force or in another."""
+def load(dataset: Dataset, where: Realm | None = None, *, charts: bool = True) -> Snapshot | None:
+    """The newest snapshot of a dataset, in the realm in force or in another, with or without its charts."""
     key = f"spot:{where or realm()}:table:{dataset.name}"
-    return snapshot_of(dataset, connection().hmget(key, [*FIELDS, CHARTS]))
+    return _decoded(dataset, connection().hmget(key, [*FIELDS, *CHARTS] if charts else FIELDS))
+
+
+def _decoded(dataset: Dataset, fields: Any) -> Snapshot | None:
+    """The snapshot of these fields; None when it cannot be read, so that the next poll replaces it."""
+    try:
+        snapshot = snapshot_of(dataset, fields)
+        if snapshot is not None and isinstance(snapshot.rows, Columns):
+            snapshot.rows.decode()
+    except (ValueError, TypeError) as error:
+        log.warning("snapshot cannot be read", dataset=dataset.name, error=str(error))
+        return None
+    return snapshot
 
 
 def facts(
@@ -416,10 +439,13 @@ def want(datasets: Iterable[Dataset], coins: dict[str, list[str]] | None = None)
         client.zadd(f"spot:wanted:quotes:{currency}", dict.fromkeys(ids, now))
 
 
-def snapshot_of(dataset: Dataset, fields: Sequence[Any]) -> Snapshot | None:
-    """The snapshot of `FIELDS`, with or without `CHARTS`."""
-    if None in fields:
+def snapshot_of(dataset: Dataset, fields: Sequence[Any], known: Charts | None = None) -> Snapshot | None:
+    """The snapshot of `FIELDS`, with or without `CHARTS`; `known` are its charts if the text of them is None."""
+    epoch, version, meta, cells, *more = fields
+    if None in (epoch, version, meta, cells):
         return None
-    epoch, version, meta, cells, *charts = fields
-    rows = Columns.unpack(cells, charts[0] if charts else None)
+    charts = None
+    if more:
+        charts = known if more[1] is None else Charts(more[1], (more[0] or b"").decode())
+    rows = Columns.unpack(cells, charts)
     return Snapshot(dataset=dataset, epoch=epoch.decode(), version=int(version), rows=rows, **orjson.loads(meta))

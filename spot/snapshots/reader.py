@@ -10,7 +10,16 @@ import redis.asyncio
 from django.conf import settings
 
 from providers.datasets import Dataset
-from spot.snapshots import CHARTS, FIELDS, News, Realm, Snapshot, Trouble, now_ms, realm_of, snapshot_of
+from spot.columns import Charts, Columns
+from spot.snapshots import FIELDS, News, Realm, Snapshot, Trouble, now_ms, realm_of, snapshot_of
+
+#: Reads a snapshot with its charts, but for their text if the reader has it. KEYS: snapshot. ARGV: the version of the
+#: charts that the reader has.
+_WITH_CHARTS = """
+local fields = redis.call('hmget', KEYS[1], 'epoch', 'version', 'meta', 'cells', 'charted')
+fields[6] = fields[5] ~= ARGV[1] and redis.call('hget', KEYS[1], 'charts')
+return fields
+"""
 
 
 class Reader:
@@ -49,24 +58,29 @@ class Reader:
         # A store that was emptied forgets what it has seen; we do not, unless it holds a demo now.
         self.realm = realm_of(settings.SPOT_DEMO, bool(seen) or (self.realm == "live" and not demo))
 
-    async def latest(self, dataset: Dataset, *, charts: bool) -> tuple[News, Snapshot | None]:
+    async def latest(
+        self, dataset: Dataset, *, charts: bool, known: Snapshot | None = None
+    ) -> tuple[News, Snapshot | None]:
         """What the store has of a dataset, with or without its charts, in one round trip: for when it is known to have
-        something new."""
-        before, name = self.realm, dataset.name
+        something new. The charts of the snapshot that is known are not read again if they are still the same."""
+        before, name, at_hand = self.realm, dataset.name, _charts_of(known)
         pipe = self._redis.pipeline(transaction=False)
         self._ask_realm(pipe)
         pipe.get(f"spot:{before}:trouble:{name}")
-        pipe.hmget(f"spot:{before}:table:{name}", _fields(charts))
+        _ask(pipe, f"spot:{before}:table:{name}", at_hand if charts else None)
         seen, demo, epoch, failed, fields = await pipe.execute()
         self._settle_realm(seen, demo)
         if self.realm != before:
-            return await self.latest(dataset, charts=charts)
-        return _news(epoch, fields[1], failed), snapshot_of(dataset, fields)
+            return await self.latest(dataset, charts=charts, known=known)
+        return _news(epoch, fields[1], failed), snapshot_of(dataset, fields, at_hand)
 
-    async def stored(self, dataset: Dataset, *, charts: bool) -> tuple[News, Snapshot | None]:
+    async def stored(
+        self, dataset: Dataset, *, charts: bool, known: Snapshot | None = None
+    ) -> tuple[News, Snapshot | None]:
         """The same, for less, of what a nudge says was stored just now in the realm in force."""
-        fields: Any = await self._redis.hmget(f"spot:{self.realm}:table:{dataset.name}", _fields(charts))
-        return _news(fields[0], fields[1], None), snapshot_of(dataset, fields)
+        at_hand = _charts_of(known)
+        fields: Any = await _ask(self._redis, f"spot:{self.realm}:table:{dataset.name}", at_hand if charts else None)
+        return _news(fields[0], fields[1], None), snapshot_of(dataset, fields, at_hand)
 
     async def want(self, datasets: Iterable[Dataset], coins: dict[str, list[str]]) -> None:
         """Say that somebody looks at these datasets; `coins`: ids wanted by currency that no markets snapshot has."""
@@ -90,8 +104,15 @@ class Reader:
         await self._redis.connection_pool.disconnect()
 
 
-def _fields(charts: bool) -> list[str]:
-    return [*FIELDS, CHARTS] if charts else FIELDS
+def _ask(client: Any, key: str, charts: Charts | None) -> Any:
+    """Ask for a snapshot; `charts`: with its charts, unless these are they."""
+    return client.hmget(key, FIELDS) if charts is None else client.eval(_WITH_CHARTS, 1, key, charts.version)
+
+
+def _charts_of(snapshot: Snapshot | None) -> Charts:
+    """The snapshot's charts; none, if they were left in the store."""
+    rows = snapshot.rows if snapshot else None
+    return rows.charts if isinstance(rows, Columns) and rows.charts else Charts(b"", "none")
 
 
 def _news(epoch: bytes | None, version: bytes | None, failed: bytes | None) -> News:

@@ -18,6 +18,7 @@ from providers.datasets import Dataset
 from spot import hub as hub_module
 from spot import snapshots
 from spot.codes import Close, Refused
+from spot.columns import Charts, Columns
 from spot.feeds import FEEDS
 from spot.groups import Topic
 from spot.hub import Hub
@@ -167,6 +168,46 @@ def test_charts_stay_in_the_store_until_somebody_shows_them() -> None:
     run(story())
 
 
+@pytest.mark.usefixtures("redis")
+def test_charts_are_read_again_only_when_they_have_changed(monkeypatch) -> None:
+    texts = []
+    original = Charts.__init__
+    monkeypatch.setattr(Charts, "__init__", lambda self, text, *more: texts.append(text) or original(self, text, *more))
+
+    def dearer(snapshot):
+        return [{**row, "price": row["price"] * 2} for row in snapshot.rows], snapshot.meta
+
+    async def story() -> None:
+        await put_market(3)
+        shown = await joined("market", "sparkline=true")
+        other = [{**row, "sparkline": [4.5, 6.25]} for row in market(3)]
+
+        def rows():
+            return json.loads(shown.updates[-1].message_after(None).payload)["rows"]
+
+        def charts(rows):
+            return [cell for row in rows for cell in row if isinstance(cell, list)]
+
+        first = rows()
+        texts.clear()
+        await asyncio.to_thread(snapshots.amend, USD, dearer)
+        await snapshots.tell(USD.name)
+        await eventually(lambda: len(shown.updates) == 2)
+        assert charts(rows()) == charts(first)
+        assert rows() != first
+        assert not any(texts)
+        for polled, count, reads in ((market(3), 3, 0), (other, 4, 1)):
+            texts.clear()
+            await put(USD, polled)
+            await eventually(lambda count=count: len(shown.updates) == count)
+            text = Columns.pack(polled).charts.text
+            texts.pop()
+            assert texts.count(text) == 1 + reads  # one was made by the worker
+        assert charts(rows()) == [[4.5, 6.25]] * 3
+
+    run(story())
+
+
 # --- coins outside the market -----------------------------------------------------------------------------------------
 
 
@@ -306,7 +347,7 @@ def spoil(redis, dataset: Dataset, column: str | None = None) -> None:
     key = f"spot:live:table:{dataset.name}"
     cells, version = redis.hmget(key, "cells", "version")
     head, *lines = cells.split(b"\n")
-    names = [name for name in json.loads(head)[1] if name != "sparkline"]
+    names = json.loads(head)[1]
     if column is None:
         cells = b"not json"
     else:
@@ -387,7 +428,7 @@ def test_a_group_that_cannot_be_rendered_holds_up_no_other_and_is_tried_again(mo
 
     async def story() -> None:
         await put_market(3)
-        bad, *others = [await joined("top-gainers", f"search={letter}") for letter in "bemti"]
+        bad, *others = [await joined("market", f"search={letter}") for letter in "bhetn"]
         original = Answer._encode
 
         def encode(self):
@@ -456,10 +497,10 @@ def test_a_realm_that_changes_between_two_readings_is_never_mixed_with_the_other
     monkeypatch.setattr(hub_module, "_SLOW_TIMER", 60.0)
     read, changed = Reader.latest, []
 
-    async def latest(self, dataset, *, charts):
+    async def latest(self, dataset, **options):
         if not changed:
             changed.append(await put(EUR, market(1)))
-        return await read(self, dataset, charts=charts)
+        return await read(self, dataset, **options)
 
     async def story() -> None:
         await put_market(3, simulated=True)

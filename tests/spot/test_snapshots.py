@@ -157,7 +157,8 @@ def test_an_amendment_is_a_newer_version_with_the_times_of_the_poll() -> None:
     version = snapshots.save(made, 60)
     before = snapshots.load(USD)
     amended = snapshots.amend(USD, priced(7.5))
-    assert amended == snapshots.load(USD)
+    assert amended == snapshots.load(USD, charts=False)
+    assert list(snapshots.load(USD).rows.column("sparkline")) == list(before.rows.column("sparkline"))
     assert amended.version > version
     assert [row["price"] for row in amended.rows] == [7.5] * 3
     assert amended.meta == {"kept": 1, "priced": 7.5}
@@ -192,7 +193,7 @@ def test_a_poll_during_an_amendment_wins(redis) -> None:
     amended = snapshots.amend(USD, change)
     assert seen == [2, 4]
     assert len(snapshots.load(USD).rows) == 4
-    assert amended == snapshots.load(USD)
+    assert amended == snapshots.load(USD, charts=False)
 
 
 def test_an_amendment_that_is_always_overtaken_gives_up() -> None:
@@ -238,6 +239,24 @@ def test_what_is_known_is_read_again_only_when_it_is_old() -> None:
 def test_only_real_snapshots_are_amended() -> None:
     snapshots.save(fetched(USD, market(1), simulated=True), 5)
     assert snapshots.amend(USD, priced(1.0)) is None
+
+
+def test_an_amendment_keeps_the_rows_that_charts_belong_to() -> None:
+    snapshots.save(fetched(USD, market(2)), 60)
+    with pytest.raises(ValueError, match="markets:usd"):
+        snapshots.amend(USD, lambda snapshot: (list(snapshot.rows)[:1], snapshot.meta))
+    assert len(snapshots.load(USD).rows) == 2
+
+
+@pytest.mark.parametrize("field", ["cells", "charts", "meta"])
+def test_a_snapshot_that_cannot_be_read_is_none_to_those_who_replace_it(redis, field) -> None:
+    snapshots.save(fetched(USD, market(2)), 60)
+    redis.hset("spot:live:table:markets:usd", field, b"not json")
+    assert snapshots.load(USD) is None
+    if field != "charts":
+        assert snapshots.amend(USD, priced(1.0)) is None
+    snapshots.save(fetched(USD, market(3)), 60)
+    assert len(snapshots.load(USD).rows) == 3
 
 
 # --- trouble ----------------------------------------------------------------------------------------------------------
