@@ -16,6 +16,8 @@ from pathlib import Path
 from bench.cases import Case
 from bench.machine import Missing, compiled, node_modules
 from spot import redis_server
+from spot_project.redis_address import private
+from spot_project.redis_connections import Server
 
 ROOT = Path(__file__).resolve().parent.parent
 NCHAN = (Path("/usr/lib/nginx/modules/ngx_nchan_module.so"), Path("/usr/lib64/nginx/modules/ngx_nchan_module.so"))
@@ -120,7 +122,7 @@ def _redis(run: Run) -> str:
     path = run.folder / "redis.sock"
     run.start(binary.path, "--port", "0", "--unixsocket", path, "--save", "", "--dir", run.folder, "--maxmemory", "1gb")
     deadline = time.monotonic() + 10
-    while redis_server.answers(f"unix://{path}"):
+    while redis_server.trouble(Server(private(str(path)))):
         if time.monotonic() > deadline:
             raise Missing("Redis did not start")
         time.sleep(0.02)

@@ -205,8 +205,8 @@ def _url_problem(url: str, schemes: tuple[str, str]) -> str:
     try:
         parts = urlsplit(url)
         whole = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-    except ValueError as error:
-        return f"This is not a URL: {error}."
+    except ValueError:  # its text would quote the address
+        return f"This is not a URL. Give a full address, such as {schemes[1]}://api.example.com/v3."
     problems = {
         f"Give a full address, such as {schemes[1]}://api.example.com/v3.": not whole,
         "No user name or password in the address: a key has a place of its own.": "@" in parts.netloc,

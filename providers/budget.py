@@ -336,9 +336,10 @@ def _lua() -> str:
 
 def connection() -> Redis:
     """This process's connection pool to the budget's Redis."""
-    return _connection(settings.REDIS_URL, os.getpid())
+    return _connection(settings.REDIS, os.getpid())
 
 
 @functools.lru_cache(maxsize=4)
-def _connection(url: str, _process: int) -> Redis:
-    return Redis.from_url(url, **settings.REDIS_OPTIONS)
+def _connection(server: Any, _process: int) -> Redis:
+    client: Redis = server.client()
+    return client

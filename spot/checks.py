@@ -12,13 +12,11 @@ from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A
 from providers.datasets import is_coin_id, is_currency
 from spot import serving
 
-DEMO_POLICIES = ("on", "off", "auto")
-
 
 @register("spot")
 def environment(**_kwargs: Any) -> list[CheckMessage]:
     """What the environment says that Spot cannot do, and what it says that nobody reads."""
-    return [*_exposed(), *_unknown_values(), *_pins(), *_unread()]
+    return [*_exposed(), *_pins(), *_unread()]
 
 
 def _exposed() -> Iterator[CheckMessage]:
@@ -35,24 +33,15 @@ def _exposed() -> Iterator[CheckMessage]:
         yield Error("SPOT_HTTPS is on, but SPOT_TRUSTED_PROXIES is empty.", hint=hint, id="spot.E003")
 
 
-def _unknown_values() -> Iterator[CheckMessage]:
-    if settings.SPOT_SERVER not in serving.SERVERS:
-        hint = f"Use {' or '.join(serving.SERVERS)}."
-        yield Error(f"SPOT_SERVER={settings.SPOT_SERVER} is unknown.", hint=hint, id="spot.E004")
-    if settings.SPOT_DEMO not in DEMO_POLICIES:
-        hint = f"Use {', '.join(DEMO_POLICIES)}."
-        yield Error(f"SPOT_DEMO={settings.SPOT_DEMO} is unknown.", hint=hint, id="spot.E005")
-
-
 def _pins() -> Iterator[CheckMessage]:
     for currency in settings.SPOT_PINNED_CURRENCIES:
         if not is_currency(currency):
             hint = "Use codes of 2 to 10 letters and digits in lower case, such as usd,eur."
-            yield Error(f"SPOT_PINNED_CURRENCIES: {currency!r} is no currency code.", hint=hint, id="spot.E006")
+            yield Error(f"SPOT_PINNED_CURRENCIES: {currency!r} is no currency code.", hint=hint, id="spot.E004")
     for coin in settings.SPOT_PINNED_COINS:
         if not is_coin_id(coin):
             hint = "Use ids such as bitcoin,ethereum: letters, digits, dots, dashes and underscores."
-            yield Error(f"SPOT_PINNED_COINS: {coin!r} is no coin id.", hint=hint, id="spot.E007")
+            yield Error(f"SPOT_PINNED_COINS: {coin!r} is no coin id.", hint=hint, id="spot.E005")
 
 
 def _unread() -> Iterator[CheckMessage]:

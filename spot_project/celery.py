@@ -1,4 +1,4 @@
-"""The Celery application and its one periodic task.
+"""The Celery application and its periodic tasks.
 
 Beat only says "look now": what is due, and what it may cost, is decided in the task (`spot.tasks.tick`), so a
 second beat by mistake, or a backlog after an outage, changes nothing.
@@ -8,8 +8,11 @@ import os
 
 from celery import Celery
 from celery.signals import setup_logging
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spot_project.settings")
+
+TRANSPORT_ALIASES["gateway"] = "spot_project.celery_redis:Transport"
 
 app = Celery("spot")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -2,19 +2,33 @@
 
 import logging
 import re
+from collections.abc import Collection
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _SECRET_PARAMETER = re.compile(r"(?i)([?&;\s\"'][\w.-]*(?:key|token|secret|password)[\w.-]*[=:]\s*)[^&\s\"',}]+")
-_URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
+#: Up to the last @ of a word: what stands before it may be a password, whatever characters it is made of.
+_URL_PASSWORD = re.compile(r"(?i)([a-z][a-z0-9+.-]*://)\S*@")
+#: Shorter values would blank words that only look like them.
+_SHORTEST_SECRET = 6
+_secrets: list[str] = []
+
+
+def scrub(text: str) -> str:
+    """The text without this site's secrets, and without what looks like one."""
+    for secret in _secrets:
+        text = text.replace(secret, "***")
+    return _URL_PASSWORD.sub(r"\1***@", _SECRET_PARAMETER.sub(r"\1***", text))
 
 
 def redact(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Blank what looks like a secret in every text of an event: the last net below code that should not log any."""
+    """Blank secrets in every value of an event: the last net below code that should not log any."""
     for name, value in event.items():
-        if isinstance(value, str):
-            event[name] = _URL_PASSWORD.sub(r"\1***@", _SECRET_PARAMETER.sub(r"\1***", value))
+        if not (value is None or isinstance(value, bool | int | float)) and not name.startswith("_"):
+            event[name] = scrub(value if isinstance(value, str) else str(value))
     return event
 
 
@@ -39,8 +53,11 @@ def not_a_probe(record: logging.LogRecord) -> bool:
     return getattr(getattr(record, "request", None), "path", "") != "/readyz"
 
 
-def config(level: str) -> dict[str, Any]:
-    """Django's LOGGING for our own loggers and everybody else's, and structlog set up to feed it."""
+def config(level: str, secrets: Collection[str] = ()) -> dict[str, Any]:
+    """Django's LOGGING for our own loggers and everybody else's, and structlog set up to feed it. `secrets` are blanked
+    wherever they appear, also as they are written in an address or by `repr`."""
+    spellings = {form for secret in secrets for form in (secret, quote(secret, safe=""), repr(secret)[1:-1])}
+    _secrets[:] = sorted((form for form in spellings if len(form) >= _SHORTEST_SECRET), key=len, reverse=True)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -10,32 +10,14 @@ import os
 import secrets
 import tempfile
 from pathlib import Path
-from typing import Any, ClassVar
-from urllib.parse import quote
 
-import environ
-from django.core.exceptions import ImproperlyConfigured
+from spot_project import logs, redis_address
+from spot_project.environment import Environment
+from spot_project.redis_connections import Server
 
-from spot_project import logs
-
-
-class _Env(environ.FileAwareEnv):
-    """The environment; a value that cannot be read is reported by the variable's name, and without the value."""
-
-    read: ClassVar[set[str]] = set()
-
-    def get_value(self, var: str, cast: Any = None, *args: Any, **kwargs: Any) -> Any:
-        self.read.add(var)
-        try:
-            value = super().get_value(var, cast, *args, **kwargs)
-            return value.strip() if isinstance(value, str) else value  # a file's last line ends with a newline
-        except ValueError as error:
-            raise ImproperlyConfigured(f"{var} cannot be read as {getattr(cast, '__name__', cast)}.") from error
-
-
-env = _Env()
+env = Environment(os.environ)
 BASE_DIR = Path(__file__).resolve().parent.parent
-SPOT_HOME = Path(env.str("SPOT_HOME", default=str(BASE_DIR / ".spot"))).expanduser().resolve()
+SPOT_HOME = Path(env.text("SPOT_HOME", default=str(BASE_DIR / ".spot"))).expanduser().resolve()
 
 
 def _generated(name: str) -> str:
@@ -62,97 +44,92 @@ def _private_socket() -> Path:
 
 
 # --- the site --------------------------------------------------------------------------------------------------------
-DEBUG = env.bool("SPOT_DEBUG", default=False)
-SECRET_KEY = env.str("SPOT_SECRET_KEY", default="") or _generated("secret_key")
+DEBUG = env.switch("SPOT_DEBUG", default=False)
+SECRET_KEY = env.signing_key("SPOT_SECRET_KEY") or _generated("secret_key")
 # Keys that encrypt provider keys at rest, newest first: prepend one to rotate.
-SPOT_SECRET_KEYS = env.list("SPOT_SECRET_KEYS", default=[]) or [_generated("provider_keys")]
-PORT = env.int("PORT", default=8000)
-SPOT_BIND = env.str("SPOT_BIND", default="127.0.0.1")
-SPOT_SERVER = env.str("SPOT_SERVER", default="uvicorn")
-SPOT_IO_URING = env.bool("SPOT_IO_URING", default=True)  # one call of the kernel for many frames, where it takes that
-SPOT_HTTPS = env.bool("SPOT_HTTPS", default=False)  # True behind a TLS proxy: secure cookies, HSTS
+SPOT_SECRET_KEYS = env.encryption_keys("SPOT_SECRET_KEYS") or [_generated("provider_keys")]
+PORT = env.whole("PORT", default=8000, least=1, most=65_535)
+SPOT_BIND = env.bind("SPOT_BIND", default="127.0.0.1")
+SPOT_SERVER = env.word("SPOT_SERVER", default="uvicorn", allowed=("uvicorn", "daphne"))
+SPOT_IO_URING = env.switch("SPOT_IO_URING", default=True)  # one call of the kernel for many frames, where it takes that
+SPOT_HTTPS = env.switch("SPOT_HTTPS", default=False)  # True behind a TLS proxy: secure cookies, HSTS
 # The names this site is reached by; the machine itself may always ask, as its health checks do.
-ALLOWED_HOSTS = [*env.list("SPOT_ALLOWED_HOSTS", default=[]), "localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS = [*env.hosts("SPOT_ALLOWED_HOSTS"), "localhost", "127.0.0.1", "[::1]"]
 # Origins besides the site's own that may open sockets, as scheme://host[:port]; "*" only with SPOT_DEBUG.
-SPOT_ALLOWED_ORIGINS = env.list("SPOT_ALLOWED_ORIGINS", default=[])
+SPOT_ALLOWED_ORIGINS = env.origins("SPOT_ALLOWED_ORIGINS")
 # Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.
-SPOT_TRUSTED_PROXIES = env.list("SPOT_TRUSTED_PROXIES", default=[])
+SPOT_TRUSTED_PROXIES = env.networks("SPOT_TRUSTED_PROXIES")
 
 # --- upstreams -------------------------------------------------------------------------------------------------------
-SPOT_DEMO = env.str("SPOT_DEMO", default="auto")  # on, off, auto
-SPOT_POLL_SECONDS = env.float("SPOT_POLL_SECONDS", default=60.0)  # the markets interval wished for
-SPOT_DISAGREE_PERCENT = env.float("SPOT_DISAGREE_PERCENT", default=5.0)  # from which two live prices are disputed
-COINGECKO_BASE_URL = env.str("COINGECKO_BASE_URL", default="")  # "": the plan's own host
-COINGECKO_API_KEY = env.str("COINGECKO_API_KEY", default="")
-COINGECKO_PLAN = env.str("COINGECKO_PLAN", default="")  # "": with a key the first plan that takes one
-COINGECKO_CALLS_PER_MINUTE = env.int("COINGECKO_CALLS_PER_MINUTE", default=None)  # None: the plan's, 0: no limit
-COINGECKO_CALLS_PER_MONTH = env.int("COINGECKO_CALLS_PER_MONTH", default=None)
-COINMARKETCAP_BASE_URL = env.str("COINMARKETCAP_BASE_URL", default="")
-COINMARKETCAP_STREAM_URL = env.str("COINMARKETCAP_STREAM_URL", default="")
-COINMARKETCAP_API_KEY = env.str("COINMARKETCAP_API_KEY", default="")
-COINMARKETCAP_PLAN = env.str("COINMARKETCAP_PLAN", default="")
-COINMARKETCAP_CALLS_PER_MINUTE = env.int("COINMARKETCAP_CALLS_PER_MINUTE", default=None)
-COINMARKETCAP_CALLS_PER_MONTH = env.int("COINMARKETCAP_CALLS_PER_MONTH", default=None)  # credits
-COINAPI_BASE_URL = env.str("COINAPI_BASE_URL", default="")
-COINAPI_STREAM_URL = env.str("COINAPI_STREAM_URL", default="")
-COINAPI_API_KEY = env.str("COINAPI_API_KEY", default="")
-COINAPI_PLAN = env.str("COINAPI_PLAN", default="")
-COINAPI_CALLS_PER_MINUTE = env.int("COINAPI_CALLS_PER_MINUTE", default=None)
-COINAPI_CALLS_PER_MONTH = env.int("COINAPI_CALLS_PER_MONTH", default=None)
-TOKENMETRICS_BASE_URL = env.str("TOKENMETRICS_BASE_URL", default="")
-TOKENMETRICS_STREAM_URL = env.str("TOKENMETRICS_STREAM_URL", default="")
-TOKENMETRICS_API_KEY = env.str("TOKENMETRICS_API_KEY", default="")
-TOKENMETRICS_PLAN = env.str("TOKENMETRICS_PLAN", default="")
-TOKENMETRICS_CALLS_PER_MINUTE = env.int("TOKENMETRICS_CALLS_PER_MINUTE", default=None)
-TOKENMETRICS_CALLS_PER_MONTH = env.int("TOKENMETRICS_CALLS_PER_MONTH", default=None)
-CRYPTOLISTING_STREAM_URL = env.str("CRYPTOLISTING_STREAM_URL", default="")
-CRYPTOLISTING_API_KEY = env.str("CRYPTOLISTING_API_KEY", default="")
-CRYPTOLISTING_PLAN = env.str("CRYPTOLISTING_PLAN", default="")
-SANDBOX_BASE_URL = env.str("SANDBOX_BASE_URL", default="http://127.0.0.1:8099/api/v3")
+SPOT_DEMO = env.word("SPOT_DEMO", default="auto", allowed=("on", "off", "auto"))
+SPOT_POLL_SECONDS = env.number("SPOT_POLL_SECONDS", default=60.0, above=0)  # the markets interval wished for
+SPOT_DISAGREE_PERCENT = env.number("SPOT_DISAGREE_PERCENT", default=5.0, above=0)  # where prices are disputed
+COINGECKO_BASE_URL = env.url("COINGECKO_BASE_URL", default="")  # "": the plan's own host
+COINGECKO_API_KEY = env.secret("COINGECKO_API_KEY")
+COINGECKO_PLAN = env.text("COINGECKO_PLAN", default="")  # "": with a key the first plan that takes one
+COINGECKO_CALLS_PER_MINUTE = env.whole("COINGECKO_CALLS_PER_MINUTE", default=None)  # None: the plan's, 0: no limit
+COINGECKO_CALLS_PER_MONTH = env.whole("COINGECKO_CALLS_PER_MONTH", default=None)
+COINMARKETCAP_BASE_URL = env.url("COINMARKETCAP_BASE_URL", default="")
+COINMARKETCAP_STREAM_URL = env.url("COINMARKETCAP_STREAM_URL", default="")
+COINMARKETCAP_API_KEY = env.secret("COINMARKETCAP_API_KEY")
+COINMARKETCAP_PLAN = env.text("COINMARKETCAP_PLAN", default="")
+COINMARKETCAP_CALLS_PER_MINUTE = env.whole("COINMARKETCAP_CALLS_PER_MINUTE", default=None)
+COINMARKETCAP_CALLS_PER_MONTH = env.whole("COINMARKETCAP_CALLS_PER_MONTH", default=None)  # credits
+COINAPI_BASE_URL = env.url("COINAPI_BASE_URL", default="")
+COINAPI_STREAM_URL = env.url("COINAPI_STREAM_URL", default="")
+COINAPI_API_KEY = env.secret("COINAPI_API_KEY")
+COINAPI_PLAN = env.text("COINAPI_PLAN", default="")
+COINAPI_CALLS_PER_MINUTE = env.whole("COINAPI_CALLS_PER_MINUTE", default=None)
+COINAPI_CALLS_PER_MONTH = env.whole("COINAPI_CALLS_PER_MONTH", default=None)
+TOKENMETRICS_BASE_URL = env.url("TOKENMETRICS_BASE_URL", default="")
+TOKENMETRICS_STREAM_URL = env.url("TOKENMETRICS_STREAM_URL", default="")
+TOKENMETRICS_API_KEY = env.secret("TOKENMETRICS_API_KEY")
+TOKENMETRICS_PLAN = env.text("TOKENMETRICS_PLAN", default="")
+TOKENMETRICS_CALLS_PER_MINUTE = env.whole("TOKENMETRICS_CALLS_PER_MINUTE", default=None)
+TOKENMETRICS_CALLS_PER_MONTH = env.whole("TOKENMETRICS_CALLS_PER_MONTH", default=None)
+CRYPTOLISTING_STREAM_URL = env.url("CRYPTOLISTING_STREAM_URL", default="")
+CRYPTOLISTING_API_KEY = env.secret("CRYPTOLISTING_API_KEY")
+CRYPTOLISTING_PLAN = env.text("CRYPTOLISTING_PLAN", default="")
+SANDBOX_BASE_URL = env.url("SANDBOX_BASE_URL", default="http://127.0.0.1:8099/api/v3")
 
 # --- limits for clients (spot/limits.py says what happens when one is passed) ----------------------------------------
-SPOT_CONNECTIONS_PER_ADDRESS = env.int("SPOT_CONNECTIONS_PER_ADDRESS", default=200)
-SPOT_CONNECTIONS = env.int("SPOT_CONNECTIONS", default=20_000)
-SPOT_REQUESTS = env.int("SPOT_REQUESTS", default=1000)
-SPOT_REQUESTS_PER_ADDRESS = env.int("SPOT_REQUESTS_PER_ADDRESS", default=100)
-SPOT_REQUESTS_PER_MINUTE = env.int("SPOT_REQUESTS_PER_MINUTE", default=1200)
-SPOT_NEW_DATASETS_PER_HOUR = env.int("SPOT_NEW_DATASETS_PER_HOUR", default=240)
-SPOT_QUERIES = env.int("SPOT_QUERIES", default=10_000)
+SPOT_CONNECTIONS_PER_ADDRESS = env.whole("SPOT_CONNECTIONS_PER_ADDRESS", default=200, least=0)
+SPOT_CONNECTIONS = env.whole("SPOT_CONNECTIONS", default=20_000, least=0)
+SPOT_REQUESTS = env.whole("SPOT_REQUESTS", default=1000, least=0)
+SPOT_REQUESTS_PER_ADDRESS = env.whole("SPOT_REQUESTS_PER_ADDRESS", default=100, least=0)
+SPOT_REQUESTS_PER_MINUTE = env.whole("SPOT_REQUESTS_PER_MINUTE", default=1200, least=0)
+SPOT_NEW_DATASETS_PER_HOUR = env.whole("SPOT_NEW_DATASETS_PER_HOUR", default=240, least=0)
+SPOT_QUERIES = env.whole("SPOT_QUERIES", default=10_000, least=0)
 # Always admitted and paced first, whatever else is asked for: the currencies and coins this site is for.
-SPOT_PINNED_CURRENCIES = env.list("SPOT_PINNED_CURRENCIES", default=["usd"])
-SPOT_PINNED_COINS = env.list("SPOT_PINNED_COINS", default=["bitcoin", "ethereum"])
-SPOT_CURRENCIES = env.int("SPOT_CURRENCIES", default=8)
-SPOT_CHARTS = env.int("SPOT_CHARTS", default=100)
-SPOT_ONCHAIN_TOPICS = env.int("SPOT_ONCHAIN_TOPICS", default=50)
-SPOT_EXTRA_COINS = env.int("SPOT_EXTRA_COINS", default=250)
-SPOT_DEPTH = env.int("SPOT_DEPTH", default=1000)  # coins by market cap that heatmap pages reach
-SPOT_MESSAGES_PER_SECOND = env.float("SPOT_MESSAGES_PER_SECOND", default=10.0)
-SPOT_SEND_SECONDS = env.float("SPOT_SEND_SECONDS", default=10.0)
-SPOT_HEARTBEAT_SECONDS = env.float("SPOT_HEARTBEAT_SECONDS", default=30.0)
+SPOT_PINNED_CURRENCIES = env.listed("SPOT_PINNED_CURRENCIES", default=["usd"], lower=True)
+SPOT_PINNED_COINS = env.listed("SPOT_PINNED_COINS", default=["bitcoin", "ethereum"])
+SPOT_CURRENCIES = env.whole("SPOT_CURRENCIES", default=8, least=0)
+SPOT_CHARTS = env.whole("SPOT_CHARTS", default=100, least=0)
+SPOT_ONCHAIN_TOPICS = env.whole("SPOT_ONCHAIN_TOPICS", default=50, least=0)
+SPOT_EXTRA_COINS = env.whole("SPOT_EXTRA_COINS", default=250, least=0)
+SPOT_DEPTH = env.whole("SPOT_DEPTH", default=1000, least=0)  # coins by market cap that heatmap pages reach
+SPOT_MESSAGES_PER_SECOND = env.number("SPOT_MESSAGES_PER_SECOND", default=10.0, least=0)
+SPOT_SEND_SECONDS = env.number("SPOT_SEND_SECONDS", default=10.0, least=0)
+SPOT_HEARTBEAT_SECONDS = env.number("SPOT_HEARTBEAT_SECONDS", default=30.0, least=0)
 
 # The first administrator, made when the database has none of that name; there is no default.
-SPOT_ADMIN_USER = env.str("SPOT_ADMIN_USER", default="")
-SPOT_ADMIN_PASSWORD = env.str("SPOT_ADMIN_PASSWORD", default="")
+SPOT_ADMIN_USER = env.text("SPOT_ADMIN_USER", default="")
+SPOT_ADMIN_PASSWORD = env.secret("SPOT_ADMIN_PASSWORD")
 
 # --- Redis: the store, the channel layer and Celery's broker ---------------------------------------------------------
 # Without one, `make run` starts a private server on this socket.
 SPOT_PRIVATE_SOCKET = _private_socket()
-REDIS_URL = env.str("REDIS_URL", default="") or f"unix://{SPOT_PRIVATE_SOCKET}"
-# redis-py 8 gives idle connections 5 s and pools of 100 that raise, which breaks Channels: say everything.
-REDIS_OPTIONS = {"socket_timeout": 15, "health_check_interval": 15}
-if not REDIS_URL.startswith("unix:"):
-    REDIS_OPTIONS |= {"socket_connect_timeout": 3, "socket_keepalive": True}
+REDIS = Server(env.redis("REDIS_URL") or redis_address.private(str(SPOT_PRIVATE_SOCKET)))
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [{"address": REDIS_URL, **REDIS_OPTIONS}], "prefix": "spot"},
+        # Messages of a Redis reach subscribers in all its databases: the number keeps two sites on one server apart.
+        "CONFIG": {"hosts": [REDIS.async_pool], "prefix": f"spot-{REDIS.address.db}-"},
     },
 }
-CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1) if REDIS_URL.startswith("unix:") else REDIS_URL
+CELERY_BROKER_URL = "gateway://redis"  # spot_project.celery_redis, which connects to REDIS
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "socket_timeout": 15,
-    "socket_connect_timeout": 3,
-    "health_check_interval": 15,
+    "health_check_interval": REDIS.address.options["health_check_interval"],
     "visibility_timeout": 120,
     "global_keyprefix": "spot:celery:",
 }
@@ -175,7 +152,7 @@ CELERY_BEAT_SCHEDULE = {
 CELERY_BEAT_SCHEDULE_FILENAME = str(SPOT_HOME / "beat-schedule")
 
 # --- database --------------------------------------------------------------------------------------------------------
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{quote(str(SPOT_HOME / 'spot.sqlite3'))}")}
+DATABASES = {"default": env.database("DATABASE_URL", SPOT_HOME / "spot.sqlite3")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # IMMEDIATE: a read-then-write in a deferred transaction fails at once under contention, whatever the timeout.
     DATABASES["default"]["OPTIONS"] = {
@@ -184,7 +161,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 else:
-    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+    DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Django ----------------------------------------------------------------------------------------------------------
@@ -237,7 +214,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = Path(env.str("SPOT_STATIC_ROOT", default=str(SPOT_HOME / "static")))
+STATIC_ROOT = Path(env.text("SPOT_STATIC_ROOT", default=str(SPOT_HOME / "static")))
 STORAGES = {"staticfiles": {"BACKEND": "servestatic.storage.CompressedManifestStaticFilesStorage"}}
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -252,7 +229,8 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
     }
 }
-LOGGING = logs.config(env.str("SPOT_LOG_LEVEL", default="INFO").upper())
+SPOT_LOG_LEVEL = env.word("SPOT_LOG_LEVEL", default="INFO", allowed=logs.LEVELS)
+LOGGING = logs.config(SPOT_LOG_LEVEL, secrets={*env.secrets, SECRET_KEY, *SPOT_SECRET_KEYS})
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -264,7 +242,6 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SPOT_HTTPS
 # Whether a request came by HTTPS is told by the server, which believes only SPOT_TRUSTED_PROXIES; a header that Django
 # believed could be sent by anybody.
 SECURE_PROXY_SSL_HEADER = None
-CSRF_TRUSTED_ORIGINS = [origin for origin in SPOT_ALLOWED_ORIGINS if origin != "*"]
 if not SPOT_HTTPS:
     # Plain HTTP on this machine is a supported way to run; the four checks ask for what SPOT_HTTPS=on switches on.
     SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]

@@ -24,9 +24,9 @@ PLAIN_STATIC = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.S
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """The address of this worker's Redis, which is also what settings.REDIS_URL says."""
-    url = django_settings.REDIS_URL
-    socket = Path(url.removeprefix("unix://"))
+    """The address of this worker's Redis, which is also what settings.REDIS says."""
+    socket = Path(django_settings.REDIS.address.path)
+    url = f"unix://{socket}"
     binary = find()
     assert binary is not None, NONE_FOUND
     options = [

@@ -25,9 +25,13 @@ from django.conf import settings
 from spot import reaper, redis_server, serving
 from spot.management.commands.up import manage, program
 from spot.supervisor import Program
+from spot_project.redis_address import parse, private
+from spot_project.redis_connections import Server
 
 ADMINISTRATOR = ("operator", "a long enough password")
 ROOT = Path(settings.BASE_DIR)
+#: A Redis that cannot be reached.
+NOWHERE = Server(private("/nowhere/redis.sock"))
 # Straight to 127.0.0.1, whatever proxies the machine has for the world outside.
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
@@ -103,6 +107,7 @@ class LiveSite:
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.redis_url = f"unix://{home}/redis.sock"
+        self.redis = Server(parse(self.redis_url))
         self.environment = {**inherited(), **self._defaults(), **environment}
         self._reaper = subprocess.Popen(
             [sys.executable, "-I", str(reaper.__file__)], stdin=subprocess.PIPE, start_new_session=True
@@ -139,7 +144,7 @@ class LiveSite:
     def open(self, *parts: str) -> None:
         """Start everything (or the parts named), and wait until the site can serve data."""
         self.start("redis")
-        wait_until(lambda: not redis_server.answers(self.redis_url), what="Redis")
+        wait_until(lambda: not redis_server.trouble(self.redis), what="Redis")
         prepared = self._spawn(Program("prepare", manage("prepare")))
         assert prepared.wait(60) == 0, self.log("prepare")
         for part in parts or ("sandbox", "worker", "beat", "web"):

@@ -21,6 +21,7 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 `category`                       while it lives, a real provider has just been asked for a category
 `streamed`, `listings-renewed`   while they live, what comes by stream was looked after, and announcements renewed
 `worker`                         when a worker last ran the tick
+`write-check`                    nothing: that it can be written is what is asked
 ===============================  ==============================================================================
 """
 
@@ -75,6 +76,8 @@ _CHANGES = 20
 _SAME_CHANGE_SECONDS = 600
 #: How often an amendment that was overtaken is made anew; polls are seconds apart.
 _AMEND_TRIES = 3
+#: What readiness writes to know that writing works.
+WRITE_CHECK = "spot:write-check"
 #: A dataset that nobody has looked at for this long is no longer fetched.
 LINGER_MS = 120_000
 
@@ -150,7 +153,12 @@ def realm_of(mode: str, seen_live: bool) -> Realm:
 @cache
 def connection() -> redis.Redis:
     """This process's Redis client."""
-    return redis.Redis.from_url(settings.REDIS_URL, **settings.REDIS_OPTIONS)
+    return settings.REDIS.client()
+
+
+def try_write(client: redis.Redis) -> None:
+    """Write something of no meaning. Raises when Redis does not answer, and when it does and refuses."""
+    client.set(WRITE_CHECK, 1, ex=60)
 
 
 def realm() -> Realm:
@@ -356,9 +364,7 @@ def ages(datasets: Sequence[Dataset]) -> dict[str, tuple[int | None, int | None]
 def nudge(name: str, stored: Realm | None = None) -> None:
     """Tell every hub that a dataset has news. Losing it is harmless: hubs also compare versions on a slow timer.
     `stored`: the news is a poll's snapshot, which has just been stored in that realm and ended any trouble."""
-    asyncio.run_coroutine_threadsafe(tell(name, stored), _loop(os.getpid())).result(
-        settings.REDIS_OPTIONS["socket_timeout"]
-    )
+    asyncio.run_coroutine_threadsafe(tell(name, stored), _loop(os.getpid())).result(settings.REDIS.timeout)
 
 
 @cache

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
-import redis.asyncio
 from django.conf import settings
 
 from providers.datasets import Dataset
 from spot.columns import Charts, Columns
-from spot.snapshots import FIELDS, News, Realm, Snapshot, Trouble, now_ms, realm_of, snapshot_of
+from spot.snapshots import FIELDS, WRITE_CHECK, News, Realm, Snapshot, Trouble, now_ms, realm_of, snapshot_of
 
 #: Reads a snapshot with its charts, but for their text if the reader has it. KEYS: snapshot. ARGV: the version of the
 #: charts that the reader has.
@@ -28,8 +27,7 @@ class Reader:
 
     def __init__(self) -> None:
         # A pool looks at a connection before it hands it out, which costs as much as a small answer.
-        options: dict[str, Any] = {**settings.REDIS_OPTIONS, "single_connection_client": True}
-        self._redis = redis.asyncio.Redis.from_url(settings.REDIS_URL, **options)
+        self._redis = settings.REDIS.async_client()
         self.realm: Realm = realm_of(settings.SPOT_DEMO, seen_live=False)
 
     async def news(self, names: Sequence[str]) -> dict[str, News]:
@@ -94,9 +92,9 @@ class Reader:
                 pipe.zadd(f"spot:wanted:quotes:{currency}", dict.fromkeys(ids, now))
         await pipe.execute()
 
-    async def ping(self) -> None:
-        """Raise when Redis does not answer."""
-        await self._redis.ping()
+    async def try_write(self) -> None:
+        """Write something of no meaning. Raises when Redis does not answer, and when it does and refuses."""
+        await self._redis.set(WRITE_CHECK, 1, ex=60)
 
     async def aclose(self) -> None:
         """Close the connections."""

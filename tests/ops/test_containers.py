@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from spot import compose_secrets
-from spot.redis_server import masked
+from spot_project.addresses import masked
 from tests.live import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())

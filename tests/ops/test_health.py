@@ -12,6 +12,7 @@ from redis import Redis
 from providers.datasets import Dataset, Fetched
 from spot import health, serving, snapshots
 from spot.hub import Hub
+from tests.live import NOWHERE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -93,7 +94,7 @@ def test_a_database_without_tables_is_not_ready(working: Redis, monkeypatch: pyt
 
 
 def test_without_redis_the_other_checks_still_answer(working: Redis, settings, monkeypatch) -> None:
-    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    settings.REDIS = NOWHERE
     monkeypatch.setattr(snapshots.connection(), "get", _refused)
     status, checks = ready()
     assert status == 503

@@ -2,12 +2,14 @@
 
 import stat
 import subprocess
+from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from spot import redis_server
 from spot.supervisor import Program
+from spot_project.redis_address import parse
+from spot_project.redis_connections import Server
+from tests.live import NOWHERE
 
 
 def start(tmp_path: Path, socket: Path | None = None) -> tuple[Program, Path]:
@@ -17,33 +19,26 @@ def start(tmp_path: Path, socket: Path | None = None) -> tuple[Program, Path]:
     return redis_server.program(binary, socket or folder / "s", folder), folder
 
 
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("redis://:s3cret@cache:6379/0", "redis://:***@cache:6379/0"),
-        ("rediss://spot:s3cret@cache/2", "rediss://spot:***@cache/2"),
-        ("redis://cache:6379", "redis://cache:6379"),
-        ("unix:///run/redis.sock", "unix:///run/redis.sock"),
-    ],
-)
-def test_a_password_in_a_url_is_masked(url: str, shown: str) -> None:
-    assert redis_server.masked(url) == shown
-
-
 def test_the_server_found_says_what_it_is() -> None:
     binary = redis_server.find()
     assert binary is not None
     assert binary.title.split()[0] in {"Redis", "Valkey"}
 
 
-def test_a_url_where_nobody_listens_says_why() -> None:
-    assert "refused" in redis_server.answers("redis://127.0.0.1:1/0")
-    assert redis_server.answers("unix:///nowhere/redis.sock")
-    assert redis_server.answers("nonsense://x")
+def test_an_address_where_nobody_listens_says_why() -> None:
+    assert "refused" in redis_server.trouble(Server(parse("redis://127.0.0.1:1/0")))
+    assert redis_server.trouble(NOWHERE)
 
 
-def test_a_url_that_answers_says_nothing(redis_url: str) -> None:
-    assert redis_server.answers(redis_url) == ""
+def test_an_address_that_answers_says_nothing(redis_url: str, settings) -> None:
+    assert redis_server.trouble(settings.REDIS) == ""
+
+
+def test_a_redis_that_answers_and_cannot_be_used_says_why(redis_url: str, settings) -> None:
+    address = replace(settings.REDIS.address, db=99)
+    assert redis_server.trouble(Server(address)) == "it has no database of the number in REDIS_URL"
+    secret = replace(settings.REDIS.address, username="nobody", password="s3cret")
+    assert redis_server.trouble(Server(secret)) == "it refuses the user or the password in REDIS_URL"
 
 
 def test_nobody_else_may_open_its_socket_and_it_has_no_port(tmp_path: Path) -> None:

@@ -125,12 +125,12 @@ def test_a_taken_port_is_said_in_one_sentence(up: Callable[..., Run]) -> None:
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
-        ({"REDIS_URL": "redis://:s3cret@127.0.0.1:1/0"}, "Redis does not answer at redis://:***@127.0.0.1:1/0"),
+        ({"REDIS_URL": "redis://:s3cret@127.0.0.1:1/0"}, "Redis cannot be used at redis://:***@127.0.0.1:1/0"),
         ({"DATABASE_URL": "postgres://spot:s3cret@127.0.0.1:1/spot"}, "postgres://spot:***@127.0.0.1:1/spot"),
-        ({"SPOT_SERVER": "gunicorn"}, "SPOT_SERVER=gunicorn is unknown."),
-        ({"SPOT_DEMO": "maybe"}, "SPOT_DEMO=maybe is unknown."),
+        ({"SPOT_SERVER": "gunicorn"}, "SPOT_SERVER must be uvicorn or daphne, not 'gunicorn'."),
+        ({"SPOT_DEMO": "maybe"}, "SPOT_DEMO must be on, off or auto, not 'maybe'."),
         ({"SPOT_DEBUG": "on", "SPOT_BIND": "0.0.0.0"}, "SPOT_DEBUG shows settings to visitors"),
-        ({"PORT": "eighty"}, "PORT cannot be read as int."),
+        ({"PORT": "eighty"}, "PORT must be a whole number from 1 to 65535, not 'eighty'."),
         ({"SPOT_HOME": "/dev/null"}, "/dev/null"),
         ({"SPOT_ADMIN_USER": "olga"}, "SPOT_ADMIN_USER is set but SPOT_ADMIN_PASSWORD is not"),
     ],

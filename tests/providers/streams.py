@@ -253,7 +253,7 @@ def staged(story: Callable[[Stage], Any], one: Provider | None = None, sink: Col
     """Run a story on a stage; workers, connections and server end with it."""
 
     async def told() -> None:
-        client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
+        client = redis.asyncio.Redis.from_pool(redis.asyncio.ConnectionPool(**settings.REDIS.async_pool))
         try:
             async with Server().listening() as server:
                 stage = Stage(one or provider(), server, client, sink or Collector())

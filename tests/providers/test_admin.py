@@ -10,6 +10,7 @@ import providers
 from providers.budget import Budget
 from providers.models import ApiKey, ProviderSettings
 from providers.vault import Secret
+from tests.live import NOWHERE
 from tests.providers.conftest import KEY, Reply, Upstream
 from tests.providers.pages import KEYS, PROVIDERS, page, post, row, text, told
 from tests.providers.test_models import made
@@ -180,7 +181,7 @@ def test_a_key_that_cannot_be_read_is_not_tried(admin_client: Client, stand_in: 
 
 def test_a_test_that_redis_cannot_count_is_not_made(admin_client: Client, stand_in: Upstream, settings) -> None:
     made().save()
-    settings.REDIS_URL = "unix:///nowhere/redis.sock"
+    settings.REDIS = NOWHERE
     assert "Redis, which keeps the budget, does not answer" in test_keys(admin_client)[0]
     assert stand_in.asked == []
 
@@ -215,7 +216,7 @@ def test_the_list_of_providers_tells_at_a_glance_how_they_are(admin_client: Clie
 
 
 def test_the_pages_stand_when_redis_does_not(admin_client: Client, settings) -> None:
-    settings.REDIS_URL = "unix:///nowhere/redis.sock"
+    settings.REDIS = NOWHERE
     assert "? unknown Redis does not answer" in text(page(admin_client, PROVIDERS.format("changelist")))
     assert "? unknown Redis does not answer" in text(page(admin_client, PROVIDERS.format("change"), row().pk))
 

@@ -17,6 +17,7 @@ from providers.datasets import Dataset
 from providers.errors import ProviderError, RateLimited, Unauthorized, Unavailable
 from providers.models import ApiKey, Asset, AssetAlias, Chain
 from providers.stream_state import StreamState
+from tests.live import NOWHERE
 from tests.providers.conftest import KEY, Clock, Reply, Upstream
 from tests.providers.pages import ALIASES, KEYS, ORDERS, PROVIDERS, fact, page, post, row, text, told
 from tests.providers.test_models import made
@@ -148,7 +149,7 @@ def test_several_breakers_are_reset_from_the_list(admin_client: Client, redis: R
 
 
 def test_nothing_is_reset_while_redis_is_away(admin_client: Client, settings) -> None:
-    settings.REDIS_URL = "unix:///nowhere/redis.sock"
+    settings.REDIS = NOWHERE
     html = post(admin_client, PROVIDERS.format("reset"), row().pk)
     assert told(html) == ["CoinGecko: not reset, because Redis does not answer."]
     assert not LogEntry.objects.exists()

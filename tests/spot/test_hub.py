@@ -26,6 +26,8 @@ from spot.redis_server import find
 from spot.snapshots import News, Trouble
 from spot.snapshots.reader import Reader
 from spot.subscription import Answer, from_query_string
+from spot_project.redis_address import private
+from spot_project.redis_connections import Server as RedisServer
 from tests.spot.rows import COINS, CURRENCIES, USD, candles, coin, market
 from tests.spot.sockets import Socket, eventually, put, put_lists, put_market, run
 
@@ -568,8 +570,8 @@ class Server:
 def own_redis(tmp_path_factory, settings):
     server = Server(tmp_path_factory.mktemp("r"))
     server.start()
-    settings.REDIS_URL = server.url
-    hosts = [{"address": server.url, **settings.REDIS_OPTIONS}]
+    settings.REDIS = RedisServer(private(str(server.socket)))
+    hosts = [settings.REDIS.async_pool]
     settings.CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",

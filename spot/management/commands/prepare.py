@@ -12,9 +12,9 @@ from django.contrib.staticfiles.finders import get_finders
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError, connection
+from django.db import DatabaseError, connection
 
-from spot.redis_server import masked
+from spot_project.logs import scrub
 
 
 class Command(BaseCommand):
@@ -33,9 +33,9 @@ class Command(BaseCommand):
 def migrate() -> None:
     try:
         connection.ensure_connection()
-    except OperationalError as error:
-        why = str(error).strip().splitlines()[-1]
-        raise CommandError(f"The database cannot be opened ({described(connection.settings_dict)}): {why}") from error
+    except DatabaseError as error:
+        why = scrub(str(error).strip().splitlines()[-1])
+        raise CommandError(f"The database cannot be opened ({described(connection.settings_dict)}): {why}") from None
     call_command("migrate", interactive=False, verbosity=0)
 
 
@@ -43,8 +43,8 @@ def described(facts: Mapping[str, Any]) -> str:
     """A database of settings.DATABASES, for people: the file, or host and name; never a password."""
     if "sqlite" in facts["ENGINE"]:
         return f"SQLite {facts['NAME']}"
-    user = f"{facts['USER']}:x@" if facts.get("USER") else ""
-    return masked(f"postgres://{user}{facts['HOST'] or 'localhost'}:{facts['PORT'] or 5432}/{facts['NAME']}")
+    user = f"{facts['USER']}:***@" if facts.get("USER") else ""
+    return f"postgres://{user}{facts['HOST'] or 'localhost'}:{facts['PORT'] or 5432}/{facts['NAME']}"
 
 
 def make_administrator() -> None:

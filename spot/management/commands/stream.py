@@ -51,10 +51,7 @@ async def keep(chosen: list[Provider]) -> None:
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        settings.REDIS_URL, max_connections=8, timeout=5, **settings.REDIS_OPTIONS
-    )
-    client, sink = redis.asyncio.Redis(connection_pool=pool), Streams()
+    client, sink = settings.REDIS.async_blocking_client(connections=8, wait_s=5), Streams()
     workers = [Worker(one, sink, client, Budget(connection())) for one in chosen]
     running = [asyncio.create_task(worker.run()) for worker in workers]
     tasks = [asyncio.create_task(task) for task in (ending.wait(), beat(client), sink.run())]
@@ -71,7 +68,6 @@ async def keep(chosen: list[Provider]) -> None:
             task.cancel()
         await sink.flush()
         await client.aclose()
-        await pool.disconnect()
 
 
 async def beat(client: redis.asyncio.Redis) -> None:

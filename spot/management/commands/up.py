@@ -25,6 +25,7 @@ from spot import redis_server, serving, snapshots
 from spot.management.commands.prepare import described
 from spot.pulse import Pulse
 from spot.supervisor import Program, Supervisor
+from spot_project import redis_address
 
 PARTS = ("worker", "beat", "stream", "sandbox", "web")
 SILENT_SECONDS = 60.0  # without a sign of life, which come every few seconds, before it is started again
@@ -152,12 +153,11 @@ def open_port() -> socket.socket:
 
 def find_redis(supervisor: Supervisor) -> str:
     """Make sure that a Redis answers, starting a private one if none is given; what it is, for people."""
-    private = f"unix://{settings.SPOT_PRIVATE_SOCKET}"
-    if private != settings.REDIS_URL:
-        url = redis_server.masked(settings.REDIS_URL)
-        if trouble := redis_server.answers(settings.REDIS_URL):
-            raise CommandError(f"Redis does not answer at {url} (REDIS_URL): {trouble}")
-        return url
+    address = settings.REDIS.address
+    if address != redis_address.private(str(settings.SPOT_PRIVATE_SOCKET)):
+        if trouble := redis_server.trouble(settings.REDIS):
+            raise CommandError(f"Redis cannot be used at {address} (REDIS_URL): {trouble}.")
+        return str(address)
     binary = redis_server.find()
     if binary is None:
         raise CommandError(redis_server.NONE_FOUND)
@@ -174,7 +174,7 @@ def start_redis(supervisor: Supervisor, binary: redis_server.Binary) -> None:
         raise CommandError(f"Redis could not start: {error}") from error
 
     def settled() -> bool:
-        return supervisor.has_ended("redis") or not redis_server.answers(settings.REDIS_URL)
+        return supervisor.has_ended("redis") or not redis_server.trouble(settings.REDIS)
 
     if supervisor.wait_for(settled, REDIS_SECONDS) and not supervisor.has_ended("redis"):
         return

@@ -1,0 +1,59 @@
+"""What a Redis says when it answers and is of no use, in words for the operator. Pure."""
+
+from __future__ import annotations
+
+import re
+
+#: What an error names, by its class in redis-py or by the code within its text (of a script's error the class says
+#: nothing). The first that fits counts.
+_WORDS = {
+    r"ReadOnlyError|READONLY|read.only replica": "refuses writes: it is a read-only replica",
+    r"OutOfMemoryError|\bOOM\b": "is full: raise its maxmemory, or find what else fills it",
+    r"MISCONF": "cannot save to its disk, and refuses writes until it can",
+    r"BusyLoadingError|LOADING": "is loading its data",
+    r"MasterDownError|MASTERDOWN": "is a replica that has lost its primary",
+    r"AuthenticationError|AuthenticationWrongNumberOfArgsError|NOAUTH|WRONGPASS": (
+        "refuses the user or the password in REDIS_URL"
+    ),
+    r"NoPermissionError|AuthorizationError|NOPERM": "does not let the user in REDIS_URL do what Spot needs",
+    r"DB index is out of range|SELECT is not allowed|invalid DB index": "has no database of the number in REDIS_URL",
+    r"MovedError|AskError|ClusterDownError|CrossSlot|MOVED|CROSSSLOT|CLUSTERDOWN": (
+        "is part of a cluster: Spot needs one that is not"
+    ),
+    r"NOREPLICAS": "refuses writes: too few of its replicas are connected",
+    r"MaxConnectionsError|max number of clients": "has all the clients that it takes",
+}
+#: Those that another server behind the same address may not have: the connection to this one is given up.
+_WRONG_SERVER = re.compile(r"ReadOnlyError|READONLY|read.only replica|MasterDownError|MASTERDOWN")
+
+
+def refusal(error: BaseException) -> str:
+    """Why the Redis that answered is of no use, to continue "Redis"; "" when the error says nothing of the kind."""
+    named = _named(error)
+    return next((words for pattern, words in _WORDS.items() if re.search(pattern, named)), "")
+
+
+def wrong_server(error: BaseException) -> bool:
+    """Whether the error says that another server is the primary now."""
+    return bool(_WRONG_SERVER.search(_named(error)))
+
+
+def why(error: BaseException) -> str:
+    """Why Redis cannot be used, as a sentence without any part of an address."""
+    if refused := refusal(error):
+        return f"Redis {refused}."
+    if re.search("Timeout", type(error).__name__):
+        return "Redis does not answer in time."
+    if isinstance(error, OSError) or "ConnectionError" in type(error).__name__:
+        return "Redis cannot be reached."
+    return f"Redis answers with an error ({type(error).__name__})."
+
+
+def _named(error: BaseException) -> str:
+    """The classes of an error and of its causes, with their texts: redis-py takes the code off the text, and wraps."""
+    texts: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(texts) < 5:
+        texts.append(f"{type(cause).__name__} {cause}")
+        cause = cause.__cause__ or cause.__context__
+    return " ".join(texts)

@@ -1,0 +1,247 @@
+"""Reads settings from environment variables. A value is taken as its writer meant it, or stops the start with one
+sentence that names the variable and what is allowed. Values that may be secrets are never part of such a sentence."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Never, TypeVar
+
+from django.core.exceptions import ImproperlyConfigured
+
+from spot_project import addresses, hosts
+from spot_project.redis_address import RedisAddress
+from spot_project.redis_address import parse as parse_redis
+
+T = TypeVar("T")
+
+_SWITCHES = {
+    **dict.fromkeys(("on", "true", "yes", "y", "1"), True),
+    **dict.fromkeys(("off", "false", "no", "n", "0"), False),
+}
+_SHORTEST_SECRET = 32
+_POSTGRES = ("postgres", "postgresql", "psql", "pgsql")
+#: Parameters of DATABASE_URL that are Django's own; the others are the driver's.
+_DJANGO = ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "DISABLE_SERVER_SIDE_CURSORS")
+
+
+class Environment:
+    """The variables of `environ`, each also from a file that `NAME_FILE` names. `read` are the names asked for,
+    `secrets` the values that nobody may see in a log."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.read: set[str] = set()
+        self.secrets: set[str] = set()
+
+    # --- kinds of values ----------------------------------------------------------------------------------------------
+
+    def text(self, name: str, default: str) -> str:
+        """A text, without quotes around it."""
+        return self._plain(name) or default
+
+    def secret(self, name: str) -> str:
+        """A text that is never shown; "" when there is none."""
+        return self._keep(self._text(name))
+
+    def switch(self, name: str, default: bool) -> bool:
+        """A switch."""
+        return self._cast(name, default, lambda text: _SWITCHES[text.lower()], "on or off")
+
+    def word(self, name: str, default: str, allowed: Sequence[str]) -> str:
+        """One of a few words, in any case. Where `on` and `off` are among them, YAML's `true` and `false` are too."""
+
+        def cast(text: str) -> str:
+            word = text if text in allowed else text.lower() if text.lower() in allowed else text.upper()
+            if word not in allowed and "on" in allowed:
+                word = "on" if _SWITCHES[text.lower()] else "off"
+            return allowed[allowed.index(word)]
+
+        return self._cast(name, default, cast, _either(allowed))
+
+    def whole(self, name: str, default: Any, least: int | None = None, most: int | None = None) -> Any:
+        """A whole number within its bounds."""
+        return self._cast(name, default, _bounded(int, least, most), _between("a whole number", least, most))
+
+    def number(self, name: str, default: float, least: float | None = None, above: float | None = None) -> float:
+        """A number within its bounds; neither infinite nor NaN."""
+        bounds = f"a number above {above:g}" if above is not None else _between("a number", least, None)
+        return self._cast(name, default, _bounded(float, least, None, above), bounds)
+
+    def listed(self, name: str, default: Sequence[str] = (), lower: bool = False) -> list[str]:
+        """Entries between commas, spaces or line breaks. Quotes around them and empty ones are dropped."""
+        text = self._plain(name)
+        entries = [entry.strip("\"'") for entry in re.split(r"[,\s]+", text)]
+        return [entry.lower() if lower else entry for entry in entries if entry] or list(default)
+
+    def hosts(self, name: str) -> list[str]:
+        """Host names and addresses, as Django compares them."""
+        return self._entries(name, hosts.host, "host names or addresses, such as spot.example.org,203.0.113.7")
+
+    def origins(self, name: str) -> list[str]:
+        """Origins as browsers send them."""
+        return self._entries(name, hosts.listed_origin, "origins, such as https://www.example.org")
+
+    def networks(self, name: str) -> list[str]:
+        """Addresses and networks."""
+        meaning = "IP addresses or networks, such as 127.0.0.1,10.0.0.0/8"
+        return [network for networks in self._entries(name, hosts.networks, meaning) for network in networks]
+
+    def bind(self, name: str, default: str) -> str:
+        """An address or a name to listen on."""
+        meaning = "an address of this machine without a port, such as 127.0.0.1 or ::1; PORT is a setting of its own"
+        return self._cast(name, default, hosts.bind, meaning)
+
+    def url(self, name: str, default: str) -> str:
+        """The address of a provider."""
+        if text := self._plain(name):
+            self._parsed(name, text, addresses.split)
+        return text or default
+
+    def redis(self, name: str) -> RedisAddress | None:
+        """The address of a Redis; None when there is none."""
+        text = self._plain(name)
+        address = self._parsed(name, text, parse_redis) if text else None
+        if address is not None and address.password:
+            self._keep(address.password)
+            self._keep(text)
+        return address
+
+    def database(self, name: str, file: Path) -> dict[str, Any]:
+        """Django's description of a database; of the SQLite file, when none is named."""
+        text = self._plain(name)
+        if not text:
+            return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(file)}
+        address = self._parsed(name, text, addresses.split)
+        if address.password:
+            self._keep(address.password)
+            self._keep(text)
+        if address.scheme in _POSTGRES:
+            return _postgres(address)
+        if address.scheme != "sqlite" or address.query or not address.path.strip("/"):
+            self._refuse(name, "postgres://user:password@host/name or sqlite:////path/to/a/file")
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": address.path[1:]}
+
+    def signing_key(self, name: str) -> str:
+        """A secret that signs; "" when there is none."""
+        key = self.secret(name)
+        if key:
+            self._strong(name, key)
+        return key
+
+    def encryption_keys(self, name: str) -> list[str]:
+        """Secrets between commas or line breaks, newest first. Old ones, which only decrypt, may be weak."""
+        keys = [key.strip() for key in re.split(r"[,\n]", self._text(name)) if key.strip()]
+        for key in keys:
+            self._keep(key)
+        if keys:
+            self._strong(name, keys[0])
+        return keys
+
+    # --- how ----------------------------------------------------------------------------------------------------------
+
+    def _text(self, name: str) -> str:
+        """The value without the space around it; "" when there is none."""
+        self.read.add(name)
+        if file := self._environ.get(f"{name}_FILE"):
+            try:
+                return Path(file).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                why = error.strerror if isinstance(error, OSError) else "it is not text"
+                raise ImproperlyConfigured(f"{name}_FILE names {file}, which cannot be read: {why}.") from None
+        return self._environ.get(name, "").strip()
+
+    def _plain(self, name: str) -> str:
+        """The same without a pair of quotes around it, which some readers of .env files leave there."""
+        text = self._text(name)
+        quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+        return text[1:-1].strip() if quoted else text
+
+    def _keep(self, secret: str) -> str:
+        if secret:
+            self.secrets.add(secret)
+        return secret
+
+    def _cast(self, name: str, default: Any, cast: Callable[[str], T], meaning: str) -> Any:
+        text = self._plain(name)
+        if not text:
+            return default
+        try:
+            return cast(text)
+        except (ValueError, KeyError):
+            self._refuse(name, meaning, text)
+
+    def _entries(self, name: str, cast: Callable[[str], T], meaning: str) -> list[T]:
+        entries = []
+        for entry in self.listed(name):
+            try:
+                entries.append(cast(entry))
+            except ValueError:
+                self._refuse(name, meaning, entry)
+        return entries
+
+    def _parsed(self, name: str, text: str, parse: Callable[[str], T]) -> T:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name} {error}") from None  # its cause could quote the address
+
+    def _refuse(self, name: str, meaning: str, text: str = "") -> Never:
+        shown = f", not {text!r}" if text and len(text) <= 60 and "@" not in text else ""
+        raise ImproperlyConfigured(f"{name} must be {meaning}{shown}.")
+
+    def _strong(self, name: str, key: str) -> None:
+        if len(key) < _SHORTEST_SECRET or len(set(key)) < 5:
+            new = "Put a new one before it, and keep it to decrypt: " if name.endswith("S") else "Make one: "
+            raise ImproperlyConfigured(
+                f"{name} is too easy to guess: at least {_SHORTEST_SECRET} random characters are needed. {new}"
+                "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            )
+
+
+def _bounded(
+    number: Callable[[str], Any], least: float | None, most: float | None, above: float | None = None
+) -> Callable[[str], Any]:
+    def cast(text: str) -> Any:
+        value = number(text)
+        fits = (least is None or value >= least) and (most is None or value <= most)
+        if not math.isfinite(value) or not fits or (above is not None and value <= above):
+            raise ValueError
+        return value
+
+    return cast
+
+
+def _between(kind: str, least: float | None, most: float | None) -> str:
+    if least is None:
+        return kind
+    return f"{kind} from {least:g} to {most:g}" if most is not None else f"{kind}, {least:g} or more"
+
+
+def _either(words: Collection[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} or {last}"
+
+
+def _postgres(address: addresses.Address) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": address.path[1:],
+        "USER": address.username or "",
+        "PASSWORD": address.password or "",
+        "HOST": ",".join(host for host, _ in address.hosts),
+        "PORT": ",".join(str(port or 5432) for _, port in address.hosts) if any(dict(address.hosts).values()) else "",
+        "OPTIONS": {},
+    }
+    for name, value in address.query.items():
+        known = name.upper() in _DJANGO
+        (facts if known else facts["OPTIONS"])[name.upper() if known else name] = _literal(value)
+    return facts
+
+
+def _literal(text: str) -> Any:
+    if text.isascii() and text.isdigit():
+        return int(text)
+    return {"true": True, "false": False, "none": None}.get(text.lower(), text)

@@ -1,0 +1,86 @@
+"""One address of Redis means the same to the store, the channel layer and Celery."""
+
+import asyncio
+
+import pytest
+import redis.asyncio
+from channels_redis.utils import create_pool
+from kombu import Connection
+
+from spot_project import celery_redis
+from spot_project.redis_address import RedisAddress, parse, private
+from spot_project.redis_connections import Server
+
+ADDRESSES = [
+    ("redis://127.0.0.1:6379/1", RedisAddress("tcp", "127.0.0.1", 6379, db=1)),
+    ("redis://cache?db=3", RedisAddress("tcp", "cache", db=3)),
+    ("redis://spot:s%23c%2Fret@cache/2", RedisAddress("tcp", "cache", db=2, username="spot", password="s#c/ret")),
+    ("redis://[2001:db8::1]:7000", RedisAddress("tcp", "2001:db8::1", 7000)),
+    ("unix:///run/redis/redis.sock?db=2", RedisAddress("unix", path="/run/redis/redis.sock", db=2)),
+    ("unix://spot:s3cret@/run/r.sock", RedisAddress("unix", path="/run/r.sock", username="spot", password="s3cret")),
+    ("unix:///run/r.sock?password=s3cret", RedisAddress("unix", path="/run/r.sock", password="s3cret")),
+    ("unix:///run/spot%20%231/r.sock", RedisAddress("unix", path="/run/spot #1/r.sock")),
+    ("rediss://cache/1", RedisAddress("tls", "cache", db=1)),
+    ("rediss://cache?ssl_cert_reqs=CERT_NONE", RedisAddress("tls", "cache", extras=(("ssl_cert_reqs", "none"),))),
+    ("redis://cache?health_check_interval=30", RedisAddress("tcp", "cache", extras=(("health_check_interval", 30),))),
+]
+
+
+@pytest.mark.parametrize(("text", "address"), ADDRESSES)
+def test_an_address_is_read(text: str, address: RedisAddress) -> None:
+    assert parse(text) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("redis://cache/zero", "by a whole number"),
+        ("redis://cache/1?db=2", "once"),
+        ("redis://cache?retry_on_timeout=1", "retry_on_timeout, which Spot does not know"),
+        ("redis://cache?ssl_cert_reqs=none", "only rediss:// takes"),
+        ("rediss://cache?ssl_cert_reqs=perhaps", "required or none"),
+        ("redis://a,b", "name one server"),
+        ("unix://run/redis.sock", "three slashes"),
+        ("http://cache", "must begin with redis://"),
+        ("redis://:12345", "percent-encoded"),
+        ("nonsense", "percent-encoded"),
+    ],
+)
+def test_what_not_every_library_would_honour_is_refused_by_name(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        parse(text)
+
+
+@pytest.mark.parametrize(("text", "_address"), ADDRESSES)
+def test_all_libraries_connect_alike(text: str, _address: RedisAddress, settings) -> None:
+    settings.REDIS = Server(parse(text))
+    expected = settings.REDIS.address.options
+    sync = settings.REDIS.client().connection_pool
+
+    async def layer() -> dict[str, object]:
+        pool = create_pool(settings.REDIS.async_pool)
+        assert issubclass(pool.connection_class, redis.asyncio.connection.AbstractConnection)
+        return pool.connection_kwargs
+
+    pools = [sync.connection_kwargs, asyncio.run(layer()), celery_options(settings)]
+    for options in pools:
+        assert {name: options.get(name) for name in expected} == expected
+
+
+def celery_options(settings) -> dict[str, object]:
+    """What kombu's channel would make its connections with."""
+    channel = object.__new__(celery_redis.Channel)
+    channel.connection = type("T", (), {"client": Connection("gateway://"), "default_port": 6379})()
+    channel.connection_class = celery_redis.CONNECTIONS[settings.REDIS.address.kind]
+    return celery_redis.Channel._connparams(channel)
+
+
+def test_a_path_is_no_address() -> None:
+    assert private("/tmp/spot #1?x%20;/r.sock").options["path"] == "/tmp/spot #1?x%20;/r.sock"
+
+
+@pytest.mark.parametrize(("text", "address"), ADDRESSES)
+def test_an_address_is_shown_without_its_password(text: str, address: RedisAddress) -> None:
+    for shown in (str(address), repr(address), repr(Server(address))):
+        assert "s3cret" not in shown
+        assert "ret@" not in shown
