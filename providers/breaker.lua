@@ -11,12 +11,14 @@ end
 
 -- May it be asked? {'closed'}, {'trial'} (and the trial is the caller's), or {'open', ms until it is worth asking}.
 if what == 'ask' then
-  local alone, lease_time, lonely = ARGV[3] == '1', tonumber(ARGV[4]), tonumber(ARGV[5])
+  local alone, lease_time, lonely, longest = ARGV[3] == '1', tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
   if not is_open then return {'closed'} end
-  local due = number('until')
+  -- What is further ahead than it was ever set is of a clock that has been set back since.
+  local function believed(at, most) return at > now + most and now or at end
+  local due = believed(number('until'), longest)
   -- Where nobody else can serve, it is tried sooner, and after one good answer at once.
   if alone then due = number('goods') > 0 and now or math.min(due, number('failed_at') + lonely) end
-  due = math.max(due, number('lease'))
+  due = math.max(due, believed(number('lease'), lease_time))
   if now < due then return {'open', due - now} end
   keep('lease', now + lease_time)
   return {'trial'}

@@ -83,7 +83,7 @@ class Breaker:
     def ask(self, name: str, *, alone: bool = False) -> Leave:
         """Whether the provider may be asked now. "trial": the one trial there is is the caller's, who ends it by
         `failed`, `succeeded` or `released`. `alone`: nobody else can serve, so that waiting long helps nobody."""
-        verdict, *wait = self._run(name, "ask", int(alone), _ms(LEASE_SECONDS), _ms(LONELY_SECONDS))
+        verdict, *wait = self._run(name, "ask", int(alone), *map(_ms, (LEASE_SECONDS, LONELY_SECONDS, LONGEST_SECONDS)))
         return Leave(_text(verdict), wait[0] / 1000 if wait else 0.0)  # type: ignore[arg-type]
 
     def failed(self, name: str, error: ProviderError) -> bool:
@@ -131,6 +131,8 @@ def _state(fields: dict[bytes, bytes], now: int) -> BreakerState:
     if known.get("open") != "1":
         return BreakerState(failures=failures, reason=reason if failures else "")
     until = int(known["until"])
+    if until > now + _ms(LONGEST_SECONDS):
+        until = now  # noted by a clock that has been set back since
     return BreakerState("open" if until > now else "trial", until, reason, failures, int(known["opened_at"]))
 
 

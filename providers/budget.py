@@ -35,6 +35,7 @@ PROBE_MS = 30_000
 UNAUTHORIZED_SECONDS = 600.0
 #: However long a provider asks us to stay away, an hour later one call tries again.
 LONGEST_REST = 3600.0
+_LONGEST_REST_MS, _DAY_MS = 3_600_000, 86_400_000
 #: On-demand calls of one minute after which those that stand behind them wait, however few there may be in all: one of
 #: the small coins that are polled, and one of their own.
 LEAST_BEHIND = 2
@@ -128,7 +129,7 @@ class Budget:
         kept = 0 if urgent else burst // 2 + _milli(behind)
         reason, figure, *probing = self._script(
             keys=[_rest_key(access), _key(access, "probe"), reservation.month_key, *_facts(access)],
-            args=[now, cost, limit, kept, burst, start, end, PROBE_MS],
+            args=[now, cost, limit, kept, burst, start, end, PROBE_MS, _LONGEST_REST_MS],
         )
         if reason:
             raise refused(access, _text(reason), figure / 1000)
@@ -177,7 +178,7 @@ class Budget:
             return 0.0
         if used >= _milli(access.per_month):
             return (end - now) / 1000
-        due = max(start, int(since)) + (used / 1000 - _burst(access) // 2) * (end - start) / access.per_month
+        due = max(start, min(int(since), now)) + (used / 1000 - _burst(access) // 2) * (end - start) / access.per_month
         return max(0.0, due - now) / 1000
 
     def succeeded(self, access: Access) -> None:
@@ -231,7 +232,7 @@ class Budget:
 
     def _per_minute(self, access: Access, lowered: bytes | str | None) -> int:
         until, _, found = _text(lowered or b"0 0").partition(" ")
-        return _lower(access.per_minute, int(found) if int(until) > self._now_ms() else 0)
+        return _lower(access.per_minute, int(found) if _lies_ahead(int(until), self._now_ms(), _DAY_MS) else 0)
 
     def note(self, access: Access, outcome: dict[str, Any]) -> None:
         """Keep the outcome of the last fetch, for the admin."""
@@ -243,7 +244,7 @@ class Budget:
         keys = [_key(access, f"credits:{month_of(now)[0]}"), _rest_key(access), _key(access, "last"), *_facts(access)]
         month, rest, last, since, lowered = self._redis.mget(keys)
         till, _, reason = _text(rest or b"0 ").partition(" ")
-        resting = int(till) > now
+        resting = _lies_ahead(int(till), now, _LONGEST_REST_MS)
         allowed = self._per_minute(access, lowered)
         return Usage(
             minute=self._minute.used(_key(access, "window")),
@@ -267,12 +268,12 @@ class Budget:
         made = []
         for n, access in enumerate(kept):
             rest, month, since, lowered = found[4 * n : 4 * n + 4]
-            used, first = int(month or 0) / 1000, max(start, int(since or now))
+            used, first = int(month or 0) / 1000, max(start, min(int(since or now), now))
             saved = left = float("inf")
             if limit := access.per_month:
                 saved = max(0.0, limit * (now - first) / (end - start) - used)
                 left = max(0.0, min(limit, limit * (end - first) / (end - start) + _burst(access)) - used)
-            resting = int(_text(rest or b"0 ").partition(" ")[0]) > now
+            resting = _lies_ahead(int(_text(rest or b"0 ").partition(" ")[0]), now, _LONGEST_REST_MS)
             per_minute = self._per_minute(access, lowered)
             made.append(Standing(access, resting, per_minute, used, saved, left, (end - now) / 1000))
         return made
@@ -290,6 +291,12 @@ def month_of(now_ms: int) -> tuple[int, int]:
     start = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     end = (start + timedelta(days=32)).replace(day=1)
     return int(start.timestamp() * 1000), int(end.timestamp() * 1000)
+
+
+def _lies_ahead(at: int, now_ms: int, most_ms: int) -> bool:
+    """Whether a time that was set is still to come; not if it is further ahead than it was ever set: then the clock has
+    been set back since."""
+    return now_ms < at <= now_ms + most_ms
 
 
 def _burst(access: Access) -> int:

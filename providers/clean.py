@@ -66,6 +66,12 @@ def moment(value: Any, latest_ms: int | None) -> int | None:
     return int(number) if latest_ms is None else min(int(number), latest_ms)
 
 
+def ahead(noted_ms: int, now_ms: int) -> bool:
+    """Whether a time that was noted here is later than now by more than clocks differ: since then the clock has been
+    set back, and how long ago it was nobody knows."""
+    return noted_ms > now_ms + SLACK_MS
+
+
 def _milliseconds(value: Any) -> float:
     """Epoch milliseconds of an ISO 8601 time; NaN when it is none."""
     try:

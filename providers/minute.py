@@ -7,11 +7,14 @@ limit that holds, checked and taken in one step; the second shares the rest out 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from limits import RateLimitItemPerSecond
 from limits.storage import RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 from redis import Redis
+
+from providers.clean import ahead
 
 #: A second more than the minute, for requests that take different times to arrive.
 WINDOW_SECONDS = 61
@@ -25,15 +28,24 @@ class _Storage(RedisStorage):
 
     def __init__(self, redis: Redis, now_ms: Callable[[], int]) -> None:
         super().__init__("redis://", connection_pool=redis.connection_pool)
-        self._now_ms = now_ms
+        self._redis, self._now_ms = redis, now_ms
 
     def prefixed_key(self, key: str) -> str:
         return key
 
+    def _forget_the_future(self, key: str) -> None:
+        """Forget a window with calls later than now: the clock has been set back since, and they would count until
+        their time has come. The newest stands first."""
+        newest: Any = self._redis.lindex(key, 0)
+        if newest is not None and ahead(int(float(newest) * 1000), self._now_ms()):
+            self._redis.delete(key)
+
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        self._forget_the_future(key)
         return bool(self.lua_acquire_moving_window([key], [self._now_ms() / 1000, limit, expiry, amount]))
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
+        self._forget_the_future(key)
         now = self._now_ms() / 1000
         start, count = self.lua_moving_window([key], [now - expiry, limit]) or (now, 0)
         return float(start), int(count)

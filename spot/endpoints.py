@@ -125,7 +125,7 @@ def _data(channel: str, params: dict[str, Any]) -> Any:
 def _newest(dataset: Dataset, needed: Sequence[str] = ()) -> Snapshot:
     """The stored snapshot while it is not due and has the coins needed, else a fresh one."""
     stored = snapshots.load(dataset)
-    due = stored is None or now_ms() > stored.fetched_at + stored.interval_ms
+    due = stored is None or not 0 <= now_ms() - stored.fetched_at <= stored.interval_ms
     answered = {row.get("id") for row in stored.rows} | set(stored.meta.get("asked", ())) if stored else set()
     if due or not answered >= set(needed):
         tasks.refresh(dataset)

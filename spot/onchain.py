@@ -41,7 +41,7 @@ def alive(provider: Provider, followed: Sequence[str]) -> None:
     for topic in followed:
         dataset = Dataset("onchain", topic=topic)
         before = snapshots.load(dataset)
-        if before is None or now_ms() - before.fetched_at > _RENEWAL * 1000:
+        if before is None or not 0 <= now_ms() - before.fetched_at <= _RENEWAL * 1000:
             _save(dataset, _rows(before), provider)
 
 

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from providers import identity, stream_state
 from providers.base import Provider
+from providers.clean import ahead
 from providers.datasets import Dataset, Row
 from providers.stream import Tick, Topic
 from spot import announcements, onchain, snapshots
@@ -161,7 +162,8 @@ class Streams:
         def change(snapshot: Snapshot) -> tuple[list[Row], dict[str, object]] | None:
             now = self._now_ms()
             as_of = snapshot.fetched_at if snapshot.as_of is None else snapshot.as_of
-            fresh = now - min(as_of, snapshot.fetched_at) <= snapshot.max_age_ms
+            known = not ahead(snapshot.fetched_at, now)
+            fresh = known and now - min(as_of, snapshot.fetched_at) <= snapshot.max_age_ms
             made = board.shown(Polled(snapshot.rows, snapshot.meta, snapshot.source, fresh), now)
             changes.append(made is not None)
             return made

@@ -15,6 +15,7 @@ from celery import shared_task
 from django.conf import settings
 
 from providers import fetching, pacing
+from providers.clean import ahead
 from providers.datasets import COINS, CURRENCIES, MEMBERS, STREAMED, Dataset, Fetched, Kind
 from providers.errors import INSIDE, NotFound, ProviderError, Unavailable, Unreachable
 from spot import categories, namesakes, snapshots, streamed
@@ -24,9 +25,11 @@ from spot.table import Made, Table
 
 log = structlog.get_logger(__name__)
 
-#: A claim outlives the task's hard time limit, so that a dataset is never fetched twice at once, and a killed worker's
-#: claim is free again soon.
-_CLAIM_SECONDS = settings.CELERY_TASK_TIME_LIMIT + 2
+#: Beat starts a tick this often.
+_TICK_SECONDS = 1.0
+#: A claim outlives the wait for the moment and the task's hard time limit, so that a dataset is never fetched twice at
+#: once, and a killed worker's claim is free again soon.
+_CLAIM_SECONDS = settings.CELERY_TASK_TIME_LIMIT + _TICK_SECONDS + 2
 #: The kinds whose rows are coins.
 _COINS: frozenset[Kind] = frozenset({"markets", "quotes"})
 #: Real providers are asked for one category in so many seconds, a little more than the minute that budgets count; and
@@ -58,7 +61,8 @@ def start(names: list[str]) -> None:
 
 
 def start_due(wanted: Sequence[Dataset]) -> None:
-    """Queue one fetch for each of these datasets that is due and that nobody is fetching.
+    """Queue one fetch for each of these datasets that is due before the next tick and that nobody is fetching; it
+    starts at its moment, so that an interval is kept whatever the ticks' grid.
 
     While a list is missing that a dataset is checked against, the list comes first; the rest follows as soon as it is
     there, or with the next tick. Categories come when there is a market to be grouped, and one by one.
@@ -70,17 +74,20 @@ def start_due(wanted: Sequence[Dataset]) -> None:
     wanted = [*missing, *(one for one in wanted if one not in missing and not missing & _checked_against(one))]
     simulated = snapshots.realm() == "demo"
     intervals = paces(wanted, simulated=simulated)
-    due = [one for one in wanted if _is_due(*ages[one.name], intervals[one.name], now)]
+    waits = {one: _wait(*ages[one.name], intervals[one.name], now) for one in wanted}
+    due = [one for one in wanted if waits[one] < _TICK_SECONDS]
     market = not missing and any(ages[one.name][0] is not None for one in wanted if one.kind in _COINS)
     for dataset in _in_turn(due, market=market, simulated=simulated):
         if (token := snapshots.claim(dataset, _CLAIM_SECONDS)) is not None:
             interval = intervals[dataset.name]
-            fetch.apply_async((dataset.name, token, interval), expires=max(5.0, interval))
+            later = {"countdown": waits[dataset]} if waits[dataset] else {}
+            fetch.apply_async((dataset.name, token, interval), expires=max(5.0, interval), **later)
 
 
-def _is_due(fetched_at: int | None, next_try: int | None, interval: float, now: int) -> bool:
-    rested = next_try is None or now >= next_try
-    return rested and (fetched_at is None or now >= fetched_at + interval * 1000)
+def _wait(fetched_at: int | None, next_try: int | None, interval: float, now: int) -> float:
+    """Seconds until a dataset is due. One that was fetched later than now is due: the clock has been set back."""
+    fresh = 0.0 if fetched_at is None or ahead(fetched_at, now) else fetched_at + interval * 1000
+    return max(0.0, fresh - now, (next_try or 0) - now) / 1000
 
 
 def _in_turn(due: Sequence[Dataset], *, market: bool, simulated: bool) -> list[Dataset]:

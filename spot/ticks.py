@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from providers.cells import impossible
+from providers.clean import ahead
 from providers.datasets import COIN_FIELDS, WINDOWS, Row
 from providers.plausible import FACTOR, disagreement
 from providers.stream import Tick
@@ -118,7 +119,7 @@ class Board:
     def _forget(self, now_ms: int) -> None:
         for coin, sources in list(self._heard.items()):
             for source, heard in list(sources.items()):
-                if now_ms - heard.received > FORGOTTEN_MS:
+                if now_ms - heard.received > FORGOTTEN_MS or ahead(heard.received, now_ms):
                     del sources[source]
             if not sources:
                 del self._heard[coin]

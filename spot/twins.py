@@ -170,7 +170,8 @@ async def _response(request: HttpRequest, update: Update, form: str) -> HttpResp
     response["X-Spot-Version"] = f"{facts.epoch}-{facts.version}"
     response["X-Spot-As-Of"] = "" if facts.as_of is None else str(facts.as_of)
     response["X-Spot-Fetched-At"] = str(facts.fetched_at)
-    response["X-Spot-Age-Ms"] = str(facts.age_ms(now))
+    age = facts.age_ms(now)
+    response["X-Spot-Age-Ms"] = "" if age is None else str(age)
     response["X-Spot-Stale"] = str(facts.stale(now)).lower()
     response["X-Spot-Simulated"] = str(facts.simulated).lower()
     response["X-Spot-Total"] = str(update.answer.page.total)

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
+from providers.clean import ahead
 from spot.codes import Refused, bad_value
 from spot.jsontext import dumps
 from spot.subscription import Answer, Subscription
@@ -44,13 +45,17 @@ class Facts(NamedTuple):
     meta: dict[str, Any]
     url: str = ""  # the site of the source
 
-    def age_ms(self, now_ms: int) -> int:
-        """How old the data are by their provider's time, by ours where the provider gives none."""
+    def age_ms(self, now_ms: int) -> int | None:
+        """How old the data are by their provider's time, by ours where the provider gives none. None when nobody
+        knows, because the clock has been set back since."""
+        if ahead(self.fetched_at, now_ms):
+            return None
         return max(0, now_ms - (self.fetched_at if self.as_of is None else min(self.as_of, self.fetched_at)))
 
     def stale(self, now_ms: int) -> bool:
-        """Whether the data are older than this feed's limit."""
-        return self.age_ms(now_ms) > self.max_age_ms
+        """Whether the data are older than this feed's limit, or of an unknown age."""
+        age = self.age_ms(now_ms)
+        return age is None or age > self.max_age_ms
 
 
 # --- out -------------------------------------------------------------------------------------------------------------

@@ -149,6 +149,7 @@ CELERY_BEAT_SCHEDULE = {
     "map_assets": {"task": "providers.tasks.map_assets", "schedule": 5.0, "options": {"expires": 5.0}},
     "keep_ledger": {"task": "providers.tasks.keep_ledger", "schedule": 60.0, "options": {"expires": 60.0}},
 }
+CELERY_BEAT_SCHEDULER = "spot_project.beat:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(SPOT_HOME / "beat-schedule")
 
 # --- database --------------------------------------------------------------------------------------------------------

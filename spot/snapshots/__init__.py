@@ -45,6 +45,7 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.commands.core import Script
 
+from providers.clean import SLACK_MS, ahead
 from providers.datasets import STREAMED, Dataset, Fetched, Row
 from spot.columns import Charts, Columns
 
@@ -354,11 +355,12 @@ def facts(
 
 def ages(datasets: Sequence[Dataset]) -> dict[str, tuple[int | None, int | None]]:
     """By name: when each dataset was fetched, and when its next try is due after trouble; None where there is
-    neither."""
-    return {
-        name: (known["fetched_at"] if known else None, failed.next_try if failed else None)
-        for name, (known, failed) in facts(datasets).items()
-    }
+    neither. A try that was put off by a clock that has been set back since is due."""
+    now, found = now_ms(), {}
+    for name, (known, failed) in facts(datasets).items():
+        put_off = failed.next_try if failed and not ahead(failed.at, now) else None
+        found[name] = (known["fetched_at"] if known else None, put_off)
+    return found
 
 
 def nudge(name: str, stored: Realm | None = None) -> None:
@@ -384,8 +386,7 @@ async def tell(name: str, stored: Realm | None = None) -> None:
 def claim(dataset: Dataset, seconds: float) -> str | None:
     """Become the one who fetches a dataset; None when somebody is. The claim ends by itself after `seconds`."""
     token = secrets.token_hex(8)
-    taken = connection().set(f"spot:claim:{dataset.name}", token, nx=True, px=int(seconds * 1000))
-    return token if taken else None
+    return token if _taken(f"spot:claim:{dataset.name}", token, seconds) else None
 
 
 def holds(dataset: Dataset, token: str) -> bool:
@@ -401,7 +402,17 @@ def release(dataset: Dataset, token: str) -> None:
 
 def first_in(name: str, seconds: float) -> bool:
     """True for one caller per `seconds`, whatever the number of processes."""
-    return bool(connection().set(f"spot:{name}", 1, nx=True, px=int(seconds * 1000)))
+    return _taken(f"spot:{name}", "1", seconds)
+
+
+def _taken(key: str, value: str, seconds: float) -> bool:
+    """Set a key that lives for `seconds`, unless it lives. One that has longer to live than that is of a clock that has
+    been set back since, and counts for nothing."""
+    lasts = int(seconds * 1000)
+    if connection().set(key, value, nx=True, px=lasts):
+        return True
+    left: Any = connection().pttl(key)
+    return left > lasts + SLACK_MS and bool(connection().set(key, value, px=lasts))
 
 
 def resting(name: str) -> bool:
@@ -422,8 +433,8 @@ def worker_seen_ms() -> int | None:
 
 def wanted() -> list[Dataset]:
     """The datasets that somebody looked at lately, most recently wanted first."""
-    client, oldest = connection(), now_ms() - LINGER_MS
-    client.zremrangebyscore("spot:wanted", "-inf", oldest)
+    client = connection()
+    _forget_demand("spot:wanted")
     names = client.zrevrange("spot:wanted", 0, 999)
     return [Dataset.parse(name.decode()) for name in names]  # type: ignore[union-attr]
 
@@ -431,8 +442,16 @@ def wanted() -> list[Dataset]:
 def wanted_coins(currency: str, limit: int) -> list[str]:
     """The coins asked for by id in a currency, most recently wanted first."""
     client, key = connection(), f"spot:wanted:quotes:{currency}"
-    client.zremrangebyscore(key, "-inf", now_ms() - LINGER_MS)
+    _forget_demand(key)
     return [name.decode() for name in client.zrevrange(key, 0, limit - 1)]  # type: ignore[union-attr]
+
+
+def _forget_demand(key: str) -> None:
+    """Forget what nobody has looked at lately, and what was noted by a clock that has been set back since: hubs note
+    anew every few seconds."""
+    client, now = connection(), now_ms()
+    client.zremrangebyscore(key, "-inf", now - LINGER_MS)
+    client.zremrangebyscore(key, now + SLACK_MS, "+inf")
 
 
 def want(datasets: Iterable[Dataset], coins: dict[str, list[str]] | None = None) -> None:

@@ -220,3 +220,12 @@ def test_a_reset_puts_it_in_front_at_once(breaker: Breaker) -> None:
     breaker.reset("toy")
     assert breaker.ask("toy").verdict == "closed"
     assert breaker.state("toy").failures == 0
+
+
+def test_a_pause_and_a_trial_of_a_clock_that_was_set_back_are_over(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker)
+    clock.forward(FIRST_SECONDS)
+    assert breaker.ask("toy").verdict == "trial"
+    clock.forward(-3_600)
+    assert breaker.state("toy").state == "trial"
+    assert breaker.ask("toy").verdict == "trial"

@@ -462,3 +462,35 @@ def test_every_key_is_of_this_area_and_ends_by_itself_and_holds_no_secret(budget
         assert key.startswith(b"spot:budget:")
         assert KEY.encode() not in key
         assert key.endswith(b":since") or redis.ttl(key) > 0
+
+
+# --- a clock that is set back ---------------------------------------------------------------------------------------
+HOUR = 3_600
+
+
+def test_a_minute_that_lies_ahead_holds_nobody_up(budget: Budget, clock: Clock) -> None:
+    entry = account(per_minute=2)
+    assert spent(budget, entry, 2)
+    assert not spent(budget, entry)
+    clock.forward(-HOUR)
+    assert spent(budget, entry, 2)
+    assert not spent(budget, entry)
+
+
+def test_a_rest_that_lies_further_ahead_than_rests_last_is_over(budget: Budget, clock: Clock) -> None:
+    entry = account()
+    budget.failed(entry, RateLimited("Slow down.", retry_after=600.0))
+    clock.forward(-2 * HOUR)
+    assert budget.usage(entry).rest_until == 0
+    assert not budget.standings([entry])[0].resting
+    assert spent(budget, entry)
+
+
+def test_a_month_accrues_from_now_when_its_first_call_lies_ahead(budget: Budget, clock: Clock) -> None:
+    entry = account(per_month=6_000)
+    clock.forward(10 * DAY)
+    assert spent(budget, entry)
+    clock.forward(-5 * DAY)
+    assert spent(budget, entry)
+    clock.forward(DAY)
+    assert budget.standings([entry])[0].saved > 150

@@ -343,3 +343,19 @@ def test_one_small_nudge_goes_out_for_a_snapshot_of_any_size() -> None:
         await layer.flush()
 
     asyncio.run(story())
+
+
+def test_a_claim_and_a_turn_of_a_clock_that_was_set_back_count_for_nothing(redis) -> None:
+    assert snapshots.claim(USD, 30) is not None
+    assert snapshots.first_in("tick", 0.8)
+    assert snapshots.claim(USD, 30) is None
+    redis.pexpire(f"spot:claim:{USD.name}", 3_630_000)  # as a clock set back by an hour leaves it
+    redis.pexpire("spot:tick", 3_600_800)
+    assert snapshots.claim(USD, 30) is not None
+    assert snapshots.first_in("tick", 0.8)
+    assert snapshots.claim(USD, 30) is None
+
+
+def test_demand_of_a_clock_that_was_set_back_is_forgotten(redis) -> None:
+    redis.zadd("spot:wanted", {USD.name: snapshots.now_ms() + 3_600_000, EUR.name: snapshots.now_ms()})
+    assert snapshots.wanted() == [EUR]

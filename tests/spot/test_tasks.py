@@ -63,7 +63,7 @@ def upstream(monkeypatch, settings):
 def queue(monkeypatch):
     """What was queued, instead of a broker: arguments and expiry of each fetch."""
     queued: list[tuple[tuple, float]] = []
-    monkeypatch.setattr(tasks.fetch, "apply_async", lambda args, expires: queued.append((args, expires)))
+    monkeypatch.setattr(tasks.fetch, "apply_async", lambda args, expires, **_later: queued.append((args, expires)))
     return queued
 
 
@@ -150,6 +150,45 @@ def test_a_demo_has_its_own_with_every_tick(upstream, queue, settings, redis) ->
     assert {dataset.name for dataset in MEMBERS} <= set(upstream.names)
     tasks.refresh(USD)
     assert {row["id"]: row["category"] for row in snapshots.load(USD).rows}["bitcoin"] == "Memes"
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "interval", "wait"),
+    [
+        (59_000, 60.0, None),  # the next tick will start it
+        (59_300, 60.0, 0.7),
+        (60_000, 60.0, 0.0),
+        (990, 1.0, 0.01),  # a second means a second, though a tick comes a little sooner
+        (30, 1.0, 0.97),
+        (-30_000, 60.0, None),  # clocks differ
+        (-3_600_000, 60.0, 0.0),  # the clock has been set back since
+    ],
+)
+def test_a_dataset_is_started_at_its_moment_whatever_the_grid_of_ticks(age_ms, interval, wait) -> None:
+    now = 1_800_000_000_000
+    seconds = tasks._wait(now - age_ms, None, interval, now)
+    assert (seconds if seconds < 1.0 else None) == (wait if wait is None else pytest.approx(wait))
+
+
+def test_the_moment_of_a_fetch_goes_along_with_it(upstream, monkeypatch) -> None:
+    have_lists()
+    started = []
+    monkeypatch.setattr(tasks.fetch, "apply_async", lambda args, **more: started.append((args[0], more)))
+    monkeypatch.setattr(tasks, "paces", lambda datasets, **_: {one.name: 2.0 for one in datasets})
+    snapshots.save(fetched(USD, market(2), age_ms=1_500), 2)
+    tasks.start_due([USD])
+    [(name, more)] = started
+    assert name == USD.name
+    assert 0 < more["countdown"] <= 0.5
+
+
+def test_a_clock_set_back_puts_off_neither_the_fetch_nor_the_try_after_trouble(upstream, queue) -> None:
+    have_lists()
+    later = snapshots.now_ms() + 3_600_000
+    snapshots.save(fetched(USD, market(2), age_ms=-3_600_000), 60)
+    snapshots.set_trouble(USD, Trouble("unavailable", "Down.", later, later + 60_000))
+    tasks.start_due([USD])
+    assert [args[0] for args, _ in queue] == [USD.name]
 
 
 def test_a_queued_fetch_expires_with_its_interval(upstream, queue) -> None:
@@ -304,7 +343,7 @@ def test_a_list_that_cannot_be_renewed_stays_while_prices_may_come_from_others(u
 def test_after_the_rest_it_is_tried_again_and_success_ends_the_trouble(upstream, queue, monkeypatch) -> None:
     trouble = fail(upstream, queue, RateLimited("Slow down.", retry_after=33.0))
     upstream.fail.clear()
-    monkeypatch.setattr(tasks, "now_ms", lambda: trouble.next_try - 1)
+    monkeypatch.setattr(tasks, "now_ms", lambda: trouble.next_try - 1001)
     tasks.start_due([USD])
     assert not queue
     monkeypatch.setattr(tasks, "now_ms", lambda: trouble.next_try)

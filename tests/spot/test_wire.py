@@ -425,3 +425,11 @@ def test_anything_else_changes_parameters() -> None:
 def test_no_message_raises_anything_but_a_refusal(text) -> None:
     with suppress(Refused):
         parse_message(text)
+
+
+def test_data_fetched_later_than_now_are_of_an_unknown_age_and_stale() -> None:
+    now = FACTS.fetched_at - 3_600_000  # the clock has been set back by an hour
+    assert (FACTS.age_ms(now), FACTS.stale(now)) == (None, True)
+    assert (FACTS.age_ms(FACTS.fetched_at - 1_000), FACTS.stale(FACTS.fetched_at - 1_000)) == (0, False)
+    beat = json.loads(heartbeat_frame("market", FACTS, 1, now))
+    assert (beat["age_ms"], beat["stale"]) == (None, True)
