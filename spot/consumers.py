@@ -23,7 +23,7 @@ from spot.feeds import Feed
 from spot.frames import Message
 from spot.groups import Update
 from spot.hub import Hub
-from spot.limits import MessageRate, admission
+from spot.limits import MessageRate, admission, network
 from spot.snapshots import now_ms
 from spot.subscription import Answer, Dialect, Subscription, from_query_string, whole_range
 from spot.wire import csv_text, error_frame, export_frame, parse_message, pong_frame
@@ -111,6 +111,7 @@ class FeedConsumer(BaseConsumer):
         self._writer: asyncio.Task[None] | None = None
         self.socket: Any = None
         self._address: str | None = None
+        self.client = ""
         self._rate = MessageRate(settings.SPOT_MESSAGES_PER_SECOND)
 
     # --- the connection ----------------------------------------------------------------------------------------------
@@ -137,7 +138,7 @@ class FeedConsumer(BaseConsumer):
         client = self.scope.get("client")
         address = client[0] if client else ""
         admission.enter(address)
-        self._address = address
+        self._address, self.client = address, network(address)
 
     def released(self) -> None:
         """Leave the group, stop writing, count the socket out."""

@@ -5,6 +5,7 @@ A group's state is rendered once; each member takes the frame that fits what it 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -58,6 +59,9 @@ class Topic:
         #: Whether anybody shows the charts; otherwise they stay in the store.
         self.charts = False
         self.left_at = 0
+        #: Clients that looked lately and are gone, and of quotes the coins that they looked at: when they left (ms).
+        self.gone: dict[str, int] = {}
+        self.gone_coins: dict[str, int] = {}
         self._was_stale = False
 
     @property
@@ -113,19 +117,41 @@ class Topic:
         for group in self.groups:
             group.update = None
 
-    def wanted(self) -> bool:
-        """Whether anybody looks at it whose coins and currency are known to exist; quotes: at what no market has."""
+    def left(self, group: Group, client: str, now_ms: int) -> None:
+        """Note that a client of the group is gone, who goes on wanting the data for a while: it may have asked over
+        HTTP, and ask again."""
+        self.left_at = now_ms
+        if not group.verified:
+            return
         if self.dataset.kind == "quotes":
-            return bool(self.missing_coins())
-        return any(group.verified for group in self.groups)
+            self.gone_coins |= dict.fromkeys(group.missing_coins(), now_ms)
+        self.gone[client] = now_ms
 
-    def missing_coins(self) -> set[str]:
-        """Of a quotes dataset: the coins that the markets snapshot lacks."""
-        return (
-            {coin for group in self.groups for coin in group.missing_coins()}
-            if self.dataset.kind == "quotes"
-            else set()
-        )
+    def forget(self, before_ms: int) -> None:
+        """Forget the clients that were gone before that time."""
+        self.gone = {client: at for client, at in self.gone.items() if at >= before_ms}
+        self.gone_coins = {coin: at for coin, at in self.gone_coins.items() if at >= before_ms}
+
+    def seen_at(self, now_ms: int) -> int | None:
+        """When somebody last looked at it whose coins and currency are known to exist; quotes: at what no market has.
+        None when nobody does or did."""
+        if self.dataset.kind == "quotes":
+            return max(self.coins(now_ms).values(), default=None)
+        return now_ms if any(group.verified for group in self.groups) else max(self.gone.values(), default=None)
+
+    def coins(self, now_ms: int) -> dict[str, int]:
+        """Of a quotes dataset: the coins that the markets snapshot lacks, with when somebody last looked at each."""
+        looked_at = {coin for group in self.groups for coin in group.missing_coins()}
+        return self.gone_coins | dict.fromkeys(looked_at, now_ms)
+
+    def clients(self) -> set[str]:
+        """The addresses of those that look at it, or did so a moment ago."""
+        return self.gone.keys() | {client for group in self.groups for client in group.clients}
+
+    @property
+    def cold(self) -> bool:
+        """Whether it has never been fetched, for no known reason."""
+        return self.snapshot is None and self.trouble is None
 
     def turned(self, now_ms: int) -> bool:
         """Whether the data went stale, or came back, since the last call."""
@@ -205,6 +231,8 @@ class Update:
 class Member(Protocol):
     """Who joins groups: a socket, or one HTTP request that waits for its answer."""
 
+    #: The address that it is counted by (`spot.limits.network`).
+    client: str
     #: Where the server takes finished frames (`spot.prepared`), the socket that does; while it is ready nothing waits.
     socket: PreparedSocket | None
 
@@ -229,6 +257,8 @@ class Group:
         self.charts = CHART in subscription.shape.reads
         self._streamed = all(topic.dataset.kind in STREAMED for topic in topics)
         self.members: set[Member] = set()
+        #: How many members each client has here.
+        self.clients: Counter[str] = Counter()
         #: The members whose sockets take a frame at once, plain or deflated: a broadcast touches nothing else of them.
         self.plain: Audience[Member] = Audience()
         self.deflating: Audience[Member] = Audience()
@@ -254,6 +284,22 @@ class Group:
             return None
         message = " ".join(self.verdict.unknown.values())
         return Refused("unknown_coin", f"coin_ids: {message} The other coins are shown.", "coin_ids")
+
+    def enter(self, member: Member) -> None:
+        """Count the member in."""
+        if member not in self.members:
+            self.members.add(member)
+            self.clients[member.client] += 1
+
+    def leave(self, member: Member) -> None:
+        """Count the member out. Harmless when it is not here."""
+        if member not in self.members:
+            return
+        self.members.discard(member)
+        self.suspend(member)
+        self.clients[member.client] -= 1
+        if not self.clients[member.client]:
+            del self.clients[member.client]
 
     def admit(self, member: Member) -> None:
         """Write straight to a member's socket, if it is ready and every member is sent the same."""

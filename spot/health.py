@@ -97,7 +97,7 @@ async def _data() -> str:
         return "ok"
     if (await hub.reader.news([FIRST.name]))[FIRST.name].version:
         return "ok"
-    await hub.reader.want([FIRST], {})
+    await hub.reader.want({FIRST.name: snapshots.now_ms()}, {}, {})
     return "no snapshot yet"
 
 

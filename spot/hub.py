@@ -13,7 +13,6 @@ import weakref
 from collections.abc import Hashable, Iterable
 
 import structlog
-from celery import current_app
 from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.exceptions import RedisError
@@ -23,10 +22,12 @@ from spot import snapshots
 from spot.audience import SLICE, Audience, send_all
 from spot.codes import Refused
 from spot.columns import Columns
+from spot.demand import Demand
 from spot.frames import Message
 from spot.groups import Group, Member, Topic, Update
 from spot.listed import Lists, Verdict, judge
 from spot.ring import Ring
+from spot.shares import make_room
 from spot.snapshots import News, Snapshot, now_ms
 from spot.snapshots.reader import Reader
 from spot.subscription import Subscription
@@ -37,12 +38,12 @@ log = structlog.get_logger(__name__)
 
 #: How often versions are compared although no nudge came, and demand is renewed, in seconds.
 _SLOW_TIMER = 5.0
-#: A topic that nobody looks at is kept this long (ms), so that a reload of the page finds it.
-_KEEP_TOPIC_MS = 60_000
 #: Publishing gives way to pings, joins and other groups after so many seconds, and after a slice of one group.
 _SLICE_SECONDS = 0.010
 #: Frames of small groups that are written together.
 _BATCH = 64
+#: What clients are told that hold many data for themselves alone while others get none.
+GAVE_WAY = Refused("too_many_datasets", "This gave way to other clients; try again later, or watch fewer at a time.")
 
 
 class Hub:
@@ -74,7 +75,7 @@ class Hub:
         self._failed: set[Group] = set()
         self._wake = asyncio.Event()
         self._merged: dict[tuple[str, ...], tuple[tuple[int, ...], Table]] = {}
-        self._kicked: dict[str, int] = {}
+        self.demand = Demand(self.reader, self.topics)
         self._comparing = self._demanding = True
         self._realm = self.reader.realm
         self._publishing = asyncio.Lock()
@@ -106,7 +107,7 @@ class Hub:
         when the subscription cannot be had; what cannot be known yet is told later by `Member.refuse_later`."""
         old = self._group_of.get(member)
         try:
-            group = self.groups.get(subscription.key) or self._make_group(subscription)
+            group = self.groups.get(subscription.key) or self._make_group(subscription, member.client)
             self._group_of[member] = group
             self._enter(group, member)
         except Refused:
@@ -128,7 +129,7 @@ class Hub:
 
     def _enter(self, group: Group, member: Member) -> None:
         """Add the member to the group and give it the group's state."""
-        group.members.add(member)
+        group.enter(member)
         if group.subscription.dialect.heartbeats and (group.update is None or group.state(now_ms()) != "live"):
             member.say(Message(group.status(now_ms())), "status")
         elif (error := group.hopeless or group.mistake) is not None:
@@ -148,22 +149,23 @@ class Hub:
         return self._group_of.get(member)
 
     def _drop(self, group: Group, member: Member) -> None:
-        group.members.discard(member)
-        group.suspend(member)
+        group.leave(member)
+        for topic in group.topics:
+            topic.left(group, member.client, now_ms())
         if not group.members:
             self.groups.pop(group.subscription.key, None)
             for topic in group.topics:
                 topic.groups.discard(group)
-                topic.left_at = now_ms()
 
-    def _make_group(self, subscription: Subscription) -> Group:
+    def _make_group(self, subscription: Subscription, client: str) -> Group:
         if settings.SPOT_QUERIES and len(self.groups) >= settings.SPOT_QUERIES:
             raise Refused("too_many_queries", f"The server keeps at most {settings.SPOT_QUERIES} distinct queries.")
         verdict = self._verify(subscription)
-        self._check_bounds(subscription)
+        leaving = make_room(subscription, client, self.topics)
         topics = [self._topic(dataset) for dataset in subscription.datasets]
         group = Group(subscription, topics, verdict)
         self._render(group)
+        self._dismiss(leaving)
         for topic in topics:
             topic.groups.add(group)
             topic.charts |= group.charts
@@ -172,6 +174,15 @@ class Hub:
             self._demanding = True
             self._soon(topic.dataset.name for topic in topics)
         return group
+
+    def _dismiss(self, groups: Iterable[Group]) -> None:
+        """End groups that gave way to others."""
+        for group in groups:
+            for member in list(group.members):
+                self.leave(member)
+                member.refuse_later(GAVE_WAY)
+            for topic in group.topics:
+                topic.gone.clear()
 
     def _topic(self, dataset: Dataset) -> Topic:
         topic = self.topics.get(dataset.name)
@@ -193,25 +204,6 @@ class Hub:
     def _verify(self, subscription: Subscription) -> Verdict:
         """What is known of its currency and coins. Raises `Refused` for what does not exist."""
         return judge(subscription.params, self.lists)
-
-    def _check_bounds(self, subscription: Subscription) -> None:
-        """Distinct datasets are bounded, so that no client can invent work without end."""
-        watched = [topic.dataset for topic in self.topics.values() if topic.groups]
-        for dataset in subscription.datasets:
-            if dataset.kind == "candles":
-                charts = {one.name for one in watched if one.kind == "candles"} | {dataset.name}
-                _bounded("charts", len(charts), settings.SPOT_CHARTS)
-            elif dataset.kind == "onchain":
-                topics = {one.topic for one in watched if one.kind == "onchain"} | {dataset.topic}
-                _bounded("on-chain topics", len(topics), settings.SPOT_ONCHAIN_TOPICS)
-            elif dataset.currency:
-                currencies = {one.currency for one in watched if one.currency} | {dataset.currency}
-                _bounded("currencies", len(currencies), settings.SPOT_CURRENCIES)
-        markets = self.topics.get(subscription.datasets[0].name)
-        if "coin_ids" in subscription.params and markets is not None and markets.table is not None:
-            extra = {coin for coin in subscription.params["coin_ids"] if coin not in markets.table.position()}
-            extra.update(*(topic.missing_coins() for topic in self.topics.values()))
-            _bounded("coins outside the market's top", len(extra), settings.SPOT_EXTRA_COINS)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -419,35 +411,11 @@ class Hub:
     # --- demand ------------------------------------------------------------------------------------------------------
 
     async def _demand(self) -> None:
-        """Tell the workers what is looked at; start at once what has never been fetched."""
-        now = now_ms()
-        for name, topic in list(self.topics.items()):
-            if not topic.groups and topic.dataset not in (CURRENCIES, COINS) and now - topic.left_at > _KEEP_TOPIC_MS:
-                del self.topics[name]
+        self.demand.forget_old()
         self._merged = {names: kept for names, kept in self._merged.items() if self.topics.keys() >= set(names)}
         for topic in self.topics.values():
             topic.charts = any(group.charts for group in topic.groups)
-        wanted = {topic.dataset for topic in self.topics.values() if topic.wanted()}
-        if self.groups:
-            wanted |= {CURRENCIES, COINS}  # what the others are judged by
-            coins: dict[str, list[str]] = {}
-            for topic in self.topics.values():
-                if missing := topic.missing_coins():
-                    coins[topic.dataset.currency] = sorted(missing)
-            await self.reader.want(wanted, coins)
-            await self._kick([dataset.name for dataset in wanted if self._is_cold(dataset)], now)
-
-    def _is_cold(self, dataset: Dataset) -> bool:
-        topic = self.topics.get(dataset.name)
-        return topic is not None and topic.snapshot is None and topic.trouble is None
-
-    async def _kick(self, names: list[str], now: int) -> None:
-        """Ask a worker to fetch what is not there at all, without waiting for beat; each name at most every 5 s."""
-        names = [name for name in names if now - self._kicked.get(name, 0) > 5000]
-        if names:
-            self._kicked |= dict.fromkeys(names, now)
-            # kombu is synchronous; this is off the message path, and rare.
-            await asyncio.to_thread(current_app.send_task, "spot.tasks.start", (names,), expires=10, ignore_result=True)
+        await self.demand.tell()
 
     # --- nudges and the clock ----------------------------------------------------------------------------------------
 
@@ -484,8 +452,3 @@ class Hub:
         await self._publish(turned)
         for group in list(self.groups.values()):
             group.beat(now)
-
-
-def _bounded(what: str, count: int, limit: int) -> None:
-    if limit and count > limit:
-        raise Refused("too_many_datasets", f"At most {limit} {what} can be watched together; try again later.")

@@ -91,5 +91,5 @@ def _extra_coins(hub: Hub, subscription: Subscription) -> list[str]:
     markets, quotes = (hub.topics.get(dataset.name) for dataset in subscription.datasets) if coins else (None, None)
     if markets is None or markets.table is None:
         return []
-    watched = quotes.missing_coins() if quotes is not None else set()
+    watched = quotes.coins(0) if quotes is not None else {}
     return [coin for coin in coins if coin not in markets.table.position() and coin not in watched]

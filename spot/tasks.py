@@ -109,11 +109,14 @@ def paces(datasets: Sequence[Dataset], *, simulated: bool) -> dict[str, float]:
 
 
 def _bounded(wanted: Sequence[Dataset]) -> list[Dataset]:
-    """The most recently wanted, no more than the limits allow, whatever many web processes ask for together."""
+    """The pinned and then the most recently wanted, no more than the limits allow, whatever many web processes ask for
+    together."""
     charts = [dataset for dataset in wanted if dataset.kind == "candles"]
     currencies = list(dict.fromkeys(dataset.currency for dataset in wanted if dataset.currency))
+    pinned = set(settings.SPOT_PINNED_CURRENCIES)
     kept_charts = set(charts[: settings.SPOT_CHARTS] if settings.SPOT_CHARTS else charts)
-    kept_currencies = set(currencies[: settings.SPOT_CURRENCIES] if settings.SPOT_CURRENCIES else currencies)
+    others = [currency for currency in currencies if currency not in pinned]
+    kept_currencies = pinned | set(others[: settings.SPOT_CURRENCIES] if settings.SPOT_CURRENCIES else others)
     return [
         dataset
         for dataset in wanted

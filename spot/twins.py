@@ -26,6 +26,7 @@ from spot.feeds import Feed
 from spot.frames import Message
 from spot.groups import Update
 from spot.hub import Hub
+from spot.limits import network
 from spot.novelty import admitted
 from spot.public import charge, client_address, refusal
 from spot.snapshots import now_ms
@@ -44,7 +45,8 @@ class Waiter:
 
     socket: PreparedSocket | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, client: str) -> None:
+        self.client = client
         self.first: asyncio.Future[Update] = asyncio.get_running_loop().create_future()
 
     def push(self, update: Update) -> None:
@@ -64,10 +66,10 @@ class Waiter:
             self.first.set_exception(refused)
 
 
-async def current(subscription: Subscription, patience: float = PATIENCE) -> Update:
+async def current(subscription: Subscription, client: str, patience: float = PATIENCE) -> Update:
     """The newest state of a subscription, waiting up to `patience` seconds for its first one and for coins that are
-    being fetched. Raises `Refused` when there is nothing to show."""
-    hub, waiter = Hub.current(), Waiter()
+    being fetched. `client` is the address that asks. Raises `Refused` when there is nothing to show."""
+    hub, waiter = Hub.current(), Waiter(network(client))
     try:
         hub.join(waiter, subscription)
         async with asyncio.timeout(patience):
@@ -108,9 +110,10 @@ def twin(feed: Feed) -> Any:
             # First our own parser: past its bounds, Django's would answer with a page of HTML.
             subscription = from_query_string(feed, query_string, settings.SPOT_DEPTH, extra=("format",))
             form = _form(request.GET.get("format"))
-            charge(client_address(request), _extra_cost(subscription, form))
-            with admitted(client_address(request), subscription):
-                update = await current(subscription)
+            client = client_address(request)
+            charge(client, _extra_cost(subscription, form))
+            with admitted(client, subscription):
+                update = await current(subscription, client)
             response = await _response(request, update, form)
         except Refused as refused:
             response = refusal(refused)

@@ -16,6 +16,7 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 `changed:…`                      while it lives, that change has just been noted
 `wanted`                         sorted set: dataset -> when somebody last looked at it, epoch ms
 `wanted:quotes:CURRENCY`         the same for coins outside the markets snapshot
+`viewers`                        hash: web process -> how many clients look at each dataset there (JSON)
 `claim:NAME`                     who is fetching a dataset now
 `probe`                          while it lives, real providers are known to be out of reach
 `category`                       while it lives, a real provider has just been asked for a category
@@ -32,6 +33,7 @@ import os
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -81,6 +83,8 @@ _AMEND_TRIES = 3
 WRITE_CHECK = "spot:write-check"
 #: A dataset that nobody has looked at for this long is no longer fetched.
 LINGER_MS = 120_000
+#: Web processes say every few seconds who looks at what; one that has been silent for so long (ms) has ended.
+_VIEWERS_MS = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,6 +441,19 @@ def wanted() -> list[Dataset]:
     _forget_demand("spot:wanted")
     names = client.zrevrange("spot:wanted", 0, 999)
     return [Dataset.parse(name.decode()) for name in names]  # type: ignore[union-attr]
+
+
+def viewers() -> dict[str, int]:
+    """How many clients look at each dataset, by name, in all web processes together."""
+    client, now = connection(), now_ms()
+    counts: Counter[str] = Counter()
+    for process, text in client.hgetall("spot:viewers").items():
+        told = orjson.loads(text)
+        if abs(now - told["at"]) > _VIEWERS_MS:
+            client.hdel("spot:viewers", process)
+        else:
+            counts.update(told["viewers"])
+    return dict(counts)
 
 
 def wanted_coins(currency: str, limit: int) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -28,6 +29,7 @@ class Reader:
     def __init__(self) -> None:
         # A pool looks at a connection before it hands it out, which costs as much as a small answer.
         self._redis = settings.REDIS.async_client()
+        self._id = secrets.token_hex(4)
         self.realm: Realm = realm_of(settings.SPOT_DEMO, seen_live=False)
 
     async def news(self, names: Sequence[str]) -> dict[str, News]:
@@ -80,16 +82,18 @@ class Reader:
         fields: Any = await _ask(self._redis, f"spot:{self.realm}:table:{dataset.name}", at_hand if charts else None)
         return _news(fields[0], fields[1], None), snapshot_of(dataset, fields, at_hand)
 
-    async def want(self, datasets: Iterable[Dataset], coins: dict[str, list[str]]) -> None:
-        """Say that somebody looks at these datasets; `coins`: ids wanted by currency that no markets snapshot has."""
-        now = now_ms()
+    async def want(
+        self, seen: Mapping[str, int], coins: Mapping[str, Mapping[str, int]], viewers: Mapping[str, int]
+    ) -> None:
+        """Say when somebody last looked at each of these datasets (epoch ms, by name); `coins`: the same by currency
+        for ids that no markets snapshot has; `viewers`: how many clients look at each dataset here."""
         pipe = self._redis.pipeline(transaction=False)
-        names = {dataset.name: now for dataset in datasets}
-        if names:
-            pipe.zadd("spot:wanted", names)
+        pipe.zadd("spot:wanted", dict(seen), gt=True)
         for currency, ids in coins.items():
             if ids:
-                pipe.zadd(f"spot:wanted:quotes:{currency}", dict.fromkeys(ids, now))
+                pipe.zadd(f"spot:wanted:quotes:{currency}", dict(ids), gt=True)
+        if viewers:
+            pipe.hset("spot:viewers", self._id, orjson.dumps({"at": now_ms(), "viewers": viewers}))
         await pipe.execute()
 
     async def try_write(self) -> None:

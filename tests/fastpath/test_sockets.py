@@ -110,7 +110,7 @@ def test_a_ping_during_a_large_broadcast_is_answered_in_between() -> None:
         client, happened, crowd = await reader(gate, WISH + "&search=bit"), [], []
 
         class Witness:
-            socket = None
+            socket, client = None, "192.0.2.1"
 
             def push(self, _update: Any) -> None:
                 if len(crowd) == 10_000 and not happened:

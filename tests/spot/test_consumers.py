@@ -508,7 +508,7 @@ def test_an_export_in_the_envelope_comes_with_a_file_name() -> None:
             export = await socket.next("export")
             assert (export["format"], export["filename"]) == ("csv", "top-gainers-usd.csv")
             assert export["data"].startswith(
-                "rank,name,logo,symbol,price,market_cap,volume_24h,price_change_24h\r\n1,Bitcoin,"
+                "rank,name,logo,symbol,price,market_cap,volume_24h,price_change_24h,id,source\r\n1,Bitcoin,"
             )
 
     run(story())
@@ -635,6 +635,7 @@ def test_distinct_queries_are_bounded_and_the_old_one_stays(settings) -> None:
 
 def test_currencies_and_charts_and_rare_coins_are_bounded(settings) -> None:
     settings.SPOT_CURRENCIES, settings.SPOT_CHARTS, settings.SPOT_EXTRA_COINS = 1, 1, 1
+    settings.SPOT_PINNED_CURRENCIES = settings.SPOT_PINNED_COINS = []
 
     async def story() -> None:
         await put_market(2)

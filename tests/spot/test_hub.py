@@ -15,8 +15,8 @@ from redis.exceptions import RedisError
 from structlog.testing import capture_logs
 
 from providers.datasets import Dataset
+from spot import demand, snapshots
 from spot import hub as hub_module
-from spot import snapshots
 from spot.codes import Close, Refused
 from spot.columns import Charts, Columns
 from spot.feeds import FEEDS
@@ -42,6 +42,7 @@ class Watcher:
     said: list = field(default_factory=list)
     refusals: list = field(default_factory=list)
     socket: None = None
+    client: str = "192.0.2.1"
 
     def push(self, update) -> None:
         self.updates.append(update)
@@ -272,7 +273,7 @@ def test_what_is_watched_is_wanted_and_what_is_not_known_to_exist_is_not() -> No
 @pytest.mark.usefixtures("redis")
 def test_a_topic_that_nobody_watches_is_forgotten_after_a_while(monkeypatch) -> None:
     monkeypatch.setattr(hub_module, "_SLOW_TIMER", 0.1)
-    monkeypatch.setattr(hub_module, "_KEEP_TOPIC_MS", 200)
+    monkeypatch.setattr(demand, "LINGER_MS", 200)
 
     async def story() -> None:
         await put_market(2)

@@ -281,7 +281,11 @@ def test_trouble_is_told_until_a_fetch_succeeds() -> None:
 
 def test_what_is_wanted_is_remembered_for_a_while(monkeypatch) -> None:
     snapshots.want([USD], {"usd": ["rare"]})
-    reading(lambda reader: reader.want([EUR], {"usd": ["rarer"], "eur": []}))
+    reading(
+        lambda reader: reader.want(
+            {EUR.name: snapshots.now_ms()}, {"usd": {"rarer": snapshots.now_ms()}, "eur": {}}, {EUR.name: 2}
+        )
+    )
     assert set(snapshots.wanted()) == {USD, EUR}
     assert set(snapshots.wanted_coins("usd", 10)) == {"rare", "rarer"}
     assert len(snapshots.wanted_coins("usd", 1)) == 1

@@ -217,7 +217,7 @@ def test_a_task_whose_claim_ended_leaves_the_work_to_the_new_holder(upstream, qu
 
 
 def test_more_currencies_and_charts_than_allowed_are_not_fetched_whoever_wants_them(upstream, queue, settings) -> None:
-    settings.SPOT_CURRENCIES, settings.SPOT_CHARTS = 2, 2
+    settings.SPOT_CURRENCIES, settings.SPOT_CHARTS, settings.SPOT_PINNED_CURRENCIES = 1, 2, ["usd"]
     have_lists(age_ms=86_401_000)
     charts = [Dataset("candles", "usd", f"c{n}", 30) for n in range(5)]
     currencies = [Dataset("markets", f"cu{n}") for n in range(5)]

@@ -115,8 +115,8 @@ def test_csv_holds_the_whole_filtered_range_and_no_formula() -> None:
 def test_the_envelope_is_had_over_http_too() -> None:
     async def story() -> None:
         await put_market(2)
-        body = json.loads((await get("top-gainers", "envelope=1&min_volume=0")).content)
-        assert (body["type"], body["channel"], body["total"]) == ("snapshot", "top-gainers", 2)
+        body = json.loads((await get("most-active", "envelope=1&min_volume=0")).content)
+        assert (body["type"], body["channel"], body["total"]) == ("snapshot", "most-active", 2)
 
     run(story())
 
