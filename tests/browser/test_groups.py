@@ -188,8 +188,8 @@ def test_a_heading_tells_all_about_its_group_to_the_pointer(grouped: Page) -> No
 def test_a_click_on_a_heading_enlarges_its_group_and_opens_nothing(grouped: Page) -> None:
     whole = grouped.evaluate(LAID)["Stablecoins"]
     head(grouped, "Stablecoins").dblclick()
-    reset = grouped.get_by_role("button", name="Show the whole map")
-    expect(reset).to_be_visible()
+    reset = grouped.get_by_role("button", name="Reset")
+    expect(reset).not_to_have_attribute("aria-disabled", "true")
     box, frame = grouped.evaluate(LAID)["Stablecoins"], grouped.locator(MAP).bounding_box()
     assert frame is not None
     assert max(box["width"] / frame["width"], (box["height"] + 60) / frame["height"]) > 0.97
@@ -198,9 +198,22 @@ def test_a_click_on_a_heading_enlarges_its_group_and_opens_nothing(grouped: Page
     assert box["x"] + box["width"] <= frame["x"] + frame["width"] + 1
     expect(head(grouped, "Stablecoins")).to_be_visible()
     reset.click()
-    expect(reset).to_be_hidden()
+    expect(reset).to_have_attribute("aria-disabled", "true")
     assert grouped.evaluate(LAID)["Stablecoins"] == whole
     assert "/coin/" not in grouped.url
+
+
+def test_every_group_has_a_heading_that_begins_with_its_name(grouped: Page) -> None:
+    for width in (1440, 800):
+        grouped.set_viewport_size({"width": width, "height": 900})
+        choose(grouped, "Coins", "500")
+        expect(grouped.locator(MAP)).to_have_attribute("data-tiles", "500")
+        grouped.wait_for_function("() => document.querySelector('spot-heatmap').map.mosaic.glideFrom == null")
+        told = grouped.locator(".map-head").evaluate_all(
+            "heads => heads.map(head => [head.hidden, head.dataset.group])"
+        )
+        assert len(told) > 6
+        assert [group for hidden, group in told if hidden] == []
 
 
 def test_headings_are_walked_and_enlarged_by_keys(grouped: Page) -> None:
@@ -218,10 +231,10 @@ def test_headings_are_walked_and_enlarged_by_keys(grouped: Page) -> None:
     expect(head(grouped, "Layer 1")).to_be_focused()
     grouped.keyboard.press("End")
     grouped.keyboard.press("Enter")
-    expect(grouped.get_by_role("button", name="Show the whole map")).to_be_visible()
+    expect(grouped.get_by_role("button", name="Reset")).not_to_have_attribute("aria-disabled", "true")
     expect(grouped.locator(".tooltip")).to_be_hidden()
     grouped.keyboard.press("0")
-    expect(grouped.get_by_role("button", name="Show the whole map")).to_be_hidden()
+    expect(grouped.get_by_role("button", name="Reset")).to_have_attribute("aria-disabled", "true")
     grouped.keyboard.press("Shift+Tab")
     expect(grouped.locator(FOCUSED)).to_be_focused()
 

@@ -150,10 +150,10 @@ def test_the_size_is_what_is_picked(dashboard: Page) -> None:
 
 def test_sets_leave_out_what_they_say_and_still_show_as_many(dashboard: Page) -> None:
     assert {"bitcoin", *STABLE} <= shown(dashboard).keys()
-    choose(dashboard, "Of", "no_btc")
+    choose(dashboard, "Which coins", "no_btc")
     dashboard.wait_for_function("() => !document.querySelector('spot-heatmap').shown.includes('bitcoin')")
     expect_tiles(dashboard, 100)
-    choose(dashboard, "Of", "no_stable")
+    choose(dashboard, "Which coins", "no_stable")
     dashboard.wait_for_function("() => !document.querySelector('spot-heatmap').shown.includes('tether')")
     expect_tiles(dashboard, 100)
     without = shown(dashboard).keys()
@@ -294,8 +294,8 @@ def test_a_click_opens_the_coin_and_a_double_click_zooms(dashboard: Page) -> Non
     dashboard.wait_for_function(
         "width => document.querySelector('spot-heatmap').tile('ethereum').width > width * 1.5", arg=before["width"]
     )
-    dashboard.get_by_role("button", name="Show the whole map").click()
-    expect(dashboard.get_by_role("button", name="Show the whole map")).to_be_hidden()
+    dashboard.get_by_role("button", name="Reset").click()
+    expect(dashboard.get_by_role("button", name="Reset")).to_have_attribute("aria-disabled", "true")
     assert tile(dashboard, "ethereum") | {"text": ""} == before | {"text": ""}
     dashboard.mouse.click(*middle(dashboard, "ethereum"))
     expect(dashboard).to_have_url(re.compile("/coin/ethereum/$"))
@@ -308,7 +308,7 @@ def test_keys_zoom_and_the_walk_goes_on_outside_what_is_seen(dashboard: Page) ->
     for _ in range(4):
         dashboard.keyboard.press("+")
     assert tile(dashboard, "bitcoin")["width"] == pytest.approx(before * 1.6**4, rel=0.01)
-    expect(dashboard.get_by_role("button", name="Show the whole map")).to_be_visible()
+    expect(dashboard.get_by_role("button", name="Reset")).not_to_have_attribute("aria-disabled", "true")
     dashboard.keyboard.press("End")
     coin = dashboard.evaluate("document.activeElement.dataset.coin")
     box, frame = tile(dashboard, coin), dashboard.locator(MAP).bounding_box()
@@ -360,12 +360,12 @@ def test_who_does_not_see_the_map_hears_a_summary_instead_of_its_tiles(dashboard
 
 
 def test_the_address_brings_back_what_was_chosen(dashboard: Page) -> None:
-    for label, value in (("Coins", "250"), ("Of", "no_stable"), ("Size", "root_volume"), ("Colour", "7d")):
+    for label, value in (("Coins", "250"), ("Which coins", "no_stable"), ("Size", "root_volume"), ("Colour", "7d")):
         choose(dashboard, label, value)
     expect_tiles(dashboard, 250)
     dashboard.reload()
     expect_tiles(dashboard, 250)
-    for label, value in (("Coins", "250"), ("Of", "no_stable"), ("Size", "root_volume"), ("Colour", "7d")):
+    for label, value in (("Coins", "250"), ("Which coins", "no_stable"), ("Size", "root_volume"), ("Colour", "7d")):
         expect(dashboard.locator("spot-heatmap").get_by_label(label, exact=True)).to_have_value(value)
     assert "tether" not in shown(dashboard)
 
@@ -414,7 +414,7 @@ def test_two_fingers_zoom_and_a_tap_describes_before_it_opens(
             touches(fingers, "touchMove", (x - apart, y), (x + apart, y))
         touches(fingers, "touchEnd")
         assert tile(page, "bitcoin")["width"] > width * 2
-        page.get_by_role("button", name="Show the whole map").tap()
+        page.get_by_role("button", name="Reset").tap()
         page.locator(MAP).evaluate(centred)
         page.touchscreen.tap(*middle(page, "ethereum"))
         expect(page.locator(".tooltip")).to_contain_text("Ethereum")
@@ -440,3 +440,77 @@ def test_with_reduced_motion_tiles_do_not_glide(page: Page, live_site: LiveSite,
     page.evaluate(f"void (window.glided = ({gliding})())")
     choose(page, "Size", "market_cap")
     assert page.evaluate("window.glided") is True
+
+
+def lit(page: Page) -> None | str:
+    """The step of colour to which the map is narrowed down."""
+    step: str | None = page.evaluate("document.querySelector('spot-heatmap').map.mosaic.lit")
+    return step
+
+
+def test_reset_keeps_its_place_and_leaves_the_map_lit(dashboard: Page) -> None:
+    settle(dashboard)
+    reset = dashboard.get_by_role("button", name="Reset")
+    before = reset.bounding_box()
+    dashboard.get_by_role("button", name="Zoom in").click()
+    assert reset.bounding_box() == before
+    reset.click()
+    assert reset.bounding_box() == before
+    expect(reset).to_have_attribute("aria-disabled", "true")
+    assert lit(dashboard) is None
+
+
+def test_a_step_of_the_legend_that_comes_under_a_pointer_at_rest_dims_nothing(dashboard: Page) -> None:
+    step = dashboard.locator(".legend li[data-step='1'] button")
+    step.dispatch_event("pointerenter", {"screenX": 100, "screenY": 100})
+    step.dispatch_event("pointermove", {"screenX": 100, "screenY": 100})
+    assert lit(dashboard) is None
+    step.dispatch_event("pointermove", {"screenX": 103, "screenY": 100})
+    assert lit(dashboard) == "1"
+
+
+def test_a_click_pins_a_step_says_so_and_can_be_undone(dashboard: Page) -> None:
+    step = dashboard.locator(".legend li[data-step='-2'] button")
+    step.click()
+    dashboard.mouse.move(5, 5)
+    expect(dashboard.locator(".map-pin")).to_contain_text(f"Only {MINUS}3 to {MINUS}1% is lit")
+    assert lit(dashboard) == "-2"
+    dashboard.get_by_role("button", name="Show all").click()
+    expect(dashboard.locator(".map-pin")).to_be_hidden()
+    expect(step).to_have_attribute("aria-pressed", "false")
+    assert lit(dashboard) is None
+
+
+def test_the_card_stands_beside_the_pointer(dashboard: Page) -> None:
+    settle(dashboard)
+    box = tile(dashboard, "bitcoin")
+    for share in (0.15, 0.6):
+        x, y = box["x"] + box["width"] * share, box["y"] + box["height"] * 0.2
+        dashboard.mouse.move(x, y)
+        card = dashboard.locator(".tooltip").bounding_box()
+        assert card is not None
+        assert 0 <= card["x"] - x < 40
+
+
+def test_a_coin_whose_price_has_stopped_is_not_coloured_as_a_change_of_today(dashboard: Page) -> None:
+    dashboard.get_by_role("button", name="Pause updates").click()  # so that nothing but the test changes a row
+    dashboard.evaluate("""() => {
+      const map = document.querySelector("spot-heatmap");
+      const row = map.feeds[0].view.rows.get("ethereum");
+      map.feeds[0].view.rows.set("ethereum", { ...row, stale: true, as_of: Date.now() - 30.5 * 24 * 3600 * 1000 });
+      map.redraw();
+    }""")
+    dashboard.wait_for_function("() => document.querySelector('spot-heatmap').tile('ethereum').text === '30 d old'")
+    assert tile(dashboard, "ethereum")["step"] == "none"
+    dashboard.mouse.move(*middle(dashboard, "ethereum"))
+    expect(dashboard.locator(".tooltip")).to_contain_text(re.compile(r"Price of .*, 30 d old"))
+
+
+def test_choices_are_kept_for_the_next_visit(dashboard: Page, live_site: LiveSite) -> None:
+    choose(dashboard, "Colour", "7d")
+    choose(dashboard, "Coins", "50")
+    dashboard.goto(f"{live_site.url}/")
+    expect_tiles(dashboard, 50)
+    expect(dashboard).to_have_url(re.compile("colour=7d"))
+    dashboard.goto(f"{live_site.url}/?colour=30d")
+    expect_tiles(dashboard, 100)

@@ -47,10 +47,13 @@ export function total(ids, rows, field) {
 
 const PADDING = 10; // pixels to the left and right of a heading together
 const GAP = 6; // and between its two parts
+const SHORTEST = 30; // a name that is shortened to less says nothing beside its change
+const LEAST = 16; // below this not even a letter has room
 
-/** What of a heading has room in a strip: "both" its name and its change, its "name" alone, or "" for nothing.
- * `name` and `change` are the widths of the two. */
+/** What of a heading has room in a strip: "both" its name and its change, its "name" alone, or "" for nothing. A name
+ * that does not fit is shortened; the card tells it whole. `name` and `change` are the widths of the two. */
 export function room(strip, lineHeight, name, change) {
-  if (strip.height < lineHeight || strip.width < name + PADDING) return "";
-  return strip.width < name + GAP + change + PADDING ? "name" : "both";
+  if (strip.height < lineHeight || strip.width < LEAST) return "";
+  const left = strip.width - PADDING - GAP - change;
+  return left >= Math.min(name, SHORTEST) ? "both" : "name";
 }

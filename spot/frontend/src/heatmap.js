@@ -10,6 +10,8 @@ import * as choices from "./map_choices.js";
 import { MapView } from "./map_view.js";
 import { page } from "./page.js";
 import { Panel } from "./panel.js";
+import { remember, restore } from "./remembered.js";
+import { oldness, stopped } from "./row_age.js";
 import { step } from "./scale.js";
 import { keysOf } from "./shortcuts.js";
 import { serverNow } from "./socket.js";
@@ -31,6 +33,7 @@ class Heatmap extends Panel {
   #texts = new Map();
 
   build(body, controls) {
+    restore("map", choices.PARAMETERS);
     this.choices = choices.read();
     controls.append(...this.#controls());
     this.map = new MapView({
@@ -39,11 +42,12 @@ class Heatmap extends Panel {
       describeGroup: (label, box) => this.#describeGroup(label, box),
       zoomed: (factor) => this.#zoomed(factor),
     });
-    this.legend = new Legend((level) => this.map.highlight(level));
+    this.legend = new Legend((level) => this.map.highlight(level), (words) => this.#pinned(words));
+    this.pin = el("p", { class: "map-pin", role: "status", hidden: true });
     this.table = new HeatmapTable();
     this.summary = el("p", { class: "hidden", id: "map-summary" });
     this.map.element.setAttribute("aria-describedby", this.summary.id);
-    body.append(this.summary, this.map.element, this.table.element, el("div", { class: "map-foot" }, this.legend.element, this.#zoomButtons()));
+    body.append(this.summary, this.map.element, this.table.element, el("div", { class: "map-foot" }, this.pin, this.legend.element, this.#zoomButtons()));
     this.#tellChoices();
     this.#listen();
   }
@@ -88,26 +92,37 @@ class Heatmap extends Panel {
     const windows = choices.SHOWN.map((window) => [window, spaced(window)]);
     this.fields = {
       count: select("Coins", choices.COUNTS.map((n) => [n, `Top ${n}`]), this.choices.count, pick("count", "coins")),
-      set: select("Of", named(choices.SETS), this.choices.set, pick("set")),
+      set: select("Which coins", named(choices.SETS), this.choices.set, pick("set")),
       size: select("Size", named(choices.SIZES), this.choices.size, pick("size")),
       group: select("Group", named(choices.GROUPS), this.choices.group, pick("group")),
       window: select("Colour", windows, this.choices.window, pick("window", "colour")),
       as: choice("Show as", [["map", "Map"], ["table", "Table"]], this.choices.as, pick("as", "map")),
     };
+    for (const name of ["count", "set", "group"]) this.fields[name].firstChild.remove(); // their options speak for themselves
     return Object.values(this.fields);
   }
 
   #zoomButtons() {
     const button = (text, name, action) => el("button", { type: "button", class: "button", "aria-label": name, title: name, onclick: action }, text);
-    this.back = button("Reset", "Show the whole map", () => this.map.reset());
-    this.back.hidden = true;
+    this.back = button("Reset", "Reset: show the whole map", () => this.map.reset());
     this.zooms = el("div", { class: "map-zoom", role: "group", "aria-label": "Zoom" }, this.back,
       button("−", "Zoom out", () => this.map.zoom(1 / 1.6)), button("+", "Zoom in", () => this.map.zoom(1.6)));
     return this.zooms;
   }
 
+  /** The button keeps its place: another would come under the pointer, or lose the focus. */
   #zoomed(factor) {
-    if (this.back) this.back.hidden = factor === 1;
+    if (this.back) setAttribute(this.back, "aria-disabled", factor === 1 ? "true" : null);
+  }
+
+  #pinned(words) {
+    this.pin.hidden = words === null;
+    if (words === null) return this.pin.replaceChildren();
+    const all = () => {
+      this.legend.unpin();
+      this.map.focused.focus({ preventScroll: true });
+    };
+    this.pin.replaceChildren(`Only ${words} is lit`, el("button", { type: "button", class: "button", onclick: all }, "Show all"));
   }
 
   #listen() {
@@ -117,6 +132,7 @@ class Heatmap extends Panel {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", dress);
     document.fonts.ready.then(dress);
     new ResizeObserver(() => this.#resized()).observe(this.map.element);
+    this.#zoomed(1);
     dress();
   }
 
@@ -130,6 +146,7 @@ class Heatmap extends Panel {
 
   #choose(name, parameter, value) {
     address.set({ [parameter]: DEFAULTS[parameter] === value ? null : value }, { step: name === "as" || name === "group" });
+    remember("map", choices.PARAMETERS);
     this.choices = { ...this.choices, [name]: value };
     this.#changed(name);
   }
@@ -218,7 +235,8 @@ class Heatmap extends Panel {
     if (!row) return;
     const { window } = this.choices;
     const value = row[`price_change_${window}`];
-    this.map.paint(id, row.symbol, this.#percent(value), String(step(value, window)));
+    const old = oldness(row, serverNow()); // its change would be one of the day on which the price stopped
+    this.map.paint(id, row.symbol, old || this.#percent(value), old ? "none" : String(step(value, window)));
   }
 
   /** Percentages repeat: writing one with Intl costs more than drawing it. */
@@ -251,7 +269,9 @@ class Heatmap extends Panel {
     const { name, symbol } = this.view.rows.get(id) ?? {};
     const { window } = this.choices;
     const group = this.groupOf.has(id) ? `, ${this.groupOf.get(id)}` : "";
-    return name ? `${name} (${symbol}), ${percent(this.view.rows.get(id)[`price_change_${window}`], page.locale)} over ${spaced(window)}${group}` : id;
+    const row = this.view.rows.get(id);
+    const change = stopped(row, serverNow(), page.locale, page.timeZone) || `${percent(row?.[`price_change_${window}`], page.locale)} over ${spaced(window)}`;
+    return name ? `${name} (${symbol}), ${change}${group}` : id;
   }
 
   #describe(id, box) {
@@ -270,7 +290,7 @@ class Heatmap extends Panel {
         ["24 h volume", numbers.compact(row.volume_24h)],
       ],
       prices: this.#week(id),
-      foot: this.#asOf(locale, timeZone),
+      foot: stopped(row, serverNow(), locale, timeZone) || this.#asOf(locale, timeZone),
     });
   }
 

@@ -2,9 +2,11 @@
 
 import { changeCell, showChange } from "./change.js";
 import { coinLink, showCoin } from "./coin_name.js";
-import { el, setText } from "./dom.js";
+import { el, setAttribute, setText } from "./dom.js";
 import { count, spaced } from "./format.js";
 import { page } from "./page.js";
+import { oldness, stopped } from "./row_age.js";
+import { serverNow } from "./socket.js";
 
 const COLUMNS = ["Rank", "Coin", "Price", "Change", "Market cap", "24 h volume"];
 
@@ -88,7 +90,10 @@ export class HeatmapTable {
     setText(line.rank, count(row.market_cap_rank, page.locale));
     showCoin(line.coin, row);
     setText(line.price, numbers.price(row.price));
-    showChange(line.change, row[`price_change_${window}`]);
+    const old = oldness(row, serverNow());
+    showChange(line.change, old ? null : row[`price_change_${window}`]);
+    if (old) setText(line.change.lastChild, old);
+    setAttribute(line.change, "title", stopped(row, serverNow(), page.locale, page.timeZone) || null);
     setText(line.cap, numbers.compact(row.market_cap));
     setText(line.volume, numbers.compact(row.volume_24h));
   }

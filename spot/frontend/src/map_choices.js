@@ -24,8 +24,11 @@ export const SETS = {
   all: ["All coins", 0],
   no_btc: ["Without Bitcoin", 1],
   no_stable: ["Without stablecoins", PEGGED],
-  neither: ["Without either", PEGGED + 1],
+  neither: ["Without Bitcoin and stablecoins", PEGGED + 1],
 };
+
+/** The parameters of the address that make up the choice. */
+export const PARAMETERS = ["coins", "set", "size", "colour", "group", "map"];
 
 export const GROUPS = { none: ["No groups"], category: ["By category"] };
 
@@ -63,8 +66,9 @@ export function categorised({ keys, rows }) {
   return keys.reduce((count, id) => count + (rows.get(id).category ? 1 : 0), 0);
 }
 
-/** The windows that some coin has a value for. */
+/** The windows that most coins have a value for: of one that a few streamed coins have, the map would be hatched. */
 export function delivered({ rows }) {
   const all = [...rows.values()];
-  return new Set(SHOWN.filter((window) => all.some((row) => Number.isFinite(row[`price_change_${window}`]))));
+  const known = (window) => all.filter((row) => Number.isFinite(row[`price_change_${window}`])).length;
+  return new Set(SHOWN.filter((window) => known(window) * 2 > all.length));
 }

@@ -6,9 +6,9 @@ import { room } from "./groups.js";
 import { GLIDE_MS } from "./mosaic.js";
 import { onScreen, WHOLE } from "./zoom.js";
 
-const STRIP = 20; // pixels that a heading takes from its group
-const LINE = 16; // pixels that its text needs
-const LEAST = 3; // a group is at least so many strips high, or it has no heading
+const STRIP = 24; // pixels that a heading takes from its group: as high as a finger's target has to be
+const LINE = 12; // pixels that its text needs
+const SHARE = 2; // a heading takes at most one part of so many of the height of a low group
 const SIZE = 12; // pixels of its letters
 const LARGEST = 2; // times that, when the map is enlarged
 const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
@@ -43,9 +43,10 @@ export class MapHeads {
     this.#fit();
   }
 
-  /** How high the strip of a group is: 0 when not even its name has room. */
+  /** How high the strip of a group is: 0 when not even the beginning of its name has room. */
   strip(name, { width, height }) {
-    return height >= LEAST * STRIP && room({ width, height: STRIP }, LINE, this.#wide(name), 0) ? STRIP : 0;
+    const strip = Math.min(STRIP, Math.floor(height / SHARE));
+    return room({ width, height: strip }, LINE, this.#wide(name), 0) ? strip : 0;
   }
 
   /** Puts the headings of groups, a Map from name to {x, y, width, height, strip}, where these are. */
@@ -91,7 +92,7 @@ export class MapHeads {
   }
 
   #made(name) {
-    const head = { name: el("span", {}, name), change: el("span", { class: "change" }) };
+    const head = { name: el("span", { class: "map-head-name" }, name), change: el("span", { class: "change" }) };
     head.button = el("button", { type: "button", class: "map-head", tabindex: "-1", "data-group": name, onclick: () => this.enlarge(name) }, head.name, head.change);
     head.button.addEventListener("pointerenter", ({ pointerType }) => pointerType === "touch" || this.point(name));
     head.button.addEventListener("pointerleave", ({ pointerType }) => pointerType === "touch" || this.point(null));
@@ -109,10 +110,10 @@ export class MapHeads {
     for (const { button, name, change, box } of heads) {
       const { x, y, width, height } = this.#seen(box);
       const widths = [name, change].map(({ textContent }) => this.#wide(textContent) * larger);
-      const shows = room({ width, height }, LINE * larger, ...widths);
+      const shows = room({ width, height }, LINE, ...widths);
       button.hidden = !shows;
       change.hidden = shows !== "both";
-      Object.assign(button.style, { ...at({ x, y, width }), height: `${height}px`, fontSize: `${SIZE * larger}px` });
+      Object.assign(button.style, { ...at({ x, y, width }), height: `${height}px`, fontSize: `${Math.min(SIZE * larger, height - 1)}px` });
     }
   }
 

@@ -11,6 +11,7 @@ import * as tooltip from "./tooltip.js";
 import { at, neighbour } from "./treemap.js";
 import { around, onScreen, onto, panned, revealing, WHOLE } from "./zoom.js";
 
+const AROUND = 8; // pixels that the card stays away from the pointer
 const NEARER = 1.6;
 const TWICE_MS = 500; // within which two clicks are one double click
 const DOUBLE_MS = 220; // a second click within this means zooming; until then the first opens nothing
@@ -96,7 +97,7 @@ export class MapView {
     if (heading) return this.describeGroup(this.group, heading);
     if (this.group) return this.leave();
     if (!this.described) return;
-    if (this.places.has(this.described)) this.describe(this.described, this.#window(this.described));
+    if (this.places.has(this.described)) this.describe(this.described, this.pointer ?? this.#window(this.described));
     else this.leave();
   }
 
@@ -105,11 +106,13 @@ export class MapView {
     tooltip.hide();
   }
 
-  zoom(factor, x = this.box.width / 2, y = this.box.height / 2) {
+  /** About a place; the buttons enlarge what was pointed at last, or the middle of what one sees. */
+  zoom(factor, x = this.last?.x ?? this.box.width / 2, y = this.last?.y ?? this.box.height / 2) {
     this.#look(around(this.view, factor, x, y, this.box));
   }
 
   reset() {
+    this.last = null;
     this.#look(WHOLE);
   }
 
@@ -201,15 +204,24 @@ export class MapView {
 
   #hover(event) {
     if (event.pointerType === "touch") return;
+    this.#pointerAt(event);
     const id = this.#tileAt(event);
-    if (id === this.under) return;
+    if (id === this.under) return this.described === id && this.refresh();
     this.#point(id);
     if (id) this.#describe(id);
+  }
+
+  /** Where the pointer is: beside it stands the card, a big tile's far edge would be out of sight. */
+  #pointerAt({ clientX, clientY }) {
+    const { left, top } = this.element.getBoundingClientRect();
+    this.last = { x: clientX - left, y: clientY - top };
+    this.pointer = new DOMRect(clientX - AROUND, clientY - AROUND, 2 * AROUND, 2 * AROUND);
   }
 
   /** A finger that is lifted leaves the card where it is: there is no other way to read it. */
   #away({ pointerType }) {
     if (pointerType === "touch") return;
+    this.pointer = null;
     this.#point(null);
     if (this.focused === document.activeElement && this.focused.matches(":focus-visible")) this.#describe(this.current);
     else this.leave();
@@ -283,6 +295,7 @@ export class MapView {
 
   /** Goes to another tile; says whether the key was one that does. */
   #walk(key) {
+    this.pointer = null;
     const ids = [...this.places.keys()];
     const ends = { Home: ids[0], End: ids.at(-1) };
     if (!(key in ends) && !key.startsWith("Arrow")) return false;

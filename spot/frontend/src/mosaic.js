@@ -23,7 +23,7 @@ export class Mosaic {
   #dirty = new Set();
   #widths = new Map();
   #whole = true;
-  #lit = null;
+  lit = null; // the step to which the map is narrowed down
 
   constructor(canvas) {
     this.canvas = canvas;
@@ -76,7 +76,7 @@ export class Mosaic {
 
   /** Lights up the tiles of one step by dimming the others; null ends it. */
   highlight(step) {
-    this.#lit = step;
+    this.lit = step;
     this.#whole = true;
   }
 
@@ -100,8 +100,8 @@ export class Mosaic {
     const box = this.#snapped(onScreen(this.view, place));
     if (box.width <= 0 || box.height <= 0 || box.x > this.width || box.y > this.height || box.x + box.width < 0 || box.y + box.height < 0) return;
     const { pen } = this;
-    const dimmed = this.#lit !== null && this.#lit !== tile.step;
-    if (!this.#whole && this.#lit !== null) pen.clearRect(box.x, box.y, box.width, box.height);
+    const dimmed = this.lit !== null && this.lit !== tile.step;
+    if (!this.#whole && this.lit !== null) pen.clearRect(box.x, box.y, box.width, box.height);
     if (dimmed) pen.globalAlpha = DIMMED;
     this.#back(tile.step, box);
     if (!dimmed) this.#label(tile, this.#seen(box));

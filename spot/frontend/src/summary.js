@@ -10,7 +10,7 @@ function extremes(ids, value) {
 
 /** "The 100 largest coins … 34 rose, 60 fell, 6 stood still over 24 h. …" `groups` are [name, change] pairs. */
 export function breadth(ids, rows, { set, size, window }, locale, groups = []) {
-  const value = (id) => rows.get(id)?.[`price_change_${window}`];
+  const value = (id) => (rows.get(id)?.stale ? null : rows.get(id)?.[`price_change_${window}`]);
   const counts = { up: 0, down: 0, flat: 0, none: 0 };
   for (const id of ids) counts[direction(value(id))] += 1;
   const named = (id) => `${rows.get(id).name} ${percent(value(id), locale)}`;

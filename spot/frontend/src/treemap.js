@@ -5,6 +5,7 @@ import { hierarchy, treemap, treemapResquarify } from "d3-hierarchy";
 // By d3's golden ratio equal tiles would be wide on one side of the map and tall on the other, where no label fits them.
 const SQUARE = treemapResquarify.ratio(1);
 
+const MOST_OF_REST = 24; // times what all smaller coins weigh together, for those above them together
 const BETWEEN = 3; // pixels from one group to the next
 
 export class Layout {
@@ -22,7 +23,7 @@ export class Layout {
    * heading of one is.
    */
   place(items, width, height, strip = () => 0) {
-    const sizes = new Map(items.map(({ id, size }) => [id, size]));
+    const sizes = bounded(new Map(items.map(({ id, size }) => [id, size])));
     const shape = `${width}x${height}:${items.map(({ id, group = "" }) => `${id} ${group}`).sort().join()}`;
     if (shape !== this.#shape) {
       this.#root = hierarchy({ children: parted(items) });
@@ -47,6 +48,20 @@ export class Layout {
   #sum(sizes) {
     return this.#root.sum(({ id }) => sizes.get(id) ?? 0);
   }
+}
+
+/** Sizes of which none is out of all measure: the others together keep a part of the map that can be seen. */
+export function bounded(sizes) {
+  const ascending = [...sizes].sort((a, b) => a[1] - b[1]);
+  let rest = 0;
+  for (const [index, [, size]] of ascending.entries()) {
+    if (rest > 0 && index >= ascending.length / 2 && size > MOST_OF_REST * rest) {
+      const giants = ascending.slice(index).map(([id]) => id);
+      return new Map([...sizes, ...giants.map((id) => [id, (MOST_OF_REST * rest) / giants.length])]);
+    }
+    rest += size;
+  }
+  return sizes;
 }
 
 /** Items with a group below it, the others by themselves. */

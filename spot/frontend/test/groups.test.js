@@ -68,10 +68,11 @@ describe("the change of a group", () => {
   });
 });
 
-test("a heading has both its parts, its name alone, or nothing, but is never cut", () => {
+test("a heading shortens its name, then leaves out its change, and is nothing only where no letter has room", () => {
   const of = (width, height = 20) => room({ width, height }, 16, 50, 40);
-  assert.deepEqual([of(106), of(105), of(60), of(59)], ["both", "name", "name", ""]);
+  assert.deepEqual([of(106), of(86), of(85), of(16), of(15)], ["both", "both", "name", "name", ""]);
   assert.equal(of(500, 15), "");
+  assert.equal(room({ width: 76, height: 20 }, 16, 20, 40), "both"); // "DeFi" is short enough as it is
 });
 
 test("the address says whether coins are grouped, and nothing else than what there is", () => {

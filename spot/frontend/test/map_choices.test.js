@@ -49,6 +49,16 @@ test("only windows that some coin has a value for can be chosen", () => {
   assert.deepEqual([...delivered(market)], ["24h", "30d"]);
 });
 
+test("a window that only a few coins have is not offered", () => {
+  const most = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`coin-${n}`, { price_change_24h: 1, price_change_1y: n < 20 ? 5 : null }]));
+  assert.deepEqual([...delivered(view(most))], ["24h"]);
+});
+
+test("a coin whose price has stopped is not counted among those that rose", () => {
+  const rows = view({ a: row("A", 1, 5), b: { ...row("B", 1, 60), stale: true } });
+  assert.match(breadth(rows.keys, rows.rows, { set: "all", size: "equal", window: "24h" }, "en-US"), /1 rose, 0 fell .*of 1 nothing is known. Best A/);
+});
+
 test("a square root lifts small coins and keeps their order", () => {
   const [big, small] = [{ market_cap: 1e12 }, { market_cap: 1e6 }].map(SIZES.root[2]);
   assert.equal(big / small, 1000);

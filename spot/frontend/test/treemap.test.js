@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { at, label, Layout, neighbour } from "../src/treemap.js";
+import { at, label, bounded, Layout, neighbour } from "../src/treemap.js";
 
 const items = (...sizes) => sizes.map((size, index) => ({ id: `coin-${index}`, size }));
 
@@ -117,4 +117,21 @@ test("no label is wider or higher than its tile, whatever the tile", () => {
       assert.ok(symbol * 2.6 <= width && change * 3.9 <= width && symbol * 1.1 + change * 1.2 <= height, `${width}x${height}`);
     }
   }
+});
+
+test("a value out of all measure leaves the others a place that can be seen", () => {
+  const items = [{ id: "giant", size: 3e24 }, ...Array.from({ length: 99 }, (_, n) => ({ id: `coin-${n}`, size: 1e9 * (n + 1) }))];
+  const places = new Layout().place(items, 1000, 500);
+  const area = ({ width, height }) => width * height;
+  const others = [...places].filter(([id]) => id !== "giant").map(([, place]) => area(place));
+  assert.ok(area(places.get("giant")) > 0.9 * 1000 * 500, "it is still the largest by far");
+  assert.ok(others.reduce((a, b) => a + b) > 0.03 * 1000 * 500);
+});
+
+test("sizes that are large but can be stay as they are, and two that cannot be share", () => {
+  const real = new Map([["btc", 1.7e12], ["eth", 3e11], ["usdt", 1.9e11], ["doge", 2e10]]);
+  assert.equal(bounded(real), real);
+  const sizes = bounded(new Map([["a", 1e30], ["b", 3e24], ["c", 5], ["d", 5], ["e", 0]]));
+  assert.deepEqual([sizes.get("a"), sizes.get("b"), sizes.get("c"), sizes.get("e")], [120, 120, 5, 0]);
+  assert.equal(bounded(new Map([["a", Infinity], ["b", 1]])).get("a"), 24);
 });
