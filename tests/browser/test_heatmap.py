@@ -442,7 +442,7 @@ def test_with_reduced_motion_tiles_do_not_glide(page: Page, live_site: LiveSite,
     assert page.evaluate("window.glided") is True
 
 
-def lit(page: Page) -> None | str:
+def lit(page: Page) -> str | None:
     """The step of colour to which the map is narrowed down."""
     step: str | None = page.evaluate("document.querySelector('spot-heatmap').map.mosaic.lit")
     return step

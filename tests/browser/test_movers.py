@@ -22,7 +22,7 @@ def changes(page: Page, path: str) -> list[float]:
 
 def test_window_and_count_are_picked_and_stay_in_the_address(dashboard: Page, watch: Watch) -> None:
     dashboard.get_by_label("Window", exact=True).select_option("7d")
-    dashboard.get_by_label("Coins a list").select_option("25")
+    dashboard.locator("spot-movers").get_by_label("Rows", exact=True).select_option("25")
     for path in LISTS:
         expect(dashboard.locator(f".{path} li")).to_have_count(25)
     assert "7d" in asked(watch, "price_change_percentage")
@@ -39,17 +39,17 @@ def test_window_and_count_are_picked_and_stay_in_the_address(dashboard: Page, wa
 def test_longer_lists_are_scrolled_beside_the_map_and_leave_the_guard_in_view(dashboard: Page) -> None:
     height = "document.querySelector('spot-heatmap').offsetHeight"
     before = dashboard.evaluate(height)
-    dashboard.get_by_label("Coins a list").select_option("50")
+    dashboard.locator("spot-movers").get_by_label("Rows", exact=True).select_option("50")
     expect(dashboard.locator(".most-active li")).to_have_count(50)
     assert dashboard.evaluate(height) == before
     expect(dashboard.locator(".movers-guard")).to_be_in_viewport(ratio=1)
 
 
 def test_the_floor_of_volume_is_stated_and_can_be_changed(dashboard: Page, watch: Watch) -> None:
-    floor = dashboard.get_by_label("Least 24 h volume of gainers and losers")
-    assert floor.evaluate("list => list.selectedOptions[0].textContent") == "$50.00K"
+    floor = dashboard.get_by_label("Min. volume of gainers and losers in 24 h")
+    assert floor.evaluate("list => list.selectedOptions[0].textContent") == "$50K"
     floor.select_option("100000000")
-    dashboard.get_by_label("Least market cap").select_option("1000000000")
+    dashboard.get_by_label("Min. cap", exact=True).select_option("1000000000")
     expect(dashboard).to_have_url(re.compile(r"movers\.volume=100000000&movers\.cap=1000000000"))
     assert asked(watch, "min_volume") == [1e8, 1e8]  # gainers and losers
     assert asked(watch, "min_market_cap") == [1e9] * 3
@@ -58,13 +58,58 @@ def test_the_floor_of_volume_is_stated_and_can_be_changed(dashboard: Page, watch
     assert floor.input_value() == "100000000"
 
 
-def test_amounts_of_one_currency_do_not_become_those_of_another(dashboard: Page) -> None:
-    dashboard.get_by_label("Least market cap").select_option("1000000000")
-    expect(dashboard).to_have_url(re.compile(r"movers\.cap"))
+def test_floors_are_round_sums_of_the_currency_at_hand(dashboard: Page, watch: Watch) -> None:
+    dashboard.get_by_label("Min. cap", exact=True).select_option("1000000000")
     dashboard.get_by_label("Currency").select_option("btc")
     expect(dashboard.locator(".top-gainers .movers-value").first).to_contain_text("BTC")
-    expect(dashboard).not_to_have_url(re.compile(r"movers\.cap"))
-    assert dashboard.get_by_label("Least market cap").input_value() == ""
+    cap = dashboard.get_by_label("Min. cap", exact=True)
+    expect(cap.locator("option:checked")).to_have_text(re.compile(r"^[125]0K BTC$"))
+    volume = dashboard.get_by_label("Min. volume of gainers and losers in 24 h")
+    expect(volume.locator("option:checked")).to_have_text(re.compile(r"^0\.\d\d? BTC$"))  # the server's own
+    assert asked(watch, "min_market_cap")[-1] in (10_000, 20_000, 50_000)
+    assert dashboard.url.endswith("movers.cap=1000000000&vs=btc")
+
+
+def test_windows_that_few_coins_have_are_not_offered(dashboard: Page) -> None:
+    dashboard.get_by_role("button", name="Pause updates").click()  # so that nothing but the test changes a row
+    dashboard.evaluate("""() => {
+      const { rows } = document.querySelector("spot-heatmap").feeds[0].view;
+      for (const [id, row] of [...rows].slice(10)) rows.set(id, { ...row, price_change_200d: null });
+      document.querySelector("spot-movers").redraw();
+    }""")
+    window = dashboard.locator("spot-movers").get_by_label("Window", exact=True)
+    expect(window.locator("option[value='200d']")).to_have_js_property("disabled", True)
+    expect(window.locator("option[value='7d']")).to_have_js_property("disabled", False)
+
+
+def test_no_row_of_a_list_is_cut_in_half(dashboard: Page) -> None:
+    """Three lists where they have room, tabs where not: each row that is seen is seen whole."""
+    dashboard.get_by_label("Currency").select_option("btc")
+    expect(dashboard.locator(".top-gainers .movers-value").first).to_contain_text("BTC")
+    cut = """() => [...document.querySelectorAll(".movers-list:not([hidden]) ol")].flatMap((list) => {
+      const guard = document.querySelector(".movers-guard").getBoundingClientRect().top;
+      const bottom = Math.min(list.getBoundingClientRect().bottom, guard);
+      return [...list.children].filter((row) => {
+        const box = row.getBoundingClientRect();
+        return box.top < bottom - 1 && box.bottom > bottom + 1;
+      }).map((row) => row.textContent);
+    })"""
+    for height, rows in ((900, "5"), (768, "5"), (900, "25"), (768, "50")):
+        dashboard.set_viewport_size({"width": 1440, "height": height})
+        dashboard.locator("spot-movers").get_by_label("Rows", exact=True).select_option(rows)
+        expect(dashboard.locator(".top-gainers li")).to_have_count(int(rows))
+        assert dashboard.evaluate(cut) == [], (height, rows)
+
+
+def test_longer_lists_are_tabs_that_keys_walk_and_the_next_visit_keeps(dashboard: Page) -> None:
+    dashboard.locator("spot-movers").get_by_label("Rows", exact=True).select_option("25")
+    dashboard.get_by_role("tab", name="Gainers").focus()
+    dashboard.keyboard.press("ArrowRight")
+    expect(dashboard.get_by_role("tab", name="Losers")).to_be_focused()
+    expect(dashboard.get_by_role("tabpanel", name="Losers")).to_be_visible()
+    expect(dashboard.locator(".top-gainers")).to_be_hidden()
+    dashboard.reload()
+    expect(dashboard.get_by_role("tabpanel", name="Losers")).to_be_visible()
 
 
 @pytest.mark.parametrize("path", LISTS)

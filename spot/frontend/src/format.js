@@ -107,6 +107,12 @@ export function numbers(locale, currency) {
       return money(value, { notation: shortest(value), minimumFractionDigits: 2, maximumFractionDigits: 2 })();
     },
 
+    /** A round sum, such as a floor that one chooses: $50K, 0.5 BTC. */
+    round(value) {
+      if (!isNumber(value)) return NONE;
+      return money(value, { notation: shortest(value), maximumSignificantDigits: 2 })();
+    },
+
     /** The value with all its digits, for tooltips. */
     exact(value) {
       if (!isNumber(value)) return NONE;

@@ -4,12 +4,18 @@ import * as address from "./address.js";
 import { changeCell, flash, showChange } from "./change.js";
 import { coinLink, showCoin } from "./coin_name.js";
 import { el, select, setAttribute, setText } from "./dom.js";
+import { dollarIn, floorIn } from "./floors.js";
 import { numbers, spaced } from "./format.js";
 import { arrangement, namesakes } from "./held.js";
 import { Hold, place } from "./hold.js";
-import { CAPS, COUNTS, offered, VOLUMES, wanted, WINDOWS } from "./movers_question.js";
+import { delivered } from "./map_choices.js";
+import { MoversTabs } from "./movers_tabs.js";
+import { CAPS, COUNTS, offered, PARAMETERS, VOLUMES, wanted, WINDOWS } from "./movers_question.js";
 import { page } from "./page.js";
 import { Panel } from "./panel.js";
+import { remember, restore } from "./remembered.js";
+import { oldness, stopped } from "./row_age.js";
+import { serverNow } from "./socket.js";
 import { nameStar, star } from "./star.js";
 
 const LISTS = [
@@ -24,13 +30,16 @@ class Movers extends Panel {
   heading = "Movers";
 
   build(body, controls) {
+    restore("movers", PARAMETERS);
     const { window, count } = wanted(read);
     this.window = select("Window", WINDOWS.map((key) => [key, spaced(key)]), window, (key) => this.#go({ movers: key === "24h" ? null : key }));
-    this.count = select("Coins a list", COUNTS.map((key) => [key, key]), count, (key) => this.#go({ "movers.rows": key === COUNTS[0] ? null : key }));
+    this.count = select("Rows", COUNTS.map((key) => [key, key]), count, (key) => this.#go({ "movers.rows": key === COUNTS[0] ? null : key }));
     controls.append(this.window, this.count);
     this.lists = LISTS.map((list) => this.#list(list));
     this.guard = el("div", { class: "movers-guard" });
-    body.append(el("div", { class: "movers" }, ...this.lists.map(({ box }) => box)), this.guard);
+    const lists = el("div", { class: "movers" }, ...this.lists.map(({ box }) => box));
+    this.tabs = new MoversTabs(body, lists, this.lists, this.guard, () => Number(wanted(read).count));
+    body.append(this.tabs.element, lists, this.guard);
   }
 
   openFeeds() {
@@ -54,10 +63,11 @@ class Movers extends Panel {
     list.question = question;
     list.none.hidden = keys.length > 0;
     for (const [key, cells] of changes) this.#flash(list, key, cells);
+    this.#offer();
+    this.#learnDollar();
   }
 
   onCurrency() {
-    if (read("movers.volume") || read("movers.cap")) address.set({ "movers.volume": null, "movers.cap": null }, { step: false }); // they were amounts of the other one
     this.#ask({ vs_currency: page.currency });
   }
 
@@ -71,6 +81,7 @@ class Movers extends Panel {
     this.window.querySelector("select").value = window;
     this.count.querySelector("select").value = count;
     this.#ask();
+    this.tabs.arrange();
   }
 
   // --- what is asked ---
@@ -80,14 +91,42 @@ class Movers extends Panel {
     return {
       per_page: Number(count),
       price_change_percentage: window,
-      min_volume: path === "most-active" || volume === "" ? null : Number(volume),
-      min_market_cap: cap === "" ? null : Number(cap),
+      min_volume: path === "most-active" || volume === "" ? null : this.#floor(Number(volume)),
+      min_market_cap: cap === "" ? null : this.#floor(Number(cap)),
     };
+  }
+
+  /** So many dollars in the currency of the page; null until something shown tells what a dollar costs in it. */
+  #floor(dollars) {
+    return floorIn(dollars, this.#dollar());
+  }
+
+  /** Looked up once a currency, or floors would change with every tick. */
+  #dollar() {
+    const { currency } = page;
+    if (this.rate?.currency !== currency || this.rate.price === null) this.rate = { currency, price: dollarIn(currency, page.feeds) };
+    return this.rate.price;
+  }
+
+  /** Floors that had to wait for the price of a dollar are asked for as soon as it is there. */
+  #learnDollar() {
+    if (this.rate?.currency === page.currency && this.rate.price !== null) return;
+    if (this.#dollar() !== null) this.#ask();
+  }
+
+  /** Only windows that most coins have can be chosen, as far as the map tells. */
+  #offer() {
+    const map = [...page.feeds].find(({ path, view }) => path === "coin-heatmap" && view);
+    if (!map) return;
+    const known = delivered(map.view);
+    for (const option of this.window.querySelectorAll("option")) option.disabled = !known.has(option.value);
   }
 
   #go(changes) {
     address.set(changes);
+    remember("movers", PARAMETERS);
     this.#ask();
+    this.tabs.arrange();
   }
 
   #ask(more = {}) {
@@ -103,7 +142,7 @@ class Movers extends Panel {
     const label = el("h3", {}, title);
     if (field === "volume_24h") label.append(el("small", {}, "24 h volume"));
     const box = el("section", { class: `movers-list ${path}` }, label, items, none);
-    return { box, items, none, field, format, lines: new Map(), keys: [], hold: new Hold(items, () => this.redraw()) };
+    return { title, box, items, none, field, format, lines: new Map(), keys: [], hold: new Hold(items, () => this.redraw()) };
   }
 
   #show(list, key, row, feed, twin) {
@@ -113,7 +152,10 @@ class Movers extends Panel {
     nameStar(line.star, row.name);
     setText(line.value, this.numbers[list.format](row[list.field]));
     setAttribute(line.value, "title", this.numbers.exact(row[list.field]));
-    showChange(line.change, row[`price_change_${window}`]);
+    const old = oldness(row, serverNow());
+    showChange(line.change, old ? null : row[`price_change_${window}`]);
+    if (old) setText(line.change.lastChild, old);
+    setAttribute(line.change, "title", stopped(row, serverNow(), page.locale, page.timeZone) || null);
   }
 
   #line(list, key) {
@@ -139,17 +181,20 @@ class Movers extends Panel {
   /** Says which dust is left out, in controls that change it: without a choice, the server's own floor in dollars. */
   #tellGuard() {
     const { volume, cap } = wanted(read);
-    const own = numbers(page.locale, page.currency);
-    const usual = numbers(page.locale, "usd").compact(Number(this.getAttribute("floor")));
-    const state = [usual, own.compact(1e6), volume, cap].join();
+    const { round } = numbers(page.locale, page.currency);
+    const dollar = this.#dollar();
+    const money = (dollars) => (dollar === null ? numbers(page.locale, "usd").round(Number(dollars)) : round(floorIn(Number(dollars), dollar)));
+    const floor = Number(this.getAttribute("floor"));
+    const usual = dollar === null ? money(floor) : round(floor * dollar);
+    const state = [usual, money(1e6), volume, cap].join();
     if (this.guarded === state) return;
     this.guarded = state;
     const focus = this.guard.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
-    const options = (values) => values.map((value) => [value, value === "0" ? "any" : own.compact(Number(value))]);
+    const options = (values) => values.map((value) => [value, value === "0" ? "any" : money(value)]);
     const volumes = [["", usual], ...options(offered(VOLUMES, volume))];
     this.guard.replaceChildren(
-      el("label", { title: "Gainers and losers leave out coins that are traded less" }, "24 h volume from ", this.#amount("Least 24 h volume of gainers and losers", volumes, volume, "movers.volume")),
-      el("label", { title: "All three lists leave out smaller coins" }, "cap from ", this.#amount("Least market cap", [["", "any"], ...options(offered(CAPS, cap))], cap, "movers.cap")),
+      el("label", { title: "Gainers and losers leave out coins that are traded less in 24 h" }, "Min. volume ", this.#amount("Min. volume of gainers and losers in 24 h", volumes, volume, "movers.volume")),
+      el("label", { title: "All three lists leave out smaller coins" }, "Min. cap ", this.#amount("Min. cap", [["", "any"], ...options(offered(CAPS, cap))], cap, "movers.cap")),
     );
     if (focus) this.guard.querySelector(`[aria-label="${focus}"]`)?.focus();
   }

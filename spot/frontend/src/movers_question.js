@@ -2,6 +2,9 @@
 
 export const WINDOWS = ["1h", "24h", "7d", "14d", "30d", "200d", "1y"];
 export const COUNTS = ["5", "10", "25", "50"];
+/** The parameters of the address that make up the question. */
+export const PARAMETERS = ["movers", "movers.rows", "movers.volume", "movers.cap"];
+// In dollars, whatever the currency of the page.
 export const VOLUMES = ["0", "1000000", "10000000", "100000000"];
 export const CAPS = ["10000000", "100000000", "1000000000", "10000000000"];
 
@@ -9,7 +12,8 @@ function whole(text) {
   return /^\d{1,15}$/.test(text) ? String(Number(text)) : "";
 }
 
-/** Window and number of coins, and the least volume and market cap, "" for the server's own. Nonsense is not given. */
+/** Window and number of coins, and the least volume and market cap in dollars, "" for the server's own. Nonsense is not
+ * given. */
 export function wanted(get) {
   const [window, count] = [get("movers"), get("movers.rows")];
   return {
