@@ -25,6 +25,9 @@ def _exposed() -> Iterator[CheckMessage]:
         yield Error(
             f"SPOT_DEBUG shows settings to visitors: refused on {settings.SPOT_BIND}.", hint=hint, id="spot.E001"
         )
+    if settings.DEBUG and settings.SPOT_TRUSTED_PROXIES:
+        hint = "Leave SPOT_TRUSTED_PROXIES out while you debug, and visit the site on this machine."
+        yield Error("SPOT_DEBUG shows settings to visitors: refused behind a proxy.", hint=hint, id="spot.E006")
     if "*" in settings.SPOT_ALLOWED_ORIGINS and not settings.DEBUG:
         hint = "List them as scheme://host[:port]; the site's own needs no mention."
         yield Error("SPOT_ALLOWED_ORIGINS=* lets any page use a visitor's session.", hint=hint, id="spot.E002")

@@ -70,6 +70,7 @@ ERRORS: dict[str, ErrorFact] = {
     "unknown_coin": ErrorFact(Close.NOT_FOUND, 404),
     "unknown_currency": ErrorFact(Close.NOT_FOUND, 404),
     "unknown_feed": ErrorFact(Close.NOT_FOUND, 404),
+    "upgrade_required": ErrorFact(Close.BAD_REQUEST, 426),
     "too_many_datasets": ErrorFact(Close.TOO_MANY_QUERIES, 429, wait=60),
     "too_many_queries": ErrorFact(Close.TOO_MANY_QUERIES, 429, wait=60),
     "too_many_messages": ErrorFact(Close.TOO_MANY_MESSAGES, 429, wait=1),

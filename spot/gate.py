@@ -1,15 +1,47 @@
-"""Who may open a socket: the origin check that stands before every feed. Pure ASGI, no session, no database."""
+"""The door before everything: one spelling of host and origin, health checks by any name, who may open a socket.
+
+Pure ASGI, no session, no database. Browsers, proxies and health checkers write hosts in ways of their own, all brought
+into one spelling here, so that nothing behind the door compares texts.
+"""
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
-from django.http.request import split_domain_port, validate_host
+from django.http.request import validate_host
+
+from spot_project import hosts
 
 log = structlog.get_logger(__name__)
+
+#: Paths that machines ask by an address, by the name of a service, or without any name. They tell nothing of the site.
+HEALTH_PATHS = ("/healthz", "/readyz")
+#: Headers of which any proxy sends one.
+_FORWARDED = {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
+
+
+def own_authority(host: str, scheme: str) -> str:
+    """The `Host` header in the spelling of a browser at that page. ValueError when it is none.
+
+    Where a proxy ends TLS, `:80` is the port on which the proxy listens behind it, and not part of the page's address.
+    """
+    name = hosts.authority(host, scheme)
+    return name.removesuffix(":80") if scheme == "https" else name
+
+
+def page_scheme(scheme: str) -> str:
+    """The scheme of the site's own pages, by the scheme of a request."""
+    return "https" if scheme in ("https", "wss") or (settings.SPOT_HTTPS and settings.SPOT_TRUSTED_PROXIES) else "http"
+
+
+def listed(origin: str) -> bool:
+    """Whether SPOT_ALLOWED_ORIGINS has the origin."""
+    try:
+        return hosts.origin(origin) in settings.SPOT_ALLOWED_ORIGINS
+    except ValueError:
+        return False
 
 
 def origin_allowed(origin: str | None, host: str, scheme: str, *, has_cookie: bool) -> bool:
@@ -21,21 +53,74 @@ def origin_allowed(origin: str | None, host: str, scheme: str, *, has_cookie: bo
     """
     if origin is None:
         return not has_cookie
-    allowed = settings.SPOT_ALLOWED_ORIGINS
-    if origin in allowed or ("*" in allowed and settings.DEBUG):
+    if listed(origin) or ("*" in settings.SPOT_ALLOWED_ORIGINS and settings.DEBUG):
         return True
+    expected = page_scheme(scheme)
     try:
-        parts = urlsplit(origin)
-    except ValueError:  # a bracket that is never closed
+        return hosts.origin(origin) == f"{expected}://{own_authority(host, expected)}"
+    except ValueError:
         return False
-    expected = "https" if scheme == "wss" or (settings.SPOT_HTTPS and settings.SPOT_TRUSTED_PROXIES) else "http"
-    return parts.scheme == expected and parts.netloc.lower() == host.lower() != ""
 
 
 def host_allowed(host: str) -> bool:
     """Whether the Host header names this site: a name that resolves here by an attacker's doing is not ours."""
-    domain, _port = split_domain_port(host)
-    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
+    try:
+        name, _port = hosts.split(host)
+    except ValueError:
+        return False
+    return validate_host(name, settings.ALLOWED_HOSTS)
+
+
+class Door:
+    """ASGI middleware for all requests."""
+
+    def __init__(self, application: Any) -> None:
+        self.application = application
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Pass the request on, with host and origin in one spelling."""
+        if scope["type"] == "http" and settings.DEBUG and not _is_local(scope):
+            await _refuse_stranger(send)
+        elif scope["type"] in ("http", "websocket"):
+            await self.application({**scope, "headers": _spelled(scope)}, receive, send)
+        else:
+            await self.application(scope, receive, send)
+
+
+def _spelled(scope: dict[str, Any]) -> list[tuple[bytes, bytes]]:
+    headers = list(scope["headers"])
+    if scope["type"] == "http" and scope["path"] in HEALTH_PATHS:
+        return [(name, value) for name, value in headers if name != b"host"] + [(b"host", b"localhost")]
+    scheme = page_scheme(scope.get("scheme", "http"))
+    texts = dict(headers)
+    try:
+        own = own_authority(texts.get(b"host", b"").decode("utf-8"), scheme)
+    except ValueError:
+        return headers  # refused by name further inside
+    spelled = {b"host": own.encode()}
+    if b"origin" in texts and _is_own(texts[b"origin"], f"{scheme}://{own}"):
+        spelled[b"origin"] = f"{scheme}://{own}".encode()
+    return [(name, spelled.get(name, value)) for name, value in headers]
+
+
+def _is_own(origin: bytes, own: str) -> bool:
+    try:
+        return hosts.origin(origin.decode("utf-8")) == own
+    except ValueError:
+        return False
+
+
+def _is_local(scope: dict[str, Any]) -> bool:
+    """Whether the request was sent on this machine, by no proxy: Django's debug pages show settings."""
+    client = scope.get("client")
+    return bool(client) and hosts.is_loopback(client[0]) and not _FORWARDED & {name for name, _ in scope["headers"]}
+
+
+async def _refuse_stranger(send: Any) -> None:
+    body = b"SPOT_DEBUG is on: this site answers only to its own machine, and to no proxy.\n"
+    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 class OriginGate:

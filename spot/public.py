@@ -15,6 +15,7 @@ from django.utils.decorators import async_only_middleware
 
 from spot import limits
 from spot.codes import Refused
+from spot.gate import listed
 from spot.routing import PREFIX
 from spot.snapshots import now_ms
 from spot.wire import error_frame
@@ -39,7 +40,7 @@ def is_public(path: str) -> bool:
 
 def sharing_headers(origin: str | None) -> dict[str, str]:
     """The headers that let a page of that origin read the answer: none unless the operator has allowed it."""
-    if not origin or origin not in settings.SPOT_ALLOWED_ORIGINS:
+    if not origin or not listed(origin):
         return {}
     return {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": ", ".join(_EXPOSED)}
 

@@ -15,6 +15,8 @@ from typing import Any
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from spot_project import hosts
+
 SEND_BUFFER_BYTES = 262_144
 UNACKNOWLEDGED_MS = 30_000
 BACKLOG = 4096
@@ -24,7 +26,6 @@ GRACE_SECONDS = 3  # for answers in flight when the process is asked to end
 HEAD_SECONDS = 10  # to send a request's line and headers
 BODY_SECONDS = 30  # and its body
 SERVERS = ("uvicorn", "daphne")
-LOOPBACK = ("127.", "::1", "localhost")
 
 #: Set once this process has been asked to end: it answers what it has and wants nothing new.
 draining = threading.Event()
@@ -35,7 +36,8 @@ class CannotServe(Exception):
 
 
 def is_loopback(host: str) -> bool:
-    return host.startswith(LOOPBACK)
+    """Whether a host is this machine and nothing else."""
+    return hosts.is_loopback(host)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -154,6 +154,23 @@ async def no_feed(_request: HttpRequest) -> HttpResponse:
     return refusal(Refused("unknown_feed", "There is no feed at this path."))
 
 
+async def upgrade_required(_request: HttpRequest) -> HttpResponse:
+    """A socket's path asked over plain HTTP: most likely a proxy has dropped the header that makes it a socket."""
+    response = refusal(
+        Refused(
+            "upgrade_required",
+            "This path takes WebSockets only, and the request arrived without the header Upgrade: websocket. If a "
+            "WebSocket client sent it, a proxy dropped the header. The proxy must pass Upgrade and Connection on, over "
+            "HTTP/1.1; in nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; "
+            "proxy_set_header Connection $connection_upgrade;",
+            "Upgrade",
+            "websocket",
+        )
+    )
+    response["Upgrade"] = "websocket"
+    return response
+
+
 def _form(raw: str | None) -> str:
     if raw is not None and raw not in _FORMATS:
         raise bad_value("format", "json or csv", raw)

@@ -5,7 +5,7 @@ from django.urls import path, re_path
 from spot import health, lookups, pages, status
 from spot.feeds import FEEDS
 from spot.routing import PREFIX
-from spot.twins import no_feed, twin
+from spot.twins import no_feed, twin, upgrade_required
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
@@ -21,5 +21,6 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     *(re_path(rf"^{PREFIX}/{channel}/?$", twin(feed), name=channel) for channel, feed in FEEDS.items()),
+    *(re_path(rf"^{PREFIX}/ws/{channel}/?$", upgrade_required) for channel in FEEDS),
     re_path(rf"^{PREFIX}/", no_feed),
 ]

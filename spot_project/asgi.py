@@ -9,7 +9,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spot_project.settings")
 
 http = get_asgi_application()  # sets Django up; the imports below need it
 
-from spot.gate import OriginGate
+from spot.gate import Door, OriginGate
 from spot.routing import websocket_urlpatterns
 
-application = ProtocolTypeRouter({"http": http, "websocket": OriginGate(URLRouter(websocket_urlpatterns))})
+application = Door(ProtocolTypeRouter({"http": http, "websocket": OriginGate(URLRouter(websocket_urlpatterns))}))

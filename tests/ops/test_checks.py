@@ -29,6 +29,9 @@ def test_the_defaults_are_fit_to_be_deployed() -> None:
     [
         ({"DEBUG": True, "SPOT_BIND": "0.0.0.0"}, ["spot.E001"]),
         ({"DEBUG": True, "SPOT_BIND": "127.0.0.1"}, []),
+        ({"DEBUG": True, "SPOT_BIND": "127.evil.test"}, ["spot.E001"]),
+        ({"DEBUG": True, "SPOT_BIND": "::12"}, ["spot.E001"]),
+        ({"DEBUG": True, "SPOT_TRUSTED_PROXIES": ["127.0.0.1"]}, ["spot.E006"]),
         ({"SPOT_ALLOWED_ORIGINS": ["*"]}, ["spot.E002"]),
         ({"SPOT_ALLOWED_ORIGINS": ["*"], "DEBUG": True}, []),
         ({"SPOT_HTTPS": True}, ["spot.E003"]),
