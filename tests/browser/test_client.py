@@ -395,5 +395,24 @@ def test_a_page_that_is_not_allowed_gets_no_data_and_is_told_where_to_look(
     )
     with page.expect_console_message(lambda message: "SPOT_ALLOWED_ORIGINS" in message.text, timeout=20 * SECONDS):
         page.goto(blog.stranger)
-    expect(page.locator("spot-ticker .state")).to_contain_text("Reconnecting")
-    expect(page.locator("spot-ticker a")).to_have_count(0)
+    expect(page.locator("spot-ticker .message")).to_have_text("This page may not connect.")
+    expect(page.locator("spot-ticker .state")).to_have_text("Not connected")
+    expect(page.locator("spot-ticker li a")).to_have_count(0)
+
+
+def test_an_attribute_that_says_nothing_is_told_on_the_console(
+    blank: Callable[[str], Page], live_site: LiveSite, page: Page
+) -> None:
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    blank(f"""<script type="module" src="{live_site.url}{STATIC}/embed.js"></script>
+        <spot-heatmap limit="5000" window="5m" size="foo"></spot-heatmap>
+        <spot-ticker coins="bitcoin,renamed-coin"></spot-ticker>""")
+    expect(page.locator("spot-heatmap .tile")).to_have_count(500)
+    assert [text.split(">")[0] for text in complaints] == [
+        '<spot-heatmap limit="5000"',
+        '<spot-heatmap window="5m"',
+        '<spot-heatmap size="foo"',
+    ]
+    expect(page.locator("spot-ticker ul:not([inert]) a")).to_have_count(1)
+    expect(page.locator("spot-ticker footer")).to_contain_text("1 coin is no longer listed: renamed-coin.")

@@ -10,7 +10,7 @@
 // Events: "frame" (the view changed), "state" (the condition may have changed), "waiting" (one more update waits),
 // "notice", "refusal", "export".
 
-import { whyClosed } from "./handshake.js";
+import { isForeign, whyClosed } from "./handshake.js";
 import { attend, leave, recovered } from "./presence.js";
 import { closing, delay } from "./reconnect.js";
 import { applyDelta, copied, fromSnapshot, Gap, merge, records } from "./view.js";
@@ -20,6 +20,8 @@ export const SOCKETS = "/tzone_apis/services/spot/ws/";
 const SILENCE_MS = 40_000; // the server sends a heartbeat every 30 s
 const ANSWER_MS = 10_000; // for the handshake, a pong, or the snapshot after a resync
 const CHECK_MS = 5_000;
+const UNANSWERED = 2; // tries without an answer, after which another site is asked whether it lives
+const FORBIDDEN_MS = 300_000; // from one try to the next of a page that may not connect
 const PROBE_MS = 1_500; // for a pong when somebody has just come back and looks at the page
 
 let clockOffset = 0; // server time minus ours, learned from pongs
@@ -238,10 +240,22 @@ export class Feed extends EventTarget {
   }
 
   async #explain() {
-    const reason = await whyClosed(new URL(SOCKETS + this.path, this.server).href);
-    if (!reason || this.opened) return;
+    const address = new URL(SOCKETS + this.path, this.server).href;
+    const foreign = isForeign(address);
+    if (foreign && this.attempt < UNANSWERED) return;
+    const reason = await whyClosed(address);
+    if (!reason || this.opened || this.link !== "waiting") return;
     this.reason = reason;
-    emit(this, "state");
+    if (foreign) this.#giveUp();
+    else emit(this, "state");
+  }
+
+  /** A page of another site that may not connect asks again only when its operator may have changed that. */
+  #giveUp() {
+    clearTimeout(this.retryTimer);
+    this.code = "origin";
+    this.retryTimer = setTimeout(() => this.retry(), FORBIDDEN_MS);
+    this.#become("refused");
   }
 
   #watch() {

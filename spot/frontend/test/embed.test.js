@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { coins, heatmapFeed, limit, link, tickerFeed, weight, window } from "../src/embed/options.js";
+import { coins, complaints, heatmapFeed, limit, link, serverOf, tickerFeed, weight, window } from "../src/embed/options.js";
 
 describe("attributes", () => {
   test("coins are ids between commas, each once, with spaces forgiven", () => {
@@ -42,4 +42,28 @@ describe("the link of a coin", () => {
   test("leads to the embedding site where that names an address", () => assert.equal(to("/coins/{id}?from={id}"), "https://blog.example/coins/bitcoin?from=bitcoin"));
   test("is never a script", () => assert.equal(to("javascript:alert('{id}')"), "https://spot.example/coin/bitcoin/"));
   test("has the id escaped", () => assert.equal(to("/c/{id}", "a/../b?c"), "https://blog.example/c/a%2F..%2Fb%3Fc"));
+});
+
+describe("attributes that say nothing", () => {
+  const of = (element, attributes) => complaints(element, (name) => attributes[name] ?? null);
+
+  test("are told one by one, with what is allowed", () => {
+    assert.deepEqual(of("spot-heatmap", { limit: "5000", window: "5m", size: "foo" }), [
+      '<spot-heatmap limit="5000">: limit is a whole number from 1 to 500.',
+      '<spot-heatmap window="5m">: window is one of 1h, 24h, 7d, 14d, 30d, 200d, 1y.',
+      '<spot-heatmap size="foo">: size is one of market_cap, root, volume, equal.',
+    ]);
+    const wrong = { coins: "bitcoin;ether eum", currency: "$", theme: "Dark!", palette: "pink", server: "spot", link: "javascript:x", limit: "0" };
+    assert.equal(of("spot-ticker", wrong).length, 7);
+  });
+
+  test("are none where all is well, or nothing is given", () => {
+    const right = { coins: "bitcoin, ethereum,", currency: "EUR", theme: "dark", palette: "blue-orange", server: "https://spot.example", link: "/coins/{id}", limit: "50" };
+    assert.deepEqual(of("spot-ticker", right), []);
+    assert.deepEqual(of("spot-heatmap", { limit: "", window: null }), []);
+  });
+
+  test("a server that is no address is that of the script", () => {
+    assert.deepEqual(["https://spot.example", "spot", "javascript:1", "", null].map(serverOf), ["https://spot.example", null, null, null, null]);
+  });
 });

@@ -4,14 +4,15 @@
 import { Feed } from "../client.js";
 import { el, setAttribute, setText } from "../dom.js";
 import { age, clock, numbers } from "../format.js";
+import { unlisted, unlistedText } from "../missing.js";
 import { serverNow } from "../socket.js";
+import { showSource, sourceLink } from "../source.js";
 import { stateText } from "../state.js";
 import tokens from "../styles/tokens.css" with { type: "text" };
 import look from "./embed.css" with { type: "text" };
-import { link } from "./options.js";
+import { complaints, link, serverOf } from "./options.js";
 
 const ATTRIBUTES = ["coins", "limit", "currency", "window", "size", "server"];
-const UNANSWERED = 3; // tries without a single answer, after which the console says what may be wrong
 
 let sheet = null;
 
@@ -67,7 +68,7 @@ export class Embed extends HTMLElement {
   #assemble() {
     this.stage = el("div", { class: "stage" });
     this.message = el("p", { class: "message" });
-    this.line = { state: el("b", { class: "state" }), source: el("span"), time: el("time"), age: el("span") };
+    this.line = { state: el("b", { class: "state" }), source: sourceLink(), time: el("time"), age: el("span"), gone: el("span") };
     const foot = el("footer", {}, ...Object.values(this.line));
     const root = this.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [styles()];
@@ -76,13 +77,23 @@ export class Embed extends HTMLElement {
   }
 
   #follow() {
+    this.#complain();
     const [path, params] = this.ask();
-    const server = this.getAttribute("server");
+    const server = serverOf(this.getAttribute("server"));
     this.feed = new Feed(path, { vs_currency: this.currency, ...params }, server ? { server } : {});
     this.feed.addEventListener("frame", ({ detail }) => this.#schedule(detail.changes));
     this.feed.addEventListener("state", () => this.#tell());
     this.feed.open();
     this.#tell();
+  }
+
+  /** One line of the console for each attribute that says nothing: the element shows the usual instead. */
+  #complain() {
+    this.complained ??= new Set();
+    for (const text of complaints(this.localName, (name) => this.getAttribute(name))) {
+      if (!this.complained.has(text)) console.warn(text);
+      this.complained.add(text);
+    }
   }
 
   #schedule(changes) {
@@ -103,21 +114,14 @@ export class Embed extends HTMLElement {
     this.message.hidden = Boolean(feed.view);
     setText(this.message, condition.reason || stateText(condition));
     setText(line.state, stateText(condition));
-    if (!feed.view && feed.attempt === UNANSWERED) this.#hint();
     if (!feed.head) return;
     const { as_of, fetched_at, source_label, source } = feed.head;
     const taken = as_of ?? fetched_at;
     const now = serverNow();
-    setText(line.source, source_label ?? source);
+    showSource(line.source, source_label ?? source, feed.head.source_url);
+    setText(line.gone, unlistedText(unlisted(feed.head.missing)));
     setText(line.time, `as of ${clock(taken, now, this.locale, this.zone)}`);
     setAttribute(line.time, "datetime", new Date(taken).toISOString());
     setText(line.age, `${age(now - taken)} ago`);
-  }
-
-  /** Browsers do not tell a page why a socket was refused, so the most likely reason is named here, once. */
-  #hint() {
-    if (this.hinted) return;
-    this.hinted = true;
-    console.warn(`<${this.localName}> gets no answer from ${this.feed.server}. Does its SPOT_ALLOWED_ORIGINS list ${location.origin}, and does this page's Content-Security-Policy allow the connection?`);
   }
 }

@@ -2,7 +2,9 @@
 
 import { el, setAttribute, setText } from "../dom.js";
 import { percent } from "../format.js";
+import { oldness } from "../row_age.js";
 import { legend, step } from "../scale.js";
+import { serverNow } from "../socket.js";
 import { Layout, neighbour } from "../treemap.js";
 import { Embed } from "./embed.js";
 import { heatmapFeed, weight, window } from "./options.js";
@@ -84,8 +86,9 @@ class Heatmap extends Embed {
     const tile = this.tiles.get(row.id);
     if (!tile) return;
     const value = row[`price_change_${this.window}`];
-    const change = percent(value, this.locale);
-    setAttribute(tile, "data-step", step(value, this.window));
+    const old = oldness(row, serverNow());
+    const change = old || percent(value, this.locale);
+    setAttribute(tile, "data-step", old ? "none" : step(value, this.window));
     setText(tile.firstChild, row.symbol);
     setText(tile.lastChild, change);
     setAttribute(tile, "title", `${row.name} (${row.symbol}): ${this.numbers.price(row.price)}, ${this.window} ${change}, market cap ${this.numbers.compact(row.market_cap)}`);

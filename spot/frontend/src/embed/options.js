@@ -55,3 +55,39 @@ export function link(template, id, server, base) {
   const { protocol, href } = new URL(text, base);
   return /^https?:$/.test(protocol) ? href : own;
 }
+
+/** The server's address; null for none, or for what is no address. */
+export function serverOf(text) {
+  return text && URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) ? text : null;
+}
+
+const ID = /^[a-z0-9][a-z0-9._-]{0,99}$/i;
+
+function whole(text, most) {
+  return /^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= most ? "" : `a whole number from 1 to ${most}`;
+}
+
+function among(text, values) {
+  return values.includes(text) ? "" : `one of ${values.join(", ")}`;
+}
+
+// What is wrong with the text of an attribute, as what is allowed; "" for nothing.
+const CHECKS = {
+  coins: (text) => (text.split(",").map((id) => id.trim()).filter(Boolean).every((id) => ID.test(id)) ? "" : "coin ids with commas between them, such as bitcoin,ethereum"),
+  currency: (text) => (/^[a-z0-9]{2,10}$/i.test(text) ? "" : "a currency such as usd"),
+  theme: (text) => among(text, ["light", "dark", "system"]),
+  palette: (text) => among(text, ["red-green", "blue-orange"]),
+  server: (text) => (serverOf(text) ? "" : "an address such as https://spot.example.org"),
+  link: (text) => (/^(https?:|\/|[^:]*$)/i.test(text) ? "" : "an address such as /coins/{id}"),
+};
+const OWN_CHECKS = {
+  "spot-ticker": { limit: (text) => whole(text, MOST.ticker) },
+  "spot-heatmap": { limit: (text) => whole(text, MOST.heatmap), window: (text) => among(text, WINDOWS), size: (text) => among(text, Object.keys(SIZES)) },
+};
+
+/** A sentence for each attribute of an element that is not understood. `get(name)` is its text, or null. */
+export function complaints(element, get) {
+  const checks = Object.entries({ ...CHECKS, ...OWN_CHECKS[element] });
+  const wrong = checks.map(([name, check]) => [name, get(name), get(name) ? check(get(name)) : ""]).filter(([, , allowed]) => allowed);
+  return wrong.map(([name, text, allowed]) => `<${element} ${name}="${text}">: ${name} is ${allowed}.`);
+}

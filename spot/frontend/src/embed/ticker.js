@@ -2,6 +2,8 @@
 
 import { el, setAttribute, setText } from "../dom.js";
 import { direction, percent } from "../format.js";
+import { oldness, stopped } from "../row_age.js";
+import { serverNow } from "../socket.js";
 import { Embed } from "./embed.js";
 import { tickerFeed } from "./options.js";
 
@@ -55,11 +57,14 @@ class Ticker extends Embed {
     return list;
   }
 
-  #show({ children: [symbol, price, change] }, row) {
-    const way = direction(row.price_change_24h);
+  #show(item, row) {
+    const [symbol, price, change] = item.children;
+    const old = oldness(row, serverNow());
+    const way = old ? "none" : direction(row.price_change_24h);
+    setAttribute(item, "title", [row.name, stopped(row, serverNow(), this.locale, this.zone)].filter(Boolean).join(". "));
     setText(symbol, row.symbol);
     setText(price, this.numbers.price(row.price));
-    setText(change, `${ARROWS[way] ?? ""} ${percent(row.price_change_24h, this.locale)}`.trim());
+    setText(change, old || `${ARROWS[way] ?? ""} ${percent(row.price_change_24h, this.locale)}`.trim());
     setAttribute(change, "data-way", way);
   }
 
