@@ -104,7 +104,7 @@ def _checked_against(dataset: Dataset) -> set[Dataset]:
 
 def paces(datasets: Sequence[Dataset], *, simulated: bool) -> dict[str, float]:
     """By name, the seconds between two fetches of each of these datasets at their demand together."""
-    found = pacing.intervals(datasets, simulated=simulated)
+    found = pacing.intervals(datasets, simulated=simulated, viewers=snapshots.viewers())
     return {dataset.name: found.get(dataset.name, settings.SPOT_POLL_SECONDS) for dataset in datasets}
 
 

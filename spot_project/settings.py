@@ -62,7 +62,7 @@ SPOT_TRUSTED_PROXIES = env.networks("SPOT_TRUSTED_PROXIES")
 
 # --- upstreams -------------------------------------------------------------------------------------------------------
 SPOT_DEMO = env.word("SPOT_DEMO", default="auto", allowed=("on", "off", "auto"))
-SPOT_POLL_SECONDS = env.number("SPOT_POLL_SECONDS", default=60.0, above=0)  # the markets interval wished for
+SPOT_POLL_SECONDS = env.number("SPOT_POLL_SECONDS", default=60.0, least=1)  # the markets interval wished for
 SPOT_DISAGREE_PERCENT = env.number("SPOT_DISAGREE_PERCENT", default=5.0, above=0)  # where prices are disputed
 COINGECKO_BASE_URL = env.url("COINGECKO_BASE_URL", default="")  # "": the plan's own host
 COINGECKO_API_KEY = env.secret("COINGECKO_API_KEY")
