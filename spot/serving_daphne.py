@@ -23,6 +23,10 @@ from spot.request_line import repair
 reactor: Any = installed_reactor  # its interfaces are declared with zope, which mypy does not read
 
 
+_BODILESS = (b"GET", b"HEAD", b"OPTIONS")
+_BODY_REFUSED = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
 class SpotChannel(HTTPChannel):
     """One HTTP connection that mends raw request lines and bounds the time a request's head may take."""
 
@@ -39,7 +43,18 @@ class SpotChannel(HTTPChannel):
 
     def allHeadersReceived(self) -> None:  # noqa: N802
         self._expect_nothing()
+        if self._has_useless_body():
+            self.transport.write(_BODY_REFUSED)
+            self.loseConnection()
+            return
         super().allHeadersReceived()
+
+    def _has_useless_body(self) -> bool:
+        """Whether a GET has a body, or one is too large: Twisted would read it whole before anybody is asked."""
+        request = self.requests[-1]
+        known = self.length or 0
+        chunked = request.requestHeaders.hasHeader(b"transfer-encoding")
+        return known > serving.BODY_BYTES or (self._command in _BODILESS and (known > 0 or chunked))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         self._expect_nothing()

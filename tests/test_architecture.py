@@ -142,7 +142,7 @@ def test_what_calls_itself_pure_is_held_to_it() -> None:
 
 
 def test_sockets_reach_no_database_and_no_store() -> None:
-    for name in ("spot/consumers.py", "spot/gate.py"):
+    for name in ("spot/consumers.py", "spot/connection.py", "spot/gate.py"):
         assert not {
             one for one in imported(ROOT / name) if one.startswith(("django.db", "redis", "channels.db", "providers."))
         }, name
