@@ -46,6 +46,8 @@ import structlog
 from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.commands.core import Script
+from redis.exceptions import LockError
+from redis.lock import Lock
 
 from providers.clean import SLACK_MS, ahead
 from providers.datasets import STREAMED, Dataset, Fetched, Row
@@ -368,9 +370,15 @@ def ages(datasets: Sequence[Dataset]) -> dict[str, tuple[int | None, int | None]
 
 
 def nudge(name: str, stored: Realm | None = None) -> None:
-    """Tell every hub that a dataset has news. Losing it is harmless: hubs also compare versions on a slow timer.
+    """Tell every hub that a dataset has news. Losing it is harmless, since hubs also compare versions on a slow timer:
+    it is logged and changes nothing for the caller.
     `stored`: the news is a poll's snapshot, which has just been stored in that realm and ended any trouble."""
-    asyncio.run_coroutine_threadsafe(tell(name, stored), _loop(os.getpid())).result(settings.REDIS.timeout)
+    sending = asyncio.run_coroutine_threadsafe(tell(name, stored), _loop(os.getpid()))
+    try:
+        sending.result(settings.REDIS.timeout)
+    except TimeoutError:
+        sending.cancel()
+        log.warning("nudge lost", dataset=name, error="TimeoutError")
 
 
 @cache
@@ -384,24 +392,38 @@ def _loop(_process: int) -> asyncio.AbstractEventLoop:
 
 async def tell(name: str, stored: Realm | None = None) -> None:
     """The same from an event loop."""
-    await get_channel_layer().group_send(GROUP, {"type": "snapshot.news", "name": name, "stored": stored})
+    try:
+        await get_channel_layer().group_send(GROUP, {"type": "snapshot.news", "name": name, "stored": stored})
+    except (redis.RedisError, OSError, RuntimeError) as error:  # RuntimeError: the layer's loop or connection is closed
+        log.warning("nudge lost", dataset=name, error=type(error).__name__)
 
 
 def claim(dataset: Dataset, seconds: float) -> str | None:
-    """Become the one who fetches a dataset; None when somebody is. The claim ends by itself after `seconds`."""
+    """Become the one who fetches a dataset; None when somebody is. The claim ends by itself after `seconds`. The token
+    travels with the task, so that another process can check and release the claim."""
     token = secrets.token_hex(8)
     return token if _taken(f"spot:claim:{dataset.name}", token, seconds) else None
 
 
 def holds(dataset: Dataset, token: str) -> bool:
     """Whether the claim is still that token's."""
-    return connection().get(f"spot:claim:{dataset.name}") == token.encode()
+    return _lock(dataset, token).owned()
 
 
 def release(dataset: Dataset, token: str) -> None:
-    """End a claim, if it is still the token's."""
-    if holds(dataset, token):
-        connection().delete(f"spot:claim:{dataset.name}")
+    """End a claim, if it is still the token's. Losing the store meanwhile is harmless: the claim ends by itself."""
+    try:
+        _lock(dataset, token).release()
+    except LockError:
+        return  # it has ended, and may be somebody else's by now
+    except (redis.RedisError, OSError) as error:
+        log.warning("claim not released, it ends by itself", dataset=dataset.name, error=type(error).__name__)
+
+
+def _lock(dataset: Dataset, token: str) -> Lock:
+    lock = Lock(connection(), f"spot:claim:{dataset.name}", thread_local=False)
+    lock.local.token = token.encode()
+    return lock
 
 
 def first_in(name: str, seconds: float) -> bool:
