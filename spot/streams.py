@@ -21,7 +21,7 @@ from providers.clean import ahead
 from providers.datasets import Dataset, Row
 from providers.stream import Tick, Topic
 from spot import announcements, onchain, snapshots
-from spot.snapshots import Snapshot
+from spot.snapshots import Snapshot, nudges
 from spot.ticks import Board, Polled, Source
 
 log = structlog.get_logger(__name__)
@@ -149,7 +149,7 @@ class Streams:
         try:
             for dataset, board in list(self._boards.items()):
                 if await asyncio.to_thread(self._amend, dataset, board):
-                    await snapshots.tell(dataset.name)
+                    await nudges.tell(dataset.name)
                 await asyncio.to_thread(_count, board)
                 if board.empty:
                     del self._boards[dataset]

@@ -28,10 +28,7 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 
 from __future__ import annotations
 
-import asyncio
-import os
 import secrets
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -43,7 +40,6 @@ from typing import Any, Literal
 import orjson
 import redis
 import structlog
-from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.commands.core import Script
 from redis.exceptions import LockError
@@ -52,11 +48,10 @@ from redis.lock import Lock
 from providers.clean import SLACK_MS, ahead
 from providers.datasets import STREAMED, Dataset, Fetched, Row
 from spot.columns import Charts, Columns
+from spot.snapshots.nudges import nudge
 
 log = structlog.get_logger(__name__)
 Realm = Literal["live", "demo"]
-#: The channel-layer group that every web process's hub is in.
-GROUP = "snapshots"
 _DAY = 86_400
 #: What a renewal may take from being due to being shown, however short the interval, in seconds.
 _SLACK_SECONDS = 5
@@ -264,7 +259,7 @@ def amend(dataset: Dataset, change: Amendment, known: Snapshot | None = None) ->
 
     Times, source and age limit stay those of the poll. Should a poll store another snapshot meanwhile, `change` is
     asked again with that one: an amendment never takes the place of what it has not seen. `known` spares reading rows
-    that the caller has. Nobody is nudged: `tell` does that.
+    that the caller has. Nobody is nudged: `nudges.tell` does that.
     """
     for _ in range(_AMEND_TRIES):
         known = _newest(dataset, known)
@@ -367,35 +362,6 @@ def ages(datasets: Sequence[Dataset]) -> dict[str, tuple[int | None, int | None]
         put_off = failed.next_try if failed and not ahead(failed.at, now) else None
         found[name] = (known["fetched_at"] if known else None, put_off)
     return found
-
-
-def nudge(name: str, stored: Realm | None = None) -> None:
-    """Tell every hub that a dataset has news. Losing it is harmless, since hubs also compare versions on a slow timer:
-    it is logged and changes nothing for the caller.
-    `stored`: the news is a poll's snapshot, which has just been stored in that realm and ended any trouble."""
-    sending = asyncio.run_coroutine_threadsafe(tell(name, stored), _loop(os.getpid()))
-    try:
-        sending.result(settings.REDIS.timeout)
-    except TimeoutError:
-        sending.cancel()
-        log.warning("nudge lost", dataset=name, error="TimeoutError")
-
-
-@cache
-def _loop(_process: int) -> asyncio.AbstractEventLoop:
-    """An event loop in a thread of its own, for each process: the channel layer keeps its connection in a loop, and a
-    loop for each nudge would connect for each nudge."""
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="nudges", daemon=True).start()
-    return loop
-
-
-async def tell(name: str, stored: Realm | None = None) -> None:
-    """The same from an event loop."""
-    try:
-        await get_channel_layer().group_send(GROUP, {"type": "snapshot.news", "name": name, "stored": stored})
-    except (redis.RedisError, OSError, RuntimeError) as error:  # RuntimeError: the layer's loop or connection is closed
-        log.warning("nudge lost", dataset=name, error=type(error).__name__)
 
 
 def claim(dataset: Dataset, seconds: float) -> str | None:

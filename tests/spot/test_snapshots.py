@@ -12,7 +12,7 @@ from redis.lock import Lock
 
 from providers.datasets import Dataset
 from spot import snapshots
-from spot.snapshots import Trouble, realm_of
+from spot.snapshots import Trouble, nudges, realm_of
 from spot.snapshots.reader import Reader
 from tests.spot.rows import USD, candles, fetched, market
 
@@ -370,14 +370,14 @@ class NoLayer:
 
 
 def test_a_lost_nudge_changes_no_outcome(monkeypatch) -> None:
-    monkeypatch.setattr(snapshots, "get_channel_layer", NoLayer)
+    monkeypatch.setattr(nudges, "get_channel_layer", NoLayer)
     version = snapshots.save(fetched(USD, market(1)), 60)
     assert snapshots.load(USD).version == version
     snapshots.set_trouble(USD, Trouble("unavailable", "x", 1, 2))
     assert snapshots.trouble(USD)
     snapshots.end_trouble(USD)
     assert snapshots.trouble(USD) is None
-    asyncio.run(snapshots.tell(USD.name))
+    asyncio.run(nudges.tell(USD.name))
 
 
 def test_what_follows_a_stored_snapshot_cannot_undo_it(monkeypatch) -> None:
@@ -398,7 +398,7 @@ def test_one_small_nudge_goes_out_for_a_snapshot_of_any_size() -> None:
     async def story() -> None:
         layer = get_channel_layer()
         channel = await layer.new_channel()
-        await layer.group_add(snapshots.GROUP, channel)
+        await layer.group_add(nudges.GROUP, channel)
         await asyncio.to_thread(snapshots.save, fetched(USD, market(200)), 60)
         message = await asyncio.wait_for(layer.receive(channel), 5)
         assert message == {"type": "snapshot.news", "name": "markets:usd", "stored": "live"}

@@ -12,6 +12,7 @@ from providers import stream_state
 from providers.datasets import LISTINGS, Dataset
 from providers.stream import Tick, Topic
 from spot import announcements, onchain, snapshots, streams
+from spot.snapshots import nudges
 from spot.streams import Streams
 from tests.providers.streams import provider, until
 from tests.spot.rows import USD, fetched, listings, market
@@ -129,7 +130,7 @@ def test_what_is_streamed_is_told_once_for_many_ticks() -> None:
     async def story() -> list[str]:
         layer = get_channel_layer()
         channel = await layer.new_channel()
-        await layer.group_add(snapshots.GROUP, channel)
+        await layer.group_add(nudges.GROUP, channel)
         now = snapshots.now_ms()
         for n in range(10_000):
             await made.ticks(ACME, [Tick("bitcoin", "usd", {"price": 100_000.0 + n / 100}, now + n)])
@@ -288,7 +289,7 @@ def test_a_lost_nudge_after_a_price_holds_up_no_event(monkeypatch) -> None:
         async def group_send(self, *_: object) -> None:
             raise ConnectionRefusedError
 
-    monkeypatch.setattr(snapshots, "get_channel_layer", NoLayer)
+    monkeypatch.setattr(nudges, "get_channel_layer", NoLayer)
     hear(made, "bitcoin", 100_001.0)
     asyncio.run(made.happened(ACME, topic, {"id": "1", "at": 1, "data": {}}))
     asyncio.run(made.flush())

@@ -8,7 +8,7 @@ from providers import fetching, pacing
 from providers.datasets import MEMBERS, Dataset, Fetched
 from providers.errors import INSIDE, NotFound, RateLimited, Unavailable, Unreachable
 from spot import snapshots, tasks
-from spot.snapshots import Trouble
+from spot.snapshots import Trouble, nudges
 from tests.spot.rows import COINS, CURRENCIES, USD, candles, coin, fetched, market
 
 EUR, QUOTES = Dataset("markets", "eur"), Dataset("quotes", "usd")
@@ -212,7 +212,7 @@ def test_a_lost_nudge_does_not_make_a_fetch_failed(upstream, queue, monkeypatch)
         async def group_send(self, *_: object) -> None:
             raise ConnectionRefusedError
 
-    monkeypatch.setattr(snapshots, "get_channel_layer", NoLayer)
+    monkeypatch.setattr(nudges, "get_channel_layer", NoLayer)
     tasks.start_due([USD])
     tasks.fetch(*queue[0][0])
     assert snapshots.load(USD).rows
