@@ -81,6 +81,18 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """What has accrued of a month: credits that polls (`left`) and on-demand calls (`demand`) may use now, when the
+    next one is theirs (epoch ms, now at the earliest), and how many accrue in a day."""
+
+    left: float
+    demand: float
+    next_ms: int
+    next_demand_ms: int
+    per_day: float
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What an account may still use: `per_minute` calls (0: no limit), `left` credits until the month's end, which is
     `seconds` away, of which `saved` have accrued already; both are infinite without a limit. `resting`: not to be asked
@@ -285,6 +297,22 @@ class Budget:
         of its allowance left, and where that is the same, who was used least."""
         found = sorted(self.standings(accesses), key=lambda one: (one.resting, -one.share, one.used))
         return [one.access for one in found]
+
+
+def due_of(access: Access, usage: Usage, now_ms: int) -> Due | None:
+    """What `budget.lua` lets an account use now; None without a limit. Pure."""
+    start, end = month_of(now_ms)
+    if not (limit := access.per_month):
+        return None
+    per_ms, since, burst = limit / (end - start), max(start, min(usage.since or now_ms, now_ms)), _burst(access)
+    accrued = per_ms * (now_ms - since) + burst
+    left = min(limit, accrued) - usage.month
+    demand = min(limit, accrued) - usage.month - burst // 2
+
+    def next_ms(missing: float) -> int:
+        return min(end, now_ms + max(0, ceil(missing / per_ms)))
+
+    return Due(left, demand, next_ms(1 - left), next_ms(1 - demand), per_ms * 86_400_000)
 
 
 def month_of(now_ms: int) -> tuple[int, int]:
