@@ -18,6 +18,7 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from providers.datasets import COINS, CURRENCIES, Dataset
+from spot import snapshots
 from spot.audience import SLICE, Audience, send_all
 from spot.codes import Refused
 from spot.columns import Columns
@@ -27,7 +28,7 @@ from spot.groups import Group, Member, Topic, Update
 from spot.listed import Lists, Verdict, judge
 from spot.ring import Ring
 from spot.shares import make_room
-from spot.snapshots import News, Snapshot, now_ms, nudges
+from spot.snapshots import News, Snapshot, now_ms
 from spot.snapshots.reader import Reader
 from spot.subscription import Subscription
 from spot.table import Table
@@ -423,7 +424,7 @@ class Hub:
         while True:
             try:
                 channel = await layer.new_channel()
-                await layer.group_add(nudges.GROUP, channel)
+                await layer.group_add(snapshots.GROUP, channel)
                 self.listening = True
                 while True:
                     message = await layer.receive(channel)

@@ -6,7 +6,7 @@ from django.templatetags.static import static
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from providers.datasets import is_coin_id
+from providers.datasets import CATEGORIES, is_coin_id
 from spot.feeds import DUST_VOLUME_USD
 from spot.hub import Hub
 from spot.listed import Lists, is_listed
@@ -26,7 +26,8 @@ TAPE = (
 @require_safe
 def dashboard(request: HttpRequest) -> HttpResponse:
     """The market on one page: tape, map, movers and table."""
-    return render(request, "spot/dashboard.html", {"tape": ",".join(TAPE), "floor": DUST_VOLUME_USD})
+    facts = {"tape": ",".join(TAPE), "floor": DUST_VOLUME_USD, "categories": ",".join(CATEGORIES.values())}
+    return render(request, "spot/dashboard.html", facts)
 
 
 @require_safe

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from providers.datasets import WINDOWS, is_coin_id
@@ -122,6 +122,19 @@ def names(name: str) -> Callable[[object], tuple[str, ...] | None]:
         if len(found) > MAX_NAMES or any(len(one) > 40 or not one.isprintable() for one in found):
             raise bad_value(name, allowed, raw)
         return tuple(sorted(found)) or None
+
+    return parse
+
+
+def fields(name: str, among: Collection[str]) -> Callable[[object], tuple[str, ...]]:
+    """A parser of comma lists of these names, each once, in the order given."""
+    allowed = f"a comma list of {', '.join(among)}"
+
+    def parse(raw: object) -> tuple[str, ...]:
+        wanted = tuple(comma_words(name, raw, allowed))
+        if not set(wanted) <= set(among):
+            raise bad_value(name, allowed, raw)
+        return wanted
 
     return parse
 

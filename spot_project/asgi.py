@@ -11,7 +11,5 @@ http = get_asgi_application()  # sets Django up; the imports below need it
 
 from spot.gate import Door, OriginGate
 from spot.routing import websocket_urlpatterns
-from spot.turnstile import Turnstile
 
-sockets = OriginGate(URLRouter(websocket_urlpatterns))
-application = Door(ProtocolTypeRouter({"http": Turnstile(http), "websocket": sockets}))
+application = Door(ProtocolTypeRouter({"http": http, "websocket": OriginGate(URLRouter(websocket_urlpatterns))}))

@@ -195,7 +195,6 @@ def test_every_header_of_the_twins_is_described() -> None:
         "Content-Encoding",
         "Content-Length",
         "Allow",
-        "Upgrade",
         "Access-Control-Allow-Headers",
         "Access-Control-Allow-Methods",
         "Access-Control-Max-Age",

@@ -14,17 +14,9 @@ from providers.datasets import Kind, Row
 from spot.codes import Refused, bad_value
 from spot.feeds.base import Feed, Shape
 from spot.feeds.candles import OHLCV, candle_range, candle_table
-from spot.feeds.coins import (
-    ACTIVE,
-    DUST_VOLUME_USD,
-    GAINERS,
-    HEATMAP,
-    LOSERS,
-    MARKET,
-    TAPE,
-    coin_table,
-)
+from spot.feeds.coins import HEATMAP, MARKET, TAPE, coin_table
 from spot.feeds.events import LISTINGS_FEED, ONCHAIN, listing_table, onchain_table
+from spot.feeds.movers import ACTIVE, DUST_VOLUME_USD, GAINERS, LOSERS
 from spot.table import Made, Table
 
 __all__ = [

@@ -1,11 +1,11 @@
-"""The feeds of coins: market table, heatmap, ticker tape, movers. Pure.
+"""The feeds of coins: market table, heatmap, ticker tape; and what they share with the movers. Pure.
 
 `extras` are the fields that the envelope adds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,18 +18,14 @@ from spot.params import (
     VS_CURRENCY,
     WINDOWS_ALLOWED,
     Param,
-    amount,
+    fields,
     parse_coin_ids,
     parse_windows,
     truth,
     whole_number,
 )
 from spot.query import Field, Fields
-from spot.table import Made, Mask, Order, Table, Universe
-
-#: The gainers' and losers' default floor of 24 h volume, in US dollars' worth: less is noise, not a market.
-DUST_VOLUME_USD = 50_000
-
+from spot.table import Made, Order, Table, Universe
 
 # --- rows: what all coin feeds share ---------------------------------------------------------------------------------
 
@@ -68,7 +64,8 @@ def _spellings(window: str) -> tuple[str, ...]:
     return f"{window} change", f"change_pct_{window}", upstream, f"{upstream}_in_currency"
 
 
-def _coin_fields(*own: Field) -> Fields:
+def coin_fields(*own: Field) -> Fields:
+    """The fields of every feed of coins, behind those of its own."""
     windows = (
         Field(f"price_change_{window}", f"price_change_{window}", "number", _spellings(window)) for window in WINDOWS
     )
@@ -85,6 +82,10 @@ def _coin_fields(*own: Field) -> Fields:
         Field("volume_24h", "volume_24h", "number", ("24h volume", "volume", "total_volume")),
         Field("high_24h", "high_24h", "number"),
         Field("low_24h", "low_24h", "number"),
+        Field("fully_diluted_valuation", "fully_diluted_valuation", "number"),
+        Field("circulating_supply", "circulating_supply", "number"),
+        Field("max_supply", "max_supply", "number"),
+        Field("ath", "ath", "number"),
         Field("as_of", "last_updated", "number", ("last_updated",)),
         Field("stale", "stale", "flag"),
         *windows,
@@ -96,7 +97,7 @@ _RANKS = tuple(b',{"rank":%d,' % place for place in range(BLOCK + 1))
 _ROWS = tuple(b",[%d," % place for place in range(BLOCK + 1))
 
 
-def _dict_shape(key: tuple[Any, ...], documented: Made, extras: bool, ranked: bool = False) -> Shape:
+def dict_shape(key: tuple[Any, ...], documented: Made, extras: bool, ranked: bool = False) -> Shape:
     """The shape of rows that are JSON objects; with `ranked`, each begins with its `rank`."""
     reads = tuple(dict.fromkeys((*documented.reads, *_EXTRAS, *dict(_AGE).values()))) if extras else documented.reads
 
@@ -130,13 +131,27 @@ def _first(table: Table, count: int, start: int = 0) -> Order:
 # --- market ----------------------------------------------------------------------------------------------------------
 
 
+#: Columns that come on demand, last and in the order asked for: the header of each, by its field.
+_MORE = {
+    "market_cap_rank": "Rank",
+    "category": "Category",
+    "high_24h": "24h High",
+    "low_24h": "24h Low",
+    "fully_diluted_valuation": "FDV",
+    "circulating_supply": "Circulating Supply",
+    "max_supply": "Max Supply",
+    "ath": "ATH",
+}
+
+
 def market_headers(params: Params) -> list[str]:
     """The market table's columns, in the documented order."""
     windows = params["price_change_percentage"]
     day = ["24h Change (%)"] if "24h" in windows else []
     chart = ["7d Chart"] if params["sparkline"] else []
     rest = [f"{window} Change (%)" for window in windows if window != "24h"]
-    return ["Row", "Logo", "Symbol", "Name", "Price", *day, "Market Cap", "24h Volume", *chart, *rest]
+    more = [_MORE[name] for name in params["columns"]]
+    return ["Row", "Logo", "Symbol", "Name", "Price", *day, "Market Cap", "24h Volume", *chart, *rest, *more]
 
 
 def _market_columns(params: Params) -> tuple[str, ...]:
@@ -144,7 +159,7 @@ def _market_columns(params: Params) -> tuple[str, ...]:
     day = ("price_change_24h",) if "24h" in windows else ()
     chart = ("sparkline",) if params["sparkline"] else ()
     rest = tuple(f"price_change_{window}" for window in windows if window != "24h")
-    return ("logo", "symbol", "name", "price", *day, "market_cap", "volume_24h", *chart, *rest)
+    return ("logo", "symbol", "name", "price", *day, "market_cap", "volume_24h", *chart, *rest, *params["columns"])
 
 
 def _market_shape(params: Params, _extras: bool) -> Shape:
@@ -166,8 +181,9 @@ MARKET = Feed(
         Param("per_page", whole_number("per_page", 1, BLOCK), 250, "1 to 500 coins by market cap"),
         Param("sparkline", truth("sparkline"), True, "true or false"),
         Param("price_change_percentage", parse_windows, ("24h", "7d"), WINDOWS_ALLOWED),
+        Param("columns", fields("columns", _MORE), (), f"more columns: any of {', '.join(_MORE)}, comma-separated"),
     ),
-    fields=_coin_fields(Field("Row", "", "position", ("rank",))),
+    fields=coin_fields(Field("Row", "", "position", ("rank",))),
     datasets=lambda params: (Dataset("markets", params["vs_currency"]),),
     universe=lambda table, params: Universe(table, _first(table, params["per_page"])),
     shape=_market_shape,
@@ -219,10 +235,10 @@ HEATMAP = Feed(
         ),
         ONLY_24H,
     ),
-    fields=_coin_fields(Field("color", "color", "text"), Field("content", "content", "text")),
+    fields=coin_fields(Field("color", "color", "text"), Field("content", "content", "text")),
     datasets=_heatmap_blocks,
     universe=_heatmap_universe,
-    shape=lambda _params, extras: _dict_shape(("heatmap",), _TILE, extras),
+    shape=lambda _params, extras: dict_shape(("heatmap",), _TILE, extras),
     table=coin_table,
     own_page=True,
 )
@@ -244,7 +260,7 @@ def _tape_shape(params: Params, extras: bool) -> Shape:
         }
 
     reads = ("logo", "symbol", "price", "price_change_24h", "name")
-    return _dict_shape(("tape", currency), Made(reads, cells), extras)
+    return dict_shape(("tape", currency), Made(reads, cells), extras)
 
 
 def _tape_universe(table: Table, params: Params) -> Universe:
@@ -261,107 +277,9 @@ TAPE = Feed(
         VS_CURRENCY,
         ONLY_24H,
     ),
-    fields=_coin_fields(Field("symbol_pair", "symbol_pair", "text")),
+    fields=coin_fields(Field("symbol_pair", "symbol_pair", "text")),
     datasets=lambda params: (Dataset("markets", params["vs_currency"]), Dataset("quotes", params["vs_currency"])),
     universe=_tape_universe,
     shape=_tape_shape,
     table=coin_table,
-)
-
-
-# --- movers ----------------------------------------------------------------------------------------------------------
-
-
-def _mover_shape(params: Params, extras: bool) -> Shape:
-    windows = params["price_change_percentage"]
-
-    stats = ("name", "logo", "symbol", "price", "market_cap", "volume_24h")
-    changes = tuple(f"price_change_{window}" for window in windows)
-    return _dict_shape(("mover", windows), Made(stats + changes, dict), extras, ranked=True)
-
-
-def dust_volume(table: Table) -> float:
-    """The default floor of 24 h volume in the table's own currency: a dollar's price is that of the largest dollar
-    coin, so no exchange rate has to be fetched. 0 when the table does not tell."""
-    index = table.position().get("tether")
-    price = None if index is None else table.column("price")[index]
-    return DUST_VOLUME_USD * price if price else 0.0
-
-
-def _ranked(
-    column: Callable[[Params], str], moved: Callable[[Any], Mask], *, descending: bool, floor: bool
-) -> Callable[[Table, Params], Universe]:
-    """The universe of a ranking by a column: rows of which `moved` holds, a gain for the gainers."""
-
-    def universe(table: Table, params: Params) -> Universe:
-        order = table.order(column(params), text=False, descending=descending)
-        wanted = params["min_volume"]
-        least = (dust_volume(table) if floor else 0.0) if wanted is None else wanted
-        big_enough = _at_least(table, "volume_24h", least) & _at_least(table, "market_cap", params["min_market_cap"])
-        ranked = moved(table.numbers(column(params))) & big_enough
-        return Universe(table, order[ranked[order]][: params["per_page"]])
-
-    return universe
-
-
-def _at_least(table: Table, column: str, least: float) -> Any:
-    return table.numbers(column) >= least if least else np.ones(len(table), np.bool_)
-
-
-def _mover(
-    channel: str,
-    purpose: str,
-    column: Callable[[Params], str],
-    moved: Callable[[Any], Mask],
-    *,
-    descending: bool,
-    floor: bool,
-) -> Feed:
-    least = f"{DUST_VOLUME_USD:,} US dollars' worth" if floor else "0"
-    return Feed(
-        channel=channel,
-        purpose=purpose,
-        params=(
-            VS_CURRENCY,
-            Param("per_page", whole_number("per_page", 1, 250), 10, "1 to 250 coins"),
-            Param("price_change_percentage", parse_windows, ("24h",), WINDOWS_ALLOWED),
-            Param("min_volume", amount("min_volume"), None, f"least 24 h volume, in vs_currency; {least} unless given"),
-            Param("min_market_cap", amount("min_market_cap"), 0.0, "least market cap, in vs_currency"),
-        ),
-        fields=_coin_fields(Field("rank", "", "position", ("row",))),
-        datasets=lambda params: (Dataset("markets", params["vs_currency"]),),
-        universe=_ranked(column, moved, descending=descending, floor=floor),
-        shape=_mover_shape,
-        table=coin_table,
-    )
-
-
-def _first_window(params: Params) -> str:
-    return f"price_change_{params['price_change_percentage'][0]}"
-
-
-# NaN, which stands for no value, is neither above nor below zero.
-GAINERS = _mover(
-    "top-gainers",
-    "coins that gained most over the first window asked for",
-    _first_window,
-    lambda changes: changes > 0,
-    descending=True,
-    floor=True,
-)
-LOSERS = _mover(
-    "top-losers",
-    "coins that lost most over the first window asked for",
-    _first_window,
-    lambda changes: changes < 0,
-    descending=False,
-    floor=True,
-)
-ACTIVE = _mover(
-    "most-active",
-    "coins by 24 h volume",
-    lambda _params: "volume_24h",
-    lambda volumes: ~np.isnan(volumes),
-    descending=True,
-    floor=False,
 )

@@ -76,7 +76,7 @@ def test_pages_turn_over_the_socket_and_stay_in_the_address(dashboard: Page, wat
     requests = watch.page_requests()
     dashboard.get_by_role("button", name="Next page").click()
     expect(dashboard.locator(WHERE)).to_have_text(f"26{NONE}50 of 500 · page 2 of 20")
-    expect(dashboard.locator("td.col-row").first).to_have_text("26")
+    expect(dashboard.locator("td.col-rank").first).to_have_text("26")
     assert watch.page_requests() == requests
     dashboard.reload()
     expect(dashboard.locator(WHERE)).to_have_text(f"26{NONE}50 of 500 · page 2 of 20")

@@ -262,6 +262,55 @@ def test_taking_the_star_away_takes_the_row_away_and_keeps_the_focus_in_the_tabl
     expect(dashboard.get_by_text("You have no coins of your own yet")).to_be_visible()
 
 
+def test_own_coins_that_the_market_lacks_are_shown_and_what_cannot_be_is_counted(
+    page: Page, live_site: LiveSite, watch: Watch
+) -> None:
+    own = ["BITCOIN", "dogecoin", "spell-token", "renamed-coin"]
+    page.add_init_script(f"localStorage.setItem('spot:watchlist', JSON.stringify({own}))")
+    page.goto(f"{live_site.url}/?mine=1")
+    expect(page.locator(NAMES)).to_have_text(["Bitcoin", "Dogecoin", "Spell"])
+    expect(page.locator(WHERE)).to_have_text(f"1{NONE}3 of 3 · page 1 of 1")
+    expect(star(page, "spell-token")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".market-lacking")).to_have_text("1 coin is no longer listed: renamed-coin.")
+    page.locator("th.col-price").get_by_role("button").click()
+    expect(page.locator(NAMES)).to_have_text(["Bitcoin", "Dogecoin", "Spell"])
+    page.locator("th.col-price").get_by_role("button").click()
+    expect(page.locator(NAMES)).to_have_text(["Spell", "Dogecoin", "Bitcoin"])
+    page.get_by_role("button", name="Remove what is not listed").click()
+    expect(page.locator(".market-lacking")).to_have_text("")
+    expect(page.get_by_role("button", name="My coins 3")).to_be_visible()
+
+
+def test_the_rank_is_the_coins_own_whatever_the_order(dashboard: Page) -> None:
+    dashboard.locator("th.col-7d").get_by_role("button").click()
+    expect(dashboard.locator("th.col-7d")).to_have_attribute("aria-sort", "descending")
+    expect(dashboard.locator("td.col-rank").first).not_to_have_text("1")
+    dashboard.locator("th.col-rank").get_by_role("button").click()
+    expect(dashboard.locator("th.col-rank")).to_have_attribute("aria-sort", "ascending")
+    expect(dashboard.locator("td.col-rank").first).to_have_text("1")
+
+
+def test_enter_in_the_search_opens_the_first_hit_and_back_is_where_one_was(dashboard: Page) -> None:
+    field = dashboard.get_by_label("Search coins")
+    field.fill("litecoin")
+    field.press("Enter")
+    expect(dashboard).to_have_url(re.compile("/coin/litecoin/$"))
+    expect(dashboard.get_by_role("link", name=re.compile("Market$"))).to_have_attribute("href", "/?q=litecoin")
+    dashboard.get_by_role("link", name=re.compile("Market$")).click()
+    expect(dashboard.locator(NAMES).first).to_have_text("Litecoin")
+
+
+def test_back_from_a_coin_shows_the_row_that_was_opened(dashboard: Page) -> None:
+    row = dashboard.locator(COINS).nth(22)
+    row.scroll_into_view_if_needed()
+    top = dashboard.evaluate("scrollY")
+    assert top > 0
+    row.locator("a.coin").click()
+    expect(dashboard.locator(".quote-price")).to_contain_text("$")
+    dashboard.go_back()
+    dashboard.wait_for_function("top => Math.abs(scrollY - top) < 3", arg=top)
+
+
 def test_own_coins_leave_the_browser_and_come_back_as_a_file(dashboard: Page, tmp_path: Path) -> None:
     for coin in ("bitcoin", "ethereum"):
         star(dashboard, coin).click()

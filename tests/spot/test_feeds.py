@@ -98,6 +98,15 @@ def test_the_columns_follow_the_windows_asked_for(asked, headers) -> None:
     assert all(len(row) == len(answer["headers"]) for row in answer["rows"])
 
 
+def test_more_columns_come_last_in_the_order_asked_for() -> None:
+    rows = market(2)
+    answer = shown(MARKET, rows, columns="low_24h,Market_Cap_Rank", sparkline="0")
+    assert answer["headers"][-2:] == ["24h Low", "Rank"]
+    assert [row[-2:] for row in answer["rows"]] == [[r["low_24h"], r["market_cap_rank"]] for r in rows]
+    with pytest.raises(Refused, match="columns must be a comma list of market_cap_rank, category"):
+        parse_params(MARKET, {"columns": "rank,nonsense"}, 1000)
+
+
 def test_a_window_column_holds_that_window() -> None:
     rows = market(2)
     answer = shown(MARKET, rows, price_change_percentage="1y,200d", sparkline="0")
@@ -594,6 +603,7 @@ def test_documented_defaults_hold() -> None:
         "per_page": 250,
         "sparkline": True,
         "price_change_percentage": ("24h", "7d"),
+        "columns": (),
     }
     assert parse_params(HEATMAP, {}, 1000) == {
         "vs_currency": "usd",

@@ -237,6 +237,7 @@ def test_the_envelope_names_every_parameter_in_force() -> None:
         "per_page": 250,
         "sparkline": True,
         "price_change_percentage": ["24h", "1y"],
+        "columns": [],
         "filters": {"Symbol": "BTC"},
         "search": "b",
         "sort_by": "price_change_24h",

@@ -7,3 +7,6 @@ import "./movers.js";
 import "./preferences.js";
 import "./table.js";
 import "./tape.js";
+import { search } from "./shortcuts.js";
+
+if (location.hash === "#search") search(); // another page was asked to search

@@ -41,8 +41,8 @@ function typed(number) {
 export class FilterForm {
   fields = new Map(); // filter id -> {inputs, error}
 
-  /** `changed(filters)` is called with the whole set when it has changed. */
-  constructor(changed) {
+  /** `changed(filters)` is called with the whole set when it has changed; `offers` are texts to pick from, by filter id. */
+  constructor(changed, offers = {}) {
     this.changed = changed;
     this.filters = {};
     this.box = el("form", { class: "filters", id: "market-filters", novalidate: true, "aria-label": "Filters of the market" });
@@ -51,6 +51,7 @@ export class FilterForm {
       this.#read();
     });
     for (const filter of FILTERS) this.box.append(this.#field(filter));
+    for (const [id, texts] of Object.entries(offers)) this.#offer(id, texts);
     this.box.append(el("button", { class: "hidden", tabindex: "-1" }, "Apply"));
   }
 
@@ -83,6 +84,12 @@ export class FilterForm {
     this.fields.set(filter.id, { inputs, error });
     const unit = filter.kind === "percent" ? " (%)" : "";
     return el("fieldset", { class: "filter" }, el("legend", {}, filter.words, unit), el("div", { class: "filter-inputs" }, ...inputs), error);
+  }
+
+  #offer(id, texts) {
+    const list = el("datalist", { id: `filter-${id}-texts` }, ...texts.map((value) => el("option", { value })));
+    this.fields.get(id).inputs[0].setAttribute("list", list.id);
+    this.box.append(list);
   }
 
   #read() {

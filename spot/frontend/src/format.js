@@ -133,6 +133,12 @@ export function percent(value, locale) {
   return joined(intl(Intl.NumberFormat, locale, options).formatToParts(value)).replace("-", "−");
 }
 
+/** A number of coins: 19.90M. */
+export function amount(value, locale) {
+  if (!isNumber(value) || Math.abs(value) < 1000) return count(value, locale);
+  return joined(intl(Intl.NumberFormat, locale, { notation: shortest(value), minimumFractionDigits: 2, maximumFractionDigits: 2 }).formatToParts(value));
+}
+
 export function count(value, locale) {
   return isNumber(value) ? intl(Intl.NumberFormat, locale, {}).format(value) : NONE;
 }

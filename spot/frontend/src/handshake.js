@@ -1,7 +1,7 @@
 // Why a socket cannot be opened. Browsers do not say; the server answers a plain request of the same address with 426,
 // and gets one instead of a handshake when a proxy before it drops the header Upgrade.
 
-export const BLOCKED = "The proxy in front of this site does not pass WebSockets on. Its operator finds what to set in docs/operating.md, under “Behind a proxy”.";
+export const BLOCKED = "The proxy in front of this site does not pass WebSockets on. Its operator finds what to set in docs/operating.md, under “Behind a proxy, with TLS”.";
 
 export const FORBIDDEN = "This page may not connect.";
 

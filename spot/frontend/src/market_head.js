@@ -11,7 +11,7 @@ export class MarketHead {
   constructor(sort, choose) {
     this.sort = sort;
     this.element = el("tr", {});
-    const orders = [...COLUMNS.values()].filter(({ id }) => SORTS[id]).flatMap(({ sort: field, words }) => [[`${field} desc`, `${words} ↓`], [`${field} asc`, `${words} ↑`]]);
+    const orders = [...COLUMNS.values()].filter(({ id }) => SORTS[id] && id !== "rank").flatMap(({ sort: field, words }) => [[`${field} desc`, `${words} ↓`], [`${field} asc`, `${words} ↑`]]);
     this.list = select("Sort", [["", "Market cap rank"], ...orders], "", (value) => choose(...(value ? value.split(" ") : [null, null])));
     this.list.classList.add("market-sort");
   }

@@ -9,6 +9,7 @@ import { say } from "./voice.js";
 const SAME_MS = 120_000; // feeds change over one by one, each when it is next fetched
 const SHOWN_MS = 30_000;
 const MOST = 3;
+const KEPT = 50; // in the list of this tab
 
 /** Tells what is news from what another feed has just told. Pure but for its memory. */
 export class Repetitions {
@@ -25,6 +26,7 @@ export class Repetitions {
 
 const repetitions = new Repetitions();
 const waiting = [];
+const past = []; // [message, at], newest first
 let place = null;
 
 function shelf() {
@@ -43,6 +45,9 @@ function show(message, at) {
     else dismiss();
   };
   setTimeout(later, SHOWN_MS);
+  past.unshift([message, at]);
+  past.splice(KEPT);
+  for (const button of document.querySelectorAll("spot-notices")) button.show();
   shelf().append(notice);
   while (shelf().children.length > MOST) shelf().firstChild.remove();
   say(message, message, { repeat: true });
@@ -60,3 +65,28 @@ page.addEventListener("notice", ({ detail }) => notify(detail));
 page.addEventListener("pause", () => {
   if (!page.paused) for (const notice of waiting.splice(0)) show(...notice);
 });
+
+/** All notices since the page was opened, newest first. */
+function list() {
+  const close = el("button", { type: "button", class: "button", onclick: () => dialog.close() }, "Close");
+  const lines = past.map(([message, at]) => el("li", {}, el("time", { datetime: new Date(at).toISOString() }, clock(at, serverNow(), page.locale, page.timeZone)), el("span", {}, message)));
+  const dialog = el("dialog", { class: "shortcuts", "aria-labelledby": "notices-title", onclose: () => dialog.remove() },
+    el("header", {}, el("h2", { id: "notices-title" }, "Notices"), close),
+    el("ol", { class: "notice-list" }, ...lines));
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+/** <spot-notices>: the button that lists what has been told, once there is something. */
+class Notices extends HTMLElement {
+  connectedCallback() {
+    this.show();
+  }
+
+  show() {
+    this.hidden = !past.length;
+    this.replaceChildren(el("button", { type: "button", class: "link-button", onclick: list }, `Notices (${past.length})`), " · ");
+  }
+}
+
+customElements.define("spot-notices", Notices);

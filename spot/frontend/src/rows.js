@@ -7,6 +7,9 @@ import { COLUMNS } from "./columns.js";
 import { el, setAttribute } from "./dom.js";
 import { arrangement, namesakes } from "./held.js";
 import { Hold, place } from "./hold.js";
+import { page } from "./page.js";
+import { oldness, stopped } from "./row_age.js";
+import { serverNow } from "./socket.js";
 
 const NEAR = "300px"; // rows this far from the window count as seen
 const AT_ONCE = 100; // so many rows are no long page
@@ -98,6 +101,7 @@ export class Rows {
     const line = this.lines.get(key) ?? this.#line(key);
     const row = this.latest.rows.get(key);
     setAttribute(line.tr, "data-gone", row ? null : "");
+    setAttribute(line.tr, "data-old", row?.stale ? "" : null);
     if (row) this.#fill(line, row, this.latest, moves);
   }
 
@@ -114,7 +118,7 @@ export class Rows {
       if (column.hint) this.longest[id] = Math.max(this.longest[id] ?? 0, line.cells[id].textContent.length);
       if (!line.seen) continue;
       column.onSight?.(line.cells[id]);
-      if (written && moves && id !== "row") flash(line.cells[id], before, value);
+      if (written && moves && !["row", "rank"].includes(id)) flash(line.cells[id], before, value);
     }
   }
 
@@ -174,6 +178,7 @@ export class Rows {
 /** What the coin's cell shows: the same object as before when nothing of it has changed. */
 function named(row, places, twin, before) {
   const [name, symbol, logo] = [row[places.Name], row[places.Symbol], row[places.Logo]];
-  const same = before && before.name === name && before.symbol === symbol && before.logo === logo && before.twin === twin;
-  return same ? before : { name, symbol, logo, twin };
+  const old = oldness(row, serverNow());
+  const same = before && before.name === name && before.symbol === symbol && before.logo === logo && before.twin === twin && before.old === old;
+  return same ? before : { name, symbol, logo, twin, old, when: stopped(row, serverNow(), page.locale, page.timeZone) };
 }

@@ -18,6 +18,12 @@ export class SearchField {
     this.element.value = text;
   }
 
+  /** Tells at once what stands in the field. */
+  ask() {
+    clearTimeout(this.typing);
+    this.asked(this.element.value.trim());
+  }
+
   #typed({ isComposing }) {
     clearTimeout(this.typing);
     if (isComposing) return; // half a character of an input method

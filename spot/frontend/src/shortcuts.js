@@ -65,11 +65,12 @@ class Shortcuts extends HTMLElement {
   }
 }
 
-/** The search field of the page, if it has one. */
-function search() {
-  const field = document.querySelector("main input[type=search]");
-  field?.focus();
-  field?.select();
+/** The search field of the market, on this page or else on the dashboard. */
+export function search() {
+  const field = document.querySelector("spot-market input[type=search]");
+  if (!field) return location.assign("/#search");
+  field.focus();
+  field.select();
 }
 
 addEventListener("keydown", pressed);

@@ -5,13 +5,13 @@ const DATA = {
   stale: ["Stale", "stale"],
   waiting: ["Being fetched", "waiting"],
   unavailable: ["Not available", "offline"],
-  idle: ["Nobody looks at it now", "idle"],
-  missing: ["None", "idle"],
+  idle: ["Not in use", "idle"],
+  missing: ["No source", "idle"],
 };
 const STREAMS = {
   live: ["Connected", "live"],
   connecting: ["Connecting", "waiting"],
-  idle: ["Nobody looks at what it brings", "idle"],
+  idle: ["Not in use", "idle"],
   waiting: ["Cut off, trying again", "stale"],
   paused: ["Paused, to last the month", "stale"],
   refused: ["Refused by the source", "offline"],

@@ -5,6 +5,8 @@ import { el, setAttribute, setText } from "./dom.js";
 import { age, clock } from "./format.js";
 import { page } from "./page.js";
 import { shortcut } from "./shortcuts.js";
+import { showSource, sourceLink } from "./source.js";
+import { sentence } from "./state.js";
 import { brings, dataState, span, streamState, subject, verdict } from "./states.js";
 import { leadBack } from "./way_back.js";
 
@@ -14,6 +16,14 @@ const PATIENCE_MS = 10_000;
 
 function badge([words, tone]) {
   return el("span", { class: "badge", "data-state": tone }, words);
+}
+
+/** The name of a source, linked to its site. */
+function named({ label, url }) {
+  if (!label) return "–";
+  const link = sourceLink();
+  showSource(link, label, url);
+  return link;
 }
 
 class Status extends HTMLElement {
@@ -122,13 +132,14 @@ class Status extends HTMLElement {
   }
 
   #dataRow(row) {
-    const why = row.reason && row.state !== "live" ? el("small", {}, row.reason) : "";
+    const next = row.next_try > this.#now() ? ` Next try in ${age(row.next_try - this.#now())}.` : "";
+    const why = row.reason && row.state !== "live" ? el("small", {}, sentence(row.reason) + next) : "";
     const { as_of: asOf, fetched_at: fetchedAt, interval_ms: pace, max_age_ms: limit } = row;
-    return [subject(row), [badge(dataState(row.state)), why], row.label ?? "–", this.#moment(asOf ?? fetchedAt), span(pace), span(limit)];
+    return [subject(row), [badge(dataState(row.state)), why], named(row), this.#moment(asOf ?? fetchedAt), span(pace), span(limit)];
   }
 
-  #streamRow({ label, brings: what, state, since, heard }) {
-    return [label, brings(what), badge(streamState(state)), this.#moment(since), this.#moment(heard)];
+  #streamRow({ brings: what, state, since, heard, ...source }) {
+    return [named(source), brings(what), badge(streamState(state)), this.#moment(since), this.#moment(heard)];
   }
 
   #changeRow({ at, before, after, ...row }) {

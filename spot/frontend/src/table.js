@@ -10,7 +10,9 @@ import { fromAddress, refusal, toAddress } from "./filters.js";
 import { count, numbers } from "./format.js";
 import { LEADING, measured, parameters, place, shown } from "./layout.js";
 import { MarketHead } from "./market_head.js";
-import { ownList } from "./own_list.js";
+import { OwnCoins } from "./own_coins.js";
+import { OwnList } from "./own_list.js";
+import { absent, joined } from "./own_rows.js";
 import { page } from "./page.js";
 import { Pager } from "./pager.js";
 import { Panel } from "./panel.js";
@@ -32,7 +34,7 @@ class Market extends Panel {
     this.goBack = keepPlace();
     this.width = this.clientWidth || innerWidth; // asked seldom: the answer can cost a layout
     this.ids = this.#ids();
-    this.filters = new FilterForm((filters) => this.#go({ ...toAddress(filters), page: null }));
+    this.filters = new FilterForm((filters) => this.#go({ ...toAddress(filters), page: null }), { category: this.getAttribute("categories").split(",") });
     this.columns = new ColumnForm((ids) => settings.set(place(this.width), ids));
     this.rows = new Rows(() => this.redraw());
     this.head = new MarketHead((field) => this.#go(sortedNext(sorting(read), field)), (sort, order) => this.#go({ sort, order, page: null }));
@@ -41,9 +43,11 @@ class Market extends Panel {
       size: String(this.#question().page_size),
       resize: (size) => this.#go({ rows: size === SIZES[0] ? null : size, page: null }),
     });
-    this.own = ownList();
+    this.own = new OwnList();
+    this.more = new OwnCoins();
+    this.more.addEventListener("change", () => this.redraw());
     controls.append(this.#search(), this.head.list, ...this.#buttons());
-    body.append(this.filters.box, this.columns.box, this.own, this.#chipLine(), this.#table(), this.#nothing(), this.#below());
+    body.append(this.filters.box, this.columns.box, this.own.element, this.#chipLine(), this.#table(), this.#nothing(), this.#below());
   }
 
   openFeeds() {
@@ -61,7 +65,10 @@ class Market extends Panel {
     return [feed];
   }
 
-  draw({ head, view }, changes) {
+  draw(feed, changes) {
+    const { head } = feed;
+    const view = this.#whole(feed);
+    this.shown = view;
     const asked = JSON.stringify([head.params, head.page]); // the params do not say which page
     const waiting = this.rows.draw(view, {
       numbers: this.numbers,
@@ -69,13 +76,29 @@ class Market extends Panel {
       moving: flashes() ? changes : new Map(),
       mayHold: asked === this.asked,
     });
-    if (this.asked && this.asked !== asked) say(`${count(head.total, page.locale)} coins, page ${head.page} of ${head.pages}.`, "market");
+    const total = head.total + view.keys.length - feed.view.keys.length;
+    if (this.asked && this.asked !== asked) say(`${count(total, page.locale)} coins, page ${head.page} of ${head.pages}.`, "market");
     this.asked = asked;
-    this.pager.show(head, head.params.page_size, view.keys.length);
+    this.pager.show({ ...head, total }, head.params.page_size, view.keys.length);
     setText(this.heldText, waiting ? `Held still while you point at a row or have the focus in one: ${waiting} ${waiting === 1 ? "place waits" : "places wait"} to change.` : "");
     this.#tellEmpty(view.keys.length === 0, head);
     this.#measure();
+    this.searched = head.params.search;
     this.goBack();
+    this.#openWanted();
+  }
+
+  /** What the feed shows, and while only the own coins are shown those that it does not have, by their ids. */
+  #whole({ view, head }) {
+    const mine = Boolean(read("mine")) && "id" in (head.params.filters ?? {});
+    const narrowed = read("q") || this.#conditions().length > 0;
+    const others = mine ? absent(watchlist.ids, view.keys) : [];
+    this.more.follow(narrowed ? [] : others);
+    this.own.tell(narrowed ? { left: mine ? watchlist.ids.length - view.keys.length : 0 } : this.more);
+    if (!this.more.feeds.size) return view;
+    const { field, order } = sorting(read);
+    const header = [...COLUMNS.values()].find(({ sort }) => sort && sort === field)?.header ?? (field === "name" ? "Name" : null);
+    return joined(view, this.more.rows, { header, order });
   }
 
   onCurrency() {
@@ -132,7 +155,22 @@ class Market extends Panel {
   #search() {
     this.field = new SearchField("Search coins", "Search name or symbol", (text) => this.#go({ q: text, page: null }, { step: false }));
     this.field.show(read("q").slice(0, 100));
+    this.field.element.addEventListener("keydown", ({ key }) => key === "Enter" && this.#openFirst());
     return this.field.element;
+  }
+
+  /** Enter opens the first hit, once the answer to what stands in the field is there. */
+  #openFirst() {
+    const text = this.field.element.value.trim();
+    this.opening = text || null;
+    this.field.ask();
+    this.#openWanted();
+  }
+
+  #openWanted() {
+    if (!this.opening || this.opening !== this.searched) return;
+    this.opening = null;
+    this.rows.body.querySelector("a.coin")?.click();
   }
 
   #buttons() {
@@ -239,7 +277,7 @@ class Market extends Panel {
     setText(this.mine, `${mine ? "★" : "☆"} My coins ${count(watchlist.ids.length, page.locale)}`);
     setAttribute(this.mine, "aria-pressed", String(mine));
     this.mine.classList.toggle("button-on", mine);
-    this.own.hidden = !mine;
+    this.own.element.hidden = !mine;
   }
 
   #tellChips() {
@@ -277,7 +315,7 @@ class Market extends Panel {
   // --- taking data out ---
 
   async #copy() {
-    const { view } = this.feeds[0];
+    const view = this.shown;
     if (!view) return;
     const chart = view.headers.indexOf("7d Chart"); // a list, which has no place in a cell
     const cells = (row, id) => [id, ...row.filter((_, index) => index !== chart)];

@@ -6,9 +6,14 @@ const NAME = "watchlist";
 const COIN_ID = /^[a-z0-9][a-z0-9._-]{0,99}$/i;
 export const MOST = 300; // as many as fit into the address of a socket
 
+/** Ids have one spelling, so that a coin is not among them twice. */
+function spelt(id) {
+  return id.toLowerCase();
+}
+
 /** Coin ids in a text, one to a line or separated by commas. */
 export function read(text) {
-  return [...new Set(text.split(/[\s,;]+/).filter((id) => COIN_ID.test(id)))].slice(0, MOST);
+  return [...new Set(text.split(/[\s,;]+/).filter((id) => COIN_ID.test(id)).map(spelt))].slice(0, MOST);
 }
 
 /** "change" when the list has changed, here or in another tab. */
@@ -29,12 +34,12 @@ export class Watchlist extends EventTarget {
   }
 
   has(id) {
-    return this.set.has(id);
+    return this.set.has(spelt(id));
   }
 
   /** Returns whether it is in the list now; a full list takes no more. */
   toggle(id) {
-    this.#save(this.has(id) ? this.ids.filter((other) => other !== id) : [...this.ids, id]);
+    this.#save(this.has(id) ? this.ids.filter((other) => other !== spelt(id)) : [...this.ids, spelt(id)]);
     return this.has(id);
   }
 
@@ -45,8 +50,8 @@ export class Watchlist extends EventTarget {
     return this.set.size - before;
   }
 
-  clear() {
-    this.#save([]);
+  remove(ids) {
+    this.#save(this.ids.filter((id) => !ids.includes(id)));
   }
 
   get text() {
@@ -55,7 +60,7 @@ export class Watchlist extends EventTarget {
 
   #load() {
     const saved = this.store.get(NAME, []);
-    this.set = new Set(Array.isArray(saved) ? saved.filter((id) => typeof id === "string" && COIN_ID.test(id)).slice(0, MOST) : []);
+    this.set = new Set(Array.isArray(saved) ? saved.filter((id) => typeof id === "string" && COIN_ID.test(id)).map(spelt).slice(0, MOST) : []);
   }
 
   #save(ids) {

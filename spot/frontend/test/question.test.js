@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { emptiness, question, sortedNext, sorting } from "../src/question.js";
 
 const address = (parameters) => (name) => parameters[name] ?? "";
-const usual = { search: null, sort_by: null, sort_order: null, page: 1, page_size: 25, filters: null, price_change_percentage: "24h", sparkline: false };
+const usual = { search: null, sort_by: null, sort_order: null, page: 1, page_size: 25, filters: null, price_change_percentage: "24h", sparkline: false, columns: null };
 
 describe("the question to the server", () => {
   test("is the usual one for an address that says nothing, or nonsense", () => {
@@ -14,11 +14,11 @@ describe("the question to the server", () => {
   });
 
   test("is what the address, the columns and the own coins say", () => {
-    const parameters = { q: "bit", sort: "price", order: "asc", page: "3", rows: "100", mine: "1" };
-    assert.deepEqual(question(address(parameters), ["price", "7d", "chart"], ["bitcoin"]), {
-      search: "bit", sort_by: "price", sort_order: "asc", page: 3, page_size: 100, filters: '{"id":["bitcoin"]}',
-      price_change_percentage: "7d", sparkline: true,
-    });
+    const parameters = { q: "bit", sort: "price", order: "asc", page: "3", rows: "100" };
+    const asked = { search: "bit", sort_by: "price", sort_order: "asc", page: 3, page_size: 100, filters: null, price_change_percentage: "7d", sparkline: true, columns: "market_cap_rank" };
+    assert.deepEqual(question(address(parameters), ["rank", "price", "7d", "chart"], ["bitcoin"]), asked);
+    const mine = question(address({ ...parameters, mine: "1" }), ["rank", "price", "7d", "chart"], ["bitcoin"]);
+    assert.deepEqual(mine, { ...asked, page: 1, page_size: 500, filters: '{"id":["bitcoin"]}' });
   });
 });
 
@@ -43,7 +43,7 @@ describe("an empty table", () => {
 
   test("says what nothing fits", () => {
     const [, why] = emptiness({ ...asked, search: "zz", mine: true, own: 2, conditions: ["Market cap ≥ $1B"] });
-    assert.match(why, /one of your coins; has “zz” in its name, symbol or id; Market cap ≥ \$1B/);
+    assert.match(why, /None of your coins fits: has “zz” in its name, symbol or id; Market cap ≥ \$1B/);
   });
 
   test("says how to get coins of one's own", () => {

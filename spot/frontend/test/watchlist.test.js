@@ -39,6 +39,16 @@ describe("the own coins", () => {
     assert.deepEqual(read("../etc/passwd \u0000 -x"), []);
   });
 
+  test("have one spelling", () => {
+    const list = new Watchlist(settings({ "spot:watchlist": '["BITCOIN", "bitcoin"]' }));
+    assert.deepEqual(list.ids, ["bitcoin"]);
+    assert.ok(list.has("Bitcoin"));
+    assert.ok(!list.toggle("BITCOIN"));
+    assert.equal(list.add("Dogecoin dogecoin"), 1);
+    list.remove(["dogecoin"]);
+    assert.deepEqual(list.ids, []);
+  });
+
   test("are never more than an address can hold", () => {
     const list = new Watchlist(settings());
     list.add(Array.from({ length: MOST + 5 }, (_, index) => `coin-${index}`).join("\n"));

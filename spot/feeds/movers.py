@@ -1,0 +1,113 @@
+"""The feeds of movers: what gains, what loses, and what is traded most. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from providers.datasets import Dataset
+from spot.feeds.base import Feed, Params, Shape
+from spot.feeds.coins import coin_fields, coin_table, dict_shape
+from spot.params import VS_CURRENCY, WINDOWS_ALLOWED, Param, amount, parse_windows, whole_number
+from spot.query import Field
+from spot.table import Made, Mask, Table, Universe
+
+#: The gainers' and losers' default floor of 24 h volume, in US dollars' worth: less is noise, not a market.
+DUST_VOLUME_USD = 50_000
+
+
+def _mover_shape(params: Params, extras: bool) -> Shape:
+    windows = params["price_change_percentage"]
+
+    stats = ("name", "logo", "symbol", "price", "market_cap", "volume_24h")
+    changes = tuple(f"price_change_{window}" for window in windows)
+    return dict_shape(("mover", windows), Made(stats + changes, dict), extras, ranked=True)
+
+
+def dust_volume(table: Table) -> float:
+    """The default floor of 24 h volume in the table's own currency: a dollar's price is that of the largest dollar
+    coin, so no exchange rate has to be fetched. 0 when the table does not tell."""
+    index = table.position().get("tether")
+    price = None if index is None else table.column("price")[index]
+    return DUST_VOLUME_USD * price if price else 0.0
+
+
+def _ranked(
+    column: Callable[[Params], str], moved: Callable[[Any], Mask], *, descending: bool, floor: bool
+) -> Callable[[Table, Params], Universe]:
+    """The universe of a ranking by a column: rows of which `moved` holds, a gain for the gainers."""
+
+    def universe(table: Table, params: Params) -> Universe:
+        order = table.order(column(params), text=False, descending=descending)
+        wanted = params["min_volume"]
+        least = (dust_volume(table) if floor else 0.0) if wanted is None else wanted
+        big_enough = _at_least(table, "volume_24h", least) & _at_least(table, "market_cap", params["min_market_cap"])
+        ranked = moved(table.numbers(column(params))) & big_enough
+        return Universe(table, order[ranked[order]][: params["per_page"]])
+
+    return universe
+
+
+def _at_least(table: Table, column: str, least: float) -> Any:
+    return table.numbers(column) >= least if least else np.ones(len(table), np.bool_)
+
+
+def _mover(
+    channel: str,
+    purpose: str,
+    column: Callable[[Params], str],
+    moved: Callable[[Any], Mask],
+    *,
+    descending: bool,
+    floor: bool,
+) -> Feed:
+    least = f"{DUST_VOLUME_USD:,} US dollars' worth" if floor else "0"
+    return Feed(
+        channel=channel,
+        purpose=purpose,
+        params=(
+            VS_CURRENCY,
+            Param("per_page", whole_number("per_page", 1, 250), 10, "1 to 250 coins"),
+            Param("price_change_percentage", parse_windows, ("24h",), WINDOWS_ALLOWED),
+            Param("min_volume", amount("min_volume"), None, f"least 24 h volume, in vs_currency; {least} unless given"),
+            Param("min_market_cap", amount("min_market_cap"), 0.0, "least market cap, in vs_currency"),
+        ),
+        fields=coin_fields(Field("rank", "", "position", ("row",))),
+        datasets=lambda params: (Dataset("markets", params["vs_currency"]),),
+        universe=_ranked(column, moved, descending=descending, floor=floor),
+        shape=_mover_shape,
+        table=coin_table,
+    )
+
+
+def _first_window(params: Params) -> str:
+    return f"price_change_{params['price_change_percentage'][0]}"
+
+
+# NaN, which stands for no value, is neither above nor below zero.
+GAINERS = _mover(
+    "top-gainers",
+    "coins that gained most over the first window asked for",
+    _first_window,
+    lambda changes: changes > 0,
+    descending=True,
+    floor=True,
+)
+LOSERS = _mover(
+    "top-losers",
+    "coins that lost most over the first window asked for",
+    _first_window,
+    lambda changes: changes < 0,
+    descending=False,
+    floor=True,
+)
+ACTIVE = _mover(
+    "most-active",
+    "coins by 24 h volume",
+    lambda _params: "volume_24h",
+    lambda volumes: ~np.isnan(volumes),
+    descending=True,
+    floor=False,
+)
