@@ -55,5 +55,5 @@ def _named(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None and len(texts) < 5:
         texts.append(f"{type(cause).__name__} {cause}")
-        cause = cause.__cause__ or cause.__context__
+        cause = cause.__cause__
     return " ".join(texts)

@@ -7,6 +7,7 @@ Keys, all below `spot:stream:`; NAME is a provider:
 `state:NAME`                     how that stream is (JSON), while a process leads it
 `seen`                           when a stream process last showed a sign of life, epoch ms
 `disputed:NAME`                  hash: coin -> ticks too far from the price shown; ends a week after the last
+`write-check`                    nothing: that it can be written is what is asked
 `absurd:NAME`                    hash: coin -> ticks that cannot be true; ends a week after the last
 ===============================  ==============================================================================
 """
@@ -24,6 +25,8 @@ from typing import Any, Literal
 import redis
 import redis.asyncio
 from redis.exceptions import RedisError
+
+from providers.redis_trouble import why
 
 Word = Literal["connecting", "live", "idle", "waiting", "paused", "refused"]
 Count = Literal["disputed", "absurd"]
@@ -155,3 +158,12 @@ def counts(client: redis.Redis, what: Count, name: str) -> dict[str, int]:
     raw: Any = client.hgetall(f"spot:stream:{what}:{name}")
     found = {coin.decode(): int(times) for coin, times in raw.items()}
     return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
+
+
+def store_trouble(client: redis.Redis) -> str:
+    """Why Redis cannot be used, as a sentence; "" when it can. A Redis may answer and refuse to be written."""
+    try:
+        client.set("spot:stream:write-check", 1, ex=60)
+    except RedisError as error:
+        return why(error)
+    return ""

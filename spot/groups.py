@@ -55,6 +55,8 @@ class Topic:
         self.table: Table | None = None
         self.facts: Facts | None = None
         self.news: News | None = None
+        #: Why the store itself is of no use now; no fetch can be known of meanwhile.
+        self.store_trouble: Trouble | None = None
         self.groups: set[Group] = set()
         #: Whether anybody shows the charts; otherwise they stay in the store.
         self.charts = False
@@ -76,8 +78,8 @@ class Topic:
 
     @property
     def trouble(self) -> Trouble | None:
-        """Why the last fetch failed."""
-        return self.news.trouble if self.news else None
+        """Why there is nothing new: the store itself, or the last fetch."""
+        return self.store_trouble or (self.news.trouble if self.news else None)
 
     def outdated(self, news: News) -> bool:
         """Whether the store has a newer snapshot than we, one of another life of its own, or charts that we lack."""

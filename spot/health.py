@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from redis.exceptions import RedisError
 
 from providers.datasets import STREAMED, Dataset
+from providers.redis_trouble import refusal
 from spot import serving, snapshots
 from spot.hub import Hub
 
@@ -65,7 +66,8 @@ async def _outcome(check: Callable[[], Awaitable[str]], seconds: float) -> str:
     except TimeoutError:
         return f"no answer within {seconds:g} s"
     except (RedisError, DatabaseError, OSError) as error:
-        return f"failed: {type(error).__name__}"
+        refused = refusal(error) if isinstance(error, RedisError) else ""
+        return f"Redis {refused}" if refused else f"failed: {type(error).__name__}"
 
 
 async def _process() -> str:

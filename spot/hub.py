@@ -18,6 +18,7 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from providers.datasets import COINS, CURRENCIES, Dataset
+from providers.redis_trouble import why
 from spot import snapshots
 from spot.audience import SLICE, Audience, send_all
 from spot.codes import Refused
@@ -28,7 +29,7 @@ from spot.groups import Group, Member, Topic, Update
 from spot.listed import Lists, Verdict, judge
 from spot.ring import Ring
 from spot.shares import make_room
-from spot.snapshots import News, Snapshot, now_ms
+from spot.snapshots import News, Snapshot, Trouble, now_ms
 from spot.snapshots.reader import Reader
 from spot.subscription import Subscription
 from spot.table import Table
@@ -233,13 +234,23 @@ class Hub:
                 if self._demanding:
                     self._demanding = False
                     await self._demand()
+                    self._note_store(None)
             except (RedisError, OSError, TimeoutError) as error:
-                log.warning("store out of reach", error=type(error).__name__)
+                log.warning("store out of reach", error=type(error).__name__, why=why(error))
+                self._note_store(error)
+                self._demanding = True
                 self._soon(names)
                 await asyncio.sleep(1)
             except Exception:
                 log.exception("reading failed", names=names)
                 await asyncio.sleep(1)
+
+    def _note_store(self, error: BaseException | None) -> None:
+        """Remember why nothing new can be stored or read: whoever is shown something old is told."""
+        public = "This site's own store is out of order at the moment."
+        trouble = None if error is None else Trouble("unavailable", why(error), now_ms(), None, public=public)
+        for topic in self.topics.values():
+            topic.store_trouble = trouble
 
     async def _read(self, names: list[str], stored: set[str]) -> None:
         """Load what is newer than what we have, and publish it. The lists come first: others are judged by them.

@@ -13,17 +13,19 @@ from kombu.transport import redis as kombu
 from redis.exceptions import ConnectionError as LostError
 from redis.exceptions import ResponseError
 
-from spot_project.redis_connections import SYNC, note
+from providers.redis_trouble import wrong_server
+from spot_project.redis_connections import SYNC
 
 
 class _Failing:
-    """A refusal that would not end by waiting is an error of the connection, which kombu knows to make anew."""
+    """That the server is a replica now is an error of the connection, which kombu knows to make anew. Other refusals,
+    of a full server for example, stay errors of one command: kombu would wait longer and longer before it connects."""
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().read_response(*args, **kwargs)  # type: ignore[misc]
         except ResponseError as error:
-            if note(error) or "UNBLOCKED" in str(error):
+            if wrong_server(error) or "UNBLOCKED" in str(error):
                 self.disconnect()  # type: ignore[attr-defined]
                 raise LostError(f"{type(error).__name__}: {error}") from error
             raise

@@ -191,6 +191,7 @@ def test_every_header_of_the_twins_is_described() -> None:
     ordinary = {
         "Vary",
         "Cache-Control",
+        "Upgrade",
         "Content-Disposition",
         "Content-Encoding",
         "Content-Length",

@@ -7,7 +7,9 @@ from django.utils.safestring import SafeString
 
 from providers.admin.standing import Health, Standing, standing
 from providers.admin.words import grouped, marked, number, ordinal
+from providers.budget import connection
 from providers.models import ProviderSettings
+from providers.stream_state import store_trouble
 
 register = template.Library()
 register.filter(grouped)
@@ -20,9 +22,12 @@ def mark(health: Health) -> SafeString:
 
 
 @register.inclusion_tag("admin/providers/overview.html")
-def providers_overview() -> dict[str, list[Standing]]:
-    """How all providers stand, for the first page."""
-    return {"standings": [standing(row) for row in ProviderSettings.objects.all()]}
+def providers_overview() -> dict[str, str | list[Standing]]:
+    """How all providers stand, and the store that they need, for the first page."""
+    return {
+        "store": store_trouble(connection()),
+        "standings": [standing(row) for row in ProviderSettings.objects.all()],
+    }
 
 
 @register.filter
