@@ -6,6 +6,7 @@ import { hierarchy, treemap, treemapResquarify } from "d3-hierarchy";
 const SQUARE = treemapResquarify.ratio(1);
 
 const MOST_OF_REST = 24; // times what all smaller coins weigh together, for those above them together
+const LEAST_GROUP = 2000; // pixels of the smallest group: enough for a heading
 const BETWEEN = 3; // pixels from one group to the next
 
 export class Layout {
@@ -23,7 +24,7 @@ export class Layout {
    * heading of one is.
    */
   place(items, width, height, strip = () => 0) {
-    const sizes = bounded(new Map(items.map(({ id, size }) => [id, size])));
+    const sizes = named(items, bounded(new Map(items.map(({ id, size }) => [id, size]))), width * height);
     const shape = `${width}x${height}:${items.map(({ id, group = "" }) => `${id} ${group}`).sort().join()}`;
     if (shape !== this.#shape) {
       this.#root = hierarchy({ children: parted(items) });
@@ -40,8 +41,8 @@ export class Layout {
     const tile = (node, ...edges) => (equal && node.height === 1 ? SQUARE : treemapResquarify)(node, ...edges);
     const inner = ({ height: levels }) => (levels > 1 ? BETWEEN : 0);
     treemap().tile(tile).paddingTop(top).paddingInner(inner).size([width, height]).round(false)(this.#sum(sizes));
-    const named = this.#root.children?.filter(({ children }) => children) ?? [];
-    this.groups = new Map(named.map((node) => [node.data.name, { ...box(node), strip: strips.get(node.data.name) }]));
+    const parts = this.#root.children?.filter(({ children }) => children) ?? [];
+    this.groups = new Map(parts.map((node) => [node.data.name, { ...box(node), strip: strips.get(node.data.name) }]));
     return new Map(this.#root.leaves().map((leaf) => [leaf.data.id, box(leaf)]));
   }
 
@@ -62,6 +63,16 @@ export function bounded(sizes) {
     rest += size;
   }
   return sizes;
+}
+
+/** Sizes with which each group has room for the beginning of its name. */
+function named(items, sizes, area) {
+  const sums = new Map();
+  for (const { id, group } of items) if (group !== undefined) sums.set(group, (sums.get(group) ?? 0) + sizes.get(id));
+  if (!sums.size || !area) return sizes;
+  const least = (LEAST_GROUP / area) * [...sums.values()].reduce((a, b) => a + b, 0);
+  const factor = (group) => (sums.get(group) > 0 ? Math.max(1, least / sums.get(group)) : 1);
+  return new Map(items.map(({ id, group }) => [id, sizes.get(id) * (group === undefined ? 1 : factor(group))]));
 }
 
 /** Items with a group below it, the others by themselves. */

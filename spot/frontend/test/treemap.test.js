@@ -135,3 +135,13 @@ test("sizes that are large but can be stay as they are, and two that cannot be s
   assert.deepEqual([sizes.get("a"), sizes.get("b"), sizes.get("c"), sizes.get("e")], [120, 120, 5, 0]);
   assert.equal(bounded(new Map([["a", Infinity], ["b", 1]])).get("a"), 24);
 });
+
+test("the smallest group has room for a heading", () => {
+  const coins = [{ id: "btc", size: 1e12, group: "Layer 1" }, { id: "game", size: 1e6, group: "Gaming" }, { id: "link", size: 2e6, group: "Oracles" }];
+  const layout = new Layout();
+  layout.place(coins, 900, 400);
+  for (const name of ["Gaming", "Oracles"]) {
+    const { width, height } = layout.groups.get(name);
+    assert.ok(width >= 24 && height >= 24, `${name}: ${width} x ${height}`);
+  }
+});
