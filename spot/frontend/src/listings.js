@@ -3,7 +3,7 @@
 import * as address from "./address.js";
 import { direction, moment, titleText, typeWords } from "./announcement.js";
 import { light } from "./change.js";
-import { choice, el, select, setText } from "./dom.js";
+import { choice, el, select, setAttribute, setText } from "./dom.js";
 import { age, clock } from "./format.js";
 import { emptiness, EXCHANGES, KINDS, parameters, wanted } from "./listings_question.js";
 import { page } from "./page.js";
@@ -89,6 +89,7 @@ class Listings extends Panel {
 
   #tellEmpty(empty) {
     const chosen = wanted(read);
+    setAttribute(this, "data-few", empty ? "" : null);
     this.none.hidden = !empty;
     this.clear.hidden = !empty || !(chosen.exchange || chosen.kind || chosen.search);
     setText(this.none, emptiness(chosen));
