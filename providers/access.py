@@ -49,6 +49,12 @@ class Access:
         return self.enabled and (bool(self.key) or not self.plan.header)
 
     @property
+    def key_name(self) -> str:
+        """The key's name wherever one is shown: its last four characters, as `ApiKey.masked` has them."""
+        text = self.key.reveal()
+        return "no key" if not text else f"••••{text[-4:]}" if len(text) >= 12 else "••••"
+
+    @property
     def account(self) -> str:
         """Whose allowance a call spends: another key is another account, and comes with a clean slate."""
         return (
@@ -88,6 +94,15 @@ def all_of(provider: Provider) -> list[Access]:
 def serving(provider: Provider, kind: Kind) -> list[Access]:
     """Those of `all_of` by which that kind of dataset can be had: over REST, with a plan that does not lack it."""
     return [entry for entry in all_of(provider) if entry.base_url and kind not in entry.plan.lacks]
+
+
+def secrets_of(row: ProviderSettings) -> list[Secret]:
+    """Every key of a provider that can be read, in use or switched off, and the environment's."""
+    provider = row.provider
+    if provider is None:
+        return []
+    stored = [secret for _, secret, _ in _stored(provider, list(row.keys.all()))]
+    return [*stored, *filter(None, [_environment(provider)[1]])]
 
 
 def _accesses(provider: Provider, row: ProviderSettings, keys: list[ApiKey]) -> list[Access]:

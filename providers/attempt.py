@@ -18,12 +18,13 @@ from providers.base import Answer, Call, Endpoint, Normalised
 from providers.budget import Budget, Reservation
 from providers.datasets import Dataset, Fetched, Kind, Row
 from providers.errors import BadPayload, NotFound, ProviderError
+from providers.pacing import pinned
 from providers.plausible import Before, Doubts, judge
 
 log = structlog.get_logger("providers.fetch")
 
-#: The polls that everything else waits for; what clients ask for one by one leaves them room.
-_URGENT: frozenset[Kind] = frozenset({"markets", "currencies", "coins"})
+#: The lists that everything else waits for.
+_LISTS: frozenset[Kind] = frozenset({"currencies", "coins"})
 #: What can wait for all else leaves room for so many calls more: a chart that somebody asks for.
 _BEHIND: dict[Kind, int] = {"category": 2}
 #: The kinds whose rows are coins: their prices are held against the last ones.
@@ -39,9 +40,11 @@ class Rank(TypedDict):
     behind: int
 
 
-def rank(kind: Kind) -> Rank:
-    """How much polls of that kind matter to the budget."""
-    return {"urgent": kind in _URGENT, "behind": _BEHIND.get(kind, 0)}
+def rank(dataset: Dataset) -> Rank:
+    """How much polls of that dataset matter to the budget. Lists and the market in a pinned currency come first: what
+    clients ask for one by one, charts and other currencies, leaves them room."""
+    market = dataset.kind == "markets" and pinned(dataset)
+    return {"urgent": market or dataset.kind in _LISTS, "behind": _BEHIND.get(dataset.kind, 0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +206,7 @@ class Attempt:
     # --- budget ---------------------------------------------------------------------------------------------------
     def _reserve(self, calls: tuple[Call, ...]) -> None:
         expected = sum(call.credits for call in calls)
-        taken = self._budget.spend(self._entry, len(calls), expected, **rank(self._question.dataset.kind))
+        taken = self._budget.spend(self._entry, len(calls), expected, **rank(self._question.dataset))
         self._reservations.append((taken, expected))
 
     def _retry(self, call: Call) -> None:

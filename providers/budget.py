@@ -81,13 +81,26 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """What has accrued of a month: credits that polls (`left`) and on-demand calls (`demand`) may use now, when the
+    next one is theirs (epoch ms, now at the earliest), and how many accrue in a day."""
+
+    left: float
+    demand: float
+    next_ms: int
+    next_demand_ms: int
+    per_day: float
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What an account may still use: `per_minute` calls (0: no limit), `left` credits until the month's end, which is
     `seconds` away, of which `saved` have accrued already; both are infinite without a limit. `resting`: not to be asked
-    now. `used` is this month's credits."""
+    now. `refused`: it was refused last time, and has not been accepted since. `used` is this month's credits."""
 
     access: Access
     resting: bool
+    refused: bool
     per_minute: int
     used: float
     saved: float
@@ -143,7 +156,7 @@ class Budget:
     def _minutes_wait(self, access: Access, calls: int, limit: int, urgent: bool, behind: int) -> int:
         """Take the calls from the minute; else the milliseconds to wait. On-demand calls leave some to the polls."""
         everything, demand = _key(access, "window"), _key(access, "demand")
-        kept = 2 if limit >= 4 else 0
+        kept = max(2, limit // 2) if limit >= 4 else 0
         share = limit - kept
         room = max(share - behind, min(share, LEAST_BEHIND))
         if not urgent and limit and (wait := self._minute.full(demand, calls, room)):
@@ -273,9 +286,10 @@ class Budget:
             if limit := access.per_month:
                 saved = max(0.0, limit * (now - first) / (end - start) - used)
                 left = max(0.0, min(limit, limit * (end - first) / (end - start) + _burst(access)) - used)
-            resting = _lies_ahead(int(_text(rest or b"0 ").partition(" ")[0]), now, _LONGEST_REST_MS)
+            till, _, why = _text(rest or b"0 ").partition(" ")
+            resting, refused = _lies_ahead(int(till), now, _LONGEST_REST_MS), why.startswith(Unauthorized.code)
             per_minute = self._per_minute(access, lowered)
-            made.append(Standing(access, resting, per_minute, used, saved, left, (end - now) / 1000))
+            made.append(Standing(access, resting, refused, per_minute, used, saved, left, (end - now) / 1000))
         return made
 
     def in_turn(self, accesses: Iterable[Access]) -> list[Access]:
@@ -283,6 +297,22 @@ class Budget:
         of its allowance left, and where that is the same, who was used least."""
         found = sorted(self.standings(accesses), key=lambda one: (one.resting, -one.share, one.used))
         return [one.access for one in found]
+
+
+def due_of(access: Access, usage: Usage, now_ms: int) -> Due | None:
+    """What `budget.lua` lets an account use now; None without a limit. Pure."""
+    start, end = month_of(now_ms)
+    if not (limit := access.per_month):
+        return None
+    per_ms, since, burst = limit / (end - start), max(start, min(usage.since or now_ms, now_ms)), _burst(access)
+    accrued = per_ms * (now_ms - since) + burst
+    left = min(limit, accrued) - usage.month
+    demand = min(limit, accrued) - usage.month - burst // 2
+
+    def next_ms(missing: float) -> int:
+        return min(end, now_ms + max(0, ceil(missing / per_ms)))
+
+    return Due(left, demand, next_ms(1 - left), next_ms(1 - demand), per_ms * 86_400_000)
 
 
 def month_of(now_ms: int) -> tuple[int, int]:

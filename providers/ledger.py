@@ -1,4 +1,4 @@
-"""The ledger: what each account used on each day (UTC), and how long its month will last at that pace.
+"""The ledger: what each account used on each day (UTC).
 
 Calls are counted in Redis, so that prices go on without the database; a task copies the counters over every minute.
 Copying twice changes nothing. Whoever fetches calls `note` once a fetch; what streams cost, the budget counts itself.
@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db.models.functions import Greatest
 from redis import Redis
 
+import providers
+from providers import access
+from providers.access import Access
 from providers.models import DailyUsage
-
-if TYPE_CHECKING:
-    from providers.access import Access
 
 _FIELDS = ("calls", "failures", "millicredits")
 #: Days for which the counters wait to be copied, while the database is away.
@@ -45,27 +45,17 @@ def count(pipe: Any, access: Access, calls: int, millicredits: int, failures: in
 def keep(redis: Redis, now_ms: int) -> int:
     """Copy the counters into the database; the number of lines written. What was copied whole and cannot change any
     more is forgotten. A counter that was lost never lowers what is in the database."""
-    today = _day(now_ms)
+    today, names = _day(now_ms), key_names()
     lines = 0
     for key in sorted(redis.scan_iter(match=_key("*"))):
         day = date.fromisoformat(key.decode().rpartition(":")[2])
         counted = redis.hgetall(key)
         for (provider, account), amounts in _by_account(counted).items():
-            _write(provider, account, day, amounts)
+            _write(provider, account, day, amounts, names.get(account, ""))
             lines += 1
         if day < today - timedelta(days=1):
             redis.delete(key)
     return lines
-
-
-def forecast(used: float, limit: int, start_ms: int, end_ms: int, now_ms: int) -> date | None:
-    """The day (UTC) on which `limit` credits are used up at the pace so far, if they do not last: they are counted from
-    `start_ms` to `end_ms`, and `used` of them are gone. A limit of 0 is none. Pure."""
-    if not (limit and used):
-        return None
-    passed = max(now_ms - start_ms, 1)
-    at = now_ms + max(0.0, limit - used) * passed / used
-    return _day(int(at)) if at < end_ms else None
 
 
 def _by_account(counted: Mapping[Any, Any]) -> dict[tuple[str, str], dict[str, int]]:
@@ -76,11 +66,18 @@ def _by_account(counted: Mapping[Any, Any]) -> dict[tuple[str, str], dict[str, i
     return found
 
 
-def _write(provider: str, account: str, day: date, amounts: dict[str, int]) -> None:
-    line, made = DailyUsage.objects.get_or_create(provider=provider, account=account, day=day, defaults=amounts)
+def key_names() -> dict[str, str]:
+    """By account, the name under which its key is shown everywhere; those of keys that are in use."""
+    return {entry.account: entry.key_name for provider in providers.all() for entry in access.all_of(provider)}
+
+
+def _write(provider: str, account: str, day: date, amounts: dict[str, int], name: str) -> None:
+    first = {**amounts, "key": name}
+    line, made = DailyUsage.objects.get_or_create(provider=provider, account=account, day=day, defaults=first)
     if not made:
-        higher = {name: Greatest(name, amount) for name, amount in amounts.items()}
-        DailyUsage.objects.filter(pk=line.pk).update(**higher)
+        higher = {field: Greatest(field, amount) for field, amount in amounts.items()}
+        named = {"key": name} if name else {}
+        DailyUsage.objects.filter(pk=line.pk).update(**higher, **named)
 
 
 def _day(now_ms: int) -> date:

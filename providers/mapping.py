@@ -6,7 +6,7 @@ may be used that never was. Where no such provider is in use, nothing is asked a
 
 from __future__ import annotations
 
-import secrets
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -15,6 +15,7 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 from redis import Redis
+from redis.exceptions import LockError
 
 import providers
 from providers import access, fetching
@@ -57,15 +58,15 @@ def map_due(redis: Redis, *, fetch: Callable[..., Fetched] = fetching.fetch) -> 
     A provider that fails is tried again after five minutes, or when it says; with another key or address at once.
     """
     due = [provider for provider in providers.all() if _is_due(redis, provider)]
-    token = secrets.token_hex(8)
-    if not due or _rests_for_ours(redis) or not redis.set(_LOCK, token, nx=True, ex=LOCK_SECONDS):
+    lock = redis.lock(_LOCK, timeout=LOCK_SECONDS)
+    if not due or _rests_for_ours(redis) or not lock.acquire(blocking=False):
         return []
     try:
         ours = _ours(redis, fetch)
         return [provider.name for provider in due if ours.rows and _mapped(redis, provider, ours, fetch)]
     finally:
-        if redis.get(_LOCK) == token.encode():
-            redis.delete(_LOCK)
+        with contextlib.suppress(LockError):  # it has ended by itself, and may be somebody else's by now
+            lock.release()
 
 
 def remap(redis: Redis, name: str) -> None:

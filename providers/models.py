@@ -23,7 +23,7 @@ class ProviderSettings(models.Model):
     """One row a provider, made by migrate. What is left empty follows the environment, and else the plan."""
 
     name = models.CharField(max_length=40, unique=True, editable=False)
-    enabled = models.BooleanField(default=True, help_text="Off: it is not asked for anything.")
+    enabled = models.BooleanField(default=True, help_text="Off: no calls, no stream.")
     base_url = models.CharField(
         "base URL", max_length=300, blank=True, help_text="Empty: the environment's, else the plan's own address."
     )
@@ -90,14 +90,14 @@ class ApiKey(models.Model):
         null=True,
         blank=True,
         validators=[MaxValueValidator(100_000)],
-        help_text="What this key may use. 0: no limit. Empty: what the provider's row says.",
+        help_text="For this key. 0: no limit. Empty: the provider's own limit applies.",
     )
     per_month = models.PositiveIntegerField(
         "calls or credits per month",
         null=True,
         blank=True,
         validators=[MaxValueValidator(1_000_000_000)],
-        help_text="What this key may use. 0: no limit. Empty: what the provider's row says.",
+        help_text="For this key. 0: no limit. Empty: the provider's own limit applies.",
     )
     token = models.TextField(editable=False)
     last_four = models.CharField(max_length=4, editable=False)
@@ -147,13 +147,15 @@ class Chain(models.Model):
 
     kind = models.CharField(max_length=20, unique=True, editable=False)
     order = models.CharField(
-        max_length=300, blank=True, help_text="Names of providers, separated by commas. Empty: as they come."
+        max_length=300,
+        blank=True,
+        help_text="Names of providers, separated by commas. Empty: all, in Spot's own order.",
     )
 
     class Meta:
         ordering = ("kind",)
-        verbose_name = "order of providers"
-        verbose_name_plural = "order of providers"
+        verbose_name = "provider order"
+        verbose_name_plural = "provider orders"
 
     def __str__(self) -> str:
         return self.kind
@@ -210,6 +212,7 @@ class DailyUsage(models.Model):
 
     provider = models.CharField(max_length=40)
     account = models.CharField(max_length=80)
+    key = models.CharField(max_length=20, blank=True, help_text="The key's name, as it was when it was last in use.")
     day = models.DateField()
     calls = models.PositiveBigIntegerField(default=0)
     failures = models.PositiveBigIntegerField(default=0)
@@ -217,8 +220,8 @@ class DailyUsage(models.Model):
 
     class Meta:
         ordering = ("-day", "provider", "account")
-        verbose_name = "daily usage"
-        verbose_name_plural = "daily usage"
+        verbose_name = "daily usage record"
+        verbose_name_plural = "daily usage records"
         constraints = [models.UniqueConstraint(fields=["provider", "account", "day"], name="one_line_a_day")]
 
     def __str__(self) -> str:

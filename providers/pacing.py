@@ -6,8 +6,9 @@ all of them together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from django.conf import settings
 from redis import Redis
@@ -24,6 +25,8 @@ from providers.errors import ProviderError
 SHARE = 0.8
 #: What of that goes to what most viewers look at (markets, quotes, lists) before candles get the rest.
 FIRST_SHARE = 0.9
+#: What pinned currencies and coins get of the allowance at least, if they want it, whatever else is looked at.
+PINNED_SHARE = 0.5
 #: Over how long polls spend what was left over so far this month, nights for example.
 SAVED_SECONDS = 86_400.0
 #: No simulated market moves slower than this, so that a demo looks alive.
@@ -56,16 +59,18 @@ def intervals(
     datasets: Iterable[Dataset],
     simulated: bool = False,
     *,
+    viewers: Mapping[str, int] | None = None,
     redis: Redis | None = None,
     now_ms: Callable[[], int] = wall_ms,
 ) -> dict[str, float]:
     """By dataset name, the seconds between two polls: as wished, no faster than the provider's own cache turns over,
-    and stretched until together they fit the budget, candles the most. Datasets nobody serves are left out."""
+    and stretched until together they fit the budget: candles the most, and the less, the more clients look at a dataset
+    (`viewers`, by its name). Datasets nobody serves are left out."""
     client = redis or connection()
     payers = _Payers(simulated, Budget(client, now_ms), Breaker(client, now_ms), now_ms)
     for dataset in datasets:
         payers.add(dataset)
-    return {name: seconds for payer in payers.found for name, seconds in _stretched(payer)}
+    return {name: seconds for payer in payers.found for name, seconds in _stretched(payer, viewers or {})}
 
 
 class _Payers:
@@ -98,7 +103,7 @@ class _Payers:
             payer = self._known.get(provider.name) or _Payer(self._budget.standings(access.all_of(provider)))
             self._known[provider.name] = payer
             having = [one for one in payer.standings if kind not in one.access.plan.lacks]
-            if states[provider.name].state == "closed" and any(not one.resting for one in having):
+            if states[provider.name].state == "closed" and any(not (one.resting or one.refused) for one in having):
                 return payer, endpoint
             if having:
                 able.append((payer, endpoint))
@@ -122,46 +127,91 @@ def wished(kind: Kind, endpoint: Endpoint, entry: Access) -> float:
     return max(wish, endpoint.cache(entry.plan)) if entry.usual_address else wish
 
 
-def _stretched(payer: _Payer) -> list[tuple[str, float]]:
+def _stretched(payer: _Payer, viewers: Mapping[str, int]) -> list[tuple[str, float]]:
     simulated = any(one.access.provider.simulated for one in payer.standings)
-    first, candles = (1.0, 1.0) if simulated else factors(payer.demands, *allowed(payer.standings))
+    limits = (math.inf, math.inf) if simulated else allowed(payer.standings)
+    found = factors(payer.demands, *limits, viewers)
     # Whatever is left of this month, the next one brings more.
     more = max((one.seconds for one in payer.standings), default=0.0)
     return [
-        (dataset.name, demand.seconds + min(demand.seconds * (_factor(dataset, first, candles) - 1), more))
+        (dataset.name, demand.seconds + min(demand.seconds * (_factor(dataset, found[dataset]) - 1), more))
         for dataset, demand in payer.demands.items()
     ]
 
 
-def _factor(dataset: Dataset, first: float, candles: float) -> float:
-    if dataset.kind in _DAILY:
-        return 1.0  # a list a day costs next to nothing, and coins that are new would be unknown for weeks
-    return candles if dataset.kind == "candles" else first
+def _factor(dataset: Dataset, found: float) -> float:
+    # A list a day costs next to nothing, and coins that are new would be unknown for weeks.
+    return 1.0 if dataset.kind in _DAILY else found
 
 
-def factors(demands: Mapping[Dataset, Demand], calls: float, credits: float) -> tuple[float, float]:
-    """How many times longer the intervals must be for all polls to fit into so many calls and credits a second: those
-    of markets, quotes and lists, and those of candles. Pure.
+def pinned(dataset: Dataset) -> bool:
+    """Whether the operator has pinned what the dataset is about."""
+    if dataset.kind == "candles":
+        return dataset.coin in settings.SPOT_PINNED_COINS
+    return dataset.currency in settings.SPOT_PINNED_CURRENCIES
 
-    The same for all, unless candles would use more than what FIRST_SHARE leaves: then they get that much, and whatever
-    the others do not want, so that many charts neither slow down what everybody sees, nor wait for ever.
+
+def factors(
+    demands: Mapping[Dataset, Demand], calls: float, credits: float, viewers: Mapping[str, int] | None = None
+) -> dict[Dataset, float]:
+    """How many times longer each interval must be for all polls to fit into so many calls and credits a second.
+
+    Candles get what the others leave, and what FIRST_SHARE leaves at least, so that many charts neither slow down what
+    everybody looks at, nor wait for ever. Among either, see `_divided`.
     """
-    first = [demand for dataset, demand in demands.items() if dataset.kind != "candles"]
-    candles = [demand for dataset, demand in demands.items() if dataset.kind == "candles"]
-    both = list(zip((calls, credits), _wanted(first), _wanted(candles), strict=True))
+    weights = {dataset: max(1, (viewers or {}).get(dataset.name, 1)) for dataset in demands}
+    first = {dataset: demand for dataset, demand in demands.items() if dataset.kind != "candles"}
+    candles = {dataset: demand for dataset, demand in demands.items() if dataset.kind == "candles"}
+    both = list(zip((calls, credits), _wanted(first.values()), _wanted(candles.values()), strict=True))
     most = [may * max(FIRST_SHARE, one / (one + other)) if one else may for may, one, other in both]
-    factor = stretch(first, *most)
-    return factor, stretch(candles, *(max(0.0, may - one / factor) for may, one, _ in both))
+    found = _fitted(first, most, weights)
+    used = _wanted([replace(demand, seconds=demand.seconds * found[one]) for one, demand in first.items()])
+    left = [max(0.0, may - taken) for may, taken in zip((calls, credits), used, strict=True)]
+    return found | _fitted(candles, left, weights)
+
+
+def _fitted(
+    demands: Mapping[Dataset, Demand], limits: Sequence[float], weights: Mapping[Dataset, int]
+) -> dict[Dataset, float]:
+    """The factors that fit into both limits, calls and credits a second."""
+    rates = {dataset: _wanted([demand]) for dataset, demand in demands.items()}
+    found = [_divided({one: rate[n] for one, rate in rates.items()}, weights, may) for n, may in enumerate(limits)]
+    return {dataset: max(by_limit[dataset] for by_limit in found) for dataset in demands}
+
+
+def _divided(rates: Mapping[Dataset, float], weights: Mapping[Dataset, int], may: float) -> dict[Dataset, float]:
+    """The factors by which polls at these rates fit into a limit: the smaller, the more weight a dataset has; but what
+    is pinned gets PINNED_SHARE of the limit, if it wants so much."""
+    found = _levelled(rates, weights, may)
+    held = {dataset: rate for dataset, rate in rates.items() if pinned(dataset)}
+    due = min(sum(held.values()), may * PINNED_SHARE)
+    if sum(rate / found[dataset] for dataset, rate in held.items()) >= due * 0.999:
+        return found
+    others = {dataset: rate for dataset, rate in rates.items() if dataset not in held}
+    return _levelled(held, weights, due) | _levelled(others, weights, may - due)
+
+
+def _levelled(rates: Mapping[Dataset, float], weights: Mapping[Dataset, int], may: float) -> dict[Dataset, float]:
+    """One level for all, divided by a dataset's weight; who would then be polled faster than wished is not."""
+    found, slow = dict.fromkeys(rates, 1.0), {dataset: rate for dataset, rate in rates.items() if rate}
+    while slow and may < math.inf:
+        level = sum(weights[dataset] * rate for dataset, rate in slow.items()) / may if may > 0 else math.inf
+        if not (fast := [dataset for dataset in slow if weights[dataset] >= level]):
+            return found | {dataset: min(_LONGEST, level / weights[dataset]) for dataset in slow}
+        may -= sum(slow.pop(dataset) for dataset in fast)
+    return found
 
 
 def allowed(standings: Iterable[Standing]) -> tuple[float, float]:
-    """Calls and credits a second that polls may plan to use of these accounts together; infinite without limits.
+    """Calls and credits a second that polls may plan to use of these accounts together; infinite without limits. Pure.
 
-    Of the calls a minute, and of the credits that will accrue, that is SHARE. What has accrued and was left over is
-    spent over the next SAVED_SECONDS, or until the month ends if that is sooner. Pure.
+    A refused key allows nothing, unless all are refused. Of the calls a minute, and of the credits that will accrue,
+    SHARE is allowed. What has accrued and was left over is spent over the next SAVED_SECONDS, or until the month ends
+    if that is sooner.
     """
     calls = credits = 0.0
-    for one in standings:
+    every = list(standings)
+    for one in [one for one in every if not one.refused] or every:
         calls += SHARE * one.per_minute / 60 if one.per_minute else float("inf")
         if one.left == float("inf"):
             credits = float("inf")
@@ -169,17 +219,6 @@ def allowed(standings: Iterable[Standing]) -> tuple[float, float]:
             seconds = max(1.0, one.seconds)
             credits += SHARE * max(0.0, one.left - one.saved) / seconds + one.saved / min(SAVED_SECONDS, seconds)
     return calls, credits
-
-
-def stretch(demands: Iterable[Demand], calls: float, credits: float) -> float:
-    """How many times longer each interval must be for the polls to fit into so many calls and credits a second; at
-    least 1. Pure."""
-    found = [
-        wanted / may if may else _LONGEST
-        for wanted, may in zip(_wanted(demands), (calls, credits), strict=True)
-        if wanted
-    ]
-    return min(_LONGEST, max([1.0, *found]))
 
 
 def _wanted(demands: Iterable[Demand]) -> tuple[float, float]:

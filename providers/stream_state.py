@@ -24,7 +24,8 @@ from typing import Any, Literal
 
 import redis
 import redis.asyncio
-from redis.exceptions import RedisError
+from redis.asyncio.lock import Lock
+from redis.exceptions import LockError, RedisError
 
 from providers.redis_trouble import why
 
@@ -36,12 +37,6 @@ _WEEK_SECONDS = 7 * 86_400
 #: How long Redis may take before the lock is thought of as unknown.
 _PATIENCE_SECONDS = 3.0
 _SEEN = "spot:stream:seen"
-#: Does something with the lock, if it is still ours. ARGV: token, then milliseconds (0: let go).
-_IF_OURS = """
-if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
-if ARGV[2] == '0' then return redis.call('del', KEYS[1]) end
-return redis.call('pexpire', KEYS[1], ARGV[2])
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +73,9 @@ class Lead:
         seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._redis, self._key, self._seconds, self._clock = client, f"spot:stream:lead:{name}", seconds, clock
-        self._token = secrets.token_hex(8)
+        self._lock = Lock(client, f"spot:stream:lead:{name}", timeout=seconds, thread_local=False)
+        self._seconds, self._clock = seconds, clock
+        self._token = secrets.token_hex(8).encode()
         self._sure_until = self._due = 0.0
 
     @property
@@ -94,7 +90,7 @@ class Lead:
             return self.sure
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                ours = await self._renewed() or await self._taken()
+                ours = await self._renewed() or await self._lock.acquire(blocking=False, token=self._token)
         except (RedisError, OSError):  # a timeout is an OSError
             return self.sure
         self._sure_until = now + self._seconds if ours else 0.0
@@ -102,10 +98,11 @@ class Lead:
         return ours
 
     async def _renewed(self) -> bool:
-        return bool(await self._redis.eval(_IF_OURS, 1, self._key, self._token, round(self._seconds * 1000)))
-
-    async def _taken(self) -> bool:
-        return bool(await self._redis.set(self._key, self._token, nx=True, px=round(self._seconds * 1000)))
+        self._lock.local.token = self._token  # an acquisition whose answer was lost counts too
+        try:
+            return await self._lock.reacquire()
+        except LockError:  # never acquired, or lost
+            return False
 
     async def release(self) -> None:
         """Let another process take over at once."""
@@ -113,9 +110,9 @@ class Lead:
             self._sure_until = self._due = 0.0
             try:
                 async with asyncio.timeout(_PATIENCE_SECONDS):
-                    await self._redis.eval(_IF_OURS, 1, self._key, self._token, 0)
+                    await self._lock.release()
             except (RedisError, OSError):
-                return  # then it ends by itself
+                return  # then it has ended, or ends by itself
 
 
 async def tell(client: redis.asyncio.Redis, name: str, state: StreamState | None) -> None:

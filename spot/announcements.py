@@ -25,16 +25,16 @@ _RENEWAL = 30.0
 _PACE = 60.0
 
 
-def announced(row: Row, provider: Provider) -> bool:
+def announced(row: Row, provider: Provider, *, again: bool = False) -> bool:
     """Store what the provider announced (`providers.listings.row`) and show it. Whether it is new; a repetition is
-    neither stored nor shown again.
+    neither stored nor shown again. `again`: showing it failed before, so it is shown even when it is stored already.
 
     While the database is out of reach it is shown all the same, and gone when the store is rebuilt.
     """
     close_old_connections()
     now = now_ms()
     try:
-        if not announcements.store(row, provider.name, now):
+        if not announcements.store(row, provider.name, now) and not again:
             return False
         rows = announcements.newest(KEPT)
     except DatabaseError as error:

@@ -14,19 +14,20 @@ from functools import lru_cache, partial
 from typing import Any
 
 import structlog
-from channels.consumer import AsyncConsumer, get_handler_name
-from channels.exceptions import StopConsumer
 from django.conf import settings
 
 from spot.codes import Close, Refused
+from spot.connection import BaseConsumer
+from spot.exports import Export
 from spot.feeds import Feed
 from spot.frames import Message
 from spot.groups import Update
 from spot.hub import Hub
-from spot.limits import MessageRate, admission, network
+from spot.limits import MessageRate, network
+from spot.novelty import admitted
 from spot.snapshots import now_ms
-from spot.subscription import Answer, Dialect, Subscription, from_query_string, whole_range
-from spot.wire import csv_text, error_frame, export_frame, parse_message, pong_frame
+from spot.subscription import Subscription, from_query_string
+from spot.wire import error_frame, parse_message, pong_frame
 
 log = structlog.get_logger(__name__)
 
@@ -36,63 +37,21 @@ ENVELOPE = "spot.v2"
 _REPLIES = 64
 #: Messages refused for their rate in a row before the connection is closed.
 _PATIENCE = 100
+#: What a message costs of its socket's rate: an export as much as so many others, and each so many bytes one more.
+_EXPORT_COST, _COST_BYTES = 5, 4096
+#: URLs up to this length are remembered; what a long one asks for is a hundred times larger than itself.
+_REMEMBERED_BYTES = 512
 
 
-@lru_cache(maxsize=4096)
-def _subscription(feed: Feed, query_string: bytes, depth: int, envelope: bool) -> Subscription:
-    """What a URL asks for. Subscriptions never change, so sockets with the same URL share one, parsed once."""
+@lru_cache(maxsize=1024)
+def _remembered(feed: Feed, query_string: bytes, depth: int, envelope: bool) -> Subscription:
     return from_query_string(feed, query_string, depth, envelope=envelope)
 
 
-class BaseConsumer(AsyncConsumer):
-    """Channels' consumer without what costs a thread hop per message and leaks when a handler raises.
-
-    Stock `dispatch` closes old database connections in a thread for every message; nothing here opens one. Clean-up
-    stands in a `finally`, because `disconnect` is skipped when a handler or the server raises.
-    """
-
-    channel_layer_alias = None
-    #: Whether we ended the connection ourselves because the client does not read.
-    cut = False
-    #: Whether we have sent our close: nothing may follow it.
-    ended = False
-
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """Serve one connection: events in order, until it ends."""
-        self.scope = scope
-        self.base_send = send
-        try:
-            while True:
-                await self.dispatch(await receive())
-        except StopConsumer:
-            pass
-        except asyncio.CancelledError:
-            if not self.cut:
-                raise
-        finally:
-            self.released()
-
-    async def dispatch(self, message: dict[str, Any]) -> None:
-        """Hand an event to the method named after it."""
-        await getattr(self, get_handler_name(message))(message)
-
-    async def websocket_disconnect(self, _message: dict[str, Any]) -> None:
-        """The connection has ended."""
-        raise StopConsumer
-
-    async def refuse(self, refused: Refused) -> None:
-        """Tell a client why it cannot be served, and close with the code that says so."""
-        await self.send({"type": "websocket.send", "text": error_frame(refused).decode()})
-        await self.close(refused.fact.close)
-
-    async def close(self, code: Close) -> None:
-        """Close the connection."""
-        if not self.ended:
-            self.ended = True
-            await self.send({"type": "websocket.close", "code": int(code)})
-
-    def released(self) -> None:
-        """Give back what the connection held. Called exactly once, however it ended."""
+def _subscription(feed: Feed, query_string: bytes, envelope: bool) -> Subscription:
+    """What a URL asks for. Subscriptions never change, so sockets with the same short URL share one, parsed once."""
+    parse = _remembered if len(query_string) <= _REMEMBERED_BYTES else _remembered.__wrapped__
+    return parse(feed, query_string, settings.SPOT_DEPTH, envelope)
 
 
 class FeedConsumer(BaseConsumer):
@@ -104,13 +63,11 @@ class FeedConsumer(BaseConsumer):
         self._before: Subscription | None = None
         self._seq: int | None = None
         self._update: Update | None = None
-        self._replies: list[Callable[[], bytes]] = []
+        self._replies: list[Callable[[], bytes] | Export] = []
         self._said: dict[str, Message] = {}
         self._closing: Close | None = None
         self._task: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
-        self.socket: Any = None
-        self._address: str | None = None
         self.client = ""
         self._rate = MessageRate(settings.SPOT_MESSAGES_PER_SECOND)
 
@@ -124,30 +81,26 @@ class FeedConsumer(BaseConsumer):
         await super().__call__(scope, receive, send)
 
     async def websocket_connect(self, _message: dict[str, Any]) -> None:
-        """Accept, then admit and subscribe: a browser can read the reason of a close, not of a refused handshake."""
+        """Admit, then subscribe: a browser can read the reason of a close, not of a refused handshake."""
         self._task = asyncio.current_task()
         wants_envelope = ENVELOPE in self.scope["subprotocols"]
-        await self.send({"type": "websocket.accept", "subprotocol": ENVELOPE if wants_envelope else None})
+        if not await self.admit(ENVELOPE if wants_envelope else None):
+            return
+        self.client = network(self._address)
         try:
-            self._admit()
-            self._join(_subscription(self.feed, self.scope["query_string"], settings.SPOT_DEPTH, wants_envelope))
+            self._join(_subscription(self.feed, self.scope["query_string"], wants_envelope))
         except Refused as refused:
             await self.refuse(refused)
 
-    def _admit(self) -> None:
-        client = self.scope.get("client")
-        address = client[0] if client else ""
-        admission.enter(address)
-        self._address, self.client = address, network(address)
-
     def released(self) -> None:
-        """Leave the group, stop writing, count the socket out."""
+        """Leave the group, stop writing."""
         if self.subscription is not None:
             Hub.current().leave(self)
         if self._writer is not None:
             self._writer.cancel()
-        if self._address is not None:
-            admission.leave(self._address)
+        for reply in self._replies:
+            if isinstance(reply, Export):
+                reply.cancel()
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
@@ -156,15 +109,16 @@ class FeedConsumer(BaseConsumer):
         if self.subscription is None or self.ended:
             return
         try:
-            self._check_rate()
-            self._handle(message.get("text"))
+            text = message.get("text")
+            self._check_rate(len(text or "") // _COST_BYTES)
+            self._handle(text)
         except Refused as refused:
             self._reply(partial(error_frame, refused))
         if self._rate.refused > _PATIENCE or len(self._replies) > _REPLIES:
             await self.close(Close.TOO_MANY_MESSAGES)
 
-    def _check_rate(self) -> None:
-        if not self._rate.allow(asyncio.get_running_loop().time()):
+    def _check_rate(self, more: int) -> None:
+        if not self._rate.allow(asyncio.get_running_loop().time(), 1 + more):
             raise Refused(
                 "too_many_messages", f"At most {self._rate.rate:g} messages a second; this one was not heard."
             )
@@ -187,7 +141,8 @@ class FeedConsumer(BaseConsumer):
         old, waiting, seq = Hub.current().group_of(self), self._update, self._seq
         self._update = self._seq = None
         try:
-            Hub.current().join(self, subscription)
+            with admitted(self._address, subscription):
+                Hub.current().join(self, subscription)
         except Refused:
             self._update, self._seq = waiting, seq
             raise
@@ -200,8 +155,9 @@ class FeedConsumer(BaseConsumer):
         group = Hub.current().group_of(self)
         if group is None or group.update is None:
             raise Refused("unavailable", "There are no data to export yet; try again when the first frame has come.")
-        answer = Answer(whole_range(self.subscription), group.update.answer.table)
-        self._reply(partial(_export_reply, answer, self.subscription.dialect))
+        self._check_rate(_EXPORT_COST - 2)  # the message itself has paid for one
+        self._replies.append(Export(self.subscription, group.update, self._write_soon))
+        self._write_soon()
 
     # --- what the hub calls ------------------------------------------------------------------------------------------
 
@@ -280,7 +236,10 @@ class FeedConsumer(BaseConsumer):
             return None
         update = self._update
         if self._replies:
-            return Message(self._replies.pop(0)())
+            reply = self._replies[0]
+            if not isinstance(reply, Export) or reply.is_ready():
+                del self._replies[0]
+                return Message(reply())
         if self._said:
             return self._said.pop(next(iter(self._said)))
         if update is None:
@@ -298,18 +257,13 @@ class FeedConsumer(BaseConsumer):
             self._task.cancel()
 
 
-def _export_reply(answer: Answer, dialect: Dialect) -> bytes:
-    text = csv_text(answer)
-    return export_frame(answer, text) if dialect.envelope else text.encode()
-
-
 class NoFeedConsumer(BaseConsumer):
     """Any other WebSocket path: a reason and a close, not a traceback."""
 
     async def websocket_connect(self, _message: dict[str, Any]) -> None:
-        """Accept, say that there is nothing here, close."""
-        await self.send({"type": "websocket.accept"})
-        await self.refuse(Refused("unknown_feed", "There is no feed at this path."))
+        """Admit, say that there is nothing here, close."""
+        if await self.admit():
+            await self.refuse(Refused("unknown_feed", "There is no feed at this path."))
 
     async def websocket_receive(self, _message: dict[str, Any]) -> None:
         """Nothing is expected."""

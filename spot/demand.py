@@ -42,11 +42,11 @@ class Demand:
         RedisError."""
         now = now_ms()
         seen = {topic: at for topic in self._topics.values() if (at := topic.seen_at(now)) is not None}
-        if not seen:
+        if not seen and not any(topic.groups for topic in self._topics.values()):
             return
         coins = {topic.dataset.currency: topic.coins(now) for topic in seen if topic.dataset.kind == "quotes"}
         viewers = {topic.dataset.name: len(topic.clients()) for topic in seen}
-        lists = dict.fromkeys((CURRENCIES.name, COINS.name), now)  # what the others are judged by
+        lists = dict.fromkeys((CURRENCIES.name, COINS.name), now)  # what all others are judged by
         await self._reader.want({topic.dataset.name: at for topic, at in seen.items()} | lists, coins, viewers)
         cold = [topic.dataset.name for topic in seen if topic.cold]
         await self._kick([*cold, *(name for name in lists if self._topics[name].cold)], now)

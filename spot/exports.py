@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 from spot.encodings import SHELF
-from spot.subscription import Answer
-from spot.wire import csv_parts
+from spot.groups import Update
+from spot.subscription import Answer, Subscription, whole_range
+from spot.wire import csv_parts, export_frame
 
 _turn: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
 
@@ -25,3 +26,37 @@ async def csv_of(answer: Answer, source: str, name: Hashable) -> bytes:
         return b"".join(parts)
 
     return await SHELF.get(("csv", name), make)
+
+
+class Export:
+    """An export that one socket has asked for: written once the socket takes it, in slices, while others are served."""
+
+    def __init__(self, subscription: Subscription, update: Update, when_done: Callable[[], None]) -> None:
+        self._dialect = subscription.dialect
+        self._answer = Answer(whole_range(subscription), update.answer.table)
+        self._facts = update.facts
+        self._when_done = when_done
+        self._task: asyncio.Task[bytes] | None = None
+
+    def is_ready(self) -> bool:
+        """Whether it has been written; the first call begins to."""
+        if self._task is None:
+            name = (self._facts.epoch, self._facts.version, self._answer.subscription.key)
+            self._task = asyncio.create_task(csv_of(self._answer, self._facts.source, name))
+            self._task.add_done_callback(self._done)
+        return self._task.done()
+
+    def __call__(self) -> bytes:
+        """The finished reply."""
+        assert self._task is not None
+        text = self._task.result()
+        return export_frame(self._answer, text.decode()) if self._dialect.envelope else text
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more."""
+        if self._task is not None:
+            self._task.remove_done_callback(self._done)
+            self._task.cancel()
+
+    def _done(self, _task: asyncio.Task[bytes]) -> None:
+        self._when_done()

@@ -19,7 +19,6 @@ from redis.exceptions import RedisError
 
 from providers.datasets import COINS, CURRENCIES, Dataset
 from providers.redis_trouble import why
-from spot import snapshots
 from spot.audience import SLICE, Audience, send_all
 from spot.codes import Refused
 from spot.columns import Columns
@@ -29,7 +28,7 @@ from spot.groups import Group, Member, Topic, Update
 from spot.listed import Lists, Verdict, judge
 from spot.ring import Ring
 from spot.shares import make_room
-from spot.snapshots import News, Snapshot, Trouble, now_ms
+from spot.snapshots import News, Snapshot, Trouble, now_ms, nudges
 from spot.snapshots.reader import Reader
 from spot.subscription import Subscription
 from spot.table import Table
@@ -435,7 +434,7 @@ class Hub:
         while True:
             try:
                 channel = await layer.new_channel()
-                await layer.group_add(snapshots.GROUP, channel)
+                await layer.group_add(nudges.GROUP, channel)
                 self.listening = True
                 while True:
                     message = await layer.receive(channel)

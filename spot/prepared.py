@@ -42,8 +42,11 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from spot.codes import Close
+from spot.intake import Intake
 
 EXTENSION = "spot.prepared"
+#: A peer that does not answer our close is cut after so many seconds.
+_FAREWELL_SECONDS = 2.0
 #: No context on either side: a compressed frame can be shared by all sockets, and no socket keeps a dictionary.
 _DEFLATE = ServerPerMessageDeflateFactory(
     server_no_context_takeover=True, client_no_context_takeover=True, compress_settings={"memLevel": 5}
@@ -54,7 +57,10 @@ class _Connection(ServerProtocol):
     """The state of one WebSocket. The library fails a peer that closes inside a fragmented message, which RFC 6455
     allows (section 5.4: control frames may be injected in the middle of one)."""
 
+    intake: Intake
+
     def recv_frame(self, frame: Frame) -> None:
+        self.intake.frames += 1
         if frame.opcode is Opcode.CLOSE:
             self.current_size = None
         super().recv_frame(frame)
@@ -68,11 +74,15 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.ready = False
+        self._farewell: asyncio.TimerHandle | None = None
+        self.transport = None  # type: ignore[assignment]  # until the connection is made
         self.send_now: Callable[[bytes], int] | None = None
         self.descriptor: int | None = None
         self._kernel: socket.socket | None = None
         super().__init__(*args, **kwargs)
         self.conn = _Connection(extensions=[_DEFLATE], max_size=self.config.ws_max_size, logger=self.conn.logger)
+        self.intake = self.conn.intake = Intake(self._parse, self._rest, self._read_again, self.loop.call_later)
+        self.close_timeout = _FAREWELL_SECONDS
         self.deflates = False
         self.when_ready: Callable[[], None] | None = None
         self.when_blocked: Callable[[], None] | None = None
@@ -92,6 +102,9 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
         self._close_sent = sent
         if sent:
             self._block()
+            if self._farewell is None and self.transport is not None:
+                # uvicorn closes after `close_timeout`, which waits for a peer that takes nothing.
+                self._farewell = self.loop.call_later(_FAREWELL_SECONDS + 0.5, self.transport.abort)
 
     def handle_close(self, event: Frame) -> None:
         """The peer has closed: its close is answered, and nothing else."""
@@ -157,7 +170,11 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
         """The connection has ended."""
         self._block()
         self.when_ready = self.when_blocked = None
+        self.intake.close()
         self._end_patience()
+        if self._farewell is not None:
+            self._farewell.cancel()
+            self._farewell = None
         super().connection_lost(exc)
         self._untie()
 
@@ -195,6 +212,21 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
     # --- what peers send ---------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
+        """Read the handshake, and then no faster than is fair to others (`spot.intake`)."""
+        if self.handshake_initiated:
+            self.intake.take(data)
+        else:
+            self._parse(data)
+
+    def _rest(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def _read_again(self) -> None:
+        if not self.read_paused and not self.transport.is_closing():  # uvicorn pauses while a message waits
+            self.transport.resume_reading()
+
+    def _parse(self, data: bytes) -> None:
         """Answer a handshake that the library cannot read, such as one with a very long line; uvicorn would be silent,
         and the connection would stay."""
         super().data_received(data)

@@ -21,7 +21,7 @@ from spot.snapshots import now_ms
 from spot.wire import error_frame
 
 METHODS = "GET, HEAD, OPTIONS"
-_PATHS = (f"/{PREFIX}/", "/status.json", "/currencies.json")
+_PATHS = (f"/{PREFIX}/", "/status.json", "/currencies.json", "/coins.json")
 _EXPOSED = (
     "ETag", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Content-Disposition",
     "X-Spot-Source", "X-Spot-Version", "X-Spot-As-Of", "X-Spot-Fetched-At", "X-Spot-Age-Ms", "X-Spot-Stale",

@@ -214,9 +214,8 @@ def _condition_mask(universe: Universe, condition: Condition) -> Mask:
             return operator.numbers(table.numbers(condition.column), condition.value)
         test = operator.texts
         assert test is not None
-        return np.fromiter(
-            (test(text, condition.value) for text in table.folded(condition.column)), np.bool_, len(table)
-        )
+        value = frozenset(condition.value) if isinstance(condition.value, tuple) else condition.value
+        return np.fromiter((test(text, value) for text in table.folded(condition.column)), np.bool_, len(table))
 
     return table.mask(condition, make)
 

@@ -24,7 +24,9 @@ INBOUND_BYTES = 65_536  # the largest WebSocket message that is read
 PING_SECONDS = 20
 GRACE_SECONDS = 3  # for answers in flight when the process is asked to end
 HEAD_SECONDS = 10  # to send a request's line and headers
+BODY_BYTES = 1_048_576  # forms of the admin; nothing else posts
 BODY_SECONDS = 30  # and its body
+ANSWER_SECONDS = 60  # to take an answer that has been written
 SERVERS = ("uvicorn", "daphne")
 
 #: Set once this process has been asked to end: it answers what it has and wants nothing new.

@@ -9,6 +9,7 @@ from daphne.server import Server  # isort: skip
 
 import socket
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from daphne.ws_protocol import WebSocketProtocol
@@ -18,9 +19,14 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from spot import serving
+from spot.intake import Intake
 from spot.request_line import repair
 
 reactor: Any = installed_reactor  # its interfaces are declared with zope, which mypy does not read
+
+
+_BODILESS = (b"GET", b"HEAD", b"OPTIONS")
+_BODY_REFUSED = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class SpotChannel(HTTPChannel):
@@ -39,7 +45,18 @@ class SpotChannel(HTTPChannel):
 
     def allHeadersReceived(self) -> None:  # noqa: N802
         self._expect_nothing()
+        if self._has_useless_body():
+            self.transport.write(_BODY_REFUSED)
+            self.loseConnection()
+            return
         super().allHeadersReceived()
+
+    def _has_useless_body(self) -> bool:
+        """Whether a GET has a body, or one is too large: Twisted would read it whole before anybody is asked."""
+        request = self.requests[-1]
+        known = self.length or 0
+        chunked = request.requestHeaders.hasHeader(b"transfer-encoding")
+        return known > serving.BODY_BYTES or (self._command in _BODILESS and (known > 0 or chunked))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         self._expect_nothing()
@@ -58,6 +75,47 @@ class SpotWebSocketProtocol(WebSocketProtocol):
     """Lets the application close with any code, 1012 and 1013 too, and send messages of any length."""
 
     maxMessagePayloadSize: int  # noqa: N815
+    intake: Intake | None = None
+    denial: tuple[int, list[tuple[str, str]]] | None = None
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        """Read the handshake, and then no faster than is fair to others (`spot.intake`)."""
+        if self.state != self.STATE_OPEN:
+            super().dataReceived(data)
+            return
+        if self.intake is None:
+            read = super().dataReceived
+            self.intake = Intake(read, self.transport.pauseProducing, self.transport.resumeProducing, reactor.callLater)
+        self.intake.take(data)
+
+    def onFrameBegin(self) -> None:  # noqa: N802
+        if self.intake is not None:
+            self.intake.frames += 1
+        super().onFrameBegin()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+        if self.intake is not None:
+            self.intake.close()
+        super().connectionLost(reason)
+
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        """Understands an HTTP answer to the handshake besides, as uvicorn does."""
+        if message["type"] == "websocket.http.response.start":
+            headers = [(name.decode(), value.decode()) for name, value in message["headers"]]
+            self.denial = (message["status"], headers)
+        elif message["type"] == "websocket.http.response.body":
+            self._deny(message["body"])
+        else:
+            super().handle_reply(message)
+
+    def _deny(self, body: bytes) -> None:
+        assert self.denial is not None
+        status, headers = self.denial
+        length = ("content-length", str(len(body)))
+        self.sendHttpErrorResponse(status, HTTPStatus(status).phrase, [*headers, length, ("connection", "close")])
+        self.sendData(body)
+        self.dropConnection(abort=False)
+        self.server.protocol_disconnected(self)
 
     def sendMessage(self, *args: Any, **kwargs: Any) -> None:  # noqa: N802
         """autobahn holds what we send to the limit that is meant for what we read."""
@@ -96,6 +154,11 @@ class SpotServer(Server):
         self.ws_factory.setProtocolOptions(failByDrop=False)  # say 1009 and the like instead of vanishing
         self.listener.setblocking(False)
         reactor.adoptStreamPort(self.listener.fileno(), self.listener.family, self.http_factory)
+
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        if scope["type"] == "websocket":
+            scope["extensions"] = {"websocket.http.response": {}}
+        return super().create_application(protocol, scope)
 
     def kill_all_applications(self) -> Any:
         serving.draining.set()

@@ -15,9 +15,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from spot import serving
 from spot.prepared import PreparedProtocol
 from spot.request_line import repair
+from spot.turnstile import TAKEN
 
 HEAD_BYTES = 32_768
-BODY_BYTES = 1_048_576  # forms of the admin; nothing else posts
 
 
 class SpotHttpProtocol(HttpToolsProtocol):
@@ -29,14 +29,38 @@ class SpotHttpProtocol(HttpToolsProtocol):
         self.head_bytes = 0
         self.body_bytes = 0
         self.deadline: asyncio.TimerHandle | None = None
+        self.answer_deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # what the kernel has not taken, the peer has not
         self._expect_within(serving.HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect_nothing()
+        self._answer_taken()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The peer takes no more of the answer: it has a while for all of it, however it dribbles."""
+        super().pause_writing()
+        if self.answer_deadline is None:
+            self.answer_deadline = self.loop.call_later(serving.ANSWER_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.cycle is None or self.cycle.response_complete:
+            self._answer_taken()
+
+    def on_response_complete(self) -> None:
+        if not self.transport.get_write_buffer_size():
+            self._answer_taken()
+        super().on_response_complete()
+
+    def _answer_taken(self) -> None:
+        if self.answer_deadline is not None:
+            self.answer_deadline.cancel()
+            self.answer_deadline = None
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -67,12 +91,13 @@ class SpotHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._expect_within(serving.BODY_SECONDS)
         self.head_bytes = self.body_bytes = 0
+        self.scope["extensions"] = {TAKEN: {"wait": self.flow.drain}}
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self.head_bytes = 0
         self.body_bytes += len(body)
-        if self.body_bytes > BODY_BYTES:
+        if self.body_bytes > serving.BODY_BYTES:
             self._refuse(413, "Request body too large.")
         else:
             super().on_body(body)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 
 import structlog
@@ -21,7 +21,7 @@ from providers.clean import ahead
 from providers.datasets import Dataset, Row
 from providers.stream import Tick, Topic
 from spot import announcements, onchain, snapshots
-from spot.snapshots import Snapshot
+from spot.snapshots import Snapshot, nudges
 from spot.ticks import Board, Polled, Source
 
 log = structlog.get_logger(__name__)
@@ -47,7 +47,10 @@ class Streams:
         #: By provider: our ids of the coins that were asked for, by theirs; and the channels.
         self._ours: dict[str, dict[str, str]] = {}
         self._channels: dict[str, list[str]] = {}
+        #: What is still to be shown: on-chain events by provider and topic, the newest of each; and announcements that
+        #: the store did not take.
         self._events: dict[tuple[str, str], tuple[Provider, list[Row]]] = {}
+        self._unshown: deque[tuple[Provider, Row]] = deque(maxlen=announcements.KEPT)
         self._alive_due: dict[str, float] = defaultdict(float)
         self._away = False
 
@@ -104,15 +107,18 @@ class Streams:
                 self._boards[dataset].hear(source, coin, tick, now)
 
     async def announced(self, provider: Provider, row: Row) -> None:
-        """Store and show an announcement."""
+        """Store and show an announcement. While the store is out of reach it waits for the next flush."""
         try:
             await asyncio.to_thread(announcements.announced, row, provider)
         except (RedisError, OSError) as error:
-            log.warning("announcement not shown", error=type(error).__name__, title=row["title"])
+            log.warning("announcement not shown yet", error=type(error).__name__, title=row["title"])
+            self._unshown.append((provider, row))
 
     async def happened(self, provider: Provider, topic: str, row: Row) -> None:
         """Note an on-chain event; it is shown with the next flush."""
-        self._events.setdefault((provider.name, topic), (provider, []))[1].append(row)
+        _, rows = self._events.setdefault((provider.name, topic), (provider, []))
+        rows.append(row)
+        del rows[: -onchain.KEPT]  # older ones would not be shown
 
     async def alive(self, provider: Provider, at_ms: int) -> None:  # noqa: ARG002 - what counts is that it came
         """Say of what comes rarely that it is up to date."""
@@ -143,18 +149,35 @@ class Streams:
         try:
             for dataset, board in list(self._boards.items()):
                 if await asyncio.to_thread(self._amend, dataset, board):
-                    await snapshots.tell(dataset.name)
+                    await nudges.tell(dataset.name)
+                await asyncio.to_thread(_count, board)
                 if board.empty:
                     del self._boards[dataset]
                     self._known.pop(dataset, None)
-            events, self._events = self._events, {}
-            for (_, topic), (provider, rows) in events.items():
-                await asyncio.to_thread(onchain.happened, topic, rows, provider)
+            await self._show_announcements()
+            await self._show_events()
             self._away = False
         except (RedisError, OSError) as error:
             if not self._away:
                 log.warning("streams not shown", error=type(error).__name__)
             self._away = True
+
+    async def _show_announcements(self) -> None:
+        """Show the announcements that the store did not take."""
+        while self._unshown:
+            provider, row = waiting = self._unshown[0]
+            await asyncio.to_thread(announcements.announced, row, provider, again=True)
+            if self._unshown and self._unshown[0] is waiting:
+                self._unshown.popleft()
+
+    async def _show_events(self) -> None:
+        """Show the on-chain events of each topic; those that the store does not take stay for the next flush."""
+        for key, (provider, rows) in list(self._events.items()):
+            shown = list(rows)
+            await asyncio.to_thread(onchain.happened, key[1], shown, provider)
+            rows[:] = [row for row in rows if not any(row is other for other in shown)]
+            if not rows:
+                del self._events[key]
 
     def _amend(self, dataset: Dataset, board: Board) -> bool:
         """Whether there is a new version."""
@@ -162,16 +185,25 @@ class Streams:
         def change(snapshot: Snapshot) -> tuple[list[Row], dict[str, object]] | None:
             now = self._now_ms()
             as_of = snapshot.fetched_at if snapshot.as_of is None else snapshot.as_of
-            known = not ahead(snapshot.fetched_at, now)
-            fresh = known and now - min(as_of, snapshot.fetched_at) <= snapshot.max_age_ms
-            made = board.shown(Polled(snapshot.rows, snapshot.meta, snapshot.source, fresh), now)
-            changes.append(made is not None)
-            return made
+            at, limit = min(as_of, snapshot.fetched_at), snapshot.max_age_ms
+            fresh = not ahead(snapshot.fetched_at, now) and now - at <= limit
+            amended = board.shown(Polled(snapshot.rows, snapshot.meta, snapshot.source, fresh, at, limit), now)
+            changes.append(amended is not None)
+            return amended
 
         changes: list[bool] = []
         snapshot = snapshots.amend(dataset, change, self._known.get(dataset))
         if snapshot is not None:
             self._known[dataset] = snapshot
-        for (what, source), coins in board.counted().items():
-            stream_state.count(snapshots.connection(), what, source, coins)
         return bool(changes and changes[-1])
+
+
+def _count(board: Board) -> None:
+    """Store what was not believed; what the store does not take is counted with the next flush."""
+    counts = board.counted()
+    try:
+        for what, source in list(counts):
+            stream_state.count(snapshots.connection(), what, source, counts[what, source])
+            del counts[what, source]
+    finally:
+        board.recount(counts)

@@ -71,7 +71,7 @@ class Subscription:
 
     def universe(self, table: Table) -> Universe:
         """The feed's rows in that table before the query, made once per table and parameters."""
-        return table.memo(self._universe_name, lambda: self.feed.universe(table, self.params))
+        return table.universe(self._universe_name, lambda: self.feed.universe(table, self.params))
 
     @cached_property
     def table_head(self) -> bytes | None:

@@ -6,7 +6,9 @@ column, one mask per condition, the encoded bytes of each row per shape.
 
 from __future__ import annotations
 
+import weakref
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import accumulate
@@ -22,8 +24,15 @@ Mask = NDArray[np.bool_]
 Order = NDArray[np.intp]
 T = TypeVar("T")
 
-#: Bytes of condition masks that one table keeps; past it they are dropped and made again when asked for.
+#: Bytes of condition masks, and of the conditions that name them, that one table keeps; past it they are dropped and
+#: made again when asked for.
 _MASK_BYTES = 8 * 1024 * 1024
+#: Bytes of encoded rows that all tables keep together; past it the oldest are dropped and made again when asked for.
+_FRAGMENT_BYTES = 32 * 1024 * 1024
+#: What an encoded row weighs besides its text, and a value of a condition besides its characters.
+_OBJECT_BYTES = 64
+#: Universes that one table keeps, one for each choice of parameters.
+_UNIVERSES = 256
 
 
 class Made(NamedTuple):
@@ -31,6 +40,28 @@ class Made(NamedTuple):
 
     reads: tuple[str, ...]
     make: Callable[[Row], Any]
+
+
+class _Fragments:
+    """The weight of the encoded rows that tables keep, by the order in which they were made."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._made: deque[tuple[weakref.ref[Table], Hashable, int]] = deque()
+
+    def add(self, table: Table, shape: Hashable, fragments: Iterable[bytes]) -> None:
+        """Count fragments that a table has just made, and drop the oldest where that is too much."""
+        weight = sum(len(fragment) + _OBJECT_BYTES for fragment in fragments)
+        self._made.append((weakref.ref(table), shape, weight))
+        self.bytes += weight
+        while self.bytes > _FRAGMENT_BYTES and len(self._made) > 1:
+            owner, oldest, weight = self._made.popleft()
+            self.bytes -= weight
+            if (former := owner()) is not None:
+                former.drop_fragments(oldest)
+
+
+_fragments = _Fragments()
 
 
 class Table:
@@ -53,7 +84,9 @@ class Table:
         self._search_in = search_in
         self._computed = computed or {}
         self._memo: dict[Hashable, Any] = {}
+        self._universes: dict[Hashable, Universe] = {}
         self._masks: dict[Hashable, Mask] = {}
+        self._mask_bytes = 0
         self._retired = False
 
     def __len__(self) -> int:
@@ -73,7 +106,19 @@ class Table:
         """A newer table has taken its place. What is kept of it and refers back to it is dropped, so that it is gone
         with its last reader: with a new version every second, garbage would grow faster than it is collected."""
         self._retired = True
-        self._memo = {name: kept for name, kept in self._memo.items() if not isinstance(kept, Universe)}
+        self._universes.clear()
+
+    def universe(self, name: Hashable, make: Callable[[], Universe]) -> Universe:
+        """The rows that a feed offers for a choice of parameters, made once while few are asked for."""
+        try:
+            return self._universes[name]
+        except KeyError:
+            made = make()
+            if not self._retired:
+                if len(self._universes) >= _UNIVERSES:
+                    self._universes.clear()
+                self._universes[name] = made
+            return made
 
     def offer(self, field: str, computed: Made) -> None:
         """Add a computed column that only the reader of the table can know, such as one that names its currency."""
@@ -142,9 +187,8 @@ class Table:
         """The rows a condition holds for, kept under its name."""
         found = self._masks.get(name)
         if found is None:
-            if len(self._masks) * len(self._rows) > _MASK_BYTES:
-                self._masks.clear()
-            found = self._masks[name] = make()
+            found = make()
+            self.keep_masks([(name, found)])
         return found
 
     def lacks_mask(self, name: Hashable) -> bool:
@@ -154,11 +198,16 @@ class Table:
     @property
     def room_for_masks(self) -> int:
         """How many more masks are kept before all are dropped."""
-        return max(0, _MASK_BYTES // max(1, len(self._rows)) - len(self._masks))
+        return max(0, (_MASK_BYTES - self._mask_bytes) // max(1, len(self._rows)))
 
     def keep_masks(self, masks: Iterable[tuple[Hashable, Mask]]) -> None:
         """Keep masks that were made together, under their names."""
-        self._masks.update(masks)
+        if self._mask_bytes > _MASK_BYTES:
+            self._masks.clear()
+            self._mask_bytes = 0
+        for name, mask in masks:
+            self._masks[name] = mask
+            self._mask_bytes += len(mask) + _weight(name)
 
     def contains(self, needle: str) -> Mask:
         """The rows whose search text has the (case-folded) needle in it.
@@ -185,10 +234,16 @@ class Table:
         out = [kept[index] for index in indices]
         if None in out:
             missing = [at for at, fragment in enumerate(out) if fragment is None]
-            values = self._values(reads, [indices[at] for at in missing])
-            for at, fragment in zip(missing, map(encode, values), strict=True):
+            made = list(map(encode, self._values(reads, [indices[at] for at in missing])))
+            for at, fragment in zip(missing, made, strict=True):
                 out[at] = kept[indices[at]] = fragment
+            if not self._retired:
+                _fragments.add(self, shape, made)
         return out  # type: ignore[return-value]  # none of them is None now
+
+    def drop_fragments(self, shape: Hashable) -> None:
+        """Forget the encoded rows of a shape."""
+        self._memo.pop(("fragments", shape), None)
 
     def _by_key(self) -> Order:
         return self.memo(
@@ -200,6 +255,12 @@ class Table:
         found = map(self._search_in.make, self.rows(self._search_in.reads))
         texts = [text.casefold().replace("\n", " ") + "\n" for text in found]
         return "".join(texts), list(accumulate(map(len, texts)))
+
+
+def _weight(name: Hashable) -> int:
+    """About how many bytes the lists in a mask's name hold: a condition may name hundreds of texts."""
+    lists = [part for part in name if isinstance(part, tuple)] if isinstance(name, tuple) else []
+    return sum(len(str(value)) + _OBJECT_BYTES for values in lists for value in values)
 
 
 class Universe:

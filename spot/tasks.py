@@ -104,7 +104,7 @@ def _checked_against(dataset: Dataset) -> set[Dataset]:
 
 def paces(datasets: Sequence[Dataset], *, simulated: bool) -> dict[str, float]:
     """By name, the seconds between two fetches of each of these datasets at their demand together."""
-    found = pacing.intervals(datasets, simulated=simulated)
+    found = pacing.intervals(datasets, simulated=simulated, viewers=snapshots.viewers())
     return {dataset.name: found.get(dataset.name, settings.SPOT_POLL_SECONDS) for dataset in datasets}
 
 
@@ -133,8 +133,6 @@ def fetch(name: str, token: str, interval: float) -> None:
         return  # delivered twice, or so late that somebody else has taken over
     try:
         refresh(dataset)
-        if dataset in (CURRENCIES, COINS):
-            start_due(snapshots.wanted())
     except ProviderError as error:
         _remember(dataset, error, interval)
     except Exception:
@@ -142,6 +140,9 @@ def fetch(name: str, token: str, interval: float) -> None:
             dataset, ProviderError("The fetch failed inside the gateway; its log says how.", public=INSIDE), interval
         )
         raise
+    else:
+        if dataset in (CURRENCIES, COINS):
+            start_due(snapshots.wanted())
     finally:
         snapshots.release(dataset, token)
 

@@ -25,6 +25,7 @@ from providers.clean import ahead
 from providers.datasets import COIN_FIELDS, WINDOWS, Row
 from providers.plausible import FACTOR, disagreement
 from providers.stream import Tick
+from spot.ageing import aged
 
 Count = Literal["disputed", "absurd"]
 #: A source that has been silent about a coin for so long leaves it to the next one.
@@ -50,12 +51,15 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class Polled:
     """What the ticks are held against: rows and meta of the newest snapshot, who was polled, and whether that is young
-    enough to be believed more than a stream."""
+    enough to be believed more than a stream. `at`: the time of rows without one of their own; `max_age_ms`: the age
+    from which the snapshot is stale."""
 
     rows: Sequence[Row]
     meta: Mapping[str, Any]
     source: str
     fresh: bool
+    at: int = 0
+    max_age_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -76,10 +80,15 @@ class _Shown:
 
 
 class Board:
-    """The newest tick of each coin of one dataset from each source. Safe to hear while it is being shown."""
+    """The newest tick of each coin of one dataset from each source.
+
+    `hear` may be called while another thread calls `shown` or `counted`, and never waits for them: it writes into an
+    inbox, which `shown` empties first. The lock is held for the moment of the exchange only.
+    """
 
     def __init__(self, percent: float, currency: str = "usd") -> None:
         self._percent, self._currency = percent, currency
+        self._inbox: dict[tuple[str, Source], _Heard] = {}
         self._heard: dict[str, dict[Source, _Heard]] = {}
         self._sources: set[str] = set()
         self._counts: dict[tuple[Count, str], Counter[str]] = {}
@@ -88,33 +97,43 @@ class Board:
     @property
     def empty(self) -> bool:
         """Whether nothing has been heard for so long that nothing is left to show."""
-        return not self._heard
+        return not self._heard and not self._inbox
 
     def hear(self, source: Source, coin: str, tick: Tick, now_ms: int) -> None:
         """Take note of a tick about a coin (our id). Of several only the last is ever looked at."""
+        heard = _Heard(tick.values, now_ms if tick.at is None else tick.at, now_ms)
         with self._lock:
-            self._sources.add(source.name)
-            at = now_ms if tick.at is None else tick.at
-            self._heard.setdefault(coin, {})[source] = _Heard(tick.values, at, now_ms)
+            self._inbox[coin, source] = heard
 
     def shown(self, polled: Polled, now_ms: int) -> tuple[list[Row], dict[str, Any]] | None:
         """Rows and meta with what has been heard; None when they are as they were."""
-        with self._lock:
-            self._forget(now_ms)
-            places = {row["id"]: place for place, row in enumerate(polled.rows)}
-            made = _Shown(list(polled.rows))
-            for coin, sources in self._heard.items():
-                if (place := places.get(coin)) is not None:
-                    self._show(coin, place, sources, polled, made, now_ms)
-            meta = _meta(polled.meta, made, self._sources)
+        self._empty_inbox()
+        self._forget(now_ms)
+        places = {row["id"]: place for place, row in enumerate(polled.rows)}
+        made = _Shown(list(polled.rows))
+        for coin, sources in self._heard.items():
+            if (place := places.get(coin)) is not None:
+                self._show(coin, place, sources, polled, made, now_ms)
+        meta = _meta(polled.meta, made, self._sources)
         same = meta == polled.meta and all(map(_is, made.rows, polled.rows))
         return None if same else (made.rows, meta)
 
     def counted(self) -> dict[tuple[Count, str], Counter[str]]:
         """How often what was not believed since the last call: by (`disputed` or `absurd`, source), then coin."""
-        with self._lock:
-            counts, self._counts = self._counts, {}
+        counts, self._counts = self._counts, {}
         return counts
+
+    def recount(self, counts: Mapping[tuple[Count, str], Counter[str]]) -> None:
+        """Take back counts that could not be stored: the next call of `counted` returns them."""
+        for what, coins in counts.items():
+            self._counts.setdefault(what, Counter()).update(coins)
+
+    def _empty_inbox(self) -> None:
+        with self._lock:
+            inbox, self._inbox = self._inbox, {}
+        for (coin, source), heard in inbox.items():
+            self._sources.add(source.name)
+            self._heard.setdefault(coin, {})[source] = heard
 
     def _forget(self, now_ms: int) -> None:
         for coin, sources in list(self._heard.items()):
@@ -139,14 +158,15 @@ class Board:
                 names = _OWN if source.name == polled.source else _ANYBODYS
                 values = {name: value for name, value in heard.values.items() if name in names}
                 values = self._sound(coin, source, heard, before, values)
-                made.rows[place] = {**before, **values, "last_updated": heard.at, "stale": False}
+                row = {**before, **values, "last_updated": heard.at}
+                (made.rows[place],) = aged([row], now_ms, polled.max_age_ms)  # a late tick leaves an old price stale
                 made.by_source.setdefault(source, []).append(heard.at)
                 taken = True
 
     def _believed(self, coin: str, source: Source, heard: _Heard, row: Row, polled: Polled, made: _Shown) -> bool:
         """Whether the tick may be shown. What may not is counted once."""
         price, shown = heard.values["price"], row["price"]
-        if heard.at <= (row["last_updated"] or 0):
+        if heard.at <= (row["last_updated"] or polled.at):
             return False
         apart = 0.0 if shown is None else disagreement(price, shown)
         if price <= 0 or apart > (FACTOR - 1) * 100:

@@ -11,5 +11,7 @@ http = get_asgi_application()  # sets Django up; the imports below need it
 
 from spot.gate import Door, OriginGate
 from spot.routing import websocket_urlpatterns
+from spot.turnstile import Turnstile
 
-application = Door(ProtocolTypeRouter({"http": http, "websocket": OriginGate(URLRouter(websocket_urlpatterns))}))
+sockets = OriginGate(URLRouter(websocket_urlpatterns))
+application = Door(ProtocolTypeRouter({"http": Turnstile(http), "websocket": sockets}))

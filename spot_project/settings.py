@@ -62,7 +62,7 @@ SPOT_TRUSTED_PROXIES = env.networks("SPOT_TRUSTED_PROXIES")
 
 # --- upstreams -------------------------------------------------------------------------------------------------------
 SPOT_DEMO = env.word("SPOT_DEMO", default="auto", allowed=("on", "off", "auto"))
-SPOT_POLL_SECONDS = env.number("SPOT_POLL_SECONDS", default=60.0, above=0)  # the markets interval wished for
+SPOT_POLL_SECONDS = env.number("SPOT_POLL_SECONDS", default=60.0, least=1)  # the markets interval wished for
 SPOT_DISAGREE_PERCENT = env.number("SPOT_DISAGREE_PERCENT", default=5.0, above=0)  # where prices are disputed
 COINGECKO_BASE_URL = env.url("COINGECKO_BASE_URL", default="")  # "": the plan's own host
 COINGECKO_API_KEY = env.secret("COINGECKO_API_KEY")
@@ -181,6 +181,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "spot.public.middleware",  # first: a browser's question whether it may ask is never redirected
+    "providers.admin.queue.AdminQueue",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -214,6 +215,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = ["spot_project.formats"]
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.text("SPOT_STATIC_ROOT", default=str(SPOT_HOME / "static")))
 STORAGES = {"staticfiles": {"BACKEND": "servestatic.storage.CompressedManifestStaticFilesStorage"}}
@@ -236,6 +238,12 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SPOT_HTTPS
+# Browsers take a `__Host-` cookie from this very host only: a neighbour below the same domain can plant none.
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (
+    ("__Host-spot-session", "__Host-spot-csrf") if SPOT_HTTPS else ("spot-session", "spot-csrf")
+)
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Strict"
 SECURE_SSL_REDIRECT = SPOT_HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]  # asked by the machine itself, without the proxy
 SECURE_HSTS_SECONDS = 31_536_000 if SPOT_HTTPS else 0

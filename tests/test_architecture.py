@@ -143,7 +143,7 @@ def test_what_calls_itself_pure_is_held_to_it() -> None:
 
 
 def test_sockets_reach_no_database_and_no_store() -> None:
-    for name in ("spot/consumers.py", "spot/gate.py"):
+    for name in ("spot/consumers.py", "spot/connection.py", "spot/gate.py"):
         assert not {
             one for one in imported(ROOT / name) if one.startswith(("django.db", "redis", "channels.db", "providers."))
         }, name
@@ -154,7 +154,7 @@ def test_sockets_reach_no_database_and_no_store() -> None:
 
 
 def test_only_the_store_knows_a_key_of_the_store() -> None:
-    key = re.compile(r"^spot:(?!budget:|breaker:|celery:|doubts:|identity:|ledger:|stream:)")
+    key = re.compile(r"^spot:(?!budget:|breaker:|celery:|doubts:|identity:|ledger:|signin|stream:)")
     offenders = {
         name_of(path): found
         for path in SOURCES

@@ -16,12 +16,43 @@ from providers.access import Access
 from providers.client import scrub
 from providers.errors import ProviderError
 from providers.probing import probe
+from providers.vault import Secret
 
 #: As much of a provider's answer as the log has room for.
 _LOGGED = 200
 
 
-class Buttons(admin.ModelAdmin):
+class Recorded(admin.ModelAdmin):
+    """A model whose history has old and new value of each field that changed, and of a `Secret` only that it did."""
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:  # noqa: ARG002
+        changes = [_change(form, name, add) for name in (form.fields if add else form.changed_data)]
+        return f"{'Added' if add else 'Changed'}. {' '.join(filter(None, changes))}".strip()
+
+
+def _change(form: Any, name: str, add: bool) -> str:
+    """What became of one field, as a sentence; "" for what an addition left empty."""
+    field = form[name]
+    before, after = getattr(form, "before", {}).get(name, field.initial), form.cleaned_data.get(name)
+    if name in getattr(form, "unrecorded", ()):
+        return ""
+    if isinstance(after, Secret):
+        return f"{field.label}: changed." if after and not add else ""
+    if add:
+        return f"{field.label}: {_shown(after)}." if after not in (None, "") else ""
+    return f"{field.label}: {_shown(before)} → {_shown(after)}."
+
+
+def _shown(value: Any) -> str:
+    """A value as the history writes it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value in (None, ""):
+        return "empty"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+class Buttons(Recorded):
     """A model whose pages have buttons. Each is a POST to `<id>/<name>/`, open to those who may change the object, and
     calls the method of that name with request and object; then the object's page is shown again."""
 

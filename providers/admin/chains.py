@@ -11,10 +11,15 @@ from django.http import HttpRequest, HttpResponse
 
 import providers
 from providers import chains
-from providers.admin.standing import Health, standing
+from providers.admin import effects
+from providers.admin.account import Health
+from providers.admin.standing import standing
 from providers.admin.words import lines, marked, ordinal
 from providers.datasets import Kind
 from providers.models import Chain, ProviderSettings
+
+#: What an order says that names nobody.
+_ALL = "all, in Spot's own order"
 
 
 class OrderForm(forms.ModelForm):
@@ -42,7 +47,7 @@ def places(row: Chain) -> dict[str, forms.ChoiceField]:
     return {
         f"place_{place}": forms.ChoiceField(
             label=ordinal(place),
-            choices=[("", "nobody" if place > 1 else "as they come"), *able],
+            choices=[("", "(no further provider)" if place > 1 else f"({_ALL})"), *able],
             required=False,
             initial=named[place - 1],
         )
@@ -92,8 +97,8 @@ class ChainAdmin(admin.ModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         told = (
-            "Those named are asked in this order, and no others. With nobody named, all that can serve it are asked, "
-            "as they come. It holds from the next fetch on."
+            "Only the providers named here are asked, in this order: name at least two, or none takes over when the "
+            "first fails. With none named, all that can serve it are asked. Changes apply from the next fetch."
         )
         fields = list(places(obj)) if self.has_change_permission(request, obj) else ["order"]
         return (("Order", {"fields": fields, "description": told}),)
@@ -104,8 +109,13 @@ class ChainAdmin(admin.ModelAdmin):
             kwargs["extra_context"] = {**(kwargs.get("extra_context") or {}), "turns": turns(row)}
         return super().change_view(request, object_id, *args, **kwargs)
 
-    def construct_change_message(self, request: HttpRequest, form: forms.Form, formsets: Any, add: bool = False) -> Any:  # noqa: ARG002
-        return f"Order: {form.instance.order or 'as they come'}."  # type: ignore[attr-defined]
+    def save_model(self, request: HttpRequest, obj: Chain, form: forms.ModelForm, change: bool) -> None:
+        with effects.told(request, "With this order"):
+            super().save_model(request, obj, form, change)
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:  # noqa: ARG002
+        before = ", ".join(filter(None, (form.fields[place].initial for place in form.fields)))
+        return f"Changed. Order: {before or _ALL} → {form.instance.order or _ALL}."
 
     @admin.display(description="asked in this order")
     def asked(self, row: Chain) -> str:
@@ -113,9 +123,11 @@ class ChainAdmin(admin.ModelAdmin):
 
     @admin.display(description="serves now")
     def serving(self, row: Chain) -> str:
-        able = next((one for one in turns(row) if one.health.mark == "good"), None)
-        return marked("good", str(able.row)) if able else marked("bad", "nobody", "the last good values stay")
+        able = next((turn for turn in turns(row) if turn.health.serves), None)
+        if able is None:
+            return marked("bad", "nobody", "the last good values stay")
+        return marked("good", str(able.row), effects.failover_warning(cast("Kind", row.kind)))
 
-    @admin.display(description="chosen by hand", boolean=True)
-    def chosen(self, row: Chain) -> bool:
-        return bool(row.names)
+    @admin.display(description="set by")
+    def chosen(self, row: Chain) -> str:
+        return "an operator" if row.names else "Spot"

@@ -102,11 +102,11 @@ class UsageChart:
 
 def usage_of(standing: Standing) -> UsageChart | None:
     """The chart of a provider, from the ledger; None for a simulated one, which is not counted. Its allowance is
-    that of all its accounts together, 0 for none."""
+    that of all its accounts together but for refused keys, 0 for none."""
     if standing.provider is None or standing.provider.simulated:
         return None
     today = datetime.fromtimestamp(standing.now_ms / 1000, UTC).date()
-    limits = [account.entry.per_month for account in standing.accounts]
+    limits = [account.entry.per_month for account in standing.accounts if not account.refused]
     days = ledger_days(standing.row.name, today)
     return drawn(days, sum(limits) if all(limits) else 0)
 

@@ -121,7 +121,7 @@ class AssetAliasAdmin(Buttons):
         alias.save(update_fields=["asset", "matched"])
         self.tell(request, alias, messages.SUCCESS, "Chosen", f"{said}.")
 
-    @admin.action(description="Leave it to recognition again", permissions=["change"])
+    @admin.action(description="Undo the choice: match automatically again", permissions=["change"])
     def forget(self, request: HttpRequest, queryset: QuerySet[AssetAlias]) -> None:
         chosen = list(queryset)
         for alias in chosen:

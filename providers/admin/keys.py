@@ -13,11 +13,13 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 
 import providers
 from providers import access
+from providers.admin import effects
+from providers.admin.account import Account
 from providers.admin.acting import Buttons
 from providers.admin.limits import LimitsForm
 from providers.admin.provider import warn_of_plain_http
-from providers.admin.standing import Account, standing
-from providers.admin.words import marked, ordinal
+from providers.admin.standing import standing
+from providers.admin.words import lines, marked, ordinal
 from providers.base import Plan, Provider
 from providers.models import ApiKey, ProviderSettings, key_problem
 from providers.vault import Locked, Secret
@@ -26,7 +28,9 @@ from providers.vault import Locked, Secret
 class ApiKeyForm(LimitsForm):
     """The key itself is written here and nowhere shown; left empty on a change, it stays as it is."""
 
-    plan = forms.ChoiceField(label="Plan", help_text="The plan that the key was issued for: the key does not tell.")
+    plan = forms.ChoiceField(
+        label="Provider and plan", help_text="The plan that this key belongs to. It cannot be read from the key."
+    )
     secret = forms.CharField(
         label="Key",
         required=False,
@@ -44,6 +48,7 @@ class ApiKeyForm(LimitsForm):
         self.fields["plan"].choices = [("", "---------"), *map(_choices, self._offered())]  # type: ignore[attr-defined]
         if self.instance.pk:
             self.initial["plan"] = f"{self.instance.provider.name} {self.instance.plan}"
+            self.before = {"plan": self.instance.plan}
             self.fields["secret"].help_text = f"In place: {self.instance.masked}. Empty: it stays."
 
     def _offered(self) -> list[Provider]:
@@ -85,7 +90,7 @@ def _choices(provider: Provider) -> tuple[str, list[tuple[str, str]]]:
 class ApiKeyAdmin(Buttons):
     form = ApiKeyForm
     fields = ("plan", "secret", "label", "enabled", "per_minute", "per_month", "beyond")
-    list_display = ("masked_key", "provider", "plan", "label", "turn", "state", "minute", "month", "created_at")
+    list_display = ("masked_key", "provider_plan", "label", "turn", "state", "left", "created_at")
     list_select_related = ("provider",)
     actions = ("test_keys",)
     buttons = ("test",)
@@ -105,12 +110,13 @@ class ApiKeyAdmin(Buttons):
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         key = self.get_object(request, object_id)
         if key is not None and self.has_view_or_change_permission(request, key):
-            more = {name: getattr(self, name)(key) for name in ("state", "turn", "last", "minute", "month")}
+            more = {name: getattr(self, name)(key) for name in ("state", "turn", "last", "minute", "month", "due")}
             kwargs["extra_context"] = {**(kwargs.get("extra_context") or {}), **more}
         return super().change_view(request, object_id, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.ModelForm, change: bool) -> None:
-        super().save_model(request, obj, form, change)
+        with effects.told(request, f"With the {obj.plan} plan"):
+            super().save_model(request, obj, form, change)
         provider, typed = obj.provider.provider, form.cleaned_data["secret"]
         if provider is None:
             return
@@ -118,13 +124,29 @@ class ApiKeyAdmin(Buttons):
             messages.warning(request, f"{provider.label} keys usually begin with {provider.key_hint}, this does not.")
         warn_of_plain_http(request, access.of(provider, obj))
 
+    def delete_model(self, request: HttpRequest, obj: ApiKey) -> None:
+        with effects.told(request, "Without this key"):
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        with effects.told(request, "Without these keys"):
+            super().delete_queryset(request, queryset)
+
     # --- columns ------------------------------------------------------------------------------------------------------
 
     @admin.display(description="key")
     def masked_key(self, key: ApiKey) -> str:
         return key.masked
 
-    @admin.display(description="turn")
+    @admin.display(description="plan", ordering="provider__name")
+    def provider_plan(self, key: ApiKey) -> str:
+        return f"{key.provider} {key.plan}"
+
+    @admin.display(description="allowance")
+    def left(self, key: ApiKey) -> str:
+        return lines([f"minute: {self.minute(key)}", f"month: {self.month(key)}"])
+
+    @admin.display(description="order of use")
     def turn(self, key: ApiKey) -> str:
         """Its place in the order in which the provider's keys are used."""
         accounts = [account.entry.account for account in standing(key.provider).accounts]
@@ -148,13 +170,15 @@ class ApiKeyAdmin(Buttons):
         words = own.last_words if (own := _account(key)) else None
         return marked(words.mark, words.word, words.detail) if words else "-"
 
-    @admin.display(description="this minute")
     def minute(self, key: ApiKey) -> str:
         return own.minute if (own := _account(key)) else "-"
 
-    @admin.display(description="this month")
     def month(self, key: ApiKey) -> str:
         return own.month if (own := _account(key)) else "-"
+
+    def due(self, key: ApiKey) -> str:
+        """What may be used by now, for its page."""
+        return own.due if (own := _account(key)) else ""
 
     # --- actions ------------------------------------------------------------------------------------------------------
 

@@ -17,10 +17,13 @@ class LimitsForm(forms.ModelForm):
     """A form with `per_minute` and `per_month`. More than the plan is documented to have, or no limit at all, is saved
     only when the operator says that it is meant: a zero too many would spend the month in a day."""
 
+    #: Fields that allow a change and are none.
+    unrecorded = ("beyond", "key_again")
+
     beyond = forms.BooleanField(
-        label="More than documented",
+        label="Allow more than documented",
         required=False,
-        help_text="Our contract allows more than the limits that the provider documents for the plan.",
+        help_text="Tick this if your contract allows more than the provider documents for the plan.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -68,6 +71,6 @@ def excesses(plans: Sequence[Plan], chosen: Mapping[str, int | None]) -> dict[st
             amount = f"{value:,} a {period}" if value else "no limit"
             found[field] = (
                 f"The {most.name} plan is documented with {highest:,} a {period}, this is {amount}. "
-                "Tick “More than documented” if your contract says so."
+                "Tick “Allow more than documented” if your contract says so."
             )
     return found

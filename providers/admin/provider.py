@@ -8,10 +8,14 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from redis.exceptions import RedisError
 
 from providers import access
 from providers.access import Access
+from providers.admin import effects
+from providers.admin.account import Account
 from providers.admin.acting import Buttons
 from providers.admin.chart import usage_of
 from providers.admin.limits import LimitsForm
@@ -21,12 +25,43 @@ from providers.base import Plan
 from providers.breaker import Breaker
 from providers.budget import connection
 from providers.models import ProviderSettings
+from providers.vault import Secret
 
 
 class ProviderForm(LimitsForm):
+    """A new address asks for the key again: keys go to whatever address stands here, and a post that was planted, or
+    somebody who may change settings but was never shown a key, must not have them sent elsewhere."""
+
+    key_again = forms.CharField(
+        label="Key, again",
+        required=False,
+        max_length=1000,
+        strip=True,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off", "size": 60}),
+        help_text="Only when an address changes: a key of this provider, since keys will be sent to the new address.",
+    )
+
     class Meta:
         model = ProviderSettings
         fields = ("enabled", "base_url", "per_minute", "per_month", "stream_url", "stream_coins")
+
+    @sensitive_variables()
+    def clean_key_again(self) -> Secret:
+        """From here on it is no text any more, which a report of an error could show."""
+        return Secret(self.cleaned_data["key_again"])
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        changed = [
+            self.fields[name].label
+            for name in ("base_url", "stream_url")
+            if name in self.changed_data and data.get(name)
+        ]
+        keys = access.secrets_of(self.instance) if changed else []
+        if keys and data.get("key_again") not in keys:
+            said = f"Enter a key of this provider again: keys go to the new {' and '.join(map(str, changed))}."
+            self.add_error("key_again", said)
+        return data
 
     def plans(self) -> list[Plan]:
         provider = self.instance.provider
@@ -46,14 +81,16 @@ class ProviderAdmin(Buttons):
 
     def get_fieldsets(self, request: HttpRequest, obj: ProviderSettings | None = None) -> Any:
         provider = obj.provider if obj else None
-        wanted = ["enabled", "base_url"]
+        wanted = ["enabled", "base_url"] if provider is None or provider.endpoints else ["enabled"]
         if provider is None or not provider.simulated:
             wanted += ["per_minute", "per_month", "beyond"]
         if provider and provider.stream:
             wanted += ["stream_url", "stream_coins"]
+        if provider and any(plan.header for plan in provider.plans):
+            wanted.append("key_again")
         if not self.has_change_permission(request, obj):
-            wanted.remove("beyond")
-        told = "Whatever is saved holds from the next fetch on, in every process."
+            wanted = [name for name in wanted if name not in ("beyond", "key_again")]
+        told = "Changes apply from the next fetch, in every process."
         return (("Settings", {"fields": wanted, "description": told}),)
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
@@ -62,6 +99,7 @@ class ProviderAdmin(Buttons):
     def has_delete_permission(self, request: HttpRequest, obj: ProviderSettings | None = None) -> bool:
         return super().has_delete_permission(request, obj) and obj is not None and obj.provider is None
 
+    @method_decorator(sensitive_post_parameters("key_again"))
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         row = self.get_object(request, object_id)
         if row is not None and self.has_view_or_change_permission(request, row):
@@ -70,7 +108,8 @@ class ProviderAdmin(Buttons):
         return super().change_view(request, object_id, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: ProviderSettings, form: forms.ModelForm, change: bool) -> None:
-        super().save_model(request, obj, form, change)
+        with effects.told(request, "With these settings"):
+            super().save_model(request, obj, form, change)
         if obj.provider:
             warn_of_plain_http(request, access.of(obj.provider))
 
@@ -92,15 +131,21 @@ class ProviderAdmin(Buttons):
 
     @admin.display(description="this minute")
     def minute(self, row: ProviderSettings) -> str:
-        return lines([account.minute for account in standing(row).accounts])
+        return lines([standing(row).labelled(account, account.minute) for account in standing(row).accounts])
 
     @admin.display(description="this month")
     def month(self, row: ProviderSettings) -> str:
-        return told_lines([(account.month, account.forecast) for account in standing(row).accounts])
+        def said(account: Account) -> str:
+            return f"due so far: {account.due}" if account.due else account.outlook
+
+        stands = standing(row)
+        return told_lines([(stands.labelled(one, one.month), said(one)) for one in stands.accounts])
 
     @admin.display(description="stream")
     def stream(self, row: ProviderSettings) -> str:
         words = standing(row).stream_words
+        if words == standing(row).health:
+            return "see health"
         return marked(words.mark, words.word, words.detail) if words else "-"
 
     # --- actions ------------------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 
+import providers
+from providers import ledger
 from providers.admin.acting import ReadOnly
 from providers.admin.words import grouped
 from providers.models import Announcement, DailyUsage
@@ -14,9 +16,20 @@ from providers.models import Announcement, DailyUsage
 
 @admin.register(DailyUsage)
 class DailyUsageAdmin(ReadOnly):
-    list_display = ("day", "provider", "account", "calls", "failures", "credits")
+    list_display = ("day", "provider_name", "key_name", "calls", "failures", "credits")
     list_filter = ("provider",)
     date_hierarchy = "day"
+    fields = ("day", "provider_name", "key_name", "calls", "failures", "credits")
+
+    @admin.display(description="provider", ordering="provider")
+    def provider_name(self, line: DailyUsage) -> str:
+        provider = providers.get(line.provider)
+        return provider.label if provider else line.provider
+
+    @admin.display(description="key", ordering="account")
+    def key_name(self, line: DailyUsage) -> str:
+        """The key's name; of lines older than these names, that of a key still in use."""
+        return line.key or ledger.key_names().get(line.account, "a key that is no longer here")
 
     @admin.display(description="credits", ordering="millicredits")
     def credits(self, line: DailyUsage) -> str:
@@ -43,11 +56,24 @@ class AnnouncementAdmin(ReadOnly):
 class LogEntryAdmin(ReadOnly):
     """Who changed, tested and reset what: everybody's, which the first page has of oneself only."""
 
-    list_display = ("action_time", "user", "content_type", "object_repr", "said")
-    list_filter = ("user", "content_type")
+    list_display = ("when", "user", "of_what", "name", "said")
+    list_filter = (("user", admin.RelatedOnlyFieldListFilter), ("content_type", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("user", "content_type")
     date_hierarchy = "action_time"
+    fields = ("when", "user", "of_what", "name", "said")
 
-    @admin.display(description="what")
+    @admin.display(description="when", ordering="action_time")
+    def when(self, entry: LogEntry) -> datetime:
+        return entry.action_time
+
+    @admin.display(description="kind", ordering="content_type")
+    def of_what(self, entry: LogEntry) -> str:
+        return entry.content_type.name if entry.content_type else "-"
+
+    @admin.display(description="object", ordering="object_repr")
+    def name(self, entry: LogEntry) -> str:
+        return entry.object_repr
+
+    @admin.display(description="what was done")
     def said(self, entry: LogEntry) -> str:
         return entry.get_change_message() or entry.get_action_flag_display()

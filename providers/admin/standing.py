@@ -2,103 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from redis.exceptions import RedisError
 
-from providers import access, ledger, stream_state
+from providers import access, stream_state
 from providers.access import Access
-from providers.admin.words import day, left, moment, number
+from providers.admin.account import UNKNOWN, Account, Health, fetch_words
+from providers.admin.words import kind_name, moment, number
 from providers.breaker import Breaker, BreakerState
-from providers.budget import Budget, Usage, connection, month_of, wall_ms
+from providers.budget import Budget, connection, wall_ms
 from providers.datasets import Kind
-from providers.errors import Unauthorized
 from providers.models import ProviderSettings
 from providers.stream_state import StreamState
 
-UNKNOWN = "Redis does not answer"
 #: Coins that a page has room for.
 _DISPUTED = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """One word, the kind of mark that goes with it (`words.MARKS`), and what there is to say besides."""
-
-    mark: str
-    word: str
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class Account:
-    """One way of asking a provider: a key, or none. `usage` is None while Redis is away."""
-
-    entry: Access
-    usage: Usage | None
-    now_ms: int
-
-    @property
-    def key(self) -> str:
-        """The last four characters of its key."""
-        text = self.entry.key.reveal()
-        return "no key" if not text else f"••••{text[-4:]}" if len(text) >= 12 else "••••"
-
-    @property
-    def minute(self) -> str:
-        if self.entry.provider.simulated:
-            return "not counted"
-        return left(self.usage.minute, self.entry.per_minute) if self.usage else "unknown"
-
-    @property
-    def month(self) -> str:
-        if self.entry.provider.simulated:
-            return "not counted"
-        return left(self.usage.month, self.entry.per_month) if self.usage else "unknown"
-
-    @property
-    def last_words(self) -> Health:
-        """The last fetch that was made with it."""
-        return fetch_words(self.usage.last if self.usage else None, self.now_ms)
-
-    @property
-    def lowered(self) -> str:
-        """What the provider was found to allow, where that is less than its limit says."""
-        found = self.usage.lowered if self.usage else 0
-        return f"held to {found:,} a minute today: it refused more" if found else ""
-
-    @property
-    def forecast(self) -> str:
-        """How long the month's allowance lasts at the pace so far."""
-        if self.usage is None:
-            return "unknown"
-        limit, used, (start, end) = self.entry.per_month, self.usage.month, month_of(self.now_ms)
-        found = ledger.forecast(used, limit, max(start, self.usage.since or self.now_ms), end, self.now_ms)
-        if not limit:
-            return "no limit"
-        if found is None:
-            return "lasts the month"
-        return f"used up until {day(end)}" if used >= limit else f"at this pace used up on {found.day} {found:%B}"
-
-    @property
-    def health(self) -> Health:
-        """Whether a call could be made with it now."""
-        if self.usage is None:
-            return Health("unknown", "unknown", UNKNOWN)
-        if self.usage.rest_until:
-            return self._resting(self.usage)
-        if self.entry.per_month and self.usage.month >= self.entry.per_month:
-            return Health("bad", "used up", "until the month ends")
-        return Health("good", "ready")
-
-    def _resting(self, usage: Usage) -> Health:
-        code, _, message = usage.rest_reason.partition(" ")
-        detail = f"until {moment(usage.rest_until, self.now_ms)}: {message or code}"
-        return (
-            Health("bad", "refused", detail) if code == Unauthorized.code else Health("waiting", "left alone", detail)
-        )
+#: A stream process that shows no sign of life for so long is gone.
+_STREAM_SILENT_MS = 30_000
 
 
 class Standing:
@@ -135,6 +57,10 @@ class Standing:
     def several(self) -> bool:
         return len(self.accounts) > 1
 
+    def labelled(self, account: Account, said: str) -> str:
+        """What is said of one of its keys; with the key's name where there are several."""
+        return f"{account.key}: {said}" if self.several else said
+
     @property
     def kinds(self) -> list[str]:
         """The kinds of dataset that it serves, and what its stream brings."""
@@ -142,10 +68,10 @@ class Standing:
             return []
         streamed = sorted(self.provider.stream.brings) if self.provider.stream else []
         polled = [
-            endpoint.kind + (" (not with this plan)" if self._lacks(endpoint.kind) else "")
+            kind_name(endpoint.kind) + (" (not with this plan)" if self._lacks(endpoint.kind) else "")
             for endpoint in self.provider.endpoints
         ]
-        return polled + [f"{what} (stream)" for what in streamed]
+        return polled + [f"{kind_name(what)} (stream)" for what in streamed]
 
     @cached_property
     def breaker(self) -> BreakerState | None:
@@ -160,19 +86,13 @@ class Standing:
         """Whether there is anything to reset."""
         return self.breaker is not None and (self.breaker.state != "closed" or self.breaker.failures > 0)
 
-    @property
-    def breaker_words(self) -> Health:
-        """Whether the provider is asked in its turn, and if not since when, until when and why."""
-        if (breaker := self.breaker) is None:
-            return Health("unknown", "unknown", UNKNOWN)
+    def _tripped_words(self, breaker: BreakerState) -> Health:
+        """Why the provider is not asked in its turn, since when and until when."""
         code, _, message = breaker.reason.partition(" ")
-        if breaker.state == "closed":
-            failed = f"{number(breaker.failures, 'failure')} in a row: {message or code}" if breaker.failures else ""
-            return Health("good", "closed", failed)
         since = f"since {moment(breaker.opened_at, self.now_ms)}: {message or code}"
         if breaker.state == "trial":
-            return Health("waiting", "on trial", f"the next call decides; open {since}")
-        return Health("bad", "breaker open", f"until {moment(breaker.until, self.now_ms)}, {since}")
+            return Health("waiting", "on trial", f"the next call decides; failing {since}")
+        return Health("bad", "breaker open", f"until {moment(breaker.until, self.now_ms)}, failing {since}")
 
     @cached_property
     def stream(self) -> StreamState | None:
@@ -184,12 +104,23 @@ class Standing:
 
     @property
     def stream_words(self) -> Health | None:
-        """How its stream is; None where it has none."""
-        if self.provider is None or self.provider.stream is None:
+        """How its stream is; None where it has none, or no key for it."""
+        if self.provider is None or self.provider.stream is None or not self.accounts:
             return None
         if self.stream is None:
-            return Health("off", "not running", "it needs a key, and a stream process")
+            return Health("off", "not running", self._unled())
         return streaming_words(self.stream, self.now_ms)
+
+    def _unled(self) -> str:
+        """Why no process leads its stream."""
+        if not any(account.entry.stream_url for account in self.accounts):
+            return "it needs a key whose plan has a stream"
+        try:
+            seen = stream_state.seen_ms(connection())
+        except RedisError:
+            return UNKNOWN
+        running = seen is not None and self.now_ms - seen < _STREAM_SILENT_MS
+        return "it starts within seconds" if running else "no stream process runs: start “manage.py stream”"
 
     @cached_property
     def disputed(self) -> str:
@@ -221,15 +152,29 @@ class Standing:
         if not self.row.enabled:
             return Health("off", "switched off")
         if not accounts:
-            return Health("lacking", "no key", "it is asked nothing until it has one")
+            return Health("lacking", "no key", "enter one under API keys to use this provider")
+        if not self.provider.endpoints and self.stream_words:
+            return self.stream_words
         if self.breaker and self.breaker.state != "closed":
-            return self.breaker_words
+            return self._tripped_words(self.breaker)
+        return self._best(accounts)
+
+    def _best(self, accounts: list[Account]) -> Health:
+        """The health of the account that is best off, and how many are like it."""
         states = [account.health for account in accounts]
-        best = next((state for state in states if state.mark == "good"), states[0])
-        spare = sum(state.mark != "good" for state in states)
-        if best.mark == "good" and spare:
-            return Health("good", "ready", f"{len(states) - spare} of {number(len(states), 'key')}")
-        return best
+        best = max(states, key=lambda state: (state.mark == "good", state.serves))
+        if best.mark != "good":
+            return best
+        ready = sum(state.mark == "good" for state in states)
+        share = f"{ready} of {number(len(states), 'key')}" if ready < len(states) else ""
+        return Health("good", "ready", ", ".join(filter(None, (share, self._failures()))))
+
+    def _failures(self) -> str:
+        """What tells against the provider so far, with its breaker closed."""
+        if not (self.breaker and self.breaker.failures):
+            return ""
+        code, _, message = self.breaker.reason.partition(" ")
+        return f"{number(self.breaker.failures, 'failure')} in a row: {message or code}"
 
     @property
     def last(self) -> dict[str, Any] | None:
@@ -243,16 +188,6 @@ class Standing:
         return fetch_words(self.last, self.now_ms)
 
 
-def fetch_words(last: dict[str, Any] | None, now_ms: int) -> Health:
-    """A fetch: how it went, of what, how long it took."""
-    if last is None:
-        return Health("unknown", "none yet")
-    when = f"{moment(last['at'], now_ms)}, {last['dataset']}"
-    if last["outcome"] == "ok":
-        return Health("good", "ok", f"{when}: {number(last['calls'], 'call')} in {last['ms']:,} ms")
-    return Health("bad", last["outcome"].replace("_", " "), f"{when}: {last.get('message') or ''}")
-
-
 def streaming_words(state: StreamState, now_ms: int) -> Health:
     """What a stream's state says: since when, what it follows, when it was last heard, or why not."""
     heard = f"last message {moment(state.heard, now_ms)}" if state.heard else "nothing heard yet"
@@ -260,7 +195,7 @@ def streaming_words(state: StreamState, now_ms: int) -> Health:
         since = f"since {moment(state.since, now_ms)}, " if state.since else ""
         return Health("good", "connected", f"{since}follows {number(state.followed, 'topic')}, {heard}")
     if state.state == "idle":
-        return Health("off", "idle", "nobody looks at what it brings")
+        return Health("off", "idle", "no page or client asks for its data")
     until = f"until {moment(state.until, now_ms)}" if state.until else ""
     mark, word = {
         "connecting": ("waiting", "connecting"),

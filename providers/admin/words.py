@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import ceil
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -10,20 +11,40 @@ from django.utils.safestring import SafeString
 #: Of each state its sign, which tells it apart without colour too.
 MARKS = {"good": "✓", "waiting": "‖", "bad": "✕", "lacking": "!", "off": "○", "unknown": "?"}
 
+#: The kinds of dataset as people call them.
+_KINDS = {
+    "markets": "market",
+    "quotes": "single coins",
+    "candles": "price charts",
+    "currencies": "list of currencies",
+    "coins": "list of coins",
+    "assets": "its own list of coins",
+    "category": "categories of coins",
+    "listings": "announcements",
+    "onchain": "on-chain events",
+    "ticks": "prices",
+}
 
-def day(ms: int) -> str:
-    """The day of a time in epoch ms (UTC), such as `1 December`."""
-    then = datetime.fromtimestamp(ms / 1000, UTC)
-    return f"{then.day} {then:%B}"
+
+def kind_name(kind: str) -> str:
+    """A kind of dataset in plain words."""
+    return _KINDS.get(kind, kind)
 
 
 def moment(ms: int, now_ms: int) -> str:
-    """A time in epoch ms: of day alone where that is today's (UTC)."""
-    then, now = (datetime.fromtimestamp(one / 1000, UTC) for one in (ms, now_ms))
-    if then.date() == now.date():
-        return then.strftime("%H:%M:%S UTC")
-    year = "" if then.year == now.year else f" {then.year}"
-    return f"{day(ms)}{year} {then:%H:%M} UTC"
+    """A time in epoch ms (UTC): of day alone where that is today's. `DATETIME_FORMAT` writes the others alike."""
+    then, now = (datetime.fromtimestamp(time / 1000, UTC) for time in (ms, now_ms))
+    clock = f"{then:%H:%M:%S} UTC"
+    return clock if then.date() == now.date() else f"{then.day} {then:%b %Y}, {clock}"
+
+
+def span(seconds: float) -> str:
+    """A length of time in the unit that suits it: `45 s`, `11 min`, `3 h`, `2 days`."""
+    if seconds < 100:
+        return f"{ceil(seconds)} s"
+    if seconds < 100 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{round(seconds / 3600)} h" if seconds < 48 * 3600 else f"{round(seconds / 86_400)} days"
 
 
 def left(used: float, limit: int) -> str:

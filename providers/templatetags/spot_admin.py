@@ -5,7 +5,8 @@ from __future__ import annotations
 from django import template
 from django.utils.safestring import SafeString
 
-from providers.admin.standing import Health, Standing, standing
+from providers.admin.account import Health
+from providers.admin.standing import Standing, standing
 from providers.admin.words import grouped, marked, number, ordinal
 from providers.budget import connection
 from providers.models import ProviderSettings

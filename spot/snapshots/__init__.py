@@ -28,10 +28,7 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 
 from __future__ import annotations
 
-import asyncio
-import os
 import secrets
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -43,18 +40,18 @@ from typing import Any, Literal
 import orjson
 import redis
 import structlog
-from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.commands.core import Script
+from redis.exceptions import LockError
+from redis.lock import Lock
 
 from providers.clean import SLACK_MS, ahead
 from providers.datasets import STREAMED, Dataset, Fetched, Row
 from spot.columns import Charts, Columns
+from spot.snapshots.nudges import nudge
 
 log = structlog.get_logger(__name__)
 Realm = Literal["live", "demo"]
-#: The channel-layer group that every web process's hub is in.
-GROUP = "snapshots"
 _DAY = 86_400
 #: What a renewal may take from being due to being shown, however short the interval, in seconds.
 _SLACK_SECONDS = 5
@@ -262,7 +259,7 @@ def amend(dataset: Dataset, change: Amendment, known: Snapshot | None = None) ->
 
     Times, source and age limit stay those of the poll. Should a poll store another snapshot meanwhile, `change` is
     asked again with that one: an amendment never takes the place of what it has not seen. `known` spares reading rows
-    that the caller has. Nobody is nudged: `tell` does that.
+    that the caller has. Nobody is nudged: `nudges.tell` does that.
     """
     for _ in range(_AMEND_TRIES):
         known = _newest(dataset, known)
@@ -367,41 +364,32 @@ def ages(datasets: Sequence[Dataset]) -> dict[str, tuple[int | None, int | None]
     return found
 
 
-def nudge(name: str, stored: Realm | None = None) -> None:
-    """Tell every hub that a dataset has news. Losing it is harmless: hubs also compare versions on a slow timer.
-    `stored`: the news is a poll's snapshot, which has just been stored in that realm and ended any trouble."""
-    asyncio.run_coroutine_threadsafe(tell(name, stored), _loop(os.getpid())).result(settings.REDIS.timeout)
-
-
-@cache
-def _loop(_process: int) -> asyncio.AbstractEventLoop:
-    """An event loop in a thread of its own, for each process: the channel layer keeps its connection in a loop, and a
-    loop for each nudge would connect for each nudge."""
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="nudges", daemon=True).start()
-    return loop
-
-
-async def tell(name: str, stored: Realm | None = None) -> None:
-    """The same from an event loop."""
-    await get_channel_layer().group_send(GROUP, {"type": "snapshot.news", "name": name, "stored": stored})
-
-
 def claim(dataset: Dataset, seconds: float) -> str | None:
-    """Become the one who fetches a dataset; None when somebody is. The claim ends by itself after `seconds`."""
+    """Become the one who fetches a dataset; None when somebody is. The claim ends by itself after `seconds`. The token
+    travels with the task, so that another process can check and release the claim."""
     token = secrets.token_hex(8)
     return token if _taken(f"spot:claim:{dataset.name}", token, seconds) else None
 
 
 def holds(dataset: Dataset, token: str) -> bool:
     """Whether the claim is still that token's."""
-    return connection().get(f"spot:claim:{dataset.name}") == token.encode()
+    return _lock(dataset, token).owned()
 
 
 def release(dataset: Dataset, token: str) -> None:
-    """End a claim, if it is still the token's."""
-    if holds(dataset, token):
-        connection().delete(f"spot:claim:{dataset.name}")
+    """End a claim, if it is still the token's. Losing the store meanwhile is harmless: the claim ends by itself."""
+    try:
+        _lock(dataset, token).release()
+    except LockError:
+        return  # it has ended, and may be somebody else's by now
+    except (redis.RedisError, OSError) as error:
+        log.warning("claim not released, it ends by itself", dataset=dataset.name, error=type(error).__name__)
+
+
+def _lock(dataset: Dataset, token: str) -> Lock:
+    lock = Lock(connection(), f"spot:claim:{dataset.name}", thread_local=False)
+    lock.local.token = token.encode()
+    return lock
 
 
 def first_in(name: str, seconds: float) -> bool:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import socket
 import tracemalloc
 from collections.abc import Iterator
 
 import pytest
 
+from spot import serving
+from spot.intake import OWN_BURST, OWN_RATE, SHARED_BURST, SHARED_RATE, Intake
+from spot.limits import Bucket, answering
 from spot.serving import INBOUND_BYTES
 from tests.fastpath.client import (
     BINARY,
@@ -22,7 +26,16 @@ from tests.fastpath.client import (
     deflated,
     framed,
 )
-from tests.fastpath.gateway import Gateway, eventually, gateway, no_tracebacks, put_lists, put_market, run
+from tests.fastpath.gateway import (
+    Gateway,
+    eventually,
+    gateway,
+    no_tracebacks,
+    put_lists,
+    put_market,
+    run,
+    small_buffers,
+)
 from tests.live import LiveSite
 
 pytestmark = pytest.mark.flow
@@ -132,6 +145,87 @@ def test_a_hundred_thousand_fragments_weigh_what_they_hold(told, size) -> None:
         assert len(connection._continued) == (0 if size == 0 else 65_000)
         await client.send_raw(framed(CONTINUATION))
         assert json.loads(await client.message())["params"]["search"] == "bit"
+
+    told(story)
+
+
+def test_frames_at_full_speed_are_taken_no_faster_than_is_fair() -> None:
+    """A flood is cut into slices, the peer is not read meanwhile, and nothing of it is lost."""
+    now, later, parsed, reading = [0.0], [], [], [True]
+
+    def parse(data: bytes) -> None:
+        parsed.append(len(data))
+        intake.frames += len(data) // 6
+
+    intake = Intake(
+        parse,
+        lambda: reading.__setitem__(0, False),
+        lambda: reading.__setitem__(0, True),
+        lambda seconds, step: later.append((seconds, step)),
+        clock=lambda: now[0],
+    )
+    intake.shared = Bucket(SHARED_RATE, SHARED_BURST)
+    now[0] = 100.0
+    intake.take(framed(PING) * 100_000)
+    while later:
+        assert not reading[0]
+        seconds, step = later.pop(0)
+        now[0] += seconds
+        step()
+    assert max(parsed) <= 1024  # 170 frames
+    assert sum(parsed) == 600_000
+    assert now[0] - 100.0 >= (100_000 - SHARED_BURST - OWN_BURST) / (SHARED_RATE + OWN_RATE) - 1
+    assert reading[0]
+    intake.close()
+    intake.take(b"more")
+    assert sum(parsed) == 600_000
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000",
+        b"GET /tzone_apis/services/spot/market HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked",
+        b"POST /tzone_apis/services/spot/market HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5",
+    ],
+)
+def test_a_body_that_nobody_reads_is_refused_before_it_comes(told, head) -> None:
+    async def story(gate: Gateway) -> None:
+        incoming, outgoing = await asyncio.open_connection("127.0.0.1", gate.fast)
+        outgoing.write(head + b"\r\n\r\n")
+        async with asyncio.timeout(10):
+            answer = await incoming.read()  # to the end: the connection is closed
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b"body_refused" in answer
+        outgoing.close()
+
+    told(story)
+
+
+def test_http_readers_that_do_not_read_are_counted_and_cut(told, monkeypatch, settings) -> None:
+    settings.SPOT_REQUESTS_PER_ADDRESS = 5
+    monkeypatch.setattr(serving, "ANSWER_SECONDS", 2)
+
+    async def story(gate: Gateway) -> None:
+        await put_market(500)
+        small_buffers(gate._listeners[0])
+        peers = []
+        for _ in range(5):
+            peer = socket.socket()
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            peer.connect(("127.0.0.1", gate.fast))
+            peer.sendall(b"GET /tzone_apis/services/spot/market HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            peers.append(peer)
+        await eventually(lambda: len(answering) == 5)
+        incoming, outgoing = await asyncio.open_connection("127.0.0.1", gate.fast)
+        outgoing.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = await incoming.read()
+        assert answer.startswith(b"HTTP/1.1 429 ")
+        assert b"retry-after: " in answer
+        outgoing.close()
+        await eventually(lambda: len(answering) == 0)
+        for peer in peers:
+            peer.close()
 
     told(story)
 

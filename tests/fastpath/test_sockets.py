@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from spot import consumers
+from spot import exports
 from spot.consumers import FeedConsumer
 from spot.hub import Hub
 from spot.prepared import PreparedProtocol, _Connection
@@ -305,20 +305,20 @@ def test_who_reads_again_gets_the_newest_state_whole_and_nothing_older(plain, di
 
 def test_exports_for_a_client_that_does_not_read_are_not_made(monkeypatch) -> None:
     made = []
-    write_csv = consumers.csv_text
-    monkeypatch.setattr(consumers, "csv_text", lambda answer: made.append(1) or write_csv(answer))
+    write_csv = exports.csv_of
+    monkeypatch.setattr(exports, "csv_of", lambda *asked: made.append(1) or write_csv(*asked))
 
     async def story(gate: Gateway) -> None:
         client, connection = await stalled(gate)
-        for _ in range(20):
+        for _ in range(5):
             await client.send('{"action":"export"}')
         await eventually(lambda: connection.queue.empty() and not connection.read_paused)
         await client.send_raw(framed(PING, b"heard"))
         await eventually(lambda: connection._pong.endswith(b"heard"))
         assert made == []
         exports = 0
-        while exports < 20:
+        while exports < 5:
             exports += b'"type":"export"' in await client.message()
-        assert len(made) == 20
+        assert len(made) == 5
 
     told(story)

@@ -1,7 +1,8 @@
 """An ASGI application that says what the server made of a request.
 
 `python -m tests.ops.probe_app uvicorn|daphne [proxy]` prints its port, then serves. The path decides: /hang never
-answers, /close-N closes a socket with code N; any other answers with what the server knew, and echoes messages.
+answers, /denied refuses a handshake with 429, /close-N closes a socket with code N; any other answers with what the
+server knew, and echoes messages.
 """
 
 import asyncio
@@ -38,6 +39,12 @@ async def page(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 async def socket(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await receive()
+    if scope["path"] == "/denied":
+        assert "websocket.http.response" in scope["extensions"]
+        headers = [(b"retry-after", b"7"), (b"content-type", b"application/json")]
+        await send({"type": "websocket.http.response.start", "status": 429, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": b'{"code": "no"}'})
+        return
     await send({"type": "websocket.accept"})
     if scope["path"].startswith("/close-"):
         await send({"type": "websocket.close", "code": int(scope["path"].removeprefix("/close-"))})

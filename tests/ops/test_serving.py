@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from spot import serving
@@ -132,6 +132,32 @@ def test_a_head_without_end_is_refused(probe: Probe) -> None:
 def test_garbage_is_refused_and_the_server_lives_on(probe: Probe) -> None:
     assert probe.ask(b"\x16\x03\x01\x02\x00 garbage\n\n\r\n\r\n")[:12] in (b"", b"HTTP/1.1 400")
     assert b"200" in probe.ask(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").splitlines()[0]
+
+
+def test_a_handshake_may_be_refused_with_a_status_and_a_reason(probe: Probe) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        connect(probe.url("/denied"))
+    response = refused.value.response
+    assert (response.status_code, response.headers["retry-after"]) == (429, "7")
+    assert json.loads(response.body) == {"code": "no"}
+
+
+def test_pings_at_full_speed_are_answered_and_others_are_served(probe: Probe) -> None:
+    with connect(probe.url("/m")) as flooding, connect(probe.url("/m")) as other:
+        other.recv()
+        flooding.recv()
+        flooding.socket.sendall(b"\x89\x80abcd" * 5000)
+        other.send("hello")
+        assert other.recv() == "hello"
+        flooding.send("still here")
+        assert flooding.recv(timeout=30) == "still here"
+
+
+def test_a_get_with_a_large_body_is_refused_by_daphne_before_it_comes(probe: Probe) -> None:
+    if probe.server == "uvicorn":
+        return  # there the application is asked as soon as the head has come
+    answer = probe.ask(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 413 ")
 
 
 def test_a_websocket_message_above_64_kib_is_refused(probe: Probe) -> None:

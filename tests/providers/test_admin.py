@@ -210,7 +210,7 @@ def test_the_list_of_providers_tells_at_a_glance_how_they_are(admin_client: Clie
     with pytest.raises(fetching.ProviderError):
         fetching.fetch(Dataset("currencies"))
     html = page(admin_client, PROVIDERS.format("changelist"))
-    assert "‖ left alone until" in text(html)
+    assert "‖ told to wait until" in text(html)
     assert "&lt;b&gt;slow down" in html
     assert "<b>slow" not in html
 
@@ -234,14 +234,14 @@ def test_limits_and_address_are_saved_and_wrong_ones_explained(admin_client: Cli
 
 def test_an_address_without_encryption_is_taken_with_a_word_about_it(admin_client: Client) -> None:
     made().save()
-    html = post(admin_client, PROVIDERS.format("change"), row().pk, enabled="on", base_url="http://x")
+    html = post(admin_client, PROVIDERS.format("change"), row().pk, enabled="on", base_url="http://x", key_again=KEY)
     assert told(html)[0] == "The key travels unencrypted to http://x: the address begins with http://."
 
 
 def test_more_than_the_plan_is_documented_with_is_saved_only_when_it_is_meant(admin_client: Client) -> None:
     made().save()
     change, limits = PROVIDERS.format("change"), {"enabled": "on", "per_minute": 0, "per_month": 20_000}
-    said = "The demo plan is documented with {}. Tick “More than documented” if your contract says so."
+    said = "The demo plan is documented with {}. Tick “Allow more than documented” if your contract says so."
     assert told(post(admin_client, change, row().pk, **limits))[-2:] == [
         said.format("30 a minute, this is no limit"),
         said.format("10,000 a month, this is 20,000 a month"),

@@ -83,7 +83,15 @@ def test_an_observer_sees_every_page_and_no_way_to_change_anything(observer: Cli
 def test_what_an_observer_sees_is_what_an_operator_sees(observer: Client) -> None:
     made().save()
     html = text(page(observer, PROVIDERS.format("change"), row().pk))
-    for said in ("✓ ready", "••••3210", "30 of 30 left", "10,000 of 10,000 left", "lasts the month", "Usage"):
+    for said in (
+        "✓ ready",
+        "••••3210",
+        "30 of 30 left",
+        "10,000 of 10,000 left",
+        "lasts the month",
+        "Due so far",
+        "Usage",
+    ):
         assert said in html
     assert "••••3210" in page(observer, KEYS.format("change"), ApiKey.objects.get().pk)
 

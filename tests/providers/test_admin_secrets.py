@@ -67,7 +67,7 @@ def test_no_page_log_history_or_store_shows_a_key(
     assert reverse(PROVIDERS.format("change"), args=[row().pk]) in pages
     assert reverse("admin:admin_logentry_changelist") in pages
     history = pages[reverse(KEYS.format("history"), args=[key.pk])]
-    assert "Changed Plan, Key, Label and" in history
+    assert "Provider and plan: demo → pro. Key: changed. Label: ours → empty." in history
     kept = [serialize("json", model.objects.all()) for model in (LogEntry, Session, ApiKey)]
     stored = [f"{name!r} {redis.dump(name)!r}" for name in redis.keys("*")]
     shown = "".join([said, *pages.values(), *kept, *stored, caplog.text, *capsys.readouterr()])
@@ -83,7 +83,7 @@ def test_the_history_of_a_key_says_which_fields_changed_and_no_value(admin_clien
     key = ApiKey.objects.get()
     post(admin_client, KEYS.format("change"), key.pk, plan="coingecko demo", secret=OTHER, label="new name", enabled="")
     newest = LogEntry.objects.order_by("-pk").first()
-    assert newest.get_change_message() == "Changed Key, Label and Enabled."
+    assert newest.get_change_message() == "Changed. Key: changed. Label: empty → new name. Enabled: yes → no."
     assert newest.object_repr == "CoinGecko demo key ••••4d5e"
 
 

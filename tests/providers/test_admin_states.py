@@ -12,7 +12,7 @@ from redis import Redis
 from providers import access, fetching, stream_state
 from providers.admin.standing import streaming_words
 from providers.breaker import PATIENCE, Breaker
-from providers.budget import Budget, month_of, wall_ms
+from providers.budget import Budget, wall_ms
 from providers.datasets import Dataset
 from providers.errors import ProviderError, RateLimited, Unauthorized, Unavailable
 from providers.models import ApiKey, Asset, AssetAlias, Chain
@@ -52,7 +52,6 @@ def trip(redis: Redis, error: ProviderError | None = None) -> None:
 def test_a_provider_that_is_well_is_ready(admin_client: Client) -> None:
     assert fact(own(admin_client), "Health") == "✓ ready"
     assert fact(own(admin_client), "Last fetch") == "? none yet"
-    assert fact(own(admin_client), "Breaker") == "✓ closed"
 
 
 def test_one_that_is_switched_off_says_so(admin_client: Client) -> None:
@@ -61,7 +60,7 @@ def test_one_that_is_switched_off_says_so(admin_client: Client) -> None:
 
 
 def test_one_that_needs_a_key_and_has_none_says_so(admin_client: Client) -> None:
-    assert fact(own(admin_client, "coinapi"), "Health") == "! no key it is asked nothing until it has one"
+    assert fact(own(admin_client, "coinapi"), "Health") == "! no key enter one under API keys to use this provider"
     html = post(admin_client, PROVIDERS.format("test"), row("coinapi").pk)
     assert told(html) == ["CoinAPI: there is no key to test it with."]
 
@@ -71,7 +70,7 @@ def test_one_that_asked_us_to_wait_says_until_when_and_why(admin_client: Client,
     Budget(redis).failed(entry(), RateLimited("429: <b>slow down</b>", retry_after=50))
     html = own(admin_client)
     assert re.fullmatch(
-        r"‖ left alone until \d\d:\d\d:\d\d UTC: 429: <b>slow down</b>", fact(html, "Health").replace("  ", " ")
+        r"‖ told to wait until \d\d:\d\d:\d\d UTC: 429: <b>slow down</b>", fact(html, "Health").replace("  ", " ")
     )
     assert "<b>slow" not in html
 
@@ -99,19 +98,67 @@ def test_one_key_at_rest_leaves_the_provider_ready(admin_client: Client, redis: 
     html = own(admin_client)
     assert fact(html, "Health") == "✓ ready 1 of 2 keys"
     table = text(html.split("<caption>Keys, in the order in which they are used</caption>")[1].split("</table>")[0])
-    assert table.index("1st ••••abcd demo ✓ ready") < table.index("2nd ••••3210 demo ‖ left alone")
+    assert table.index("1st ••••abcd demo ✓ ready") < table.index("2nd ••••3210 demo ‖ told to wait")
 
 
-def test_the_forecast_says_when_the_month_will_be_used_up(admin_client: Client, redis: Redis, monkeypatch) -> None:
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    """The admin's clock and the budget's, on the 11th of a month."""
     clock = Clock(int(datetime(2026, 11, 11, tzinfo=UTC).timestamp() * 1000))
     monkeypatch.setattr("providers.admin.standing.wall_ms", clock)
     monkeypatch.setattr("providers.admin.standing.Budget", lambda redis: Budget(redis, clock))
+    return clock
+
+
+def test_a_month_is_told_as_it_is_spent_not_by_the_pace_of_minutes(admin_client: Client, redis, clock: Clock) -> None:
     made().save()
-    early = Budget(redis, lambda: month_of(clock())[0])
-    early.charge(entry(), 5_000_000)
-    assert "at this pace used up on 21 November" in text(own(admin_client))
-    early.charge(entry(), -3_000_000)
-    assert "lasts the month" in text(own(admin_client))
+    Budget(redis, clock).charge(entry(), 6_000)  # minutes after the key was entered, six calls at once
+    html = text(own(admin_client))
+    assert "9,994 of 10,000 left lasts the month, spread evenly" in html
+    assert "at this pace" not in html
+    assert "14, 333 more each day" in html
+
+
+def test_what_spot_itself_withholds_is_told_as_held_back(admin_client: Client, redis, clock: Clock) -> None:
+    made().save()
+    Budget(redis, clock).charge(entry(), 11_000)
+    html = own(admin_client)
+    assert fact(html, "Health") == (
+        "‖ held back charts and single coins only, until 00:08:38 UTC, in 9 min, "
+        "by Spot, because the month's calls are spread evenly"
+    )
+    assert "‖ held back charts" in text(page(admin_client, PROVIDERS.format("changelist")))
+    assert serving(admin_client) == "✓ CoinGecko"  # polls go on
+    Budget(redis, clock).charge(entry(), 9_000)
+    html = own(admin_client)
+    assert fact(html, "Health") == (
+        "‖ held back until 00:04:19 UTC, in 4 min, by Spot, because the month's calls are spread evenly"
+    )
+    assert "0, next in 4 min, 333 more each day" in text(html)
+    listed = text(page(admin_client, PROVIDERS.format("changelist")))
+    assert "due so far: 0, next in 4 min, 333 more each day" in listed
+    with pytest.raises(ProviderError, match="spread evenly"):
+        Budget(redis, clock).spend(entry(), 1)
+    clock.forward(260)
+    assert Budget(redis, clock).spend(entry(), 1)
+
+
+def test_a_minute_that_is_used_up_is_held_back_too(admin_client: Client, redis: Redis) -> None:
+    Budget(redis).spend(entry(), 5)
+    assert fact(own(admin_client), "Health") == "‖ held back by Spot: the calls for this minute are used up"
+
+
+def test_no_allowance_of_a_refused_key_is_shown_as_usable(admin_client: Client, redis: Redis) -> None:
+    made("CG-old-0123456789abcd").save()
+    made().save()
+    Budget(redis).failed(entry(), Unauthorized("401: no such key"))
+    html = text(own(admin_client))
+    assert html.count("10,000 of 10,000 left") == 1
+    assert html.count("none usable: the key is refused") == 2  # minute and month
+    assert "This month: 0 of 10,000 credits" in html
+    months = text(page(admin_client, PROVIDERS.format("changelist")))
+    assert "••••abcd: 10,000 of 10,000 left" in months
+    assert "••••3210: none usable" in months
 
 
 # --- the breaker ------------------------------------------------------------------------------------------------------
@@ -139,7 +186,7 @@ def test_a_breaker_on_trial_says_that_the_next_call_decides(admin_client: Client
     past = Breaker(redis, lambda: wall_ms() - 3_600_000)
     for _ in range(PATIENCE):
         past.failed("coingecko", Unavailable("503"))
-    assert fact(own(admin_client), "Health").startswith("‖ on trial the next call decides; open since ")
+    assert fact(own(admin_client), "Health").startswith("‖ on trial the next call decides; failing since ")
 
 
 def test_several_breakers_are_reset_from_the_list(admin_client: Client, redis: Redis) -> None:
@@ -171,12 +218,12 @@ NOW = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp() * 1000)
             StreamState("live", NOW, since=NOW, followed=1),
             "connected since 12:00:00 UTC, follows 1 topic, nothing heard yet",
         ),
-        (StreamState("idle", NOW), "idle nobody looks at what it brings"),
+        (StreamState("idle", NOW), "idle no page or client asks for its data"),
         (StreamState("connecting", NOW), "connecting"),
         (StreamState("waiting", NOW, message="no answer", until=NOW + 5000), "waiting until 12:00:05 UTC: no answer"),
         (
             StreamState("paused", NOW, until=NOW + 86_400_000),
-            "paused until 21 November 12:00 UTC: the credits accrued so far are used up",
+            "paused until 21 Nov 2026, 12:00:00 UTC: the credits accrued so far are used up",
         ),
         (StreamState("refused", NOW, message="4101: no such key"), "refused 4101: no such key"),
     ],
@@ -186,14 +233,17 @@ def test_a_stream_says_how_it_is(state: StreamState, said: str) -> None:
     assert f"{words.word} {words.detail}".strip() == said
 
 
-def test_a_providers_page_tells_its_stream_and_what_stood_apart(admin_client: Client, redis: Redis) -> None:
-    assert fact(own(admin_client, "coinapi"), "Stream") == "○ not running it needs a key, and a stream process"
+def test_a_providers_page_tells_its_stream_and_what_stood_apart(admin_client: Client, redis: Redis, settings) -> None:
+    settings.COINAPI_API_KEY = KEY
+    assert fact(own(admin_client, "coinapi"), "Stream") == (
+        "○ not running no stream process runs: start “manage.py stream”"
+    )
     state = {"state": "live", "at": wall_ms(), "followed": 3}
     redis.set("spot:stream:state:coinapi", json.dumps(state))
     stream_state.count(redis, "disputed", "coinapi", {"bitcoin": 4})
     html = own(admin_client, "coinapi")
     assert fact(html, "Stream") == "✓ connected follows 3 topics, nothing heard yet"
-    assert fact(html, "Streamed prices that stood apart, last week") == "bitcoin 4"
+    assert fact(html, "Streamed prices that disagreed with the market, last 7 days") == "bitcoin 4"
     assert "✓ connected" in text(page(admin_client, PROVIDERS.format("changelist")))
     assert "<dt>Stream</dt>" not in own(admin_client)
 
@@ -265,7 +315,9 @@ def test_an_order_is_chosen_place_by_place_and_empty_places_close_up(admin_clien
     assert order().names == ["coinmarketcap", "coingecko"]
     html = page(admin_client, change, order().pk)
     assert re.search(r'name="place_1".*?<option value="coinmarketcap" selected>', html, re.DOTALL)
-    assert "Order: coinmarketcap, coingecko." in page(admin_client, ORDERS.format("history"), order().pk)
+    assert "Order: coinmarketcap → coinmarketcap, coingecko." in page(
+        admin_client, ORDERS.format("history"), order().pk
+    )
 
 
 def test_a_provider_stands_in_an_order_once_and_only_where_it_serves(admin_client: Client) -> None:
@@ -290,7 +342,7 @@ def test_whose_plan_lacks_a_kind_does_not_serve_it(admin_client: Client, redis: 
     assert serving(admin_client, "candles") == "✕ nobody the last good values stay"
     candles = page(admin_client, ORDERS.format("change"), Chain.objects.get(kind="candles").pk)
     assert "! not in its plan keyless has no candles" in text(candles)
-    assert "candles (not with this plan)" in fact(own(admin_client, "coinmarketcap"), "Serves")
+    assert "price charts (not with this plan)" in fact(own(admin_client, "coinmarketcap"), "Data it has")
     settings.COINMARKETCAP_API_KEY, settings.COINMARKETCAP_PLAN = KEY, "startup"
     assert serving(admin_client, "candles") == "✓ CoinMarketCap"
     assert "not with this plan" not in own(admin_client, "coinmarketcap")

@@ -1,5 +1,3 @@
-from datetime import date
-
 import pytest
 from django.db import OperationalError
 from redis import Redis
@@ -91,21 +89,3 @@ def test_while_the_database_is_away_the_counters_wait(redis: Redis, entry, monke
 class _Away:
     def get_or_create(self, **_lookup: object) -> None:
         raise OperationalError("the server closed the connection unexpectedly")
-
-
-# --- the forecast ---------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("used", "limit", "days", "used_up"),
-    [
-        (5000, 10_000, 10, date(2026, 4, 21)),
-        (5000, 10_000, 15.01, None),
-        (2000, 10_000, 15, None),
-        (0, 10_000, 15, None),
-        (10_000, 10_000, 15, date(2026, 4, 16)),
-        (10_020, 10_000, 15, date(2026, 4, 16)),
-        (9999, 10_000, 0, date(2026, 4, 1)),
-        (5000, 0, 10, None),
-    ],
-)
-def test_a_forecast_is_the_day_on_which_nothing_is_left(used, limit, days: float, used_up: date | None) -> None:
-    assert ledger.forecast(used, limit, APRIL, MAY, APRIL + round(days * DAY)) == used_up

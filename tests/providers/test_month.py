@@ -66,7 +66,7 @@ class Gateway:
             if self.due(dataset, paces[dataset.name]) > self.clock.ms:
                 continue
             (endpoint,) = (endpoint for _, endpoint in chains.of(dataset.kind))
-            calls, ranked = endpoint.calls(dataset, ("bitcoin",), self.clock.ms), rank(dataset.kind)
+            calls, ranked = endpoint.calls(dataset, ("bitcoin",), self.clock.ms), rank(dataset)
             alike = f"{len(calls)} {ranked}"
             # Who asks for as much in the same moment is told the same: that need not be tried a hundred times.
             if wait := refused.get(alike):

@@ -8,9 +8,9 @@ from providers import access, pacing
 from providers.breaker import PATIENCE, Breaker
 from providers.budget import Budget
 from providers.datasets import Dataset
-from providers.errors import RateLimited, Unreachable
+from providers.errors import RateLimited, Unauthorized, Unreachable
 from providers.models import ApiKey, ProviderSettings
-from providers.pacing import Demand, factors, stretch
+from providers.pacing import Demand, factors
 from providers.vault import Secret
 from tests.providers.conftest import KEY, Clock
 from tests.providers.test_adapters import WEEK
@@ -46,9 +46,46 @@ def test_a_stand_in_is_polled_as_fast_as_wished(redis: Redis, settings) -> None:
     assert pacing.intervals([USD], redis=redis) == {"markets:usd": 5.0}
 
 
-def test_more_demand_than_the_budget_holds_stretches_all_alike(redis: Redis) -> None:
-    eight = [Dataset("markets", currency) for currency in ("usd", "eur", "btc", "gbp", "jpy", "aud", "cad", "chf")]
-    assert set(pacing.intervals(eight, redis=redis).values()) == {240.0}
+EIGHT = [Dataset("markets", currency) for currency in ("usd", "eur", "btc", "gbp", "jpy", "aud", "cad", "chf")]
+
+
+def test_more_demand_than_the_budget_holds_stretches_all_alike(redis: Redis, settings) -> None:
+    settings.SPOT_PINNED_CURRENCIES = []
+    assert set(pacing.intervals(EIGHT, redis=redis).values()) == {240.0}
+
+
+def test_idle_sockets_in_other_currencies_do_not_slow_down_what_many_look_at(redis: Redis, settings) -> None:
+    settings.SPOT_PINNED_CURRENCIES = []
+    viewers = {one.name: 1 for one in EIGHT} | {"markets:eur": 20}
+    found = pacing.intervals(EIGHT, viewers=viewers, redis=redis)
+    assert found.pop("markets:eur") == 60.0
+    assert list(found.values()) == pytest.approx([420.0] * 7)
+    settings.COINGECKO_API_KEY, settings.COINGECKO_PLAN = KEY, "demo"
+    start = Clock(MONTH_START)
+    found = pacing.intervals(EIGHT, viewers=viewers, redis=redis, now_ms=start)
+    assert found["markets:eur"] == pytest.approx(648 * 27 / 20, rel=0.01)
+
+
+def test_a_pinned_currency_keeps_half_of_the_allowance_however_many_look_at_others(redis: Redis, settings) -> None:
+    settings.COINGECKO_API_KEY, settings.COINGECKO_PLAN = KEY, "demo"
+    viewers = {one.name: 100 for one in EIGHT} | {"markets:usd": 1}
+    found = pacing.intervals(EIGHT, viewers=viewers, redis=redis, now_ms=Clock(MONTH_START))
+    assert found["markets:usd"] == pytest.approx(648 * 2, rel=0.01)
+    assert found["markets:eur"] == pytest.approx(648 * 2 * 7, rel=0.01)
+
+
+def test_a_refused_key_is_no_allowance_until_it_is_accepted(redis: Redis) -> None:
+    key("CG-first-key")
+    key("CG-second-key")
+    clock, budget = Clock(MONTH_START), Budget(redis, Clock(MONTH_START))
+    both = pacing.intervals([USD], redis=redis, now_ms=clock)["markets:usd"]
+    refused = access.all_of(providers.get("coingecko"))[0]
+    budget.failed(refused, Unauthorized("no"))
+    assert pacing.intervals([USD], redis=redis, now_ms=clock)["markets:usd"] == pytest.approx(2 * both, rel=0.01)
+    clock.forward(601)  # its rest is over, and nobody has tried it
+    assert pacing.intervals([USD], redis=redis, now_ms=clock)["markets:usd"] > 1.9 * both
+    budget.succeeded(refused)
+    assert pacing.intervals([USD], redis=redis, now_ms=clock)["markets:usd"] == pytest.approx(both, rel=0.01)
 
 
 def test_a_demo_key_is_polled_at_the_pace_its_month_allows(redis: Redis, settings) -> None:
@@ -137,17 +174,17 @@ def test_a_provider_without_a_key_that_it_needs_pays_for_nothing(redis: Redis, m
     assert pacing.intervals([USD], redis=redis) == {}
 
 
-def test_a_lower_limit_that_was_found_is_kept_to(redis: Redis) -> None:
+def test_a_lower_limit_that_was_found_is_kept_to(redis: Redis, settings) -> None:
+    settings.SPOT_PINNED_CURRENCIES = []
     key("CG-first-key", per_month=0)
     (entry,) = access.all_of(providers.get("coingecko"))
-    eight = [Dataset("markets", currency) for currency in ("usd", "eur", "btc", "gbp", "jpy", "aud", "cad", "chf")]
-    assert set(pacing.intervals(eight, redis=redis).values()) == {60.0}
+    assert set(pacing.intervals(EIGHT, redis=redis).values()) == {60.0}
     budget = Budget(redis)
     budget.spend(entry, 6)
     for _ in range(2):
         budget.failed(entry, RateLimited("no", retry_after=1))
         budget.succeeded(entry)
-    assert set(pacing.intervals(eight, redis=redis).values()) == {240.0}
+    assert set(pacing.intervals(EIGHT, redis=redis).values()) == {240.0}
 
 
 INF = float("inf")
@@ -167,7 +204,8 @@ INF = float("inf")
     ],
 )
 def test_intervals_stretch_until_the_demand_fits(demands, calls: float, month: float, factor: float) -> None:
-    assert stretch([Demand(*one) for one in demands], calls, month) == pytest.approx(factor)
+    wanted = {Dataset("markets", f"aa{n}"): Demand(*one) for n, one in enumerate(demands)}
+    assert factors(wanted, calls, month) == pytest.approx(dict.fromkeys(wanted, factor))
 
 
 @pytest.mark.parametrize(
@@ -188,4 +226,4 @@ def test_intervals_stretch_until_the_demand_fits(demands, calls: float, month: f
 def test_candles_get_what_markets_leave_and_a_tenth_at_least(first, candles, calls, month, found) -> None:
     wanted = {USD: first, QUOTES: first, WEEK: 2 * candles}  # halves, so that both kinds of the first count
     demands = {one: Demand(round(500 * per_second), 500 * per_second, 1000.0) for one, per_second in wanted.items()}
-    assert factors(demands, calls, month) == pytest.approx(found)
+    assert factors(demands, calls, month) == pytest.approx({USD: found[0], QUOTES: found[0], WEEK: found[1]})

@@ -117,6 +117,10 @@ class Socket:
         self.frames.append(event["text"])
         return event["text"]
 
+    async def body(self) -> bytes:
+        """The body of an HTTP answer to a refused handshake."""
+        return bytes((await self._app.receive_output(PATIENCE))["body"])
+
     async def frame(self, patience: float = PATIENCE) -> Any:
         """The next frame, parsed."""
         return json.loads(await self.text(patience))

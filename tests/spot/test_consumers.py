@@ -8,7 +8,7 @@ import json
 import pytest
 
 from providers.datasets import Dataset
-from spot import snapshots
+from spot import consumers, limits, snapshots
 from spot.consumers import FeedConsumer
 from spot.feeds import FEEDS
 from spot.hub import Hub
@@ -758,5 +758,61 @@ def test_search_finds_names_in_any_script() -> None:
             assert [row[3] for row in (await socket.frame())["rows"]] == ["比特币 🚀"]
             await socket.send({"search": "STRASSE"})
             assert [row[3] for row in (await socket.frame())["rows"]] == ["Straße"]
+
+    run(story())
+
+
+def test_who_is_over_the_limit_and_does_not_leave_gets_no_more_closes(settings, monkeypatch) -> None:
+    settings.SPOT_CONNECTIONS_PER_ADDRESS = 1
+    monkeypatch.setattr(limits.farewells, "_limits", lambda: (10, 2))
+
+    async def story() -> None:
+        await put_market(1)
+        denying = {"websocket.http.response": {}}
+        async with Socket("market") as first, Socket("market") as told, Socket("nothing") as too:
+            assert (await first.frame())["rows"]
+            assert (await told.frame())["code"] == (await too.frame())["code"] == "too_many_connections"
+            for extensions, answer in ((denying, "websocket.http.response.start"), ({}, "websocket.close")):
+                refused = Socket("market")
+                refused.scope["extensions"] = extensions
+                async with refused:
+                    assert refused.refused["type"] == answer
+                    if extensions:
+                        assert refused.refused["status"] == 429
+                        assert int(dict(refused.refused["headers"])[b"retry-after"]) > 0
+                        assert json.loads(await refused.body())["code"] == "too_many_connections"
+            async with Socket("market", address="192.0.2.9") as other:
+                assert (await other.frame())["rows"]
+        assert (len(limits.farewells), len(limits.admission)) == (0, 0)
+
+    run(story())
+
+
+def test_a_long_address_is_not_remembered() -> None:
+    remembered = consumers._remembered
+    remembered.cache_clear()
+    for number in range(50):
+        consumers._subscription(FEEDS["ticker-tape"], b"coin_ids=%d%s" % (number, b"%20" * 2000), False)
+    assert remembered.cache_info().currsize == 0
+    one, two = (consumers._subscription(FEEDS["market"], b"search=btc", False) for _ in range(2))
+    assert one is two
+
+
+def test_an_export_costs_as_much_as_several_messages(settings) -> None:
+    settings.SPOT_MESSAGES_PER_SECOND = 4.0  # twelve at once
+
+    async def story() -> None:
+        await put_market(1)
+        async with Socket("market") as socket:
+            await socket.frame()
+            for _ in range(2):
+                await socket.send({"action": "export"})
+                assert (await socket.text()).startswith("Row,")
+            codes = []
+            while "too_many_messages" not in codes:  # some come back while they are written
+                await socket.send({"action": "export"})
+                text = await socket.text()
+                codes.append(json.loads(text)["code"] if text.startswith("{") else "")
+            assert len(codes) <= 10
 
     run(story())

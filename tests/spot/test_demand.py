@@ -92,6 +92,14 @@ def test_what_does_not_exist_is_not_wanted() -> None:
     run(story())
 
 
+def test_the_lists_are_wanted_by_whoever_cannot_be_judged_without_them() -> None:
+    async def story() -> None:
+        Hub.current().join(Watcher(), wish("market"))
+        assert await wanted() == {CURRENCIES, COINS}
+
+    run(story())
+
+
 def test_viewers_are_counted_by_client_and_over_all_processes(redis) -> None:
     async def story() -> None:
         await put_market(2)

@@ -23,7 +23,7 @@ from spot.feeds import FEEDS
 from spot.groups import Topic
 from spot.hub import Hub
 from spot.redis_server import find
-from spot.snapshots import News, Trouble
+from spot.snapshots import News, Trouble, nudges
 from spot.snapshots.reader import Reader
 from spot.subscription import Answer, from_query_string
 from spot_project.redis_address import private
@@ -131,7 +131,7 @@ def test_trouble_lasts_through_streamed_prices_and_ends_with_a_poll() -> None:
         await asyncio.to_thread(snapshots.set_trouble, USD, Trouble("upstream_error", "It did not answer.", 5, 9))
         await eventually(lambda: topic.trouble)
         await asyncio.to_thread(snapshots.amend, USD, dearer)
-        await snapshots.tell(USD.name)
+        await nudges.tell(USD.name)
         await eventually(lambda: topic.rows[0]["price"] == 7.5)
         assert topic.trouble
         await put_market(2)
@@ -194,7 +194,7 @@ def test_charts_are_read_again_only_when_they_have_changed(monkeypatch) -> None:
         first = rows()
         texts.clear()
         await asyncio.to_thread(snapshots.amend, USD, dearer)
-        await snapshots.tell(USD.name)
+        await nudges.tell(USD.name)
         await eventually(lambda: len(shown.updates) == 2)
         assert charts(rows()) == charts(first)
         assert rows() != first
@@ -405,7 +405,7 @@ def test_a_join_that_fails_leaves_nothing_behind(redis) -> None:
         hub, watcher = Hub.current(), await joined("market", "envelope=1")
         topic = hub.topics[USD.name]
         await asyncio.to_thread(spoil, redis, USD, "high_24h")  # which nobody shows
-        await snapshots.tell(USD.name)
+        await nudges.tell(USD.name)
         await eventually(lambda: len(watcher.updates) == 2)
         groups = set(hub.groups)
         sorts_by_it = wish("market", "sort_by=high_24h")

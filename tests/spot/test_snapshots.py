@@ -6,10 +6,13 @@ import time
 import orjson
 import pytest
 from channels.layers import get_channel_layer
+from redis import Redis
+from redis.exceptions import ConnectionError as NoConnection
+from redis.lock import Lock
 
 from providers.datasets import Dataset
 from spot import snapshots
-from spot.snapshots import Trouble, realm_of
+from spot.snapshots import Trouble, nudges, realm_of
 from spot.snapshots.reader import Reader
 from tests.spot.rows import USD, candles, fetched, market
 
@@ -319,6 +322,31 @@ def test_a_claim_ends_by_itself() -> None:
     assert snapshots.holds(USD, again)
 
 
+def test_a_claim_that_passes_on_while_it_is_released_stays_with_the_new_holder(monkeypatch, redis) -> None:
+    """The check and the deletion are one step: between two steps the claim can change hands."""
+    token, read, passed_on = snapshots.claim(USD, 10), Redis.get, []
+
+    def slowly(client, name):
+        value = read(client, name)
+        passed_on.append(redis.set(name, "another", px=10_000))
+        return value
+
+    monkeypatch.setattr(Redis, "get", slowly)
+    snapshots.release(USD, token)
+    monkeypatch.undo()
+    assert redis.get("spot:claim:markets:usd") == (b"another" if passed_on else None)
+
+
+def test_a_claim_that_cannot_be_released_ends_by_itself(monkeypatch) -> None:
+    token = snapshots.claim(USD, 0.05)
+    monkeypatch.setattr(Lock, "release", lambda _self: (_ for _ in ()).throw(NoConnection))
+    snapshots.release(USD, token)
+    deadline = time.monotonic() + 5
+    while snapshots.holds(USD, token) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert snapshots.claim(USD, 10) is not None
+
+
 def test_one_of_many_is_first() -> None:
     assert [snapshots.first_in("tick", 10) for _ in range(3)] == [True, False, False]
     assert snapshots.resting("tick")
@@ -331,6 +359,38 @@ def test_the_worker_leaves_a_mark() -> None:
     assert abs(snapshots.now_ms() - snapshots.worker_seen_ms()) < 10_000
 
 
+# --- lost nudges ------------------------------------------------------------------------------------------------------
+
+
+class NoLayer:
+    """A channel layer whose Redis is out of reach."""
+
+    async def group_send(self, *_: object) -> None:
+        raise NoConnection("out of reach")
+
+
+def test_a_lost_nudge_changes_no_outcome(monkeypatch) -> None:
+    monkeypatch.setattr(nudges, "get_channel_layer", NoLayer)
+    version = snapshots.save(fetched(USD, market(1)), 60)
+    assert snapshots.load(USD).version == version
+    snapshots.set_trouble(USD, Trouble("unavailable", "x", 1, 2))
+    assert snapshots.trouble(USD)
+    snapshots.end_trouble(USD)
+    assert snapshots.trouble(USD) is None
+    asyncio.run(nudges.tell(USD.name))
+
+
+def test_what_follows_a_stored_snapshot_cannot_undo_it(monkeypatch) -> None:
+    snapshots.save(fetched(USD, market(1)), 60)
+
+    def broken(*_: object) -> bool:
+        raise NoConnection("out of reach")
+
+    monkeypatch.setattr(snapshots, "first_in", broken)
+    assert snapshots.save(fetched(USD, market(2), source="other"), 60)
+    assert len(snapshots.load(USD).rows) == 2
+
+
 # --- nudges -----------------------------------------------------------------------------------------------------------
 
 
@@ -338,7 +398,7 @@ def test_one_small_nudge_goes_out_for_a_snapshot_of_any_size() -> None:
     async def story() -> None:
         layer = get_channel_layer()
         channel = await layer.new_channel()
-        await layer.group_add(snapshots.GROUP, channel)
+        await layer.group_add(nudges.GROUP, channel)
         await asyncio.to_thread(snapshots.save, fetched(USD, market(200)), 60)
         message = await asyncio.wait_for(layer.receive(channel), 5)
         assert message == {"type": "snapshot.news", "name": "markets:usd", "stored": "live"}

@@ -5,14 +5,17 @@ from dataclasses import replace
 
 import pytest
 from channels.layers import get_channel_layer
+from django.db import Error as DatabaseError
 
+from providers import announcements as stored
 from providers import stream_state
-from providers.datasets import Dataset
+from providers.datasets import LISTINGS, Dataset
 from providers.stream import Tick, Topic
 from spot import announcements, onchain, snapshots, streams
+from spot.snapshots import nudges
 from spot.streams import Streams
 from tests.providers.streams import provider, until
-from tests.spot.rows import USD, fetched, market
+from tests.spot.rows import USD, fetched, listings, market
 
 EUR = Dataset("markets", "eur")
 ACME = provider("acme")
@@ -127,7 +130,7 @@ def test_what_is_streamed_is_told_once_for_many_ticks() -> None:
     async def story() -> list[str]:
         layer = get_channel_layer()
         channel = await layer.new_channel()
-        await layer.group_add(snapshots.GROUP, channel)
+        await layer.group_add(nudges.GROUP, channel)
         now = snapshots.now_ms()
         for n in range(10_000):
             await made.ticks(ACME, [Tick("bitcoin", "usd", {"price": 100_000.0 + n / 100}, now + n)])
@@ -251,6 +254,73 @@ def test_events_are_shown_newest_first_once_each() -> None:
     asyncio.run(story())
     rows = snapshots.load(Dataset("onchain", topic=topic)).rows
     assert [one["id"] for one in rows] == ["4", "3", "2", "1"]
+
+
+def test_events_of_a_round_that_the_store_does_not_take_are_shown_later(monkeypatch) -> None:
+    topics = ["kline.14.0xabcdef12.1m", "kline.14.0xabcdef34.1m"]
+    made, happened = Streams(), onchain.happened
+
+    def away(topic, rows, provider):
+        raise ConnectionRefusedError
+
+    async def story() -> None:
+        for topic in topics:
+            await made.happened(ACME, topic, {"id": "1", "at": 1, "data": {}})
+        monkeypatch.setattr(onchain, "happened", away)
+        await made.flush()
+        for number in range(2, onchain.KEPT + 10):
+            await made.happened(ACME, topics[0], {"id": str(number), "at": number, "data": {}})
+        await made.flush()
+        monkeypatch.setattr(onchain, "happened", happened)
+        await made.flush()
+
+    asyncio.run(story())
+    first, second = (snapshots.load(Dataset("onchain", topic=topic)).rows for topic in topics)
+    assert [row["id"] for row in second] == ["1"]
+    assert [row["id"] for row in first] == [str(onchain.KEPT + 9 - n) for n in range(onchain.KEPT)]
+    assert not made._events
+
+
+def test_a_lost_nudge_after_a_price_holds_up_no_event(monkeypatch) -> None:
+    poll()
+    made, topic = sink(), "kline.14.0xabcdef12.1m"
+
+    class NoLayer:
+        async def group_send(self, *_: object) -> None:
+            raise ConnectionRefusedError
+
+    monkeypatch.setattr(nudges, "get_channel_layer", NoLayer)
+    hear(made, "bitcoin", 100_001.0)
+    asyncio.run(made.happened(ACME, topic, {"id": "1", "at": 1, "data": {}}))
+    asyncio.run(made.flush())
+    assert row()["price"] == 100_001.0
+    assert snapshots.load(Dataset("onchain", topic=topic)).rows
+
+
+def test_what_was_not_believed_is_counted_though_the_store_was_away(monkeypatch) -> None:
+    poll()
+    made, count = sink(), stream_state.count
+    hear(made, "bitcoin", 120_000.0)
+    monkeypatch.setattr(stream_state, "count", lambda *_: (_ for _ in ()).throw(ConnectionRefusedError()))
+    asyncio.run(made.flush())
+    monkeypatch.setattr(stream_state, "count", count)
+    asyncio.run(made.flush())
+    assert stream_state.counts(snapshots.connection(), "disputed", "acme") == {"bitcoin": 1}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("database", [True, False])
+def test_an_announcement_that_the_store_does_not_take_is_shown_with_the_next_flush(monkeypatch, database) -> None:
+    made, save = Streams(), snapshots.save
+    monkeypatch.setattr(snapshots, "save", lambda *_: (_ for _ in ()).throw(ConnectionRefusedError()))
+    if not database:
+        monkeypatch.setattr(stored, "store", lambda *_: (_ for _ in ()).throw(DatabaseError()))
+    (announcement,) = listings(1)
+    asyncio.run(made.announced(ACME, announcement))
+    monkeypatch.setattr(snapshots, "save", save)
+    asyncio.run(made.flush())
+    assert [row["id"] for row in snapshots.load(LISTINGS).rows] == ["a0"]
+    assert not made._unshown
 
 
 def test_announcements_are_handed_on_and_an_outage_of_the_store_is_survived(monkeypatch) -> None:

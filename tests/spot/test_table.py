@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot.feeds import coin_table
-from spot.table import Made, Table, Universe
+from spot.table import Made, Table, Universe, _Fragments
 from tests.spot.rows import coin, coin_rows, market, words
 
 
@@ -103,3 +103,42 @@ def test_an_empty_table_answers_everything() -> None:
     assert table.contains("x").tolist() == []
     assert table.order("price", text=False, descending=True).tolist() == []
     assert table.fragments("s", [], ("id",), lambda values: b"") == []
+
+
+def test_encoded_rows_of_many_shapes_stay_within_their_bytes(monkeypatch) -> None:
+    monkeypatch.setattr("spot.table._FRAGMENT_BYTES", 20_000)
+    kept = _Fragments()
+    monkeypatch.setattr("spot.table._fragments", kept)
+    table, encoded = coin_table(market(10)), []
+
+    def encode(values) -> bytes:
+        encoded.append(values)
+        return bytes(500)
+
+    def shown(shape: int) -> None:
+        assert table.fragments(shape, range(10), ("id",), encode) == [bytes(500)] * 10
+
+    for shape in range(200):  # windows in other orders, say
+        shown(shape)
+        shown(shape)
+        assert kept.bytes <= 20_000
+    assert len(encoded) == 200 * 10  # what was just made is at hand
+    assert sum(isinstance(name, tuple) and name[0] == "fragments" for name in table._memo) <= 4
+    shown(0)
+    assert len(encoded) == 201 * 10
+
+
+def test_a_condition_with_a_long_list_weighs_what_it_holds(monkeypatch) -> None:
+    monkeypatch.setattr("spot.table._MASK_BYTES", 100_000)
+    table = coin_table(market(10))
+    for number in range(50):
+        names = tuple(f"{number}-{place}-{'x' * 80}" for place in range(500))
+        table.mask(("id", "text", "in", names), lambda: table.contains("b"))
+    assert len(table._masks) <= 2
+
+
+def test_universes_of_one_table_are_bounded() -> None:
+    table = coin_table(market(10))
+    for number in range(5000):
+        table.universe(number, lambda: Universe(table, np.arange(10)))
+    assert len(table._universes) <= 256

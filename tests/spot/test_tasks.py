@@ -8,7 +8,7 @@ from providers import fetching, pacing
 from providers.datasets import MEMBERS, Dataset, Fetched
 from providers.errors import INSIDE, NotFound, RateLimited, Unavailable, Unreachable
 from spot import snapshots, tasks
-from spot.snapshots import Trouble
+from spot.snapshots import Trouble, nudges
 from tests.spot.rows import COINS, CURRENCIES, USD, candles, coin, fetched, market
 
 EUR, QUOTES = Dataset("markets", "eur"), Dataset("quotes", "usd")
@@ -203,6 +203,28 @@ def test_a_task_delivered_twice_fetches_once(upstream, queue) -> None:
     tasks.fetch(*args)
     tasks.fetch(*args)
     assert upstream.names == [USD.name]
+
+
+def test_a_lost_nudge_does_not_make_a_fetch_failed(upstream, queue, monkeypatch) -> None:
+    have_lists()
+
+    class NoLayer:
+        async def group_send(self, *_: object) -> None:
+            raise ConnectionRefusedError
+
+    monkeypatch.setattr(nudges, "get_channel_layer", NoLayer)
+    tasks.start_due([USD])
+    tasks.fetch(*queue[0][0])
+    assert snapshots.load(USD).rows
+    assert snapshots.trouble(USD) is None
+
+
+def test_what_cannot_be_started_after_a_list_does_not_make_its_fetch_failed(upstream, queue, monkeypatch) -> None:
+    tasks.start_due([USD])
+    monkeypatch.setattr(tasks, "start_due", lambda *_: (_ for _ in ()).throw(ConnectionRefusedError()))
+    with pytest.raises(ConnectionRefusedError):
+        tasks.fetch(*queue[0][0])
+    assert snapshots.trouble(Dataset.parse(queue[0][0][0])) is None
 
 
 def test_a_task_whose_claim_ended_leaves_the_work_to_the_new_holder(upstream, queue, redis) -> None:

@@ -1,5 +1,8 @@
 """Which streamed prices are shown in polled rows, and which are not believed."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from providers.stream import Tick
@@ -32,6 +35,52 @@ def test_a_newer_price_takes_its_place_with_its_time() -> None:
     assert rows == [{**before, "price": 101.5, "last_updated": NOW - 5, "stale": False}, coin("rest")]
     assert before["price"] == 100.0
     assert meta == {"streams": [{"source": "acme", "label": "Acme", "url": None, "coins": 1, "as_of": NOW - 5}]}
+
+
+def test_a_late_tick_leaves_an_old_price_stale() -> None:
+    day = 86_400_000
+    old = bitcoin(at=NOW - 3 * day, stale=True)
+    rows, _ = board((ACME, 101.0, NOW - 2 * day)).shown(polled(old), NOW)
+    assert (rows[0]["last_updated"], rows[0]["stale"]) == (NOW - 2 * day, True)
+    rows, _ = board((ACME, 101.0, NOW - 5)).shown(polled(old), NOW)
+    assert (rows[0]["last_updated"], rows[0]["stale"]) == (NOW - 5, False)
+
+
+def test_a_poll_without_times_is_newer_than_the_ticks_before_it() -> None:
+    rows = [bitcoin(at=None)]
+    assert board((ACME, 101.0, NOW - 5)).shown(Polled(rows, {}, "poll", True, at=NOW), NOW) is None
+    assert board((ACME, 101.0, NOW + 5)).shown(Polled(rows, {}, "poll", True, at=NOW), NOW)
+
+
+def test_a_tick_is_heard_while_another_thread_shows_the_market() -> None:
+    decoding, heard = threading.Event(), threading.Event()
+
+    class Rows(list):
+        """Rows whose decoding takes as long as nobody has heard the second tick."""
+
+        def __iter__(self):
+            decoding.set()
+            assert heard.wait(10)
+            return super().__iter__()
+
+    made = board((ACME, 101.0, NOW - 5))
+    market = Polled(Rows([bitcoin()]), {}, "poll", True)
+    with ThreadPoolExecutor(1) as threads:
+        shown = threads.submit(made.shown, market, NOW)
+        assert decoding.wait(10)
+        assert is_heard_at_once(made)
+        heard.set()
+        assert shown.result()[0][0]["price"] == 101.0
+    assert made.shown(polled(bitcoin()), NOW)[0][0]["price"] == 102.0
+
+
+def is_heard_at_once(made: Board) -> bool:
+    """Whether a tick is heard without waiting."""
+    tick = Tick("x", "usd", {"price": 102.0}, NOW - 4)
+    hearing = threading.Thread(target=made.hear, args=(ACME, "bitcoin", tick, NOW), daemon=True)
+    hearing.start()
+    hearing.join(5)
+    return not hearing.is_alive()
 
 
 def test_nothing_is_made_of_nothing() -> None:

@@ -1,0 +1,142 @@
+"""How one account of a provider stands at this moment, in words: its allowance, what is due of it, its last fetch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from providers.access import Access
+from providers.admin.words import left, moment, number, span
+from providers.budget import Due, Usage, due_of, month_of
+from providers.errors import Unauthorized
+
+UNKNOWN = "Redis does not answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One word, the kind of mark that goes with it (`words.MARKS`), and what there is to say besides. `polls`: polls go
+    on although the mark is not good."""
+
+    mark: str
+    word: str
+    detail: str = ""
+    polls: bool = False
+
+    @property
+    def serves(self) -> bool:
+        """Whether the next poll can be made."""
+        return self.mark == "good" or self.polls
+
+
+@dataclass(frozen=True)
+class Account:
+    """One way of asking a provider: a key, or none. `usage` is None while Redis is away."""
+
+    entry: Access
+    usage: Usage | None
+    now_ms: int
+
+    @property
+    def key(self) -> str:
+        """The name of its key."""
+        return self.entry.key_name
+
+    @property
+    def refused(self) -> bool:
+        """Whether the provider does not take its key, so that its allowance is of no use."""
+        return bool(self.usage and self.usage.rest_until and self.usage.rest_reason.startswith(Unauthorized.code))
+
+    @property
+    def minute(self) -> str:
+        return self._left(self.usage.minute if self.usage else None, self.entry.per_minute)
+
+    @property
+    def month(self) -> str:
+        return self._left(self.usage.month if self.usage else None, self.entry.per_month)
+
+    def _left(self, used: int | None, limit: int) -> str:
+        if self.entry.provider.simulated:
+            return "not counted"
+        if self.refused:
+            return "none usable: the key is refused"
+        return "unknown" if used is None else left(used, limit)
+
+    @property
+    def last_words(self) -> Health:
+        """The last fetch that was made with it."""
+        return fetch_words(self.usage.last if self.usage else None, self.now_ms)
+
+    @property
+    def lowered(self) -> str:
+        """What the provider was found to allow, where that is less than its limit says."""
+        lowered = self.usage.lowered if self.usage else 0
+        return f"{lowered:,} a minute until midnight UTC, because the provider refused more" if lowered else ""
+
+    @property
+    def due(self) -> str:
+        """What may be used by now of a month that is spread evenly, and when there will be more."""
+        if self.usage is None or self.refused or not (due := self._due):
+            return ""
+        rate = f"{due.per_day:,.0f} more each day"
+        return f"{int(due.left):,}, {rate}" if due.left >= 1 else f"0, next in {self._in(due.next_ms)}, {rate}"
+
+    @cached_property
+    def _due(self) -> Due | None:
+        return due_of(self.entry, self.usage, self.now_ms) if self.usage else None
+
+    def _in(self, at_ms: int) -> str:
+        return span(max(1, (at_ms - self.now_ms) / 1000))
+
+    @property
+    def outlook(self) -> str:
+        """How long the month's allowance lasts. It is spread evenly, so it ends early only if it was used elsewhere."""
+        if self.usage is None:
+            return "unknown"
+        if self.refused or not self.entry.per_month:
+            return ""
+        if self.usage.month >= self.entry.per_month:
+            return f"used up until {moment(month_of(self.now_ms)[1], self.now_ms)}"
+        return "lasts the month, spread evenly"
+
+    @property
+    def health(self) -> Health:
+        """Whether a call could be made with it now."""
+        if self.usage is None:
+            return Health("unknown", "unknown", UNKNOWN)
+        if self.usage.rest_until:
+            return self._resting(self.usage)
+        if self.entry.per_month and self.usage.month >= self.entry.per_month:
+            return Health("bad", "used up", "until the month ends")
+        return self._held(self.usage) or Health("good", "ready")
+
+    def _resting(self, usage: Usage) -> Health:
+        code, _, message = usage.rest_reason.partition(" ")
+        detail = f"until {moment(usage.rest_until, self.now_ms)}: {message or code}"
+        return Health("bad", "refused", detail) if self.refused else Health("waiting", "told to wait", detail)
+
+    def _held(self, usage: Usage) -> Health | None:
+        """What Spot itself withholds, so that minute and month last."""
+        limit = usage.lowered or self.entry.per_minute
+        if limit and usage.minute >= limit:
+            return Health("waiting", "held back", "by Spot: the calls for this minute are used up")
+        if (due := self._due) is None or due.demand >= 1:
+            return None
+        why = "by Spot, because the month's calls are spread evenly"
+        if due.left >= 1:
+            until = f"until {moment(due.next_demand_ms, self.now_ms)}, in {self._in(due.next_demand_ms)}"
+            return Health("waiting", "held back", f"charts and single coins only, {until}, {why}", polls=True)
+        return Health(
+            "waiting", "held back", f"until {moment(due.next_ms, self.now_ms)}, in {self._in(due.next_ms)}, {why}"
+        )
+
+
+def fetch_words(last: dict[str, Any] | None, now_ms: int) -> Health:
+    """A fetch: how it went, of what, how long it took."""
+    if last is None:
+        return Health("unknown", "none yet")
+    when = f"{moment(last['at'], now_ms)}, {last['dataset']}"
+    if last["outcome"] == "ok":
+        return Health("good", "ok", f"{when}: {number(last['calls'], 'call')} in {last['ms']:,} ms")
+    return Health("bad", last["outcome"].replace("_", " "), f"{when}: {last.get('message') or ''}")

@@ -1,0 +1,51 @@
+"""Nudges: "this dataset has news", from workers and streams to every hub, through the channel layer.
+
+Losing one is harmless, since hubs also compare versions on a slow timer. So a nudge that fails is logged, and changes
+nothing for whoever has just stored something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from functools import cache
+
+import structlog
+from channels.layers import get_channel_layer
+from django.conf import settings
+from redis.exceptions import RedisError
+
+log = structlog.get_logger(__name__)
+
+#: The channel-layer group that every web process's hub is in.
+GROUP = "snapshots"
+
+
+def nudge(name: str, stored: str | None = None) -> None:
+    """Tell every hub that a dataset has news. Losing it is harmless, since hubs also compare versions on a slow timer:
+    it is logged and changes nothing for the caller.
+    `stored`: the news is a poll's snapshot, which has just been stored in that realm and ended any trouble."""
+    sending = asyncio.run_coroutine_threadsafe(tell(name, stored), _loop(os.getpid()))
+    try:
+        sending.result(settings.REDIS.timeout)
+    except TimeoutError:
+        sending.cancel()
+        log.warning("nudge lost", dataset=name, error="TimeoutError")
+
+
+@cache
+def _loop(_process: int) -> asyncio.AbstractEventLoop:
+    """An event loop in a thread of its own, for each process: the channel layer keeps its connection in a loop, and a
+    loop for each nudge would connect for each nudge."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="nudges", daemon=True).start()
+    return loop
+
+
+async def tell(name: str, stored: str | None = None) -> None:
+    """The same from an event loop."""
+    try:
+        await get_channel_layer().group_send(GROUP, {"type": "snapshot.news", "name": name, "stored": stored})
+    except (RedisError, OSError, RuntimeError) as error:  # RuntimeError: the layer's loop or connection is closed
+        log.warning("nudge lost", dataset=name, error=type(error).__name__)
