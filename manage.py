@@ -3,6 +3,24 @@
 
 import os
 import sys
+from pathlib import Path
+from typing import Any
+
+NEEDS_A_SITE = {
+    "createsuperuser",
+    "changepassword",
+    "reencrypt_keys",
+    "shell",
+    "dbshell",
+    "dumpdata",
+    "loaddata",
+    "flush",
+}
+
+
+def is_missing(database: dict[str, Any]) -> bool:
+    """Whether the database is a file, and not there."""
+    return "sqlite3" in database["ENGINE"] and not Path(database["NAME"]).exists()
 
 
 def main() -> None:
@@ -15,6 +33,11 @@ def main() -> None:
         settings.INSTALLED_APPS  # noqa: B018  whatever is wrong with the settings shows on first use
     except (ImproperlyConfigured, OSError) as error:
         sys.exit(f"Spot's settings: {error}")
+    if sys.argv[1:2] and sys.argv[1] in NEEDS_A_SITE and is_missing(settings.DATABASES["default"]):
+        sys.exit(
+            f"There is no Spot in {settings.SPOT_HOME}. Give the folder of the site that you mean, as it was started "
+            f"with: SPOT_HOME=/path {sys.argv[0]} {sys.argv[1]}"
+        )
     execute_from_command_line(sys.argv)
 
 

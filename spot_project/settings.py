@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import sys
 import tempfile
 from pathlib import Path
 
@@ -20,8 +21,15 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 SPOT_HOME = Path(env.text("SPOT_HOME", default=str(BASE_DIR / ".spot"))).expanduser().resolve()
 
 
+# Commands that may begin a site. Any other uses the one that is there, and leaves no folder where there is none.
+_BEGINNING = {"up", "prepare", "serve", "stream", "migrate", "runserver"}
+SPOT_MAY_BEGIN = Path(sys.argv[0]).name != "manage.py" or bool(_BEGINNING & set(sys.argv[1:2]))
+
+
 def _generated(name: str) -> str:
     """A secret made on first use and kept in SPOT_HOME with mode 0600; two processes that race agree on one."""
+    if not SPOT_MAY_BEGIN and not (SPOT_HOME / "secrets" / name).exists():
+        return secrets.token_urlsafe(48)
     SPOT_HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = SPOT_HOME / "secrets" / name
     path.parent.mkdir(mode=0o700, exist_ok=True)

@@ -46,9 +46,43 @@ def test_there_is_one_beat_and_no_way_to_have_two_by_scaling_another() -> None:
 
 def test_no_secret_stands_in_the_file() -> None:
     for service in SERVICES.values():
-        for name, value in service.get("environment", {}).items():
+        for name, value in environment(service).items():
             if re.search("KEY|PASSWORD|URL", name):
                 assert value is None or name.endswith("_FILE"), name
+
+
+def holders(pattern: str) -> set[str]:
+    """The services that are handed a variable of that name."""
+    return {name for name, service in SERVICES.items() if any(re.search(pattern, key) for key in environment(service))}
+
+
+def environment(service: dict[str, Any]) -> dict[str, Any]:
+    return service.get("environment", {})
+
+
+def test_secrets_are_handed_only_to_those_that_use_them() -> None:
+    assert holders("SPOT_ADMIN_PASSWORD") == {"migrate"}
+    assert holders("_API_KEY$") == {"web", "worker", "stream"}
+
+
+def test_services_meet_only_where_they_must() -> None:
+    networks = {name: set(service.get("networks", [])) for name, service in SERVICES.items()}
+    assert networks["redis"] == networks["beat"] == {"store"}
+    assert networks["database"] == networks["migrate"] == {"tables"}
+    assert networks["web"] == networks["worker"] == networks["stream"] == {"outside", "store", "tables"}
+    assert SERVICES["secrets"]["network_mode"] == "none"
+    assert all(COMPOSE["networks"][name] == {"internal": True} for name in ("store", "tables"))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_service_can_fill_the_machine(name: str) -> None:
+    assert 0 < SERVICES[name]["pids_limit"] <= 256
+    assert all(re.search(r":size=\d+m", mount) for mount in SERVICES[name]["tmpfs"])
+
+
+def test_images_can_be_pinned_by_digest() -> None:
+    assert SERVICES["redis"]["image"] == "${VALKEY_IMAGE:-valkey/valkey:8}"
+    assert SERVICES["database"]["image"] == "${POSTGRES_IMAGE:-postgres:17}"
 
 
 def test_containers_see_only_the_secrets_that_they_need() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import http.client
 import os
+import shlex
 import socket
 import sys
 import threading
@@ -84,7 +85,7 @@ class Command(BaseCommand):
         while not is_served(settings.SPOT_BIND, settings.PORT):
             time.sleep(0.1)
         if not get_user_model().objects.filter(is_superuser=True).exists():
-            self._say(f"No administrator yet: {os.path.relpath(sys.executable)} manage.py createsuperuser")
+            self._say(f"No administrator yet: {with_settings(manage('createsuperuser'))}")
         self._say(f"Spot is at {url}  (Ctrl-C ends it)")
 
     def _say(self, text: str) -> None:
@@ -104,6 +105,16 @@ def for_whom() -> str:
     if serving.is_loopback(settings.SPOT_BIND):
         return ""
     return f", as {', '.join(settings.ALLOWED_HOSTS)} (SPOT_ALLOWED_HOSTS)"
+
+
+def with_settings(argv: list[str]) -> str:
+    """The command as a person types it in this folder, with the site's folder where that is not the usual one."""
+    program, script, *arguments = argv
+    words = [*(os.path.relpath(path) for path in (program, script)), *arguments]
+    if settings.SPOT_HOME != settings.BASE_DIR / ".spot":
+        words = [f"SPOT_HOME={shlex.quote(str(settings.SPOT_HOME))}", *map(shlex.quote, words)]
+    hint = "" if "sqlite3" in settings.DATABASES["default"]["ENGINE"] else "  (with the same DATABASE_URL)"
+    return " ".join(words) + hint
 
 
 def manage(*arguments: str) -> list[str]:
