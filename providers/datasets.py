@@ -138,6 +138,8 @@ class Dataset:
         return bool(currency_ok and coin_ok and self.block >= 1)
 
 
+#: The source of lists that ship with Spot.
+BUNDLED = "bundled"
 #: The lists that currencies and coins are held against before anything is asked about them.
 CURRENCIES, COINS = Dataset("currencies"), Dataset("coins")
 #: Who belongs to each category, in the order of `CATEGORIES`.

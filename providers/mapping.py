@@ -18,7 +18,7 @@ from redis import Redis
 from redis.exceptions import LockError
 
 import providers
-from providers import access, fetching
+from providers import access, bundled, fetching
 from providers.base import Provider
 from providers.datasets import Dataset, Fetched, Row
 from providers.errors import ProviderError
@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 #: How long a mapping is fresh, and the least time between two tries that fail, in seconds.
 _FRESH, _REST = 86_400, 300
+#: The same where our own list could not be had: it may be longer by then.
+_FRESH_WITHOUT_OURS = 3_600
 #: One run at a time; the lock outlives the task's time limit (`providers.tasks`).
 _LOCK, LOCK_SECONDS = "spot:identity:lock", 200
 #: Rows a transaction: others may write in between.
@@ -40,7 +42,7 @@ _ID, _SYMBOL, _NAME = 100, 60, 300
 
 class Ours(NamedTuple):
     """Our coins as rows of `ASSET_FIELDS`. `today`: as the provider of our ids lists them now, contracts included; else
-    what the table remembers."""
+    what the table remembers, or the list that ships with Spot."""
 
     rows: list[Row]
     today: bool
@@ -59,7 +61,7 @@ def map_due(redis: Redis, *, fetch: Callable[..., Fetched] = fetching.fetch) -> 
     """
     due = [provider for provider in providers.all() if _is_due(redis, provider)]
     lock = redis.lock(_LOCK, timeout=LOCK_SECONDS)
-    if not due or _rests_for_ours(redis) or not lock.acquire(blocking=False):
+    if not due or not lock.acquire(blocking=False):
         return []
     try:
         ours = _ours(redis, fetch)
@@ -81,12 +83,6 @@ def _is_due(redis: Redis, provider: Provider) -> bool:
         return False
     fresh = redis.exists(_mapped_key(provider.name))
     return not (fresh and AssetAlias.objects.filter(provider=provider.name).exists())
-
-
-def _rests_for_ours(redis: Redis) -> bool:
-    """Whether there is nothing to map to, and asking for it again would be too soon."""
-    provider = reference()
-    return provider is not None and bool(redis.exists(_rest_key(provider))) and not Asset.objects.exists()
 
 
 def _rest(redis: Redis, provider: Provider, error: ProviderError) -> int:
@@ -114,6 +110,8 @@ def _ours(redis: Redis, fetch: Callable[..., Fetched]) -> Ours:
     except ProviderError as error:
         rest = _rest(redis, provider, error)
         log.warning("our own list of coins cannot be had", error=error.message, again_in=rest)
+        if not Asset.objects.exists():
+            keep_assets(bundled.assets())
         fields = {"slug": "", "coin": "", "contracts": []}
         known = Asset.objects.values_list("pk", "symbol", "name")
         return Ours([{"foreign_id": pk, "symbol": symbol, "name": name, **fields} for pk, symbol, name in known], False)
@@ -131,7 +129,7 @@ def _mapped(redis: Redis, provider: Provider, ours: Ours, fetch: Callable[..., F
         log.warning("assets not mapped", provider=provider.name, error=error.message, again_in=rest)
         return False
     how = keep_aliases(provider.name, listed, ours)
-    redis.set(_mapped_key(provider.name), 1, ex=_FRESH)
+    redis.set(_mapped_key(provider.name), 1, ex=_FRESH if ours.today else _FRESH_WITHOUT_OURS)
     counts = {kind or "unmatched": count for kind, count in how.items()}
     log.info("assets mapped", provider=provider.name, listed=len(listed), **counts)
     return True

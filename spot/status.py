@@ -18,17 +18,18 @@ from redis.exceptions import RedisError
 
 import providers
 from providers import stream_state
-from providers.datasets import COINS, CURRENCIES, Dataset
+from providers.datasets import BUNDLED, COINS, CURRENCIES, Dataset
 from spot import snapshots
 from spot.codes import Refused
 from spot.public import refusal
-from spot.snapshots import Trouble, now_ms
+from spot.snapshots import Trouble, demo, now_ms
 from spot.wire import Facts, State
 
 #: However many look, the store is asked no more often than this, in seconds.
 _PACE = 2.0
 #: Told even while nobody looks at them.
-_ALWAYS = (Dataset("markets", "usd"), CURRENCIES, COINS)
+_MARKET = Dataset("markets", "usd")
+_ALWAYS = (_MARKET, CURRENCIES, COINS)
 #: From the state that is told of several datasets first to the one told last.
 _WORST: tuple[State | str, ...] = ("unavailable", "stale", "waiting", "live", "idle", "missing")
 
@@ -67,10 +68,11 @@ def read() -> dict[str, Any]:
     rows = [
         _row(dataset, *known[dataset.name], dataset in wanted, now)
         for dataset in told
-        if dataset in wanted or any(known[dataset.name])
+        if dataset in wanted or dataset == _MARKET or any(known[dataset.name])
     ]
     return {
-        "simulated": snapshots.realm() == "demo",
+        "simulated": any(facts["simulated"] for facts, _ in known.values() if facts and facts["source"] != BUNDLED),
+        "simulated_because": demo.reason(),
         "worker_seen": snapshots.worker_seen_ms(),
         "data": _together(rows),
         "streams": _streams(),

@@ -14,13 +14,21 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
-from providers import fetching, pacing
+from providers import bundled, fetching, pacing
 from providers.clean import ahead
 from providers.datasets import COINS, CURRENCIES, MEMBERS, STREAMED, Dataset, Fetched, Kind
-from providers.errors import INSIDE, NotFound, ProviderError, Unavailable, Unreachable
+from providers.errors import (
+    INSIDE,
+    NotFound,
+    OutOfBudget,
+    ProviderError,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+)
 from spot import categories, namesakes, snapshots, streamed
 from spot.ageing import aged
-from spot.snapshots import Snapshot, Trouble, now_ms
+from spot.snapshots import Snapshot, Trouble, demo, now_ms
 from spot.table import Made, Table
 
 log = structlog.get_logger(__name__)
@@ -218,8 +226,8 @@ def _ids(listing: Dataset) -> set[str]:
 def _fetch(dataset: Dataset, ids: list[str], before: Snapshot | None) -> Fetched:
     """From the real providers, or from the simulated one where SPOT_DEMO says so.
 
-    `auto` shows the demo only while no real data were ever seen here and the providers cannot be reached; it keeps
-    asking.
+    `auto` shows the demo only while no real data were ever seen here and the providers cannot be reached or refuse the
+    key; it keeps asking.
     """
     mode = settings.SPOT_DEMO
     if mode == "on":
@@ -230,9 +238,13 @@ def _fetch(dataset: Dataset, ids: list[str], before: Snapshot | None) -> Fetched
         return fetching.fetch(dataset, ids, simulated=True, before=before)
     try:
         return fetching.fetch(dataset, ids, tries=1, before=before)
-    except Unreachable as error:
-        log.info("no provider can be reached: showing the demo", error=str(error))
-        snapshots.first_in("probe", _PROBE_SECONDS)
+    except (Unreachable, Unauthorized, OutOfBudget) as error:
+        if isinstance(error, OutOfBudget) and error.reason != Unauthorized.code:
+            raise
+        log.warning("no provider can be used: showing the demo", error=str(error))
+        demo.show_because(error.public)
+        if dataset not in (CURRENCIES, COINS):  # another provider may have the market all the same
+            snapshots.first_in("probe", _PROBE_SECONDS)
         return fetching.fetch(dataset, ids, simulated=True, before=before)
 
 
@@ -242,8 +254,11 @@ def _remember(dataset: Dataset, error: ProviderError, interval: float) -> None:
     wait = error.retry_after if error.retry_after is not None else usual
     now = now_ms()
     log.warning("fetch failed", dataset=dataset.name, error=str(error), retry_in=round(wait, 1))
-    if dataset in (CURRENCIES, COINS):
-        snapshots.hold(dataset)  # all else is held against them, whoever serves it
+    without_list = dataset in (CURRENCIES, COINS) and not snapshots.hold(dataset)
+    if without_list:  # all else is held against them, whoever serves it
+        snapshots.save(bundled.listing(dataset, simulated=snapshots.realm() == "demo"), interval)
     next_try = now + int(wait * 1000)
     trouble = Trouble("unavailable", str(error), now, next_try, error.permanent, error.public or INSIDE)
     snapshots.set_trouble(dataset, trouble)
+    if without_list:
+        start_due(snapshots.wanted())

@@ -36,6 +36,8 @@ PURE = {
     "spot/coin_search.py",
     "spot/namesakes.py",
     "spot/request_line.py",
+    "providers/clean.py",
+    "providers/currencies.py",
     "providers/datasets.py",
 }
 ENTRY_POINTS = {"spot_project/settings.py", "spot_project/asgi.py", "spot_project/celery.py", "manage.py"}

@@ -17,8 +17,8 @@ from django.conf import settings
 
 import providers
 from providers.base import Provider
-from providers.datasets import MEMBERS
-from providers.pacing import SHARE, Demand, stretch
+from providers.datasets import COINS, CURRENCIES, MEMBERS, Dataset
+from providers.pacing import SHARE, Demand, factors
 from providers.sandbox.faults import KINDS
 from spot import public, twins
 from spot.codes import CLOSES, ERRORS
@@ -271,9 +271,11 @@ def test_the_arithmetic_of_budgets_is_right() -> None:
     assert SHARE == 0.8
     for name, watched, seconds, factor, _ in rows:
         plan, count = plans[name], int(watched.split()[0])
-        demand = [Demand(2, 2, 60.0)] * count + [Demand(1, 1, 86_400.0)] * (2 + len(MEMBERS))
+        markets = [Dataset("markets", f"cur{n}") for n in range(count)]
+        demand = dict.fromkeys(markets, Demand(2, 2, 60.0))
+        demand |= dict.fromkeys((CURRENCIES, COINS, *MEMBERS), Demand(1, 1, 86_400.0))
         month = SHARE * plan.per_month / (30 * 86_400) if plan.per_month else float("inf")
-        stretched = stretch(demand, SHARE * plan.per_minute / 60, month)
+        stretched = factors(demand, SHARE * plan.per_minute / 60, month)[markets[0]]
         assert (int(seconds), float(factor)) == (round(60 * stretched), round(stretched, 1))
 
 

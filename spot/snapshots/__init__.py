@@ -18,6 +18,7 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 `wanted:quotes:CURRENCY`         the same for coins outside the markets snapshot
 `viewers`                        hash: web process -> how many clients look at each dataset there (JSON)
 `claim:NAME`                     who is fetching a dataset now
+`demo:because`                   why real data cannot be shown in the place of the demo, for visitors
 `probe`                          while it lives, real providers are known to be out of reach
 `category`                       while it lives, a real provider has just been asked for a category
 `streamed`, `listings-renewed`   while they live, what comes by stream was looked after, and announcements renewed
@@ -46,7 +47,7 @@ from redis.exceptions import LockError
 from redis.lock import Lock
 
 from providers.clean import SLACK_MS, ahead
-from providers.datasets import STREAMED, Dataset, Fetched, Row
+from providers.datasets import BUNDLED, STREAMED, Dataset, Fetched, Row
 from spot.columns import Charts, Columns
 from spot.snapshots.nudges import nudge
 
@@ -191,7 +192,7 @@ def save(fetched: Fetched, interval_s: float) -> int:
         "meta": fetched.meta,
     }
     # What a stream brings comes without a market, so a demo goes on until there is one.
-    real = where == "live" and kind not in STREAMED
+    real = where == "live" and kind not in STREAMED and fetched.source != BUNDLED
     version, before, first = _store(where, name, meta, fetched.rows, kept_s=_KEEP[kind], real=real)
     try:
         if first:
@@ -301,9 +302,9 @@ def set_trouble(dataset: Dataset, trouble: Trouble) -> None:
     nudge(dataset.name)
 
 
-def hold(dataset: Dataset) -> None:
-    """Keep what there is of a dataset for another full term, since it cannot be renewed."""
-    connection().expire(f"spot:{realm()}:table:{dataset.name}", _KEEP[dataset.kind])
+def hold(dataset: Dataset) -> bool:
+    """Keep what there is of a dataset for another full term, since it cannot be renewed; whether there is any."""
+    return bool(connection().expire(f"spot:{realm()}:table:{dataset.name}", _KEEP[dataset.kind]))
 
 
 def end_trouble(dataset: Dataset) -> None:

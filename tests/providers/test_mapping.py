@@ -195,17 +195,14 @@ def test_without_our_own_list_what_is_known_serves_and_nothing_is_lost(lists: Li
     assert aliases() == {"1": ("bitcoin", "slug"), "825": ("tether", "contract"), "8": ("batcat", "name")}
 
 
-def test_without_any_list_of_ours_nobody_is_asked_until_what_kept_it_away_is_mended(
-    lists: Lists, redis: Redis, settings
+def test_without_any_list_of_ours_the_one_that_ships_with_us_recognises_the_large_coins(
+    lists: Lists, redis: Redis
 ) -> None:
     lists.fail["coingecko"] = Unauthorized("401: no such key")
-    with capture_logs() as logs:
-        assert mapped(redis, lists) == mapped(redis, lists) == []
-    assert lists.asked == ["assets:coingecko"]
-    assert len(logs) == 1
-    lists.fail.clear()
-    settings.COINGECKO_API_KEY, settings.COINGECKO_PLAN = "CG-another-key", "demo"
+    lists.rows["acme"] = [asset("1", "BTC", "Bitcoin", slug="bitcoin"), asset("5", "WHO", "Whoever")]
     assert mapped(redis, lists) == ["acme"]
+    assert aliases() == {"1": ("bitcoin", "slug"), "5": (None, "")}
+    assert redis.ttl("spot:identity:mapped:acme") <= 3_600  # sooner than usual: our own list is longer
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 
 from providers import fetching, pacing
 from providers.datasets import MEMBERS, Dataset, Fetched
-from providers.errors import INSIDE, NotFound, RateLimited, Unavailable, Unreachable
-from spot import snapshots, tasks
+from providers.errors import INSIDE, NotFound, OutOfBudget, RateLimited, Unauthorized, Unavailable, Unreachable
+from spot import snapshots, status, tasks
 from spot.snapshots import Trouble, nudges
 from tests.spot.rows import COINS, CURRENCIES, USD, candles, coin, fetched, market
 
@@ -408,7 +408,58 @@ def test_auto_asks_the_real_ones_first_and_shows_the_demo_when_they_are_out_of_r
     settings.SPOT_DEMO, upstream.unreachable = "auto", True
     tasks.refresh(USD)
     assert snapshots.load(USD).simulated
-    assert [simulated for _, _, simulated in upstream.calls] == [False, True, True]
+    # The real list, its demo; the real market, its demo.
+    assert [simulated for _, _, simulated in upstream.calls] == [False, True, False, True]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unauthorized("401: no such key", public="Acme refuses this site's access."),
+        OutOfBudget("left alone after unauthorized", retry_after=600, reason="unauthorized"),
+    ],
+)
+def test_auto_shows_the_demo_and_the_reason_when_the_key_is_refused(upstream, settings, monkeypatch, error) -> None:
+    settings.SPOT_DEMO, fetch = "auto", fetching.fetch
+    error.public = "Acme refuses this site's access."
+
+    def refused(dataset, ids=(), simulated=False, **more):
+        if not simulated:
+            raise error
+        return fetch(dataset, ids, simulated, **more)
+
+    monkeypatch.setattr(fetching, "fetch", refused)
+    tasks.refresh(USD)
+    assert snapshots.load(USD).simulated
+    assert status.read()["simulated_because"] == "Acme refuses this site's access."
+
+
+@pytest.mark.parametrize("mode", ["off", "auto"])
+def test_without_any_list_the_market_is_asked_for_by_the_one_that_ships_with_us(
+    upstream, queue, settings, mode
+) -> None:
+    settings.SPOT_DEMO = mode
+    upstream.fail = {listing: RateLimited("Slow down.") for listing in (CURRENCIES, COINS)}
+    snapshots.want([USD])
+    tasks.start_due([USD])
+    work(queue)
+    assert snapshots.load(USD).source == "acme"
+    assert (snapshots.realm(), snapshots.seen_live()) == ("live", True)
+    if mode == "off":
+        assert snapshots.load(CURRENCIES).source == "bundled"
+        assert snapshots.ages([CURRENCIES])[CURRENCIES.name][1] is not None  # it is asked for again
+
+
+def test_a_list_that_ships_with_us_is_no_real_data(upstream, queue, settings) -> None:
+    settings.SPOT_DEMO = "auto"
+    upstream.fail = dict.fromkeys((CURRENCIES, COINS, USD), RateLimited("Slow down."))
+    snapshots.want([USD])
+    tasks.start_due([USD])
+    work(queue)
+    assert not snapshots.seen_live()
+    facts = status.read()
+    assert facts["simulated"] is False
+    assert [row["state"] for row in facts["data"] if row["kind"] == "markets"] == ["unavailable"]
 
 
 def test_auto_asks_again_after_a_while_and_real_data_end_the_demo(upstream, settings, redis) -> None:
