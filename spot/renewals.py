@@ -12,7 +12,6 @@ from redis.exceptions import RedisError
 from providers import access, chains, pacing
 from providers.admin.words import kind_name, moment, span
 from providers.datasets import COINS, CURRENCIES, MEMBERS, STREAMED, Dataset
-from providers.redis_trouble import why
 from spot import snapshots, tasks
 from spot.snapshots import Trouble, now_ms
 
@@ -45,12 +44,12 @@ class Renewals:
 
 
 def read() -> Renewals:
-    """How each dataset is renewed at the present demand."""
+    """How each dataset is renewed at the present demand; nothing while the store does not answer, which the table of
+    providers says."""
     try:
-        snapshots.try_write(snapshots.connection())
         return Renewals(_lines(), _notices())
-    except RedisError as error:
-        return Renewals([], [f"{why(error)} Until it can be used again, nothing is fetched or shown as live."])
+    except RedisError:
+        return Renewals([], [])
 
 
 def _notices() -> list[str]:

@@ -95,7 +95,7 @@ def test_a_site_without_a_worker_or_a_store_says_so_on_the_first_page(admin_clie
     snapshots.connection.cache_clear()
     settings.REDIS = NOWHERE
     try:
-        assert "Redis cannot be reached. Until it can be used again" in text(page(admin_client, "admin:index"))
+        assert "Redis cannot be reached. Nothing new can be stored" in text(page(admin_client, "admin:index"))
     finally:
         snapshots.connection.cache_clear()
 
