@@ -20,6 +20,8 @@ from spot import serving, snapshots
 from spot.hub import Hub
 
 REDIS_SECONDS = 0.5
+#: The part of its memory from which Redis is as good as full: past all of it, it takes nothing any more.
+FULL = 0.95
 DATABASE_SECONDS = 1.0
 PACE_SECONDS = 1.0
 RETRY_SECONDS = 5
@@ -75,8 +77,10 @@ async def _process() -> str:
 
 
 async def _redis() -> str:
-    await Hub.current().reader.try_write()
-    return "ok"
+    reader = Hub.current().reader
+    await reader.try_write()
+    full = await reader.fullness()
+    return "ok" if full < FULL else f"{full:.0%} of its memory is in use; give it more (maxmemory)"
 
 
 async def _database() -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.conf import settings
+
 import providers
 from providers import access, stream_state
 from providers.base import Provider
@@ -30,6 +32,9 @@ def look_after(wanted: Sequence[Dataset]) -> None:
         return
     if LISTINGS in wanted:
         announcements.restore()
+    most = settings.SPOT_ONCHAIN_TOPICS or len(wanted)  # nobody has checked that a topic exists: no more are explained
+    topics = [dataset for dataset in wanted if dataset.kind == "onchain"][:most]
+    wanted = [dataset for dataset in wanted if dataset.kind != "onchain"] + topics
     for kind in dict.fromkeys(dataset.kind for dataset in wanted):
         why = _why_nothing(kind)
         for dataset in wanted:
@@ -43,8 +48,8 @@ def _why_nothing(kind: str) -> Trouble | None:
         simulated = "The market shown is simulated, and nothing real is shown beside it."
         return _trouble(simulated, simulated)
     if not (able := sources(kind)):
-        said = f"No {_NAMES[kind]} source is set up"
-        return _trouble(f"{said}: an operator can enter a key for one.", f"{said} on this site.")
+        absent = f"No {_NAMES[kind]} source is set up"
+        return _trouble(f"{absent}: an operator can enter a key for one.", f"{absent} on this site.")
     states = [(one, stream_state.read(snapshots.connection(), one.name)) for one in able]
     said = [(one, state) for one, state in states if state and state.message and state.state in ("refused", "waiting")]
     if len(said) < len(states):
@@ -67,3 +72,5 @@ def _explain(dataset: Dataset, why: Trouble | None) -> None:
         snapshots.end_trouble(dataset)
     elif why is not None and (said is None or (said.message, said.next_try) != (why.message, why.next_try)):
         snapshots.set_trouble(dataset, why)
+    elif why is not None:
+        snapshots.keep_trouble(dataset)

@@ -28,7 +28,7 @@ from providers.errors import (
 )
 from spot import categories, namesakes, snapshots, streamed
 from spot.ageing import aged
-from spot.snapshots import Snapshot, Trouble, demo, now_ms
+from spot.snapshots import Snapshot, Trouble, claims, demo, now_ms, room
 from spot.table import Made, Table
 
 log = structlog.get_logger(__name__)
@@ -52,7 +52,9 @@ def tick() -> None:
     """Start the fetch of every dataset that is wanted and due."""
     snapshots.mark_worker()
     if snapshots.first_in("tick", 0.8):
-        start_due(_wanted())
+        wanted = _wanted()
+        start_due(wanted)
+        room.make(wanted)
 
 
 def _wanted() -> list[Dataset]:
@@ -86,7 +88,7 @@ def start_due(wanted: Sequence[Dataset]) -> None:
     due = [one for one in wanted if waits[one] < _TICK_SECONDS]
     market = not missing and any(ages[one.name][0] is not None for one in wanted if one.kind in _COINS)
     for dataset in _in_turn(due, market=market, simulated=simulated):
-        if (token := snapshots.claim(dataset, _CLAIM_SECONDS)) is not None:
+        if (token := claims.claim(dataset, _CLAIM_SECONDS)) is not None:
             interval = intervals[dataset.name]
             later = {"countdown": waits[dataset]} if waits[dataset] else {}
             fetch.apply_async((dataset.name, token, interval), expires=max(5.0, interval), **later)
@@ -137,7 +139,7 @@ def _bounded(wanted: Sequence[Dataset]) -> list[Dataset]:
 def fetch(name: str, token: str, interval: float) -> None:
     """Fetch one dataset, renewed every `interval` seconds now, and store it, or remember why that failed."""
     dataset = Dataset.parse(name)
-    if not snapshots.holds(dataset, token):
+    if not claims.holds(dataset, token):
         return  # delivered twice, or so late that somebody else has taken over
     try:
         refresh(dataset)
@@ -152,7 +154,7 @@ def fetch(name: str, token: str, interval: float) -> None:
         if dataset in (CURRENCIES, COINS):
             start_due(snapshots.wanted())
     finally:
-        snapshots.release(dataset, token)
+        claims.release(dataset, token)
 
 
 def refresh(dataset: Dataset) -> int:
@@ -212,13 +214,13 @@ def _nothing(sentence: str) -> NotFound:
 def _ids(listing: Dataset) -> set[str]:
     """What the provider lists; fetched first when it never was, by one task however many ask."""
     if (snapshot := snapshots.load(listing)) is None:
-        if (token := snapshots.claim(listing, _CLAIM_SECONDS)) is None:
+        if (token := claims.claim(listing, _CLAIM_SECONDS)) is None:
             said = f"The list of {listing.name} is just being fetched."
             raise Unavailable(said, retry_after=2, public=said)
         try:
             refresh(listing)
         finally:
-            snapshots.release(listing, token)
+            claims.release(listing, token)
         snapshot = snapshots.load(listing)
     return {row["id"] for row in snapshot.rows} if snapshot else set()
 

@@ -157,8 +157,8 @@ class Board:
             elif self._believed(coin, source, heard, before, polled, made) and not taken:
                 names = _OWN if source.name == polled.source else _ANYBODYS
                 values = {name: value for name, value in heard.values.items() if name in names}
-                values = self._sound(coin, source, heard, before, values)
-                row = {**before, **values, "last_updated": heard.at}
+                sound = self._sound(coin, source, heard, before, values)
+                row = {**before, **sound, "last_updated": heard.at}
                 (made.rows[place],) = aged([row], now_ms, polled.max_age_ms)  # a late tick leaves an old price stale
                 made.by_source.setdefault(source, []).append(heard.at)
                 taken = True

@@ -14,7 +14,7 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 `REALM:trouble:NAME`             why the last fetch failed, until one succeeds
 `REALM:changes`                  list: the last changes of a source (JSON), newest first
 `changed:…`                      while it lives, that change has just been noted
-`wanted`                         sorted set: dataset -> when somebody last looked at it, epoch ms
+`wanted:KIND`                    sorted set: dataset -> when somebody last looked at it, epoch ms
 `wanted:quotes:CURRENCY`         the same for coins outside the markets snapshot
 `viewers`                        hash: web process -> how many clients look at each dataset there (JSON)
 `claim:NAME`                     who is fetching a dataset now
@@ -32,22 +32,21 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import orjson
 import redis
 import structlog
 from django.conf import settings
 from redis.commands.core import Script
-from redis.exceptions import LockError
-from redis.lock import Lock
 
 from providers.clean import SLACK_MS, ahead
-from providers.datasets import BUNDLED, STREAMED, Dataset, Fetched, Row
+from providers.datasets import BUNDLED, STREAMED, Dataset, Fetched, Kind, Row
 from spot.columns import Charts, Columns
 from spot.snapshots.nudges import nudge
 
@@ -75,10 +74,14 @@ CHARTS = ["charted", "charts"]
 #: Changes of a source that are remembered; the same change of many datasets of a kind is one.
 _CHANGES = 20
 _SAME_CHANGE_SECONDS = 600
+#: How long trouble is remembered past the next try, in seconds: while somebody looks it is noted anew before.
+_TROUBLE_SECONDS = 240
 #: How often an amendment that was overtaken is made anew; polls are seconds apart.
 _AMEND_TRIES = 3
 #: What readiness writes to know that writing works.
 WRITE_CHECK = "spot:write-check"
+#: Datasets of a kind, and coins of a currency, that are remembered as wanted.
+_WANTED = 1000
 #: A dataset that nobody has looked at for this long is no longer fetched.
 LINGER_MS = 120_000
 #: Web processes say every few seconds who looks at what; one that has been silent for so long (ms) has ended.
@@ -298,8 +301,14 @@ def _end_demo(client: redis.Redis) -> None:
 def set_trouble(dataset: Dataset, trouble: Trouble) -> None:
     """Remember why a fetch failed, and tell the hubs."""
     key = f"spot:{realm()}:trouble:{dataset.name}"
-    connection().set(key, orjson.dumps(trouble), ex=3600)
+    rest = max(0, (trouble.next_try or 0) - now_ms()) // 1000
+    connection().set(key, orjson.dumps(trouble), ex=min(3600, rest + _TROUBLE_SECONDS))
     nudge(dataset.name)
+
+
+def keep_trouble(dataset: Dataset) -> None:
+    """Remember for another while why there is nothing, since somebody still looks."""
+    connection().expire(f"spot:{realm()}:trouble:{dataset.name}", _TROUBLE_SECONDS)
 
 
 def hold(dataset: Dataset) -> bool:
@@ -365,40 +374,12 @@ def ages(datasets: Sequence[Dataset]) -> dict[str, tuple[int | None, int | None]
     return found
 
 
-def claim(dataset: Dataset, seconds: float) -> str | None:
-    """Become the one who fetches a dataset; None when somebody is. The claim ends by itself after `seconds`. The token
-    travels with the task, so that another process can check and release the claim."""
-    token = secrets.token_hex(8)
-    return token if _taken(f"spot:claim:{dataset.name}", token, seconds) else None
-
-
-def holds(dataset: Dataset, token: str) -> bool:
-    """Whether the claim is still that token's."""
-    return _lock(dataset, token).owned()
-
-
-def release(dataset: Dataset, token: str) -> None:
-    """End a claim, if it is still the token's. Losing the store meanwhile is harmless: the claim ends by itself."""
-    try:
-        _lock(dataset, token).release()
-    except LockError:
-        return  # it has ended, and may be somebody else's by now
-    except (redis.RedisError, OSError) as error:
-        log.warning("claim not released, it ends by itself", dataset=dataset.name, error=type(error).__name__)
-
-
-def _lock(dataset: Dataset, token: str) -> Lock:
-    lock = Lock(connection(), f"spot:claim:{dataset.name}", thread_local=False)
-    lock.local.token = token.encode()
-    return lock
-
-
 def first_in(name: str, seconds: float) -> bool:
     """True for one caller per `seconds`, whatever the number of processes."""
-    return _taken(f"spot:{name}", "1", seconds)
+    return taken(f"spot:{name}", "1", seconds)
 
 
-def _taken(key: str, value: str, seconds: float) -> bool:
+def taken(key: str, value: str, seconds: float) -> bool:
     """Set a key that lives for `seconds`, unless it lives. One that has longer to live than that is of a clock that has
     been set back since, and counts for nothing."""
     lasts = int(seconds * 1000)
@@ -426,10 +407,15 @@ def worker_seen_ms() -> int | None:
 
 def wanted() -> list[Dataset]:
     """The datasets that somebody looked at lately, most recently wanted first."""
-    client = connection()
-    _forget_demand("spot:wanted")
-    names = client.zrevrange("spot:wanted", 0, 999)
-    return [Dataset.parse(name.decode()) for name in names]  # type: ignore[union-attr]
+    keys = [f"spot:wanted:{kind}" for kind in get_args(Kind)]
+    with connection().pipeline(transaction=False) as pipe:
+        for key in keys:
+            _forget_demand(pipe, key)
+        for key in keys:
+            pipe.zrevrange(key, 0, _WANTED - 1, withscores=True)
+        answers = pipe.execute()[-len(keys) :]
+    names = sorted(chain.from_iterable(answers), key=lambda name_and_time: -name_and_time[1])
+    return [Dataset.parse(name.decode()) for name, _ in names]
 
 
 def viewers() -> dict[str, int]:
@@ -448,26 +434,37 @@ def viewers() -> dict[str, int]:
 def wanted_coins(currency: str, limit: int) -> list[str]:
     """The coins asked for by id in a currency, most recently wanted first."""
     client, key = connection(), f"spot:wanted:quotes:{currency}"
-    _forget_demand(key)
+    _forget_demand(client, key)
     return [name.decode() for name in client.zrevrange(key, 0, limit - 1)]  # type: ignore[union-attr]
 
 
-def _forget_demand(key: str) -> None:
+def _forget_demand(client: redis.Redis, key: str) -> None:
     """Forget what nobody has looked at lately, and what was noted by a clock that has been set back since: hubs note
     anew every few seconds."""
-    client, now = connection(), now_ms()
+    now = now_ms()
     client.zremrangebyscore(key, "-inf", now - LINGER_MS)
     client.zremrangebyscore(key, now + SLACK_MS, "+inf")
 
 
 def want(datasets: Iterable[Dataset], coins: dict[str, list[str]] | None = None) -> None:
     """Ask, from the sync side, for datasets to be fetched for a while (see `Reader.want`)."""
-    client, now = connection(), now_ms()
-    names = {dataset.name: now for dataset in datasets}
-    if names:
-        client.zadd("spot:wanted", names)
-    for currency, ids in (coins or {}).items():
-        client.zadd(f"spot:wanted:quotes:{currency}", dict.fromkeys(ids, now))
+    now = now_ms()
+    with connection().pipeline(transaction=False) as pipe:
+        ids = {currency: dict.fromkeys(ids, now) for currency, ids in (coins or {}).items()}
+        note_demand(pipe, {dataset.name: now for dataset in datasets}, ids)
+        pipe.execute()
+
+
+def note_demand(pipe: Any, seen: Mapping[str, int], coins: Mapping[str, Mapping[str, int]]) -> None:
+    """Note when somebody last looked at datasets and, by currency, at coins (epoch ms, by name). Each kind has a list
+    of its own, and each list an end: a flood of one kind pushes out nothing of another."""
+    lists: dict[str, dict[str, int]] = {f"spot:wanted:quotes:{currency}": dict(ids) for currency, ids in coins.items()}
+    for name, at in seen.items():
+        lists.setdefault(f"spot:wanted:{name.partition(':')[0]}", {})[name] = at
+    for key, times in lists.items():
+        if times:
+            pipe.zadd(key, times, gt=True)
+            pipe.zremrangebyrank(key, 0, -_WANTED - 1)
 
 
 def snapshot_of(dataset: Dataset, fields: Sequence[Any], known: Charts | None = None) -> Snapshot | None:

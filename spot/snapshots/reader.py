@@ -11,7 +11,18 @@ from django.conf import settings
 
 from providers.datasets import Dataset
 from spot.columns import Charts, Columns
-from spot.snapshots import FIELDS, WRITE_CHECK, News, Realm, Snapshot, Trouble, now_ms, realm_of, snapshot_of
+from spot.snapshots import (
+    FIELDS,
+    WRITE_CHECK,
+    News,
+    Realm,
+    Snapshot,
+    Trouble,
+    note_demand,
+    now_ms,
+    realm_of,
+    snapshot_of,
+)
 
 #: Reads a snapshot with its charts, but for their text if the reader has it. KEYS: snapshot. ARGV: the version of the
 #: charts that the reader has.
@@ -88,10 +99,7 @@ class Reader:
         """Say when somebody last looked at each of these datasets (epoch ms, by name); `coins`: the same by currency
         for ids that no markets snapshot has; `viewers`: how many clients look at each dataset here."""
         pipe = self._redis.pipeline(transaction=False)
-        pipe.zadd("spot:wanted", dict(seen), gt=True)
-        for currency, ids in coins.items():
-            if ids:
-                pipe.zadd(f"spot:wanted:quotes:{currency}", dict(ids), gt=True)
+        note_demand(pipe, seen, coins)
         if viewers:
             pipe.hset("spot:viewers", self._id, orjson.dumps({"at": now_ms(), "viewers": viewers}))
         await pipe.execute()
@@ -99,6 +107,12 @@ class Reader:
     async def try_write(self) -> None:
         """Write something of no meaning. Raises when Redis does not answer, and when it does and refuses."""
         await self._redis.set(WRITE_CHECK, 1, ex=60)
+
+    async def fullness(self) -> float:
+        """How much of the memory that Redis may use is in use, from 0 to 1; 0 where there is no limit."""
+        memory = await self._redis.info("memory")
+        limit = memory.get("maxmemory", 0)
+        return memory["used_memory"] / limit if limit else 0.0
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -93,6 +93,17 @@ def test_a_database_without_tables_is_not_ready(working: Redis, monkeypatch: pyt
     assert (status, checks["database"]) == (503, "failed: OperationalError")
 
 
+def test_a_redis_that_is_almost_full_is_told(working: Redis) -> None:
+    used = working.info("memory")["used_memory"]
+    try:
+        working.config_set("maxmemory", int(used * 1.02))
+        status, checks = ready()
+    finally:
+        working.config_set("maxmemory", 0)
+    assert status == 503
+    assert "memory" in checks["redis"] or checks["redis"].startswith("failed: OutOfMemory")
+
+
 def test_without_redis_the_other_checks_still_answer(working: Redis, settings, monkeypatch) -> None:
     settings.REDIS = NOWHERE
     monkeypatch.setattr(snapshots.connection(), "get", _refused)

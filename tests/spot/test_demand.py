@@ -59,7 +59,7 @@ def test_demand_is_told_again_to_a_store_that_lost_it(redis) -> None:
     async def story() -> None:
         await put_market(2)
         await get("market")
-        redis.delete("spot:wanted")
+        redis.delete("spot:wanted:markets")
         assert USD in await wanted()
 
     run(story())
@@ -73,10 +73,10 @@ def test_demand_is_as_old_as_the_last_look_and_ends(monkeypatch) -> None:
         later = looked_at + demand.LINGER_MS - 5_000
         monkeypatch.setattr(demand, "now_ms", lambda: later)
         await wanted()
-        at = snapshots.connection().zscore("spot:wanted", USD.name)
+        at = snapshots.connection().zscore("spot:wanted:markets", USD.name)
         assert looked_at - 5_000 < at <= looked_at  # not later: nobody has looked since
         monkeypatch.setattr(demand, "now_ms", lambda: looked_at + demand.LINGER_MS + 5_000)
-        snapshots.connection().delete("spot:wanted")
+        snapshots.connection().delete("spot:wanted:markets")
         assert USD not in await wanted()
         assert USD.name not in Hub.current().topics
 

@@ -12,7 +12,7 @@ from redis.lock import Lock
 
 from providers.datasets import Dataset
 from spot import snapshots
-from spot.snapshots import Trouble, nudges, realm_of
+from spot.snapshots import Trouble, claims, nudges, realm_of
 from spot.snapshots.reader import Reader
 from tests.spot.rows import USD, candles, fetched, market
 
@@ -84,7 +84,7 @@ def test_an_emptied_store_begins_a_new_epoch(redis) -> None:
 def test_everything_that_is_stored_ends_by_itself_or_is_bounded(redis) -> None:
     snapshots.save(fetched(USD, market(1)), 60)
     snapshots.set_trouble(EUR, Trouble("unavailable", "x", 1, 2))
-    snapshots.claim(USD, 5)
+    claims.claim(USD, 5)
     snapshots.first_in("tick", 5)
     snapshots.mark_worker()
     lasting = {key.decode() for key in redis.scan_iter("*") if redis.ttl(key) == -1}
@@ -300,31 +300,31 @@ def test_what_is_wanted_is_remembered_for_a_while(monkeypatch) -> None:
 
 
 def test_one_claim_at_a_time_and_only_its_holder_ends_it() -> None:
-    token = snapshots.claim(USD, 10)
+    token = claims.claim(USD, 10)
     assert token is not None
-    assert snapshots.claim(USD, 10) is None
-    assert snapshots.claim(EUR, 10) is not None
-    snapshots.release(USD, "another")
-    assert snapshots.holds(USD, token)
-    snapshots.release(USD, token)
-    assert not snapshots.holds(USD, token)
-    assert snapshots.claim(USD, 10) is not None
+    assert claims.claim(USD, 10) is None
+    assert claims.claim(EUR, 10) is not None
+    claims.release(USD, "another")
+    assert claims.holds(USD, token)
+    claims.release(USD, token)
+    assert not claims.holds(USD, token)
+    assert claims.claim(USD, 10) is not None
 
 
 def test_a_claim_ends_by_itself() -> None:
-    token = snapshots.claim(USD, 0.05)
+    token = claims.claim(USD, 0.05)
     deadline = time.monotonic() + 5
-    while snapshots.holds(USD, token) and time.monotonic() < deadline:
+    while claims.holds(USD, token) and time.monotonic() < deadline:
         time.sleep(0.01)
-    again = snapshots.claim(USD, 10)
+    again = claims.claim(USD, 10)
     assert again is not None
-    snapshots.release(USD, token)
-    assert snapshots.holds(USD, again)
+    claims.release(USD, token)
+    assert claims.holds(USD, again)
 
 
 def test_a_claim_that_passes_on_while_it_is_released_stays_with_the_new_holder(monkeypatch, redis) -> None:
     """The check and the deletion are one step: between two steps the claim can change hands."""
-    token, read, passed_on = snapshots.claim(USD, 10), Redis.get, []
+    token, read, passed_on = claims.claim(USD, 10), Redis.get, []
 
     def slowly(client, name):
         value = read(client, name)
@@ -332,19 +332,19 @@ def test_a_claim_that_passes_on_while_it_is_released_stays_with_the_new_holder(m
         return value
 
     monkeypatch.setattr(Redis, "get", slowly)
-    snapshots.release(USD, token)
+    claims.release(USD, token)
     monkeypatch.undo()
     assert redis.get("spot:claim:markets:usd") == (b"another" if passed_on else None)
 
 
 def test_a_claim_that_cannot_be_released_ends_by_itself(monkeypatch) -> None:
-    token = snapshots.claim(USD, 0.05)
+    token = claims.claim(USD, 0.05)
     monkeypatch.setattr(Lock, "release", lambda _self: (_ for _ in ()).throw(NoConnection))
-    snapshots.release(USD, token)
+    claims.release(USD, token)
     deadline = time.monotonic() + 5
-    while snapshots.holds(USD, token) and time.monotonic() < deadline:
+    while claims.holds(USD, token) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert snapshots.claim(USD, 10) is not None
+    assert claims.claim(USD, 10) is not None
 
 
 def test_one_of_many_is_first() -> None:
@@ -410,16 +410,16 @@ def test_one_small_nudge_goes_out_for_a_snapshot_of_any_size() -> None:
 
 
 def test_a_claim_and_a_turn_of_a_clock_that_was_set_back_count_for_nothing(redis) -> None:
-    assert snapshots.claim(USD, 30) is not None
+    assert claims.claim(USD, 30) is not None
     assert snapshots.first_in("tick", 0.8)
-    assert snapshots.claim(USD, 30) is None
+    assert claims.claim(USD, 30) is None
     redis.pexpire(f"spot:claim:{USD.name}", 3_630_000)  # as a clock set back by an hour leaves it
     redis.pexpire("spot:tick", 3_600_800)
-    assert snapshots.claim(USD, 30) is not None
+    assert claims.claim(USD, 30) is not None
     assert snapshots.first_in("tick", 0.8)
-    assert snapshots.claim(USD, 30) is None
+    assert claims.claim(USD, 30) is None
 
 
 def test_demand_of_a_clock_that_was_set_back_is_forgotten(redis) -> None:
-    redis.zadd("spot:wanted", {USD.name: snapshots.now_ms() + 3_600_000, EUR.name: snapshots.now_ms()})
+    redis.zadd("spot:wanted:markets", {USD.name: snapshots.now_ms() + 3_600_000, EUR.name: snapshots.now_ms()})
     assert snapshots.wanted() == [EUR]

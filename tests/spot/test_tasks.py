@@ -8,7 +8,7 @@ from providers import fetching, pacing
 from providers.datasets import MEMBERS, Dataset, Fetched
 from providers.errors import INSIDE, NotFound, OutOfBudget, RateLimited, Unauthorized, Unavailable, Unreachable
 from spot import snapshots, status, tasks
-from spot.snapshots import Trouble, nudges
+from spot.snapshots import Trouble, claims, nudges
 from tests.spot.rows import COINS, CURRENCIES, USD, candles, coin, fetched, market
 
 EUR, QUOTES = Dataset("markets", "eur"), Dataset("quotes", "usd")
@@ -232,10 +232,10 @@ def test_a_task_whose_claim_ended_leaves_the_work_to_the_new_holder(upstream, qu
     tasks.start_due([USD])
     args = queue[0][0]
     redis.delete(f"spot:claim:{USD.name}")
-    token = snapshots.claim(USD, 60)
+    token = claims.claim(USD, 60)
     tasks.fetch(*args)
     assert not upstream.calls
-    assert snapshots.holds(USD, token)
+    assert claims.holds(USD, token)
 
 
 def test_more_currencies_and_charts_than_allowed_are_not_fetched_whoever_wants_them(upstream, queue, settings) -> None:
@@ -350,7 +350,7 @@ def test_a_failure_keeps_the_last_good_values_and_says_why_and_when(upstream, qu
     assert len(snapshots.load(USD).rows) == 2
     tasks.start_due([USD])
     assert not queue
-    assert snapshots.claim(USD, 1) is not None
+    assert claims.claim(USD, 1) is not None
 
 
 def test_a_list_that_cannot_be_renewed_stays_while_prices_may_come_from_others(upstream, queue, redis) -> None:
@@ -382,7 +382,7 @@ def test_a_failure_of_our_own_rests_too_and_holds_no_claim(upstream, queue) -> N
     assert "bug" not in snapshots.trouble(USD).message
     tasks.start_due([USD])
     assert not queue
-    assert snapshots.claim(USD, 1) is not None
+    assert claims.claim(USD, 1) is not None
 
 
 # --- the demo ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,70 @@
+"""Room in the store: how much of what visitors chose is kept after they have left, by weight and last use.
+
+A store that is full takes nothing any more, new prices neither, and Redis may not evict by itself: the month's count of
+calls and the queue are in it. So a worker evicts what can be fetched again, the least recently used first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import structlog
+from django.conf import settings
+from redis.exceptions import ResponseError
+
+from providers.datasets import Dataset
+from spot import snapshots
+
+log = structlog.get_logger(__name__)
+
+#: The kinds of which there are as many as visitors ask for, and how long each is kept unused, in seconds. Hubs touch
+#: what somebody looks at every few seconds.
+_IDLE_SECONDS = {"candles": 900, "onchain": 900, "markets": 7 * 86_400, "quotes": 7 * 86_400}
+#: What these may weigh together. The smallest store that we start has 256 MB.
+MOST_BYTES = 96 * 1024 * 1024
+_PACE_SECONDS = 15.0
+
+
+def make(wanted: Iterable[Dataset]) -> list[str]:
+    """Evict snapshots that nobody looks at, at most every 15 seconds: those unused for long, and the least recently
+    used past `MOST_BYTES`. The names of what was evicted; wanted and pinned data never are."""
+    if not snapshots.first_in("room", _PACE_SECONDS):
+        return []
+    try:
+        return _evict({dataset.name for dataset in wanted})
+    except ResponseError as error:  # a server without these commands, or one that evicts by itself
+        log.warning("store not weighed", error=str(error))
+        return []
+
+
+def _evict(wanted: set[str]) -> list[str]:
+    client, prefix = snapshots.connection(), f"spot:{snapshots.realm()}:table:"
+    names = [key.decode().removeprefix(prefix) for key in client.scan_iter(f"{prefix}*", count=500)]
+    names = [name for name in names if _kind(name) in _IDLE_SECONDS]
+    with client.pipeline(transaction=False) as pipe:
+        for name in names:  # neither command counts as a use
+            pipe.object("idletime", prefix + name)
+            pipe.memory_usage(prefix + name, samples=0)
+        answers = pipe.execute()
+    uses = [
+        (name not in wanted and not _pinned(name), idle or 0, name, weight or 0)
+        for name, idle, weight in zip(names, answers[::2], answers[1::2], strict=True)
+    ]
+    evicted, weighed = [], 0
+    for may_go, idle, name, weight in sorted(uses):
+        weighed += weight
+        if may_go and (weighed > MOST_BYTES or idle > _IDLE_SECONDS[_kind(name)]):
+            evicted.append(name)
+    if evicted:
+        client.unlink(*(prefix + name for name in evicted))
+        log.info("snapshots evicted", count=len(evicted), bytes=weighed)
+    return evicted
+
+
+def _kind(name: str) -> str:
+    return name.partition(":")[0]
+
+
+def _pinned(name: str) -> bool:
+    kind, _, rest = name.partition(":")
+    return kind == "markets" and rest.partition(":")[0] in settings.SPOT_PINNED_CURRENCIES
