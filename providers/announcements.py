@@ -10,16 +10,29 @@ from providers.models import Announcement
 _SAME_MS = 5 * 60_000
 
 
+#: Announcements are deleted after so many days, and past so many: the feed shows the newest 500.
+KEPT_DAYS, MOST = 365, 10_000
+_DAY_MS = 86_400_000
+
+
 def store(row: Row, source: str, received_at: int) -> bool:
-    """Keep an announcement (`providers.listings.row`) that `source` brought at `received_at` (epoch ms). Whether it is
-    new. django.db.Error when the database is out of reach."""
+    """Keep an announcement (`providers.listings.row`) that `source` brought at `received_at` (epoch ms), and delete
+    those that are too old or too many. Whether it is new. django.db.Error when the database is out of reach."""
     if _known(row, received_at):
         return False
     defaults = {name: row[name] for name in LISTING_FIELDS if name in row and name != "id"}
     _, new = Announcement.objects.get_or_create(
         id=row["id"], defaults=defaults | {"source": source, "received_at": received_at}
     )
+    if new:
+        _prune(received_at)
     return new
+
+
+def _prune(now_ms: int) -> None:
+    first = Announcement.objects.values_list("received_at", flat=True)[MOST : MOST + 1]
+    oldest = max(now_ms - KEPT_DAYS * _DAY_MS, *(received_at + 1 for received_at in first), 0)
+    Announcement.objects.filter(received_at__lt=oldest).delete()
 
 
 def newest(limit: int = 500) -> list[Row]:

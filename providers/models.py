@@ -243,6 +243,7 @@ class Announcement(models.Model):
 
     class Meta:
         ordering = ("-received_at", "-id")
+        indexes = [models.Index(fields=["exchange", "type", "title"], name="announcement_wording")]
 
     def __str__(self) -> str:
         return f"{self.exchange}: {self.title}"

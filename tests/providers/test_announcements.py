@@ -70,3 +70,24 @@ def test_the_newest_come_first_and_no_more_than_asked_for() -> None:
     for n in range(5):
         announcements.store(row(f"Number {n}"), "acme", NOW + n)
     assert [one["title"] for one in announcements.newest(3)] == ["Number 4", "Number 3", "Number 2"]
+
+
+def test_announcements_are_deleted_after_a_year() -> None:
+    year = announcements.KEPT_DAYS * 86_400_000
+    announcements.store(row("old"), "acme", NOW - year - 1)
+    announcements.store(row("young"), "acme", NOW - year + 1)
+    announcements.store(row("new"), "acme", NOW)
+    assert [one["title"] for one in announcements.newest()] == ["new", "young"]
+
+
+def test_no_more_announcements_are_kept_than_a_number(monkeypatch) -> None:
+    monkeypatch.setattr(announcements, "MOST", 3)
+    for n in range(6):
+        announcements.store(row(f"number {n}"), "acme", NOW + n)
+    assert [one["title"] for one in announcements.newest()] == ["number 5", "number 4", "number 3"]
+
+
+def test_the_wording_of_an_announcement_is_looked_up_by_an_index() -> None:
+    announcements.store(row(), "acme", NOW)
+    alike = Announcement.objects.filter(exchange="binance", type="spot_listing", title=row()["title"])
+    assert "announcement_wording" in alike.explain()
