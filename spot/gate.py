@@ -112,8 +112,8 @@ def _is_own(origin: bytes, own: str) -> bool:
 
 def _is_local(scope: dict[str, Any]) -> bool:
     """Whether the request was sent on this machine, by no proxy: Django's debug pages show settings."""
-    client = scope.get("client")
-    return bool(client) and hosts.is_loopback(client[0]) and not _FORWARDED & {name for name, _ in scope["headers"]}
+    address, _port = scope.get("client") or ("", 0)
+    return hosts.is_loopback(address) and not _FORWARDED & {name for name, _ in scope["headers"]}
 
 
 async def _refuse_stranger(send: Any) -> None:

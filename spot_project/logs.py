@@ -43,7 +43,7 @@ _SHARED: list[structlog.typing.Processor] = [
 
 
 def one_line(record: logging.LogRecord) -> bool:
-    """An outage of Redis is one line a second from the channel layer, not a traceback a second."""
+    """What comes again and again is a line each time, not a traceback: an outage of Redis, a host that is not ours."""
     record.exc_info = record.exc_text = None
     return True
 
@@ -91,6 +91,7 @@ def config(level: str, secrets: Collection[str] = ()) -> dict[str, Any]:
             "channels_redis.pubsub": {"filters": ["one_line"]},
             "django": {"handlers": [], "propagate": True},
             "django.request": {"filters": ["not_a_probe"]},
+            "django.security.DisallowedHost": {"filters": ["one_line"]},  # anybody can send any Host
             "django.server": {"handlers": [], "propagate": True},
         },
     }

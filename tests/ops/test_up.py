@@ -125,6 +125,7 @@ def test_a_taken_port_is_said_in_one_sentence(up: Callable[..., Run]) -> None:
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
+        ({"REDIS_URL": "redis://:s3cret#word@127.0.0.1:1/0"}, "REDIS_URL is not a readable address."),
         ({"REDIS_URL": "redis://:s3cret@127.0.0.1:1/0"}, "Redis cannot be used at redis://:***@127.0.0.1:1/0"),
         ({"DATABASE_URL": "postgres://spot:s3cret@127.0.0.1:1/spot"}, "postgres://spot:***@127.0.0.1:1/spot"),
         ({"SPOT_SERVER": "gunicorn"}, "SPOT_SERVER must be uvicorn or daphne, not 'gunicorn'."),
