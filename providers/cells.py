@@ -64,6 +64,8 @@ def _money(row: Mapping[str, Any], currency: str) -> Iterator[str]:
     most = _MOST_DOLLARS * per_dollar(currency)
     above = [name for name in _AMOUNTS if (row.get(name) or 0) > most]
     yield from above
+    if "market_cap" in above:
+        yield "market_cap_rank"  # it is reckoned from the cap
     cap, volume = row.get("market_cap"), row.get("volume_24h")
     if cap and volume and "market_cap" not in above and volume >= _MOST_TURNOVER * cap:
         yield "volume_24h"

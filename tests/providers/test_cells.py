@@ -28,7 +28,7 @@ def coin(**values: object) -> dict:
         ({"price_change_24h": 1.2e9}, ["price_change_24h"]),
         ({"price_change_1y": 1.2e9}, ["price_change_1y"]),
         ({"price_change_1h": 2e5}, ["price_change_1h"]),
-        ({"price": 3e12, "market_cap": 3e24, "high_24h": None, "low_24h": None}, ["market_cap"]),
+        ({"price": 3e12, "market_cap": 3e24, "high_24h": None, "low_24h": None}, ["market_cap", "market_cap_rank"]),
         ({"fully_diluted_valuation": 1e16}, ["fully_diluted_valuation"]),
         ({"high_24h": 0.3}, ["high_24h", "low_24h"]),
         ({"high_24h": 1e300}, ["high_24h"]),
@@ -71,7 +71,7 @@ def test_one_value_out_of_all_measure_leaves_the_others_as_they_are() -> None:
     rows = [*market(3), coin(market_cap=3e24)]
     made, counts = cells.blanked(rows, "usd")
     assert [row["market_cap"] for row in made] == [*(row["market_cap"] for row in rows[:3]), None]
-    assert counts.total() == 1
+    assert counts == {"market_cap": 1, "market_cap_rank": 1}
 
 
 @pytest.mark.parametrize("currency", [*SUPPORTED, "irr"])

@@ -7,7 +7,7 @@ import pytest
 
 from providers.stream import Tick
 from spot.ticks import FORGOTTEN_MS, SILENT_MS, Board, Polled, Source
-from tests.spot.rows import coin
+from tests.spot.rows import coin, market
 
 NOW = 1_790_000_000_000
 ACME, OTHER = Source("acme", "Acme", 100), Source("other", "Other", 200)
@@ -227,3 +227,14 @@ def test_what_is_old_is_forgotten() -> None:
     assert not made.empty
     assert made.shown(polled(bitcoin()), NOW + FORGOTTEN_MS + 1) is None
     assert made.empty
+
+
+def test_a_tick_with_a_change_that_cannot_be_brings_its_price_and_is_counted() -> None:
+    board = Board(50.0)
+    polled = Polled(market(2), {}, "acme", True)
+    row = polled.rows[0]
+    tick = Tick("1", "usd", {"price": row["price"] * 1.01, "price_change_24h": -250.0}, row["last_updated"] + 1_000)
+    board.hear(Source("acme", "Acme", 1), row["id"], tick, tick.at)
+    rows, _ = board.shown(polled, tick.at)
+    assert (rows[0]["price"], rows[0]["price_change_24h"]) == (tick.values["price"], row["price_change_24h"])
+    assert board.counted() == {("absurd", "acme"): {row["id"]: 1}}
