@@ -69,7 +69,8 @@ class Reservation:
 class Usage:
     """Where an account stands. `minute` counts calls, `month` credits, rounded up. `rest_until`: epoch ms, 0 when calls
     may be made. `last`: the last fetch's outcome. `lowered`: the calls a minute it was found to allow today, if those
-    are fewer than its limit, else 0. `since`: when the first call was counted, epoch ms, 0 for never."""
+    are fewer than its limit, else 0. `since`: when the first call was counted, epoch ms, 0 for never. `refused`: why
+    its key was refused last time, if it has not been accepted since."""
 
     minute: int
     month: int
@@ -78,6 +79,7 @@ class Usage:
     last: dict[str, Any] | None = None
     lowered: int = 0
     since: int = 0
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +269,7 @@ class Budget:
             last=json.loads(last) if last else None,
             lowered=allowed if allowed != access.per_minute else 0,
             since=int(since or 0),
+            refused=reason if reason.startswith(Unauthorized.code) else "",
         )
 
     def standings(self, accesses: Iterable[Access]) -> list[Standing]:

@@ -9,7 +9,6 @@ from typing import Any
 from providers.access import Access
 from providers.admin.words import left, moment, number, span
 from providers.budget import Due, Usage, due_of, month_of
-from providers.errors import Unauthorized
 
 UNKNOWN = "Redis does not answer"
 
@@ -46,7 +45,7 @@ class Account:
     @property
     def refused(self) -> bool:
         """Whether the provider does not take its key, so that its allowance is of no use."""
-        return bool(self.usage and self.usage.rest_until and self.usage.rest_reason.startswith(Unauthorized.code))
+        return bool(self.usage and self.usage.refused)
 
     @property
     def minute(self) -> str:
@@ -107,6 +106,9 @@ class Account:
             return Health("unknown", "unknown", UNKNOWN)
         if self.usage.rest_until:
             return self._resting(self.usage)
+        if self.refused:
+            code, _, message = self.usage.refused.partition(" ")
+            return Health("bad", "refused", f"the next call tries it again: {message or code}")
         if self.entry.per_month and self.usage.month >= self.entry.per_month:
             return Health("bad", "used up", "until the month ends")
         return self._held(self.usage) or Health("good", "ready")

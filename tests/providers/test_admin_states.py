@@ -161,6 +161,16 @@ def test_no_allowance_of_a_refused_key_is_shown_as_usable(admin_client: Client, 
     assert "••••3210: none usable" in months
 
 
+def test_a_refused_key_stays_unusable_until_it_is_accepted(admin_client: Client, redis: Redis) -> None:
+    made().save()
+    Budget(redis, lambda: wall_ms() - 700_000).failed(entry(), Unauthorized("401: no such key"))
+    html = own(admin_client)
+    assert fact(html, "Health") == "✕ refused the next call tries it again: 401: no such key"
+    assert "10,000 of 10,000 left" not in html
+    Budget(redis).succeeded(entry())
+    assert fact(own(admin_client), "Health") == "✓ ready"
+
+
 # --- the breaker ------------------------------------------------------------------------------------------------------
 
 
