@@ -151,9 +151,10 @@ class Candles extends Panel {
     if (price.id !== this.getAttribute("coin")) return;
     this.price = price;
     if (!this.fetched?.length) return;
-    const before = this.candles;
+    const [before, wasFollowing] = [this.candles, this.following];
     this.candles = this.#followed();
-    if (!this.following || isStill(before, this.candles)) return;
+    if (!this.following) return wasFollowing ? this.redraw() : undefined;
+    if (wasFollowing && isStill(before, this.candles)) return;
     this.chart.follow(this.candles.at(-1));
     this.#note();
     this.#read(this.at);

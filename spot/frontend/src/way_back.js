@@ -14,18 +14,17 @@ function read() {
 }
 
 function write() {
+  history.replaceState({ top: scrollY }, ""); // of this entry, for Back
   try {
-    sessionStorage.setItem(NAME, JSON.stringify({ search: location.search, top: scrollY }));
+    sessionStorage.setItem(NAME, JSON.stringify({ search: location.search }));
   } catch {
-    // not allowed: Back begins at the top
+    // not allowed: links lead to the beginning of the market
   }
 }
 
 /** Keeps the place on this page, and returns a function that goes to it once what stands there has come. */
 export function keepPlace() {
-  const { search, top } = read();
-  const [{ type } = {}] = performance.getEntriesByType("navigation");
-  const wanted = ["back_forward", "reload"].includes(type) && search === location.search ? top : null;
+  const wanted = history.state?.top ?? 0;
   history.scrollRestoration = "manual"; // the browser would scroll before there are rows
   addEventListener("pagehide", write);
   let gone = false;
