@@ -259,7 +259,8 @@ def test_names_begin_with_the_word_that_one_sees(page: Page, live_site: LiveSite
     named = page.evaluate("""() => [...document.querySelectorAll("main button[aria-label]")]
         .filter((button) => button.checkVisibility())
         .map((button) => [button.innerText.split(String.fromCharCode(10)), button.getAttribute("aria-label")])
-        .map(([lines, name]) => [lines.find((line) => /[a-z]{3}/i.test(line))?.replace(/^[^a-z0-9]+|[^a-z0-9]+$/gi, ""), name])
+        .map(([lines, name]) => [lines.find((line) => /[a-z]{3}/i.test(line)) ?? "", name])
+        .map(([line, name]) => [line.replace(/^[^a-z0-9]+|[^a-z0-9]+$/gi, ""), name])
         .filter(([word]) => word)""")
     assert len(named) > 5
     assert [pair for pair in named if not pair[1].lower().startswith(pair[0].lower())] == []
