@@ -74,12 +74,6 @@ class Breaker:
         self._redis, self._now_ms, self._jitter = redis, now_ms, jitter
         self._script = redis.register_script(_lua())
 
-    def order(self, names: Iterable[str]) -> list[str]:
-        """Those providers as they would be asked now: the closed ones first, each part in the order given."""
-        kept = list(names)
-        closed = {name for name, state in self.states(kept).items() if state.state == "closed"}
-        return sorted(kept, key=lambda name: name not in closed)
-
     def ask(self, name: str, *, alone: bool = False) -> Leave:
         """Whether the provider may be asked now. "trial": the one trial there is is the caller's, who ends it by
         `failed`, `succeeded` or `released`. `alone`: nobody else can serve, so that waiting long helps nobody."""

@@ -182,9 +182,7 @@ def test_only_the_settings_read_the_environment() -> None:
         and (found := re.findall(r"os\.environ\.?\w*|os\.getenv|getenv\(", path.read_text(encoding="utf-8")))
     }
     for name in [
-        name
-        for name in offenders
-        if name.startswith("spot/management/commands/") or name in {"spot/supervisor.py", "spot/node.py"}
+        name for name in offenders if name.startswith("spot/management/commands/") or name == "spot/supervisor.py"
     ]:
         # A supervisor hands its environment on to its children; it reads nothing out of it.
         text = (ROOT / name).read_text(encoding="utf-8")

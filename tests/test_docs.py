@@ -378,10 +378,15 @@ def test_the_python_client_arrives_at_the_next_snapshot() -> None:
         assert list(rows) == list(expected)
 
 
-def test_the_javascript_client_arrives_at_the_next_snapshot() -> None:
+def node() -> str:
+    """The program that runs JavaScript."""
     places = os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent)])
-    node = shutil.which("node", path=places)
-    assert node, "node is needed to try the JavaScript of the documents; `make test` fetches one"
+    program = shutil.which("node", path=places)
+    assert program, "node is needed to try the JavaScript of the documents; `make test` fetches one"
+    return program
+
+
+def test_the_javascript_client_arrives_at_the_next_snapshot() -> None:
     script = (
         fences(section(ENDPOINTS, "### JavaScript"), "js")[0]
         + """
@@ -392,7 +397,7 @@ def test_the_javascript_client_arrives_at_the_next_snapshot() -> None:
         """
     )
     ran = subprocess.run(
-        [node, "-e", script], input=json.dumps(frames()), capture_output=True, text=True, check=True, timeout=30
+        [node(), "-e", script], input=json.dumps(frames()), capture_output=True, text=True, check=True, timeout=30
     )
     for rows, expected in json.loads(ran.stdout):
         assert rows == expected
@@ -404,6 +409,19 @@ def test_the_clients_know_when_not_to_reconnect() -> None:
         named = re.search(r"FINAL = [\[{]([\d, ]+)[\]}]", "\n".join(fences(ENDPOINTS, kind)))
         assert named
         assert {int(code) for code in named[1].split(",")} == final
+
+
+def test_the_dashboards_client_knows_every_close_code() -> None:
+    """Codes that end a connection for good are final there, or left for long: others may give up their places."""
+    module = (ROOT / "spot/frontend/src/reconnect.js").as_uri()
+    codes = [int(code) for code in CLOSES]
+    script = f"import {{ closing }} from {json.dumps(module)}; console.log(JSON.stringify({codes}.map(closing)))"
+    ran = subprocess.run(
+        [node(), "--input-type=module", "-e", script], capture_output=True, text=True, check=True, timeout=30
+    )
+    for (code, fact), meaning in zip(CLOSES.items(), json.loads(ran.stdout), strict=True):
+        assert meaning["reason"] != "The connection was lost.", code
+        assert (meaning["final"] or meaning["crowded"]) is not fact.reconnect, code
 
 
 # --- links and manners ------------------------------------------------------------------------------------------------

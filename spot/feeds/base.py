@@ -43,9 +43,10 @@ def plain_shape(name: str, columns: tuple[str, ...]) -> Shape:
 class Feed:
     """One WebSocket path and its HTTP twin.
 
-    `datasets(params, paged)` names the snapshots it reads, the one it cannot do without first; `universe` picks its
-    rows from their table; `shape(params, extras)` says how a row looks; `frame(params, body)` wraps the joined rows (a
-    bare list for most). `paged` tells the heatmap that `page` is the view's.
+    `datasets(params)` names the snapshots it reads, the one it cannot do without first; `universe(table, params)` picks
+    its rows from their table; `shape(params, extras)` says how a row looks; `table(rows)` makes the table; `headers`
+    names the columns of a feed that is a table with headers. `own_page`: `page` is the provider's unless `page_size` is
+    given.
     """
 
     channel: str
@@ -60,7 +61,3 @@ class Feed:
     beside: tuple[tuple[str, str], ...] = ()
     time_field: str | None = None
     own_page: bool = False
-
-    def param(self, name: str) -> Param | None:
-        """The upstream parameter of that name."""
-        return next((param for param in self.params if param.name == name), None)
