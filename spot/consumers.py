@@ -20,7 +20,7 @@ from spot.codes import Close, Refused
 from spot.connection import BaseConsumer
 from spot.exports import Export
 from spot.feeds import Feed
-from spot.frames import Message
+from spot.frames import DEFLATE_IN_THREAD, Message
 from spot.groups import Update
 from spot.hub import Hub
 from spot.limits import MessageRate, network
@@ -63,11 +63,12 @@ class FeedConsumer(BaseConsumer):
         self._before: Subscription | None = None
         self._seq: int | None = None
         self._update: Update | None = None
-        self._replies: list[Callable[[], bytes] | Export] = []
+        self._replies: list[Callable[[], bytes] | Export | Message] = []
         self._said: dict[str, Message] = {}
         self._closing: Close | None = None
         self._task: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
+        self._deflating: asyncio.Task[None] | None = None
         self.client = ""
         self._rate = MessageRate(settings.SPOT_MESSAGES_PER_SECOND)
 
@@ -235,18 +236,43 @@ class FeedConsumer(BaseConsumer):
         if self.ended:
             return None
         update = self._update
-        if self._replies:
-            reply = self._replies[0]
-            if not isinstance(reply, Export) or reply.is_ready():
-                del self._replies[0]
-                return Message(reply())
+        if (reply := self._next_reply()) is not None or self._deflating is not None:
+            return reply
         if self._said:
             return self._said.pop(next(iter(self._said)))
         if update is None:
             return None
         message = update.message_after(self._seq)
+        if self._is_being_deflated(message):
+            return None
         self._update, self._seq = None, update.seq
         return message
+
+    def _next_reply(self) -> Message | None:
+        reply = self._replies[0] if self._replies else None
+        if reply is None or (isinstance(reply, Export) and not reply.is_ready()):
+            return None
+        message = reply if isinstance(reply, Message) else Message(reply())
+        if self._is_being_deflated(message):
+            self._replies[0] = message
+            return None
+        del self._replies[0]
+        return message
+
+    def _is_being_deflated(self, message: Message) -> bool:
+        """Whether the message must first be deflated in a thread, because it is large; other sockets are served
+        meanwhile, and this one takes nothing."""
+        socket = self.socket
+        if socket is None or not socket.deflates or message.is_deflated or len(message.payload) < DEFLATE_IN_THREAD:
+            return False
+        socket.hold()
+        self._deflating = asyncio.create_task(self._deflate(message))
+        return True
+
+    async def _deflate(self, message: Message) -> None:
+        await asyncio.to_thread(message.deflate)
+        self._deflating = None
+        self.socket.release()
 
     async def _cut(self) -> None:
         self.cut = True

@@ -61,6 +61,15 @@ class Message:
         """The finished WebSocket frame."""
         return _framed(_TEXT, self.payload)
 
+    @property
+    def is_deflated(self) -> bool:
+        """Whether `deflated` has been made."""
+        return "deflated" in self.__dict__
+
+    def deflate(self) -> None:
+        """Make `deflated`. For a thread: nothing else is touched."""
+        _ = self.deflated
+
     @Once
     def deflated(self) -> bytes:
         """The finished frame, compressed without context, so that every socket which negotiated that can have it.

@@ -18,6 +18,8 @@ interleave.
 ``socket.descriptor``
     The number by which the kernel knows the socket, for an application that has it send many frames in one call: under
     the same terms as `send_now`, and None where that is.
+``socket.hold()``, ``socket.release()``
+    Cease to be ready, and be ready again: for an application whose next frame is still being made.
 ``socket.when_ready``, ``socket.when_blocked``
     Callables that the application may set: called each time the socket becomes ready again, and ceases to be.
 
@@ -74,6 +76,7 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.ready = False
+        self._held = False
         self._farewell: asyncio.TimerHandle | None = None
         self.transport = None  # type: ignore[assignment]  # until the connection is made
         self.send_now: Callable[[bytes], int] | None = None
@@ -161,8 +164,21 @@ class PreparedProtocol(WebSocketsSansIOProtocol):
         if self._pong:
             self.transport.write(self._pong)
             self._pong = b""
+        self._become_ready()
+
+    def hold(self) -> None:
+        """Cease to be ready until `release`."""
+        self._held = True
+        self._block()
+
+    def release(self) -> None:
+        """Be ready again, as far as the peer is."""
+        self._held = False
+        self._become_ready()
+
+    def _become_ready(self) -> None:
         open_still = self.handshake_complete and not self.close_sent and not self.transport.is_closing()
-        self.ready = open_still and self.writable.is_set()
+        self.ready = open_still and self.writable.is_set() and not self._held
         if self.ready and self.when_ready is not None:
             self.when_ready()
 

@@ -6,12 +6,14 @@ import asyncio
 import json
 import random
 import socket
+import threading
 import tracemalloc
 from collections.abc import Iterator
 
 import pytest
 
 from spot import serving
+from spot.frames import Message
 from spot.intake import OWN_BURST, OWN_RATE, SHARED_BURST, SHARED_RATE, Intake
 from spot.limits import Bucket, answering
 from spot.serving import INBOUND_BYTES
@@ -226,6 +228,22 @@ def test_http_readers_that_do_not_read_are_counted_and_cut(told, monkeypatch, se
         await eventually(lambda: len(answering) == 0)
         for peer in peers:
             peer.close()
+
+    told(story)
+
+
+def test_a_large_first_frame_is_deflated_while_others_are_served(told, monkeypatch) -> None:
+    go, deflate = threading.Event(), Message.deflate
+    monkeypatch.setattr(Message, "deflate", lambda message: go.wait(20) and deflate(message))
+
+    async def story(gate: Gateway) -> None:
+        other = await reader(gate)
+        await gate.settled(await put_market(500))
+        waiting = await gate.client("market?per_page=500", DEFLATE)
+        await eventually(lambda: gate.connection(waiting)._held)
+        await other.pong(b"served")
+        go.set()
+        assert len(json.loads(await waiting.message())["rows"]) == 500
 
     told(story)
 
