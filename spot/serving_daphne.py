@@ -46,7 +46,8 @@ class SpotChannel(HTTPChannel):
     def allHeadersReceived(self) -> None:  # noqa: N802
         self._expect_nothing()
         if self._has_useless_body():
-            self.transport.write(_BODY_REFUSED)
+            transport: Any = self.transport
+            transport.write(_BODY_REFUSED)
             self.loseConnection()
             return
         super().allHeadersReceived()

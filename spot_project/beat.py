@@ -14,7 +14,7 @@ from celery.beat import PersistentScheduler
 _SLACK = timedelta(seconds=60)
 
 
-class Scheduler(PersistentScheduler):  # type: ignore[misc]
+class Scheduler(PersistentScheduler):
     """The entries of the schedule; what ran later than now is due now."""
 
     def tick(self, *args: Any, **options: Any) -> float:
