@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import compress
 
 from django.conf import settings
 from redis import Redis
@@ -159,13 +160,17 @@ def factors(
     Candles get what the others leave, and what FIRST_SHARE leaves at least, so that many charts neither slow down what
     everybody looks at, nor wait for ever. Among either, see `_divided`.
     """
-    weights = {dataset: max(1, (viewers or {}).get(dataset.name, 1)) for dataset in demands}
+    known = viewers or {}
+    weights = {one: max(1, known.get(one.name, 1)) for one in demands} if known else dict.fromkeys(demands, 1)
     first = {dataset: demand for dataset, demand in demands.items() if dataset.kind != "candles"}
     candles = {dataset: demand for dataset, demand in demands.items() if dataset.kind == "candles"}
     both = list(zip((calls, credits), _wanted(first.values()), _wanted(candles.values()), strict=True))
     most = [may * max(FIRST_SHARE, one / (one + other)) if one else may for may, one, other in both]
     found = _fitted(first, most, weights)
-    used = _wanted([replace(demand, seconds=demand.seconds * found[one]) for one, demand in first.items()])
+    used = (
+        sum(demand.calls / demand.seconds / found[one] for one, demand in first.items()),
+        sum(demand.credits / demand.seconds / found[one] for one, demand in first.items()),
+    )
     left = [max(0.0, may - taken) for may, taken in zip((calls, credits), used, strict=True)]
     return found | _fitted(candles, left, weights)
 
@@ -173,32 +178,42 @@ def factors(
 def _fitted(
     demands: Mapping[Dataset, Demand], limits: Sequence[float], weights: Mapping[Dataset, int]
 ) -> dict[Dataset, float]:
-    """The factors that fit into both limits, calls and credits a second."""
-    rates = {dataset: _wanted([demand]) for dataset, demand in demands.items()}
-    found = [_divided({one: rate[n] for one, rate in rates.items()}, weights, may) for n, may in enumerate(limits)]
-    return {dataset: max(by_limit[dataset] for by_limit in found) for dataset in demands}
+    """The factors that fit into both limits, calls and credits a second. Lists, since there may be a thousand."""
+    shares, held = [weights[dataset] for dataset in demands], [pinned(dataset) for dataset in demands]
+    calls = [demand.calls / demand.seconds for demand in demands.values()]
+    credits = [demand.credits / demand.seconds for demand in demands.values()]
+    found = [1.0] * len(shares)
+    for rates, may in zip((calls, credits), limits, strict=True):
+        if sum(rates) > may:
+            found = list(map(max, found, _divided(rates, shares, held, may)))
+    return dict(zip(demands, found, strict=True))
 
 
-def _divided(rates: Mapping[Dataset, float], weights: Mapping[Dataset, int], may: float) -> dict[Dataset, float]:
+def _divided(rates: list[float], weights: list[int], held: list[bool], may: float) -> list[float]:
     """The factors by which polls at these rates fit into a limit: the smaller, the more weight a dataset has; but what
-    is pinned gets PINNED_SHARE of the limit, if it wants so much."""
+    is pinned (`held`) gets PINNED_SHARE of the limit, if it wants so much."""
     found = _levelled(rates, weights, may)
-    held = {dataset: rate for dataset, rate in rates.items() if pinned(dataset)}
-    due = min(sum(held.values()), may * PINNED_SHARE)
-    if sum(rate / found[dataset] for dataset, rate in held.items()) >= due * 0.999:
+    due = min(sum(compress(rates, held)), may * PINNED_SHARE)
+    if sum(rate / factor for rate, factor in compress(zip(rates, found, strict=True), held)) >= due * 0.999:
         return found
-    others = {dataset: rate for dataset, rate in rates.items() if dataset not in held}
-    return _levelled(held, weights, due) | _levelled(others, weights, may - due)
+    others = [not one for one in held]
+    ours = iter(_levelled(list(compress(rates, held)), list(compress(weights, held)), due))
+    theirs = iter(_levelled(list(compress(rates, others)), list(compress(weights, others)), may - due))
+    return [next(ours) if one else next(theirs) for one in held]
 
 
-def _levelled(rates: Mapping[Dataset, float], weights: Mapping[Dataset, int], may: float) -> dict[Dataset, float]:
-    """One level for all, divided by a dataset's weight; who would then be polled faster than wished is not."""
-    found, slow = dict.fromkeys(rates, 1.0), {dataset: rate for dataset, rate in rates.items() if rate}
-    while slow and may < math.inf:
-        level = sum(weights[dataset] * rate for dataset, rate in slow.items()) / may if may > 0 else math.inf
-        if not (fast := [dataset for dataset in slow if weights[dataset] >= level]):
-            return found | {dataset: min(_LONGEST, level / weights[dataset]) for dataset in slow}
-        may -= sum(slow.pop(dataset) for dataset in fast)
+def _levelled(rates: list[float], weights: list[int], may: float) -> list[float]:
+    """One level for all, divided by a dataset's weight; one that would then be polled faster than wished is not."""
+    found, slow = [1.0] * len(rates), [n for n, rate in enumerate(rates) if rate]
+    while slow:
+        level = sum(weights[n] * rates[n] for n in slow) / may if may > 0 else math.inf
+        left = [n for n in slow if weights[n] < level]
+        if len(left) == len(slow):
+            for n in slow:
+                found[n] = min(_LONGEST, level / weights[n])
+            break
+        may -= sum(rates[n] for n in slow if weights[n] >= level)
+        slow = left
     return found
 
 
