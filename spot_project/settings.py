@@ -226,6 +226,8 @@ USE_TZ = True
 FORMAT_MODULE_PATH = ["spot_project.formats"]
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.text("SPOT_STATIC_ROOT", default=str(SPOT_HOME / "static")))
+# Brotli at its slowest over all files of the admin would take 20 s of every first start; gzip takes one.
+SERVESTATIC_USE_BROTLI = False
 STORAGES = {"staticfiles": {"BACKEND": "servestatic.storage.CompressedManifestStaticFilesStorage"}}
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
