@@ -287,6 +287,11 @@ class Group:
         message = " ".join(self.verdict.unknown.values())
         return Refused("unknown_coin", f"coin_ids: {message} The other coins are shown.", "coin_ids")
 
+    def mistake_since(self, old: Group | None) -> Refused | None:
+        """The same, unless the group that the member comes from has told it."""
+        told = old is not None and old.verdict.unknown == self.verdict.unknown
+        return None if told else self.mistake
+
     def enter(self, member: Member) -> None:
         """Count the member in."""
         if member not in self.members:

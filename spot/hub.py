@@ -109,7 +109,7 @@ class Hub:
         try:
             group = self.groups.get(subscription.key) or self._make_group(subscription, member.client)
             self._group_of[member] = group
-            self._enter(group, member)
+            self._enter(group, member, old)
         except Refused:
             raise
         except Exception as error:
@@ -127,12 +127,12 @@ class Hub:
         if failed is not None and failed is not old:
             self._drop(failed, member)
 
-    def _enter(self, group: Group, member: Member) -> None:
+    def _enter(self, group: Group, member: Member, old: Group | None) -> None:
         """Add the member to the group and give it the group's state."""
         group.enter(member)
         if group.subscription.dialect.heartbeats and (group.update is None or group.state(now_ms()) != "live"):
             member.say(Message(group.status(now_ms())), "status")
-        elif (error := group.hopeless or group.mistake) is not None:
+        elif (error := group.hopeless or group.mistake_since(old)) is not None:
             member.say(Message(error_frame(error)), "error")
         if group.update is not None:
             member.push(group.update)

@@ -41,6 +41,10 @@ def test_an_unknown_coin_leaves_the_others_on_the_tape(spelling) -> None:
             assert (error["code"], error["field"]) == ("unknown_coin", "coin_ids")
             assert repr(spelling.lower()) in error["message"]
             assert names(await socket.frame()) == ["Bitcoin", "Ethereum"]
+            await socket.send({"search": "bit"})  # what has been told is not told again
+            assert names(await socket.frame()) == ["Bitcoin"]
+            await socket.send({"search": None})
+            assert names(await socket.frame()) == ["Bitcoin", "Ethereum"]
             await put(USD, market(3, shift=1.0))
             assert names(await socket.frame()) == ["Bitcoin", "Ethereum"]
 
