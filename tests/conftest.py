@@ -22,6 +22,11 @@ from tests.live import LiveSite
 PLAIN_STATIC = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--record` writes the transcripts of tests/golden anew."""
+    parser.addoption("--record", action="store_true", help="write the golden transcripts anew")
+
+
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """The address of this worker's Redis, which is also what settings.REDIS says."""
