@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Watch
-from tests.live import LiveSite
+from tests.live import LiveSite, get
 
 COINS = "spot-market tbody tr"
 WHERE = ".pager-where"
@@ -146,6 +146,14 @@ def test_with_reduced_motion_nothing_scrolls_or_flashes(page: Page, live_site: L
         arg=prices,
     )
     assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_a_demo_says_why_no_real_prices_are_shown(page: Page, live_site: LiveSite) -> None:
+    _, facts = get(f"{live_site.url}/status.json")
+    facts["simulated_because"] = "Acme refuses this site's access."
+    page.route("**/status.json", lambda route: route.fulfill(json=facts))
+    page.goto(live_site.url)
+    expect(page.locator("[data-demo]")).to_contain_text("not the real market. Acme refuses this site's access.")
 
 
 def test_a_demo_says_that_it_is_one(dashboard: Page) -> None:

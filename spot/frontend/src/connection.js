@@ -1,5 +1,6 @@
 // <spot-connection>: the connection in words, for the whole page, and the buttons that go with it.
 
+import { tellDemo } from "./demo.js";
 import { el, setAttribute, setText } from "./dom.js";
 import { count } from "./format.js";
 import "./notices.js";
@@ -57,8 +58,7 @@ class Connection extends HTMLElement {
     this.now.hidden = !["reconnecting", "offline", "refused"].includes(now.name);
     setText(this.word, page.paused ? "Resume" : "Pause");
     this.pause.classList.toggle("button-on", page.paused);
-    const simulated = [...page.feeds].some((feed) => feed.head?.simulated);
-    for (const notice of document.querySelectorAll("[data-demo]")) notice.hidden = !simulated;
+    tellDemo([...page.feeds].some((feed) => feed.head?.simulated));
   }
 
   #tellWaiting() {

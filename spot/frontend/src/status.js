@@ -1,6 +1,7 @@
 // The page at /status/: <spot-status> says where the data come from, how old they are, and what has changed.
 
 import "./preferences.js";
+import { explainDemo } from "./demo.js";
 import { el, setAttribute, setText } from "./dom.js";
 import { age, clock } from "./format.js";
 import { page } from "./page.js";
@@ -106,10 +107,11 @@ class Status extends HTMLElement {
 
   #draw() {
     if (!this.facts) return;
-    const { data, streams, changes, simulated } = this.facts;
+    const { data, streams, changes, simulated, simulated_because: reason } = this.facts;
     this.classList.remove("status-old");
     this.#judge(verdict(this.facts));
     for (const notice of document.querySelectorAll("[data-demo]")) notice.hidden = !simulated;
+    explainDemo(reason);
     this.#fill(this.data, data.map((row) => this.#dataRow(row)), "Nothing has been fetched yet.");
     this.#fill(this.streams, streams.map((row) => this.#streamRow(row)), "No source is streaming: prices come by asking for them at the pace above.");
     this.#fill(this.changes, changes.map((row) => this.#changeRow(row)), "No source has changed lately.");
