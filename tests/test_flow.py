@@ -112,8 +112,10 @@ def test_six_feeds_cost_two_calls_a_poll(site: LiveSite, standin: Sandbox) -> No
         ]
         versions = [read_until(client, lambda f: f["type"] == "snapshot")["version"] for client in sockets]
         seen = len(standin.requests)
-        newer = [read_until(sockets[0], lambda f: f["type"] == "snapshot")["version"] for _ in range(3)]
-    assert newer[0] > versions[0]
+        newer: list[int] = []
+        for _ in range(3):  # one that has only turned stale is of the same version
+            last = (newer or versions)[-1 if newer else 0]
+            newer.append(read_until(sockets[0], lambda f: f.get("version", 0) > last)["version"])  # noqa: B023
     pages = Counter(r.params["page"] for r in list(standin.requests)[seen:] if r.path == "/coins/markets")
     assert pages["1"] <= len(newer) + 1
     assert abs(pages["1"] - pages["2"]) <= 1
@@ -151,7 +153,7 @@ def test_a_limit_of_the_provider_is_waited_out_with_the_last_good_values(site: L
         finally:
             standin.faults.clear()
         assert stale["data"]["rows"]
-        assert "limit" in status["reason"].lower()
+        assert "CoinGecko asks this site to wait." in status["reason"]
         fresh = read_until(client, lambda f: f["type"] == "snapshot" and not f["stale"])
     calls = [r.at for r in standin.requests if r.path == "/coins/markets"]
     first_refusal = max(at for at in refused)
@@ -238,7 +240,7 @@ def test_a_message_of_a_megabyte_ends_the_connection(site: LiveSite) -> None:
 
 def test_the_http_twin_says_the_same_as_the_socket(site: LiveSite) -> None:
     status, rows = get(site.twin("historical-ohlcv?coin_id=bitcoin&days=30&page_size=5"))
-    assert status == 200
+    assert status == 200, rows
     with connect(site.socket("historical-ohlcv?coin_id=bitcoin&days=30&page_size=5"), max_size=None) as client:
         assert [row["timestamp"] for row in read(client)] == [row["timestamp"] for row in rows]
 

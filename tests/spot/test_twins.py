@@ -152,9 +152,6 @@ def test_what_cannot_be_is_refused_in_json(channel, query, status, code) -> None
 
 
 #: Only the second sentence is for visitors.
-TROUBLE = Trouble(
-    "unavailable", "No connection to 10.0.0.7.", 1, snapshots.now_ms() + 600_000, public="Acme cannot be reached."
-)
 
 
 def test_who_waits_in_vain_is_told_when_to_come_back(monkeypatch) -> None:
@@ -165,13 +162,15 @@ def test_who_waits_in_vain_is_told_when_to_come_back(monkeypatch) -> None:
         response = await get("market")
         assert (response.status_code, json.loads(response.content)["code"]) == (503, "unavailable")
         assert int(response["Retry-After"]) > 0
-        await asyncio.to_thread(snapshots.set_trouble, USD, TROUBLE)
+        next_try = snapshots.now_ms() + 600_000
+        trouble = Trouble("unavailable", "No connection to 10.0.0.7.", 1, next_try, public="Acme cannot be reached.")
+        await asyncio.to_thread(snapshots.set_trouble, USD, trouble)
         async with Socket("market", "status=1") as socket:
             while (await socket.next("status"))["state"] != "unavailable":
                 pass
             response = await get("market")
             error = json.loads(response.content)
-            assert (error["message"], error["next_try_ms"]) == ("Acme cannot be reached.", TROUBLE.next_try)
+            assert (error["message"], error["next_try_ms"]) == ("Acme cannot be reached.", next_try)
             assert 300 < int(response["Retry-After"]) <= 600
         assert not Hub.current().groups
 
