@@ -23,8 +23,8 @@ from providers.plausible import Before, Doubts, judge
 
 log = structlog.get_logger("providers.fetch")
 
-#: The lists that everything else waits for.
-_LISTS: frozenset[Kind] = frozenset({"currencies", "coins"})
+#: The lists that everything else waits for: without its own ids, a provider's stream follows nothing.
+_LISTS: frozenset[Kind] = frozenset({"currencies", "coins", "assets"})
 #: What can wait for all else leaves room for so many calls more: a chart that somebody asks for.
 _BEHIND: dict[Kind, int] = {"category": 2}
 #: The kinds whose rows are coins: their prices are held against the last ones.

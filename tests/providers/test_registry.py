@@ -3,9 +3,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 import providers
-from providers.datasets import STREAMED, Kind
+from providers.access import Access
+from providers.attempt import rank
+from providers.base import Plan, Provider
+from providers.budget import Budget, wall_ms
+from providers.datasets import MEMBERS, STREAMED, Dataset, Kind
+from providers.vault import Secret
 
 ROOT = Path(providers.__file__).parent
 
@@ -58,3 +64,25 @@ def test_this_app_knows_nothing_of_the_other() -> None:
             imported = getattr(node, "module", None) or "" if isinstance(node, ast.ImportFrom) else ""
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [imported]
             assert not [name for name in names if name == "spot" or name.startswith("spot.")], path
+
+
+@pytest.mark.parametrize(
+    ("provider", "plan"),
+    [
+        pytest.param(provider, plan, id=f"{provider.name}-{plan.name}")
+        for provider in providers.all()
+        for plan in provider.plans
+        if not provider.simulated
+    ],
+)
+def test_a_minute_of_each_plan_has_room_for_whatever_is_asked_in_one_go(
+    redis: Redis, provider: Provider, plan: Plan
+) -> None:
+    for endpoint in provider.endpoints:
+        if endpoint.kind not in plan.lacks and plan.base_url:
+            entry = Access(provider, plan, plan.base_url, Secret(""), plan.per_minute, plan.per_month)
+            plain = Dataset(endpoint.kind, "usd", "bitcoin" if endpoint.kind == "candles" else "", 7)
+            dataset = MEMBERS[0] if endpoint.kind == "category" else plain
+            calls = endpoint.calls(dataset, ("bitcoin",), wall_ms())
+            redis.flushdb()
+            Budget(redis).spend(entry, len(calls), sum(call.credits for call in calls), **rank(dataset))
