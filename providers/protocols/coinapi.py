@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from providers.clean import Cleaner, text
+from providers.clean import Cleaner, moment, text
 from providers.datasets import is_coin_id, is_currency
 from providers.errors import NotFound, ProviderError, RateLimited, Unauthorized, Unavailable
 from providers.stream import Alive, Dropped, Event, Leaving, Refused, Stream, Tick, Topic
@@ -75,7 +75,7 @@ def closed(code: int, reason: str) -> ProviderError | None:
 # --- a connection ---------------------------------------------------------------------------------------------------
 @dataclass(slots=True)
 class _Last:
-    """The newest that is known of a pair."""
+    """The newest that is known of a pair. `at` is 0 where its time is not believed."""
 
     at: int
     sequence: int
@@ -154,17 +154,20 @@ class Session:
     def _rate(self, said: dict[str, Any], now_ms: int) -> Event:
         """`{"type": "exrate", "time": "2026-05-03T12:00:01.1234567Z", "asset_id_base": "BTC", "asset_id_quote": "USD",
         "rate": 67012.25}`"""
-        base, quote, cleaner = said.get("asset_id_base"), said.get("asset_id_quote"), Cleaner(now_ms)
-        rate, at = cleaner.number(said.get("rate")), cleaner.millis(said.get("time"))
-        if not (isinstance(base, str) and isinstance(quote, str)) or not rate or at is None:
+        base, quote, cleaner = said.get("asset_id_base"), said.get("asset_id_quote"), Cleaner()
+        rate, stamp = cleaner.number(said.get("rate")), cleaner.millis(said.get("time"))
+        if not (isinstance(base, str) and isinstance(quote, str)) or not rate or stamp is None:
             return Dropped("a rate without pair, time or rate")
         topic = self._wanted.get((base, quote))
         if topic is None:
             return Alive()  # sent before it knew that nobody wants it any more
-        sequence = said.get("sequence")
-        now = _Last(at, sequence if isinstance(sequence, int) and not isinstance(sequence, bool) else 0, rate)
-        if (last := self._last.get((base, quote))) and (now == last or _older(now, last)):
-            return Alive() if now == last else Dropped("a rate older than the one before")
+        at, sequence = moment(stamp, now_ms), said.get("sequence")
+        now = _Last(at or 0, sequence if isinstance(sequence, int) and not isinstance(sequence, bool) else 0, rate)
+        if last := self._last.get((base, quote)):
+            if now == last and (now.at or now.sequence):
+                return Alive()
+            if _older(now, last):
+                return Dropped("a rate older than the one before")
         self._last[base, quote] = now
         return Tick(topic.coin, topic.currency, {"price": rate}, at, max(0, now.sequence))
 
@@ -178,7 +181,7 @@ def _pair(topic: Topic) -> _Pair | None:
 def _older(now: _Last, last: _Last) -> bool:
     if now.sequence and last.sequence:
         return now.sequence <= last.sequence
-    return now.at < last.at
+    return 0 < now.at < last.at
 
 
 STREAM = Stream(

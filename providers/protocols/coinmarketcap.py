@@ -238,7 +238,7 @@ class Session:
         params, at = params if isinstance(params, dict) else {}, moment(payload.get("ts"), now_ms)
         if channel == PRICES:
             return self._tick(data, params, at)
-        return self._event(channel, data, params, at or now_ms)
+        return self._event(channel, data, params, at or now_ms, _moment(payload.get("ts")))
 
     def _tick(self, data: dict[str, Any], params: dict[str, Any], at: int | None) -> Event:
         coin, cleaner = whole(data.get("cid")), Cleaner()
@@ -256,7 +256,8 @@ class Session:
                 values[ours] = made
         return Tick(str(coin), "usd", values, at)
 
-    def _event(self, channel: str, data: dict[str, Any], params: dict[str, Any], at: int) -> Event:
+    def _event(self, channel: str, data: dict[str, Any], params: dict[str, Any], at: int, stamp: int | None) -> Event:
+        """`at` is a time that can be shown, `stamp` the push's own, which tells events apart though it be wrong."""
         member, interval = _only(params.get(_address_name(channel))), params.get("interval", "")
         platform = whole(params.get("platform_id"))
         if not (isinstance(member, str) and isinstance(interval, str) and platform):
@@ -265,8 +266,9 @@ class Session:
         if line is None:
             return Alive(at)
         relayed = _relayed(data, Cleaner(), 0)
+        identity = _identity(channel, relayed, _moment(relayed.get("ts")) or stamp or at)
         at = moment(relayed.get("ts"), at) or at
-        return Happened(line.topic, {"id": _identity(channel, relayed, at), "at": at, "data": relayed})
+        return Happened(line.topic, {"id": identity, "at": at, "data": relayed})
 
 
 def _only(value: Any) -> Any:
@@ -278,14 +280,14 @@ def _moment(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _LATEST_MS else None
 
 
-def _identity(channel: str, data: dict[str, Any], at: int) -> str:
+def _identity(channel: str, data: dict[str, Any], stamp: int) -> str:
     """The same for an event however often it comes. Swaps and liquidity come once for each token of the pair, and are
     known by transaction and log index (on Solana: instruction index); the rest by channel, content and time."""
     transaction = data.get("tx") or data.get("txn")
     index = next((f"{name}{data[name]}" for name in ("lgid", "iix") if whole(data.get(name)) is not None), "")
     if isinstance(transaction, str) and transaction and index:
         return f"{transaction}:{index}"
-    content = orjson.dumps([channel, at, data], option=orjson.OPT_SORT_KEYS)
+    content = orjson.dumps([channel, stamp, data], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(content).hexdigest()[:32]
 
 

@@ -200,7 +200,8 @@ class Session:
             now.sequence = sequence
         last = self._spoken.get(slug)
         if last and last.exchange == now.exchange:
-            if (now.at, now.sequence, now.price) == (last.at, last.sequence, last.price):
+            same = (now.at, now.sequence, now.price) == (last.at, last.sequence, last.price)
+            if same and (now.at or now.sequence):
                 return Alive()
             if _older(now, last):
                 return Dropped("a frame older than the one before")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -98,8 +99,16 @@ def test_where_a_sequence_is_given_it_tells_the_order(session: Session) -> None:
 
 
 def test_a_clock_that_is_ahead_makes_nothing_fresher_than_the_moment_it_came(session: Session) -> None:
-    assert received(session, frame(time="2031-01-01T00:00:00.0000000Z")).at == NOW
-    assert received(session, frame(time="2031-01-01T00:00:01.0000000Z", rate=2)).at == NOW
+    def second(offset: int) -> str:
+        return f"{datetime.fromtimestamp(NOW // 1000 + offset, UTC):%Y-%m-%dT%H:%M:%S}.0000000Z"
+
+    assert received(session, frame(time=second(30))) == Tick("BTC", "usd", {"price": 122780.5}, NOW)
+    # Further ahead its time decides nothing: not the tick's, not the order, not what is a repetition.
+    assert received(session, frame(time="2031-01-01T00:00:01.0000000Z", rate=2)) == Tick("BTC", "usd", {"price": 2})
+    assert received(session, frame(time="2031-01-01T00:00:01.0000000Z", rate=2)) == Tick("BTC", "usd", {"price": 2})
+    assert received(session, frame(time=second(-5), rate=3)) == Tick(
+        "BTC", "usd", {"price": 3}, NOW // 1000 * 1000 - 5_000
+    )
 
 
 def test_a_rate_that_nobody_follows_any_more_is_only_a_sign_of_life(session: Session) -> None:

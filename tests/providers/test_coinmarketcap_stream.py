@@ -212,7 +212,9 @@ def test_a_time_that_is_none_leaves_the_price(ts: Any) -> None:
 
 
 def test_a_clock_that_is_ahead_does_not_make_a_price_fresher_and_one_behind_is_believed() -> None:
-    assert one(following(BTC), price(ts=NOW + 90_000)).at == NOW
+    assert one(following(BTC), price(ts=NOW + 30_000)).at == NOW
+    far = one(following(BTC), price(ts=NOW + 90_000))
+    assert (far.values["price"], far.at) == (81187.93, None)
     assert one(following(BTC), price(ts=NOW - 90_000)).at == NOW - 90_000
 
 
@@ -268,6 +270,13 @@ def test_other_events_are_known_by_content_and_time() -> None:
     other = one(session, event("kline", candle | {"c": 1.06}, interval="1m")).row["id"]
     assert first == again
     assert len({first, later, other}) == 3
+
+
+def test_an_event_of_a_clock_that_is_far_ahead_is_the_same_when_it_comes_again() -> None:
+    session, message = following(KLINE), event("kline", {"o": 1.0, "c": 1.05}, NOW + 3_600_000, interval="1m")
+    first, again = ([happened] for [happened] in (session.receive(message, NOW + after) for after in (0, 700)))
+    assert first[0].row["id"] == again[0].row["id"]
+    assert [first[0].row["at"], again[0].row["at"]] == [NOW, NOW + 700]
 
 
 def test_what_is_relayed_survives_a_strict_encoder() -> None:

@@ -423,16 +423,25 @@ def test_a_coin_that_a_provider_is_not_known_to_have_is_asked_of_the_next(upstre
     assert upstream.asked == []
 
 
+def sound_page(**changes: Any) -> list[dict[str, Any]]:
+    """Five coins of which every value can be: a market cap that goes with the day's volume."""
+    return [row | {"total_volume": 1_000_000} for row in page_of(1, 5, **changes)]
+
+
 # --- who lies -------------------------------------------------------------------------------------------------------
 def test_a_jump_costs_the_row_and_is_counted(upstream: Upstream, redis: Redis, clock: Clock) -> None:
-    rows = page_of(1, 5, current_price=100.0)
+    rows = sound_page(current_price=100.0)
     rows[2]["current_price"] = 1e14
     upstream.replies["/coins/markets"] = Reply(rows)
     before = Snapshot([{"id": f"coin-{n}", "price": 100.0} for n in range(1, 6)])
     with capture_logs() as lines:
         fetched = fetching.fetch(USD, redis=redis, now_ms=clock, before=before)
     assert [row["id"] for row in fetched.rows] == ["coin-1", "coin-2", "coin-4", "coin-5"]
-    assert next(line for line in lines if line["event"] == "fetch")["implausible"] == 1
+    line = next(line for line in lines if line["event"] == "fetch")
+    assert line["implausible_values"] == "high_24h 1, low_24h 1, sparkline 1", (
+        "those of the row, held against its price"
+    )
+    assert line["implausible"] == 1 + 3
     again = replace_rows(before, fetched.rows)
     assert len(fetching.fetch(USD, redis=redis, now_ms=clock, before=again).rows) == 4, "it is not believed next time"
 
@@ -443,7 +452,7 @@ def replace_rows(snapshot: Snapshot, rows: list[dict[str, Any]]) -> Snapshot:
 
 @pytest.mark.parametrize("price", [-5, 0])
 def test_a_price_that_is_none_costs_the_row_and_not_the_snapshot(upstream, redis, clock, price: float) -> None:
-    rows = page_of(1, 5)
+    rows = sound_page()
     rows[2]["current_price"] = price
     upstream.replies["/coins/markets"] = Reply(rows)
     with capture_logs() as lines:

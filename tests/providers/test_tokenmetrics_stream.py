@@ -135,7 +135,11 @@ def test_where_a_sequence_is_given_it_tells_the_order_within_an_exchange(session
 def test_times_are_epochs_or_read_from_beside_them_and_never_ahead_of_ours(session: Session) -> None:
     assert received(session, frame(epoch=None)).at == 1_750_779_662_000
     assert received(session, frame(epoch=..., event_timestamp=..., cg_id="ethereum", token_id=1)).at is None
-    assert received(session, frame(epoch=NOW + 90_000, price_in_usd=7)).at == NOW
+    assert received(session, frame(epoch=NOW + 30_000, price_in_usd=7)).at == NOW
+    far = frame(epoch=NOW + 90_000, event_timestamp="2026-11-20 16:01:42", price_in_usd=7)
+    assert [received(session, far) for _ in range(2)] == [Tick("bitcoin", "usd", {"price": 7})] * 2
+    assert received(session, frame(epoch=NOW // 1000, event_timestamp=..., price_in_usd=8)).at is None, "in seconds"
+    assert received(session, frame(epoch=NOW - 5, price_in_usd=9)).at == NOW - 5
 
 
 @pytest.mark.parametrize("value", [None, 0, -1, "105376", True, [], {}, 10**400])

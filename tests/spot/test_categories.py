@@ -126,16 +126,21 @@ class Site:
 
     clock: Clock
     wanted: list[Dataset] = field(default_factory=lambda: [USD, QUOTES])
-    queue: list[tuple[str, str, float]] = field(default_factory=list)
+    queue: list[tuple[int, tuple[str, str, float]]] = field(default_factory=list)
     asked: list[tuple[float, str]] = field(default_factory=list)
 
     def run(self, seconds: int) -> None:
-        """Tick by tick, and do what is queued, as a worker does."""
+        """Tick by tick, and do what is queued and due, as a worker does."""
         for _ in range(seconds):
             tasks.start_due(tasks._wanted())
-            while self.queue:
-                tasks.fetch(*self.queue.pop(0))
+            due = [task for task in self.queue if task[0] <= self.clock.ms]
+            self.queue = [task for task in self.queue if task not in due]
+            for _, args in due:
+                tasks.fetch(*args)
             self.clock.forward(1)
+
+    def queued(self, args: tuple[str, str, float], *, expires: float, countdown: float = 0) -> None:
+        self.queue.append((self.clock.ms + round(countdown * 1000), args))
 
     @property
     def now(self) -> float:
@@ -192,7 +197,7 @@ def site(redis: Redis, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setattr(snapshots, "first_in", first_in)
     monkeypatch.setattr(snapshots, "wanted", lambda: made.wanted)
     monkeypatch.setattr(snapshots, "wanted_coins", lambda *_: ["coin-900"])
-    monkeypatch.setattr(tasks.fetch, "apply_async", lambda args, expires: made.queue.append(args))
+    monkeypatch.setattr(tasks.fetch, "apply_async", made.queued)
     yield made
     server.stop()
 
