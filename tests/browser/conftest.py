@@ -47,6 +47,15 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
     }
 
 
+def texts(page: Page, selector: str) -> list[str]:
+    """What stands in these elements at one moment. (A locator finds the elements and reads them in two steps, between
+    which a frame may write new numbers, or put the rows into another order.)"""
+    found: list[str] = page.evaluate(
+        "selector => [...document.querySelectorAll(selector)].map(element => element.innerText.trim())", selector
+    )
+    return found
+
+
 class Watch:
     """What a page did besides showing itself: console, failures, requests, messages sent over its sockets."""
 

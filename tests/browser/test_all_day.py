@@ -13,7 +13,8 @@ from playwright.sync_api import Page, WebSocketRoute, expect
 
 from providers.sandbox import Sandbox
 from providers.standins.coinmarketcap import Coinmarketcap
-from tests.browser.conftest import SECONDS, Watch
+from tests.browser.conftest import SECONDS, Watch, texts
+from tests.browser.test_access import findings
 from tests.live import LiveSite, wait_until
 
 KEY = "7d0c1f7e-30a1-4c54-9a43-5b1f6c1d2e90"
@@ -23,7 +24,7 @@ SCRIPTS_AT_MOST = 120_000  # bytes, compressed
 
 
 def names(page: Page) -> list[str]:
-    return [text.strip() for text in page.locator(COINS).all_inner_texts()]
+    return texts(page, COINS)
 
 
 # --- the provider changes ---------------------------------------------------------------------------------------------
@@ -123,9 +124,11 @@ def test_values_that_are_old_look_it(page: Page, live_site: LiveSite, watch: Wat
     page.route_web_socket(re.compile("/ws/market"), aged)
     page.goto(f"{live_site.url}/")
     expect(page.locator("spot-market .tag")).to_have_text("Stale")
-    opacity = "panel => Number(getComputedStyle(panel.querySelector('.panel-body')).opacity)"
-    page.wait_for_function(f"() => ({opacity})(document.querySelector('spot-market')) < 0.9")
-    assert page.locator("spot-heatmap").evaluate(opacity) == 1
+    colours = "panel => getComputedStyle(panel.querySelector('.panel-body')).filter"
+    page.wait_for_function(f"() => ({colours})(document.querySelector('spot-market')) === 'grayscale(0.75)'")
+    assert page.locator("spot-heatmap").evaluate(colours) == "none"
+    page.emulate_media(reduced_motion="reduce")
+    assert findings(page) == []
     assert page.locator("spot-market td .flash").count() == 0
 
 

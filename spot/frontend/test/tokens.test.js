@@ -1,7 +1,7 @@
 // Colours that can be read: the contrasts of tokens.css, as WCAG counts them, in both themes and every palette.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 
 import { PALETTES } from "../src/looks.js";
@@ -59,3 +59,12 @@ for (const theme of ["light", "dark"]) {
     });
   }
 }
+
+test("text is never made faint, which takes the contrast that its colour has, but where a control is off or an answer awaited", () => {
+  const styles = new URL("../src/styles/", import.meta.url);
+  const faint = readdirSync(styles).flatMap((file) => {
+    const rules = readFileSync(new URL(file, styles), "utf8").matchAll(/([^{};]+)\{[^{}]*opacity: 0?\.\d/g);
+    return [...rules].map(([, selector]) => selector.trim()).filter((selector) => !/disabled|aria-busy/.test(selector));
+  });
+  assert.deepEqual(faint, []);
+});
