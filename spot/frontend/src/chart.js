@@ -184,9 +184,9 @@ export class Chart {
     onview();
   }
 
-  /** The times (ms) of the candles in view. */
+  /** The times (ms) of the candles in view, or that the next drawing brings into view. */
   inView() {
-    return within(this.bars, this.axis.getVisibleLogicalRange()).map(({ time }) => time * 1000);
+    return within(this.bars, this.#range()).map(({ time }) => time * 1000);
   }
 
   /** Moves by a share of what is in view: -0.1 is a tenth of it into the past. */

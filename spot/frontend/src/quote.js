@@ -71,11 +71,11 @@ class Quote extends Panel {
   #tellTime(row, { head }) {
     const { as_of: at = null, stale = false } = row;
     const now = serverNow();
-    this.time.hidden = at === null;
     this.time.classList.toggle("quote-old", stale);
     setAttribute(this.price, "data-old", stale ? "" : null);
     const when = `${clock(at, now, page.locale, page.timeZone)}, ${age(now - at)} ago`;
-    setText(this.time, stale ? `This price is old: the source last changed it at ${when}.` : `Price of ${when}`);
+    const words = stale ? `This price is old: the source last changed it at ${when}.` : `Price of ${when}`;
+    setText(this.time, at === null ? "" : words); // and its line stays, so that nothing below moves
     if (!stale) page.tellPrice({ id: row.id, price: row.price, at: at ?? head.as_of ?? head.fetched_at, currency: head.params?.vs_currency });
   }
 
