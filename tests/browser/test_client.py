@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, WebSocketRoute, expect
 
 from tests.blog import Blog
-from tests.browser.conftest import SECONDS, Watch
+from tests.browser.conftest import SECONDS, Watch, texts
 from tests.live import LiveSite
 
 PRICES = "spot-market td.col-price"
@@ -51,7 +51,7 @@ LISTEN = """() => {
 
 
 def prices(page: Page) -> list[str]:
-    return [text.strip() for text in page.locator(PRICES).all_inner_texts()]
+    return texts(page, PRICES)
 
 
 def wait_for_other_prices(page: Page, before: list[str]) -> None:

@@ -8,17 +8,13 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Watch
+from tests.browser.conftest import Watch, texts
 from tests.live import LiveSite, get
 
 COINS = "spot-market tbody tr"
 WHERE = ".pager-where"
 MINUS = "\u2212"
 NONE = "\u2013"  # the dash of what has no value, and of a range
-
-
-def texts(page: Page, selector: str) -> list[str]:
-    return [text.strip() for text in page.locator(selector).all_inner_texts()]
 
 
 def percentages(page: Page, column: str) -> list[float]:
@@ -73,6 +69,8 @@ def test_a_column_sorts_down_then_up_then_not(dashboard: Page) -> None:
 
 
 def test_pages_turn_over_the_socket_and_stay_in_the_address(dashboard: Page, watch: Watch) -> None:
+    dashboard.locator("th.col-rank").get_by_role("button").click()  # the source's ranks are those of a moment ago
+    expect(dashboard.locator("th.col-rank")).to_have_attribute("aria-sort", "ascending")
     requests = watch.page_requests()
     dashboard.get_by_role("button", name="Next page").click()
     expect(dashboard.locator(WHERE)).to_have_text(f"26{NONE}50 of 500 · page 2 of 20")
@@ -80,7 +78,7 @@ def test_pages_turn_over_the_socket_and_stay_in_the_address(dashboard: Page, wat
     assert watch.page_requests() == requests
     dashboard.reload()
     expect(dashboard.locator(WHERE)).to_have_text(f"26{NONE}50 of 500 · page 2 of 20")
-    dashboard.get_by_label("Rows").select_option("100")
+    dashboard.get_by_label("Rows of a page").select_option("100")
     expect(dashboard.locator(WHERE)).to_have_text(f"1{NONE}100 of 500 · page 1 of 5")
     dashboard.go_back()
     expect(dashboard.locator(WHERE)).to_have_text(f"26{NONE}50 of 500 · page 2 of 20")
@@ -125,7 +123,8 @@ def test_movers_are_what_their_titles_say(dashboard: Page) -> None:
         expect(changes).to_have_count(5)
         assert set(changes.evaluate_all("cells => cells.map(cell => cell.dataset.way)")) == {way}
     expect(dashboard.locator(".most-active li")).to_have_count(5)
-    expect(dashboard.locator(".movers-guard")).to_contain_text("24 h volume from $")
+    floor = dashboard.get_by_label("Min. volume of gainers and losers in 24 h")
+    expect(floor.locator("option:checked")).to_have_text("$50K")
 
 
 def test_markup_in_a_coins_name_is_shown_as_text(page: Page, live_site: LiveSite, watch: Watch) -> None:

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Watch
+from tests.browser.conftest import Watch, texts
 from tests.browser.test_table import REVERSED, asked
 from tests.live import LiveSite
 
@@ -16,13 +16,13 @@ LISTS = ("top-gainers", "top-losers", "most-active")
 
 
 def changes(page: Page, path: str) -> list[float]:
-    texts = page.locator(f".{path} .change > span:last-child").all_inner_texts()
-    return [float(text.rstrip("%").replace(",", "").replace(MINUS, "-")) for text in texts]
+    cells = texts(page, f".{path} .change > span:last-child")
+    return [float(cell.rstrip("%").replace(",", "").replace(MINUS, "-")) for cell in cells]
 
 
 def test_window_and_count_are_picked_and_stay_in_the_address(dashboard: Page, watch: Watch) -> None:
     dashboard.get_by_label("Window", exact=True).select_option("7d")
-    dashboard.locator("spot-movers").get_by_label("Rows", exact=True).select_option("25")
+    dashboard.get_by_label("Rows of each list").select_option("25")
     for path in LISTS:
         expect(dashboard.locator(f".{path} li")).to_have_count(25)
     assert "7d" in asked(watch, "price_change_percentage")
@@ -39,7 +39,7 @@ def test_window_and_count_are_picked_and_stay_in_the_address(dashboard: Page, wa
 def test_longer_lists_are_scrolled_beside_the_map_and_leave_the_guard_in_view(dashboard: Page) -> None:
     height = "document.querySelector('spot-heatmap').offsetHeight"
     before = dashboard.evaluate(height)
-    dashboard.locator("spot-movers").get_by_label("Rows", exact=True).select_option("50")
+    dashboard.get_by_label("Rows of each list").select_option("50")
     expect(dashboard.locator(".most-active li")).to_have_count(50)
     assert dashboard.evaluate(height) == before
     expect(dashboard.locator(".movers-guard")).to_be_in_viewport(ratio=1)
@@ -96,13 +96,13 @@ def test_no_row_of_a_list_is_cut_in_half(dashboard: Page) -> None:
     })"""
     for height, rows in ((900, "5"), (768, "5"), (900, "25"), (768, "50")):
         dashboard.set_viewport_size({"width": 1440, "height": height})
-        dashboard.locator("spot-movers").get_by_label("Rows", exact=True).select_option(rows)
+        dashboard.get_by_label("Rows of each list").select_option(rows)
         expect(dashboard.locator(".top-gainers li")).to_have_count(int(rows))
         assert dashboard.evaluate(cut) == [], (height, rows)
 
 
 def test_longer_lists_are_tabs_that_keys_walk_and_the_next_visit_keeps(dashboard: Page) -> None:
-    dashboard.locator("spot-movers").get_by_label("Rows", exact=True).select_option("25")
+    dashboard.get_by_label("Rows of each list").select_option("25")
     dashboard.get_by_role("tab", name="Gainers").focus()
     dashboard.keyboard.press("ArrowRight")
     expect(dashboard.get_by_role("tab", name="Losers")).to_be_focused()

@@ -25,7 +25,7 @@ def visited(page: Page, live_site: LiveSite, watch: Watch) -> Page:
     other.goto(f"{live_site.url}/")
     expect(other.locator("spot-market tbody tr")).to_have_count(25)
     page.goto(f"{live_site.url}/")
-    page.get_by_role("link", name="Status of the data").click()
+    page.get_by_role("contentinfo").get_by_role("link", name="Status of the data").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Status")
     return page
 

@@ -127,7 +127,7 @@ def test_search_keeps_the_focus_and_the_caret_while_answers_come(dashboard: Page
 def test_coins_with_one_symbol_are_told_apart_and_found_together(page: Page, live_site: LiveSite, watch: Watch) -> None:
     page.goto(f"{live_site.url}/")
     expect(page.locator(COINS)).to_have_count(25)
-    page.get_by_label("Rows").select_option("500")
+    page.get_by_label("Rows of a page").select_option("500")
     expect(page.locator(COINS)).to_have_count(500)
     symbols = page.locator(f"{COINS} .coin-symbol").all_text_contents()
     twins = {symbol for symbol in symbols if symbols.count(symbol) > 1}
@@ -418,7 +418,7 @@ def test_a_page_past_the_end_is_the_last_one(page: Page, live_site: LiveSite, wa
 
 
 def test_five_hundred_rows_can_be_seen_at_once(dashboard: Page) -> None:
-    dashboard.get_by_label("Rows").select_option("500")
+    dashboard.get_by_label("Rows of a page").select_option("500")
     expect(dashboard.locator(COINS)).to_have_count(500)
     drawn = dashboard.locator("td.col-chart polyline[points]").count()
     assert 0 < drawn < 500

@@ -32,8 +32,8 @@ export function setAttribute(element, name, value) {
 }
 
 /** A <select> with its label before it. Options are [value, text] pairs. */
-export function select(label, options, value, onchange) {
-  const choice = el("select", { "aria-label": label, onchange: () => onchange(choice.value) });
+export function select(label, options, value, onchange, name = label) {
+  const choice = el("select", { "aria-label": name, onchange: () => onchange(choice.value) });
   for (const [key, text] of options) choice.append(el("option", { value: key, selected: key === value }, text));
   return el("label", { class: "field" }, el("span", { class: "field-label", "aria-hidden": "true" }, label), choice);
 }

@@ -33,7 +33,7 @@ class Movers extends Panel {
     restore("movers", PARAMETERS);
     const { window, count } = wanted(read);
     this.window = select("Window", WINDOWS.map((key) => [key, spaced(key)]), window, (key) => this.#go({ movers: key === "24h" ? null : key }));
-    this.count = select("Rows", COUNTS.map((key) => [key, key]), count, (key) => this.#go({ "movers.rows": key === COUNTS[0] ? null : key }));
+    this.count = select("Rows", COUNTS.map((key) => [key, key]), count, (key) => this.#go({ "movers.rows": key === COUNTS[0] ? null : key }), "Rows of each list");
     controls.append(this.window, this.count);
     this.lists = LISTS.map((list) => this.#list(list));
     this.guard = el("div", { class: "movers-guard" });

@@ -18,7 +18,7 @@ export class Pager {
       this.#step("Next page", "Next ›", () => this.at + 1),
       this.#step("Last page", "»", () => this.last),
     ];
-    this.size = resize && select("Rows", sizes.map((n) => [n, n]), size, resize);
+    this.size = resize && select("Rows", sizes.map((n) => [n, n]), size, resize, "Rows of a page");
     this.element = el("nav", { class: "pager", "aria-label": name }, this.where, ...(this.size ? [this.size] : []), ...this.steps);
   }
 
