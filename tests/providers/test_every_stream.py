@@ -92,9 +92,8 @@ class Stage:
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            worker.stop()  # as the command does: a waiting client of Redis may swallow a cancellation
+            await task
             await client.aclose()
 
     async def until(self, condition: Callable[[], Any]) -> None:
