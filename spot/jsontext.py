@@ -2,13 +2,22 @@
 
 A sparkline is 168 numbers that nobody filters or sorts by: it travels from the store to the socket as the text it is,
 so that a snapshot of 500 coins is decoded several times faster.
+
+Each text is encoded as a mark and put in its place afterwards. `orjson.Fragment` would do that, but since orjson 3.12
+it writes past the end of its buffer when more values follow, which corrupts the memory of the process.
 """
 
 from __future__ import annotations
 
+import secrets
+from itertools import chain
 from typing import Any
 
 import orjson
+
+#: Nobody outside can know it, so no value can hold it.
+_MARK = secrets.token_hex(16)
+_QUOTED = b'"' + _MARK.encode() + b'"'
 
 
 class JsonText(str):
@@ -19,10 +28,16 @@ class JsonText(str):
 
 def dumps(value: Any) -> bytes:
     """JSON bytes; `JsonText` anywhere inside is spliced in."""
-    return orjson.dumps(value, default=_splice, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+    texts: list[bytes] = []
 
+    def mark(part: object) -> str:
+        if not isinstance(part, JsonText):
+            raise TypeError(type(part).__name__)
+        texts.append(part.encode())
+        return _MARK
 
-def _splice(value: object) -> orjson.Fragment:
-    if not isinstance(value, JsonText):
-        raise TypeError(type(value).__name__)
-    return orjson.Fragment(str(value))
+    marked = orjson.dumps(value, default=mark, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+    if not texts:
+        return marked
+    first, *rest = marked.split(_QUOTED)
+    return b"".join((first, *chain.from_iterable(zip(texts, rest, strict=True))))

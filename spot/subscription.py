@@ -16,7 +16,7 @@ import orjson
 from providers.datasets import Dataset
 from spot.codes import Refused, bad_value
 from spot.feeds import Feed, Shape, parse_params
-from spot.jsontext import dumps
+from spot.jsontext import JsonText, dumps
 from spot.query import Page, Query, evaluate, parse_query
 from spot.table import Table, Universe
 
@@ -84,7 +84,7 @@ class Subscription:
         return ("universe", self.feed.channel, _frozen(self.params))
 
     @cached_property
-    def asked(self) -> orjson.Fragment:
+    def asked(self) -> JsonText:
         """Every parameter in force, as the envelope shows it: JSON, made once."""
         params = {name: list(value) if isinstance(value, tuple) else value for name, value in self.params.items()}
         query, raw, filters = self.query, self.raw, self.raw.get("filters")
@@ -97,9 +97,8 @@ class Subscription:
             "start_time": query.start,
             "end_time": query.end,
         }
-        return orjson.Fragment(
-            orjson.dumps(params | {name: value for name, value in view.items() if value is not None})
-        )
+        given = {name: value for name, value in view.items() if value is not None}
+        return JsonText(orjson.dumps(params | given).decode())
 
 
 def subscribe(feed: Feed, raw: Mapping[str, object], dialect: Dialect, depth: int) -> Subscription:

@@ -19,7 +19,7 @@ import orjson
 
 from providers.clean import ahead
 from spot.codes import Refused, bad_value
-from spot.jsontext import dumps
+from spot.jsontext import JsonText, dumps
 from spot.subscription import Answer, Subscription
 
 #: The largest message that a client may send, in bytes.
@@ -137,7 +137,7 @@ def _head(
     facts: Facts,
     seq: int,
     stale: bool,
-    asked: orjson.Fragment | None,
+    asked: JsonText | None,
     missing: Mapping[str, Missing] | None,
 ) -> bytes:
     page = answer.page
@@ -163,7 +163,7 @@ def _head(
     }
     if missing:
         head["missing"] = {coin: {"code": why.code, "message": why.message} for coin, why in missing.items()}
-    return orjson.dumps(head)[:-1]
+    return dumps(head)[:-1]
 
 
 State = Literal["waiting", "live", "stale", "unavailable"]
