@@ -42,7 +42,6 @@ def groups(page: Page, site: str) -> None:
     expect(page.locator(".map-head[data-group='Layer 1']")).to_be_visible(timeout=60_000)
     page.keyboard.press("p")  # axe would hold a heading's name of now against its numbers of a moment ago
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
-    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")  # the last drawing
     page.locator(".map-head[data-group='Layer 1']").focus()
     expect(page.locator(".tooltip")).to_be_visible()
 

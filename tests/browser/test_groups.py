@@ -155,6 +155,8 @@ def test_every_group_has_a_heading_which_without_room_leaves_out_its_change_and_
     )
     assert cut == 0
     assert set(shapes) == {"both", "name"}
+    joined = "heads => heads.filter(head => !head.textContent.includes(` ${head.lastElementChild.textContent}`)).length"
+    assert heads.evaluate_all(joined) == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 

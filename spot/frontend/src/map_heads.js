@@ -93,7 +93,7 @@ export class MapHeads {
 
   #made(name) {
     const head = { name: el("span", { class: "map-head-name" }, name), change: el("span", { class: "change" }) };
-    head.button = el("button", { type: "button", class: "map-head", tabindex: "-1", "data-group": name, onclick: () => this.enlarge(name) }, head.name, head.change);
+    head.button = el("button", { type: "button", class: "map-head", tabindex: "-1", "data-group": name, onclick: () => this.enlarge(name) }, head.name, " ", head.change); // or 0.00% would be part of its last word
     head.button.addEventListener("pointerenter", ({ pointerType }) => pointerType === "touch" || this.point(name));
     head.button.addEventListener("pointerleave", ({ pointerType }) => pointerType === "touch" || this.point(null));
     head.button.addEventListener("focus", () => this.#focused(name));
