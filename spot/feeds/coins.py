@@ -12,7 +12,7 @@ import numpy as np
 
 from providers.datasets import BLOCK, WINDOWS, Dataset, Row
 from spot.feeds.base import Feed, Params, Shape
-from spot.jsontext import dumps
+from spot.jsontext import dumps, dumps_row
 from spot.params import (
     ONLY_24H,
     VS_CURRENCY,
@@ -164,10 +164,11 @@ def _market_columns(params: Params) -> tuple[str, ...]:
 
 def _market_shape(params: Params, _extras: bool) -> Shape:
     columns = _market_columns(params)
+    chart = columns.index("sparkline") if params["sparkline"] else None
     return Shape(
         ("market", columns),
         columns,
-        lambda values: dumps(values)[1:],
+        (lambda values: dumps(values)[1:]) if chart is None else (lambda values: dumps_row(values, chart)[1:]),
         _ROWS,
         lambda row, place: {str(index): value for index, value in enumerate((place, *row.values()))},
     )

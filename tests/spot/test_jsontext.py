@@ -6,7 +6,7 @@ import sys
 import orjson
 import pytest
 
-from spot.jsontext import JsonText, dumps
+from spot.jsontext import JsonText, dumps, dumps_row
 
 
 def test_text_that_is_json_already_is_spliced_in() -> None:
@@ -23,7 +23,7 @@ def test_texts_of_any_length_leave_the_memory_of_the_process_whole() -> None:
     """In a process of its own: with orjson's fragments this ended it, or spoilt what lay beside."""
     script = """
 import random
-from spot.jsontext import JsonText, dumps
+from spot.jsontext import JsonText, dumps, dumps_row
 chance, kept = random.Random(7), []
 for length in range(1, 5000):
     text = JsonText("[" + "1" * length + "]")
@@ -34,6 +34,13 @@ print(len(kept))
 """
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert ran.stdout.strip() == "4999"
+
+
+@pytest.mark.parametrize("text", [None, JsonText("[1,2,3]"), JsonText("[]")])
+@pytest.mark.parametrize("more", [(), (1.5,), ("x", None, 2)])
+def test_a_row_is_encoded_as_anything_else_is(text, more) -> None:
+    row = ("BTC", 1.25, text, *more)
+    assert dumps_row(row, 2) == dumps(row)
 
 
 def test_a_text_is_not_mistaken_for_the_mark_of_another() -> None:
