@@ -179,6 +179,7 @@ def test_the_first_screen_has_rows_of_the_table_and_fills_its_width(
 ) -> None:
     dashboard.set_viewport_size({"width": width, "height": height})
     expect(dashboard.locator(".map")).to_have_attribute("data-tiles", "100")
+    expect(dashboard.locator(COINS).nth(rows)).to_be_visible()
     boxes = [row.bounding_box() for row in dashboard.locator(COINS).all()]
     assert sum(1 for box in boxes if box and box["y"] + box["height"] <= height) >= rows
     left, right = dashboard.evaluate(
