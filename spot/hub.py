@@ -25,7 +25,7 @@ from spot.columns import Columns
 from spot.demand import Demand
 from spot.frames import Message
 from spot.groups import Group, Member, Topic, Update
-from spot.listed import Lists, Verdict, judge
+from spot.listed import Lists, judge
 from spot.ring import Ring
 from spot.shares import make_room
 from spot.snapshots import News, Snapshot, Trouble, now_ms, nudges
@@ -160,7 +160,7 @@ class Hub:
     def _make_group(self, subscription: Subscription, client: str) -> Group:
         if settings.SPOT_QUERIES and len(self.groups) >= settings.SPOT_QUERIES:
             raise Refused("too_many_queries", f"The server keeps at most {settings.SPOT_QUERIES} distinct queries.")
-        verdict = self._verify(subscription)
+        verdict = judge(subscription.params, self.lists)
         leaving = make_room(subscription, client, self.topics)
         topics = [self._topic(dataset) for dataset in subscription.datasets]
         group = Group(subscription, topics, verdict)
@@ -200,10 +200,6 @@ class Hub:
         blocks = [topic for topic in self.topics.values() if topic.dataset.kind == "markets"]
         markets = [topic.table for topic in sorted(blocks, key=lambda topic: topic.dataset.block) if topic.table]
         return Lists(currencies, coins, markets)
-
-    def _verify(self, subscription: Subscription) -> Verdict:
-        """What is known of its currency and coins. Raises `Refused` for what does not exist."""
-        return judge(subscription.params, self.lists)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -319,12 +315,12 @@ class Hub:
     async def _reverify(self, *, everybody: bool) -> None:
         """Judge by the newest lists what could not be judged before; with `everybody`, whoever asks for coins: those
         may have been listed or delisted since."""
-        turned = []
+        turned, lists = [], self.lists
         for group in list(self.groups.values()):
             if group.verified and not (everybody and group.coins):
                 continue
             try:
-                verdict = self._verify(group.subscription)
+                verdict = judge(group.subscription.params, lists)
             except Refused as refused:
                 if not group.verified:  # a group that was served keeps what it has
                     for member in list(group.members):
