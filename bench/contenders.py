@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.cases import Case
 from bench.machine import Missing, compiled, node_modules
-from spot import redis_server
+from spot.processes import redis_server
 from spot_project.redis_address import private
 from spot_project.redis_connections import Server
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from providers.datasets import WINDOWS
 from spot.feeds import FEEDS
-from spot.subscription import Answer, from_query_string
+from spot.feeds.subscription import Answer, from_query_string
 
 Row = dict[str, Any]
 

@@ -15,12 +15,12 @@ import orjson
 from bench import market
 from bench.straightforward import cells, select
 from providers.datasets import BLOCK
-from spot.columns import Columns
+from spot.dialects.wire import Facts, delta_frame, snapshot_frame
 from spot.feeds import FEEDS, Feed
-from spot.query import Query, parse_query
-from spot.subscription import Answer, Subscription, from_query_string
-from spot.table import Table, Universe
-from spot.wire import Facts, delta_frame, snapshot_frame
+from spot.feeds.subscription import Answer, Subscription, from_query_string
+from spot.query.columns import Columns
+from spot.query.query import Query, parse_query
+from spot.query.table import Table, Universe
 
 SIZES = (500, 5000, 20_000)
 MARKET = FEEDS["market"]

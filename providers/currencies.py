@@ -1,4 +1,5 @@
 """The 63 currencies that prices are commonly quoted in, and what a dollar buys of each, to an order of magnitude.
+Pure.
 
 The simulated market quotes in them: the fiat ones at these fixed rates, coins among them (btc, eth, sats, ...) at what
 they cost there at that instant, so that one bitcoin is always one btc. The order of magnitude also bounds what an

@@ -1,4 +1,4 @@
-"""What can go wrong with a provider, as one tree that carries the two facts a caller acts on.
+"""What can go wrong with a provider, as one tree that carries the two facts a caller acts on. Pure.
 
 ProviderError
 ├── RateLimited     429, or turned away at the edge (403)

@@ -1,4 +1,4 @@
-"""A dataset from whoever can serve it: what `spot.tasks` calls.
+"""A dataset from whoever can serve it: what `spot.ingest.tasks` calls.
 
 `fetch` walks the providers in their order. A key that is refused (401, 429, out of budget) leads to the provider's next
 key; a provider that fails leads to the next provider, and its breaker counts. A provider on trial is asked first, in

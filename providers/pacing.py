@@ -1,4 +1,4 @@
-"""How often each dataset may be fetched at the present demand: what `spot.tasks` asks before it starts anything.
+"""How often each dataset may be fetched at the present demand: what `spot.ingest.tasks` asks before it starts anything.
 
 Who is asked first pays: each dataset counts against the keys of the first provider in its chain that can be asked now,
 all of them together.

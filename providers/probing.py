@@ -10,9 +10,9 @@ from websockets.exceptions import ConnectionClosed
 from providers import client, ledger
 from providers.access import Access
 from providers.budget import Budget, connection, wall_ms
-from providers.dialling import dial, ending, scrubbed
 from providers.errors import ProviderError, RateLimited
 from providers.stream import Dropped, Refused, Stream
+from providers.streams.dialling import dial, ending, scrubbed
 
 #: The longest that somebody in front of a page is kept waiting.
 _SECONDS = 8.0

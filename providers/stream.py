@@ -1,4 +1,4 @@
-"""What an adapter declares about a stream, and what a stream brings. Pure: `providers.streaming` does the talking.
+"""What an adapter declares about a stream, and what a stream brings. Pure: `providers.streams.worker` does the talking.
 
 A `Session` is one connection's side of a provider's protocol: messages in, events out. It opens no socket, reads no
 clock and waits for nothing, so that it can be tried message by message.

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004  Django's name
 
 from providers.datasets import is_coin_id, is_currency
-from spot import serving
+from spot.server import listening
 
 
 @register("spot")
@@ -20,7 +20,7 @@ def environment(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def _exposed() -> Iterator[CheckMessage]:
-    if settings.DEBUG and not serving.is_loopback(settings.SPOT_BIND):
+    if settings.DEBUG and not listening.is_loopback(settings.SPOT_BIND):
         hint = "Use SPOT_DEBUG on 127.0.0.1 only."
         yield Error(
             f"SPOT_DEBUG shows settings to visitors: refused on {settings.SPOT_BIND}.", hint=hint, id="spot.E001"

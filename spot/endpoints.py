@@ -19,12 +19,13 @@ import orjson
 from django.conf import settings
 
 from providers.datasets import Dataset, Row
-from spot import snapshots, tasks
-from spot.columns import Columns
+from spot import snapshots
 from spot.feeds import FEEDS
-from spot.query import ws_apply_filters
+from spot.feeds.subscription import Answer, Dialect, subscribe
+from spot.ingest import tasks
+from spot.query.columns import Columns
+from spot.query.query import ws_apply_filters
 from spot.snapshots import Snapshot, now_ms
-from spot.subscription import Answer, Dialect, subscribe
 
 __all__ = [
     "get_coin_heatmap_data",

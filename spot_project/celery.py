@@ -1,6 +1,6 @@
 """The Celery application and its periodic tasks.
 
-Beat only says "look now": what is due, and what it may cost, is decided in the task (`spot.tasks.tick`), so a
+Beat only says "look now": what is due, and what it may cost, is decided in the task (`spot.ingest.tasks.tick`), so a
 second beat by mistake, or a backlog after an outage, changes nothing.
 """
 
@@ -17,6 +17,7 @@ TRANSPORT_ALIASES["gateway"] = "spot_project.celery_redis:Transport"
 app = Celery("spot")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.autodiscover_tasks(["spot.ingest"])
 
 
 @setup_logging.connect

@@ -10,6 +10,7 @@ import os
 import secrets
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from spot_project import logs, redis_address
@@ -100,7 +101,7 @@ CRYPTOLISTING_API_KEY = env.secret("CRYPTOLISTING_API_KEY")
 CRYPTOLISTING_PLAN = env.text("CRYPTOLISTING_PLAN", default="")
 SANDBOX_BASE_URL = env.url("SANDBOX_BASE_URL", default="http://127.0.0.1:8099/api/v3")
 
-# --- limits for clients (spot/limits.py says what happens when one is passed) ----------------------------------------
+# --- limits for clients (spot/clients/limits.py says what happens when one is passed) --------------------------------
 SPOT_CONNECTIONS_PER_ADDRESS = env.whole("SPOT_CONNECTIONS_PER_ADDRESS", default=200, least=0)
 SPOT_CONNECTIONS = env.whole("SPOT_CONNECTIONS", default=20_000, least=0)
 SPOT_REQUESTS = env.whole("SPOT_REQUESTS", default=1000, least=0)
@@ -153,7 +154,7 @@ CELERY_WORKER_MAX_TASKS_PER_CHILD = 2000
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
-    "tick": {"task": "spot.tasks.tick", "schedule": 1.0, "options": {"expires": 1.0}},
+    "tick": {"task": "spot.ingest.tasks.tick", "schedule": 1.0, "options": {"expires": 1.0}},
     "map_assets": {"task": "providers.tasks.map_assets", "schedule": 5.0, "options": {"expires": 5.0}},
     "keep_ledger": {"task": "providers.tasks.keep_ledger", "schedule": 60.0, "options": {"expires": 60.0}},
 }
@@ -186,9 +187,10 @@ INSTALLED_APPS = [
     "csp",
     "providers",
     "spot",
+    *(["standins"] if find_spec("standins") else []),  # not in the image that runs in production
 ]
 MIDDLEWARE = [
-    "spot.public.middleware",  # first: a browser's question whether it may ask is never redirected
+    "spot.web.public.middleware",  # first: a browser's question whether it may ask is never redirected
     "providers.admin.queue.AdminQueue",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",

@@ -8,5 +8,5 @@ from providers.admin.sign_in import sign_in
 urlpatterns = [
     path("admin/login/", sign_in),
     path("admin/", admin.site.urls),
-    path("", include("spot.urls")),
+    path("", include("spot.web.urls")),
 ]

@@ -14,7 +14,7 @@ from django.conf import settings as django_settings
 from redis import Redis
 from redis.exceptions import ConnectionError as NotYet
 
-from spot.redis_server import NONE_FOUND, find
+from spot.processes.redis_server import NONE_FOUND, find
 from tests import chromium
 from tests.blog import Blog
 from tests.live import LiveSite

@@ -22,9 +22,10 @@ from typing import Any
 
 from django.conf import settings
 
-from spot import reaper, redis_server, serving
 from spot.management.commands.up import manage, program
-from spot.supervisor import Program
+from spot.processes import reaper, redis_server
+from spot.processes.supervisor import Program
+from spot.server import listening
 from spot_project.redis_address import parse, private
 from spot_project.redis_connections import Server
 
@@ -103,7 +104,7 @@ class LiveSite:
     def __init__(self, home: Path, **environment: str) -> None:
         self.home = home
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._listener = serving.listen("127.0.0.1", 0)
+        self._listener = listening.listen("127.0.0.1", 0)
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.redis_url = f"unix://{home}/redis.sock"

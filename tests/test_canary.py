@@ -22,7 +22,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 import providers
-from providers import access, client, probing, standins
+import standins
+from providers import access, client, probing
 from providers.vault import Secret
 from tests.live import ADMINISTRATOR, LiveSite, wait_until
 

@@ -20,17 +20,17 @@ from providers.base import Provider
 from providers.datasets import COINS, CURRENCIES, MEMBERS, Dataset
 from providers.pacing import SHARE, Demand, factors
 from providers.sandbox.faults import KINDS
-from spot import public, twins
+from spot.clients.limits import LIMITS
 from spot.codes import CLOSES, ERRORS
+from spot.dialects.wire import ACTIONS, delta_frame, heartbeat_frame, parse_message, snapshot_frame, status_frame
 from spot.feeds import FEEDS, GAINERS, MARKET, OHLCV, Feed
-from spot.groups import Group
-from spot.health import CHECKS
-from spot.hub import Hub
-from spot.limits import LIMITS
-from spot.params import Param
-from spot.query import OPERATORS
-from spot.subscription import Answer, Dialect, from_query_string, parameter_names, subscribe
-from spot.wire import ACTIONS, delta_frame, heartbeat_frame, parse_message, snapshot_frame, status_frame
+from spot.feeds.params import Param
+from spot.feeds.subscription import Answer, Dialect, from_query_string, parameter_names, subscribe
+from spot.hub.groups import Group
+from spot.hub.hub import Hub
+from spot.query.query import OPERATORS
+from spot.web import public, twins
+from spot.web.health import CHECKS
 from tests.spot.rows import FACTS, candles, market
 
 ROOT = Path(settings.BASE_DIR)

@@ -15,7 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from providers.breaker import Breaker
 from providers.sandbox import Sandbox
-from providers.standins.coinmarketcap import Coinmarketcap
+from standins.coinmarketcap import Coinmarketcap
 from tests.live import LiveSite, get, wait_until
 
 pytestmark = pytest.mark.flow

@@ -7,7 +7,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from providers import access, stream_state
+from providers import access
 from providers.access import Access
 from providers.admin.account import UNKNOWN, Account, Health, fetch_words
 from providers.admin.words import kind_name, moment, number
@@ -15,7 +15,8 @@ from providers.breaker import Breaker, BreakerState
 from providers.budget import Budget, connection, wall_ms
 from providers.datasets import Kind
 from providers.models import ProviderSettings
-from providers.stream_state import StreamState
+from providers.streams import stream_state
+from providers.streams.stream_state import StreamState
 
 #: Coins that a page has room for.
 _DISPUTED = 8

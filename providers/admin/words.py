@@ -1,4 +1,4 @@
-"""Times, counts and marks as the admin writes them. Pure."""
+"""Times, counts and marks as the admin writes them."""
 
 from __future__ import annotations
 

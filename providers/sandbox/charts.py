@@ -1,4 +1,4 @@
-"""Candles and chart points of one coin, with the provider's grids and their irregularities. Pure."""
+"""Candles and chart points of one coin, with the provider's grids and their irregularities."""
 
 from __future__ import annotations
 

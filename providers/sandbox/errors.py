@@ -1,4 +1,5 @@
-"""The refusals of the API that the sandbox speaks. Their bodies come in four shapes, as recorded from the provider."""
+"""The refusals of the API that the sandbox speaks. Their bodies come in four shapes, as recorded from the provider.
+Pure."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from providers.admin.standing import Standing, standing
 from providers.admin.words import grouped, marked, number, ordinal
 from providers.budget import connection
 from providers.models import ProviderSettings
-from providers.stream_state import store_trouble
+from providers.streams.stream_state import store_trouble
 
 register = template.Library()
 register.filter(grouped)

@@ -17,7 +17,7 @@ from spot.feeds.candles import OHLCV, candle_range, candle_table
 from spot.feeds.coins import HEATMAP, MARKET, TAPE, coin_table
 from spot.feeds.events import LISTINGS_FEED, ONCHAIN, listing_table, onchain_table
 from spot.feeds.movers import ACTIVE, DUST_VOLUME_USD, GAINERS, LOSERS
-from spot.table import Made, Table
+from spot.query.table import Made, Table
 
 __all__ = [
     "ACTIVE", "DUST_VOLUME_USD", "FEEDS", "GAINERS", "HEATMAP", "LISTINGS_FEED", "LOSERS", "MARKET", "OHLCV", "ONCHAIN",

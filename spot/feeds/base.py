@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from providers.datasets import Dataset, Row
-from spot.jsontext import dumps
-from spot.params import Param
-from spot.query import Fields
-from spot.table import Table, Universe
+from spot.feeds.params import Param
+from spot.query.jsontext import dumps
+from spot.query.query import Fields
+from spot.query.table import Table, Universe
 
 Params = Mapping[str, Any]
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from providers.datasets import CANDLE_RANGES, Dataset, Row
 from spot.feeds.base import Feed, Params, plain_shape
-from spot.params import VS_CURRENCY, Param, parse_coin_id, whole_number
-from spot.query import Field, Fields
-from spot.table import Made, Table, Universe
+from spot.feeds.params import VS_CURRENCY, Param, parse_coin_id, whole_number
+from spot.query.query import Field, Fields
+from spot.query.table import Made, Table, Universe
 
 #: Day in milliseconds.
 _DAY = 86_400_000

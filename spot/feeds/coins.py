@@ -12,8 +12,7 @@ import numpy as np
 
 from providers.datasets import BLOCK, WINDOWS, Dataset, Row
 from spot.feeds.base import Feed, Params, Shape
-from spot.jsontext import dumps, dumps_row
-from spot.params import (
+from spot.feeds.params import (
     ONLY_24H,
     VS_CURRENCY,
     WINDOWS_ALLOWED,
@@ -24,8 +23,9 @@ from spot.params import (
     truth,
     whole_number,
 )
-from spot.query import Field, Fields
-from spot.table import Made, Order, Table, Universe
+from spot.query.jsontext import dumps, dumps_row
+from spot.query.query import Field, Fields
+from spot.query.table import Made, Order, Table, Universe
 
 # --- rows: what all coin feeds share ---------------------------------------------------------------------------------
 

@@ -13,10 +13,10 @@ import numpy as np
 from providers.datasets import LISTING_FIELDS, LISTINGS, ONCHAIN_CHANNELS, ONCHAIN_FIELDS, Dataset, Row
 from spot.codes import Refused, bad_value
 from spot.feeds.base import Feed, Params, plain_shape
-from spot.jsontext import dumps
-from spot.params import Param, choice, names, pattern, whole_number
-from spot.query import Field, Fields
-from spot.table import Made, Table, Universe
+from spot.feeds.params import Param, choice, names, pattern, whole_number
+from spot.query.jsontext import dumps
+from spot.query.query import Field, Fields
+from spot.query.table import Made, Table, Universe
 
 # --- listings --------------------------------------------------------------------------------------------------------
 

@@ -10,9 +10,9 @@ import numpy as np
 from providers.datasets import Dataset
 from spot.feeds.base import Feed, Params, Shape
 from spot.feeds.coins import coin_fields, coin_table, dict_shape
-from spot.params import VS_CURRENCY, WINDOWS_ALLOWED, Param, amount, parse_windows, whole_number
-from spot.query import Field
-from spot.table import Made, Mask, Table, Universe
+from spot.feeds.params import VS_CURRENCY, WINDOWS_ALLOWED, Param, amount, parse_windows, whole_number
+from spot.query.query import Field
+from spot.query.table import Made, Mask, Table, Universe
 
 #: The gainers' and losers' default floor of 24 h volume, in US dollars' worth: less is noise, not a market.
 DUST_VOLUME_USD = 50_000

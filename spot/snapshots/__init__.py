@@ -9,7 +9,7 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 `seen-live`                      set once real data have been stored: from then on `auto` never shows a simulation
 `REALM:epoch`                    a random name for this store's life: versions only compare within one epoch
 `REALM:version`                  the last snapshot's number: its time in ms, or one more than the one before
-`REALM:table:NAME`               hash: epoch, version, meta (JSON), cells and charts (the rows: see `spot.columns`),
+`REALM:table:NAME`               hash: epoch, version, meta (JSON), cells and charts (the rows: `spot.query.columns`),
                                  charted (the version of the charts)
 `REALM:trouble:NAME`             why the last fetch failed, until one succeeds
 `REALM:changes`                  list: the last changes of a source (JSON), newest first
@@ -47,7 +47,7 @@ from redis.commands.core import Script
 
 from providers.clean import SLACK_MS, ahead
 from providers.datasets import BUNDLED, STREAMED, Dataset, Fetched, Kind, Row
-from spot.columns import Charts, Columns
+from spot.query.columns import Charts, Columns
 from spot.snapshots.nudges import nudge
 
 log = structlog.get_logger(__name__)

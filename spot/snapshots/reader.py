@@ -10,7 +10,7 @@ import orjson
 from django.conf import settings
 
 from providers.datasets import Dataset
-from spot.columns import Charts, Columns
+from spot.query.columns import Charts, Columns
 from spot.snapshots import (
     FIELDS,
     WRITE_CHECK,

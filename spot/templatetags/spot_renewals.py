@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import template
 
-from spot import renewals
+from spot.web import renewals
 
 register = template.Library()
 

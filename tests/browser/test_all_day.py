@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from providers.sandbox import Sandbox
-from providers.standins.coinmarketcap import Coinmarketcap
+from standins.coinmarketcap import Coinmarketcap
 from tests.browser.conftest import SECONDS, Watch, texts
 from tests.browser.test_access import findings
 from tests.live import LiveSite, wait_until

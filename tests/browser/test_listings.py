@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from providers.standins.cryptolisting import Cryptolisting
+from standins.cryptolisting import Cryptolisting
 from tests.browser.conftest import Watch
 from tests.live import LiveSite
 

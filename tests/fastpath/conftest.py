@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from spot import audience
+from spot.hub import audience
 
 
 @pytest.fixture(autouse=True, scope="package")

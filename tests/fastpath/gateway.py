@@ -15,10 +15,12 @@ import uvloop
 from uvicorn import Server
 
 from providers.datasets import Dataset
-from spot import serving, serving_uvicorn, snapshots
-from spot.hub import Hub
-from spot.limits import admission
-from spot.prepared import PreparedProtocol
+from spot import snapshots
+from spot.clients.limits import admission
+from spot.hub.hub import Hub
+from spot.server import listening
+from spot.server import uvicorn as spot_uvicorn
+from spot.server.prepared import PreparedProtocol
 from spot_project.asgi import application
 from tests.fastpath.client import PATIENCE, Client
 from tests.spot.rows import COINS, CURRENCIES, USD, Row, fetched, market
@@ -70,9 +72,9 @@ class Gateway:
 
     def __init__(self, app: Any = application) -> None:
         self._app = app
-        self._listeners = [serving.listen("127.0.0.1", 0), serving.listen("127.0.0.1", 0)]
+        self._listeners = [listening.listen("127.0.0.1", 0), listening.listen("127.0.0.1", 0)]
         self.fast, self.plain = (listener.getsockname()[1] for listener in self._listeners)
-        config = serving_uvicorn.config(self)
+        config = spot_uvicorn.config(self)
         config.load()
         self.server = Server(config)
         self.server.lifespan = config.lifespan_class(config)
@@ -122,7 +124,7 @@ class Gateway:
         for listener in self._listeners:
             if small:
                 small_buffers(listener)
-        logging.getLogger("uvicorn.error").addFilter(serving_uvicorn.without_traceback)
+        logging.getLogger("uvicorn.error").addFilter(spot_uvicorn.without_traceback)
         await self.server.startup(sockets=self._listeners)
 
     async def stop(self) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from hypothesis import strategies as st
 
 from spot.feeds import FEEDS
-from spot.subscription import Subscription, from_query_string
+from spot.feeds.subscription import Subscription, from_query_string
 from tests.spot.rows import Row, market
 
 OWN = {

@@ -19,14 +19,14 @@ from redis import Redis
 from providers.datasets import Dataset
 from spot import snapshots
 from spot.codes import Refused
-from spot.hub import Hub
-from spot.subscription import Answer, Subscription
+from spot.feeds.subscription import Answer, Subscription
+from spot.hub.hub import Hub
 from tests.fastpath.client import OFFERS, Client
 from tests.fastpath.gateway import Gateway, gateway, no_tracebacks, put, put_lists, put_market, run
 from tests.fastpath.markets import WORDS, asked, moments, targets
 from tests.live import LiveSite
+from tests.spot.dialects.test_wire import applied, page_of
 from tests.spot.rows import USD, candles, market
-from tests.spot.test_wire import applied, page_of
 
 pytestmark = pytest.mark.flow
 CANDLES = Dataset("candles", "usd", "bitcoin", 30)

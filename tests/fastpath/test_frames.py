@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame
 from websockets.streams import StreamReader
 
-from spot.frames import DEFLATE_FROM, Message
+from spot.dialects.frames import DEFLATE_FROM, Message
 
 
 def read(data: bytes) -> Frame:

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from spot import serving
-from spot.frames import Message
-from spot.intake import OWN_BURST, OWN_RATE, SHARED_BURST, SHARED_RATE, Intake
-from spot.limits import Bucket, answering
-from spot.serving import INBOUND_BYTES
+from spot.clients.limits import Bucket, answering
+from spot.dialects.frames import Message
+from spot.server import listening
+from spot.server.intake import OWN_BURST, OWN_RATE, SHARED_BURST, SHARED_RATE, Intake
+from spot.server.listening import INBOUND_BYTES
 from tests.fastpath.client import (
     BINARY,
     CLOSE,
@@ -206,7 +206,7 @@ def test_a_body_that_nobody_reads_is_refused_before_it_comes(told, head) -> None
 
 def test_http_readers_that_do_not_read_are_counted_and_cut(told, monkeypatch, settings) -> None:
     settings.SPOT_REQUESTS_PER_ADDRESS = 5
-    monkeypatch.setattr(serving, "ANSWER_SECONDS", 2)
+    monkeypatch.setattr(listening, "ANSWER_SECONDS", 2)
 
     async def story(gate: Gateway) -> None:
         await put_market(500)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from spot.frames import Message
+from spot.dialects.frames import Message
 from tests.fastpath.gateway import gateway, no_tracebacks, run
 
 pytestmark = pytest.mark.flow

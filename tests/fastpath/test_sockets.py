@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from spot import exports
-from spot.consumers import FeedConsumer
-from spot.hub import Hub
-from spot.prepared import PreparedProtocol, _Connection
+from spot.hub.hub import Hub
+from spot.server.prepared import PreparedProtocol, _Connection
+from spot.web import exports
+from spot.web.consumers import FeedConsumer
 from tests.fastpath.client import CLOSE, CONTINUATION, PING, PONG, TEXT, Client, framed
 from tests.fastpath.gateway import Gateway, alive, eventually, gateway, no_tracebacks, put_lists, put_market, run
 from tests.fastpath.markets import asked

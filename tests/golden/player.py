@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from providers.datasets import Dataset
 from spot import snapshots
-from spot.hub import Hub
+from spot.hub.hub import Hub
 from tests.fastpath.client import Client
 from tests.fastpath.client import Closed as Ended
 from tests.fastpath.gateway import Gateway

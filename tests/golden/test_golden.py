@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.test import AsyncClient
 
-from spot.hub import Hub
+from spot.hub.hub import Hub
 from tests.fastpath import gateway
 from tests.golden import player
 from tests.golden.player import Clock

@@ -12,13 +12,13 @@ from typing import Any
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from spot import serving
+from spot.server import listening
 
 
 def facts(scope: dict[str, Any]) -> str:
     names = ("path", "scheme", "client")
     known = {name: scope.get(name) for name in names}
-    return json.dumps({**known, "query": scope["query_string"].decode(), "draining": serving.draining.is_set()})
+    return json.dumps({**known, "query": scope["query_string"].decode(), "draining": listening.draining.is_set()})
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -56,8 +56,8 @@ async def socket(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 if __name__ == "__main__":
     server, *proxy = sys.argv[1:]
-    serving.HEAD_SECONDS = serving.BODY_SECONDS = 1
-    listener = serving.listen("127.0.0.1", 0)
+    listening.HEAD_SECONDS = listening.BODY_SECONDS = 1
+    listener = listening.listen("127.0.0.1", 0)
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
-    serving.serve(server, ProxyHeadersMiddleware(application, "127.0.0.1") if proxy else application, listener)
+    listening.serve(server, ProxyHeadersMiddleware(application, "127.0.0.1") if proxy else application, listener)

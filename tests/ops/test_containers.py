@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from spot import compose_secrets
+from spot.processes import compose_secrets
 from spot_project.addresses import masked
 from tests.live import ROOT
 

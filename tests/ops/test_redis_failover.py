@@ -21,7 +21,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from providers.redis_trouble import refusal
 from spot import snapshots
-from spot.redis_server import find
+from spot.processes.redis_server import find
 from spot.snapshots.reader import Reader
 from spot_project.redis_address import parse
 from spot_project.redis_connections import Server

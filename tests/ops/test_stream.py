@@ -13,7 +13,8 @@ from django.core.management.base import CommandError
 from redis import Redis
 from websockets.sync.client import ClientConnection, connect
 
-from providers import standins, stream_state
+import standins
+from providers.streams import stream_state
 from spot.management.commands import up
 from spot.management.commands.up import manage
 from tests.live import ROOT, LiveSite, inherited, wait_until

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from spot import serving
 from spot.management.commands.up import manage
+from spot.server import listening
 from tests.live import ADMINISTRATOR, ROOT, get, inherited, wait_until
 
 pytestmark = pytest.mark.flow
@@ -114,7 +114,7 @@ def test_a_second_one_on_the_same_folder_is_refused_in_one_sentence(up: Callable
 
 
 def test_a_taken_port_is_said_in_one_sentence(up: Callable[..., Run]) -> None:
-    with serving.listen("127.0.0.1", 0) as taken:
+    with listening.listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         run = up(PORT=str(port))
         assert run.wait() == 1

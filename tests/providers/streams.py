@@ -17,7 +17,6 @@ from providers.access import Access
 from providers.base import Call, Plan, Provider
 from providers.budget import Budget, connection
 from providers.errors import ProviderError, RateLimited, Unauthorized, Unavailable
-from providers.link import Timing
 from providers.stream import (
     Alive,
     Announced,
@@ -30,7 +29,8 @@ from providers.stream import (
     Tick,
     Topic,
 )
-from providers.streaming import Wish, Worker
+from providers.streams.link import Timing
+from providers.streams.worker import Wish, Worker
 from providers.vault import Secret
 
 KEY = "canary-5e6f7a8b9c0d1e2f"

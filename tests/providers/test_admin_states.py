@@ -9,14 +9,15 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from redis import Redis
 
-from providers import access, fetching, stream_state
+from providers import access, fetching
 from providers.admin.standing import streaming_words
 from providers.breaker import PATIENCE, Breaker
 from providers.budget import Budget, wall_ms
 from providers.datasets import Dataset
 from providers.errors import ProviderError, RateLimited, Unauthorized, Unavailable
 from providers.models import ApiKey, Asset, AssetAlias, Chain
-from providers.stream_state import StreamState
+from providers.streams import stream_state
+from providers.streams.stream_state import StreamState
 from tests.live import NOWHERE
 from tests.providers.conftest import KEY, Clock, Reply, Upstream
 from tests.providers.pages import ALIASES, KEYS, ORDERS, PROVIDERS, fact, page, post, row, text, told
@@ -289,7 +290,7 @@ def test_an_orphan_has_nothing_to_test(admin_client: Client) -> None:
 
 
 def test_a_key_of_a_provider_that_only_streams_is_tried_by_connecting(admin_client: Client, settings) -> None:
-    from providers import standins
+    import standins
 
     good = "dsk_" + "5f" * 32
     with standins.get("cryptolisting")(key=good) as standin:

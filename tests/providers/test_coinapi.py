@@ -12,8 +12,8 @@ from providers.adapters import coinapi
 from providers.base import Answer, Call, Normalised
 from providers.datasets import CANDLE_RANGES, Dataset
 from providers.errors import BadPayload, NotFound, ProviderError, RateLimited, Unauthorized
-from providers.standins.coinapi import Coinapi
 from providers.vault import Secret
+from standins.coinapi import Coinapi
 
 KEY = "73034021-canary-0000-0000-000000000000"
 NOW = 1_795_190_412_000

@@ -9,8 +9,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from providers.errors import NotFound, RateLimited, Unauthorized, Unavailable
 from providers.protocols.coinapi import STREAM, Session
-from providers.standins.coinapi import Coinapi
 from providers.stream import Alive, Dropped, Leaving, Refused, Tick, Topic
+from standins.coinapi import Coinapi
 from tests.providers.talking import talk
 
 KEY = "73034021-canary-0000-0000-000000000000"

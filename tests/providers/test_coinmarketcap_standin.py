@@ -21,9 +21,9 @@ from providers.datasets import ASSET_FIELDS, COIN_FIELDS, ONCHAIN_CHANNELS, Data
 from providers.errors import BadPayload, NotFound, ProviderError, RateLimited, Unauthorized, Unavailable
 from providers.models import Asset, AssetAlias, Chain
 from providers.protocols.coinmarketcap import KEY_HEADER, STREAM
-from providers.standins.coinmarketcap import Coinmarketcap
 from providers.stream import Alive, Dropped, Event, Happened, Refused, Session, Tick, Topic
 from providers.vault import Secret
+from standins.coinmarketcap import Coinmarketcap
 
 KEY = "canary-7f3a9c1e-aaaa-bbbb-cccc-000000000001"
 PROVIDER = providers.get("coinmarketcap")

@@ -12,8 +12,8 @@ from websockets.sync.client import ClientConnection, connect
 import providers
 from providers.datasets import LISTING_FIELDS
 from providers.errors import BadPayload, RateLimited, Unauthorized, Unavailable
-from providers.standins.cryptolisting import TYPES, Cryptolisting
 from providers.stream import Alive, Announced, Dropped, Refused, Topic
+from standins.cryptolisting import TYPES, Cryptolisting
 
 PROVIDER = providers.get("cryptolisting")
 STREAM = PROVIDER.stream

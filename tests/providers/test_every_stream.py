@@ -15,14 +15,16 @@ import redis.asyncio
 from redis import Redis
 from structlog.testing import capture_logs
 
-from providers import access, identity, standins, stream_state
+import standins
+from providers import access, identity
 from providers.base import Provider
 from providers.budget import Budget, wall_ms
 from providers.datasets import COIN_FIELDS, LISTING_FIELDS, Row
-from providers.link import Timing
 from providers.stream import Tick, Topic
-from providers.stream_state import StreamState
-from providers.streaming import Wish, Worker
+from providers.streams import stream_state
+from providers.streams.link import Timing
+from providers.streams.stream_state import StreamState
+from providers.streams.worker import Wish, Worker
 from providers.vault import Secret
 from tests.providers.upstreams import CANARY, STREAMING, Upstreams
 

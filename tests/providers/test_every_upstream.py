@@ -11,7 +11,8 @@ import pytest
 from redis import Redis
 from structlog.testing import capture_logs
 
-from providers import access, client, standins
+import standins
+from providers import access, client
 from providers.base import Provider
 from providers.budget import wall_ms
 from providers.datasets import (

@@ -40,7 +40,7 @@ class Stored:
 
 @dataclass
 class Gateway:
-    """What `spot.tasks` does with a dataset that is due, in place of which every answer is a 200."""
+    """What `spot.ingest.tasks` does with a dataset that is due, in place of which every answer is a 200."""
 
     redis: Redis
     clock: Clock

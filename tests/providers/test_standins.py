@@ -16,8 +16,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 import providers
-from providers import standins
-from providers.standins.base import Peer, Request, Standin
+import standins
+from standins.base import Peer, Request, Standin
 
 NOW = 1_795_190_412_000
 ROOT = Path(__file__).parents[2]

@@ -9,10 +9,10 @@ import pytest
 import structlog
 
 import providers
-from providers import stream_state, streaming
 from providers.budget import Budget, connection
 from providers.stream import Topic
-from providers.streaming import Wish, pause, wish
+from providers.streams import stream_state, worker
+from providers.streams.worker import Wish, pause, wish
 from tests.providers.streams import (
     BITCOIN,
     ETHER,
@@ -200,7 +200,7 @@ def test_pauses_are_anything_up_to_a_bound_that_doubles() -> None:
 def test_failures_in_a_row_are_counted_until_data_have_come_for_a_while(monkeypatch) -> None:
     async def story(stage):
         rows = []
-        monkeypatch.setattr(streaming, "pause", lambda failures, *_: rows.append(failures) or 0.01)
+        monkeypatch.setattr(worker, "pause", lambda failures, *_: rows.append(failures) or 0.01)
         stage.server.refuse = (503, "", {})
         stage.worker()
         await until(lambda: len(rows) > 3)

@@ -12,8 +12,8 @@ from providers.adapters import tokenmetrics
 from providers.base import Answer, Call
 from providers.datasets import Dataset
 from providers.errors import BadPayload, NotFound, ProviderError, RateLimited, Unauthorized
-from providers.standins.tokenmetrics import Tokenmetrics
 from providers.vault import Secret
+from standins.tokenmetrics import Tokenmetrics
 
 KEY = "tm-canary-0000-4444-8888-cccccccccccc"
 PROVIDER = providers.get("tokenmetrics")

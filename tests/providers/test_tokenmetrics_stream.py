@@ -8,8 +8,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from providers.errors import BadPayload, NotFound, RateLimited, Unauthorized, Unavailable
 from providers.protocols.tokenmetrics import STREAM, Session
-from providers.standins.tokenmetrics import EXCHANGES, LIMITS, Tokenmetrics
 from providers.stream import Alive, Dropped, Refused, Tick, Topic
+from standins.tokenmetrics import EXCHANGES, LIMITS, Tokenmetrics
 from tests.providers.talking import talk
 
 KEY = "tm-canary-0000-4444-8888-cccccccccccc"

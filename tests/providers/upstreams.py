@@ -14,7 +14,8 @@ import pytest
 from redis import Redis
 
 import providers
-from providers import access, fetching, mapping, standins
+import standins
+from providers import access, fetching, mapping
 from providers.base import Provider
 from providers.datasets import Dataset, Fetched, Kind
 from providers.models import Chain

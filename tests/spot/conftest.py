@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
-from spot import limits, novelty
+from spot.clients import limits
+from spot.web import novelty
 
 settings.register_profile("spot", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 settings.load_profile("spot")

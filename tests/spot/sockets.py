@@ -9,7 +9,7 @@ from channels.testing import ApplicationCommunicator
 
 from providers.datasets import LISTINGS, Dataset, Fetched
 from spot import snapshots
-from spot.hub import Hub
+from spot.hub.hub import Hub
 from spot_project.asgi import application
 from tests.spot.rows import COINS, CURRENCIES, ONCHAIN_TOPIC, USD, candles, events, fetched, listings, market
 

@@ -3,8 +3,9 @@
 import pytest
 
 from providers.datasets import Dataset
-from spot import endpoints, snapshots, tasks
+from spot import endpoints, snapshots
 from spot.codes import Refused
+from spot.ingest import tasks
 from tests.spot.rows import USD, candles, coin, fetched, market
 
 

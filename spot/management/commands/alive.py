@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from redis.exceptions import RedisError
 
-from providers import stream_state
+from providers.streams import stream_state
 from spot import snapshots
-from spot.health import WORKER_SILENT_MS
+from spot.web.health import WORKER_SILENT_MS
 
 SILENT = {"worker": "No worker has run a task lately.", "stream": "No stream process has shown a sign of life lately."}
 

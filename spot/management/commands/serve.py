@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from spot import serving
+from spot.server import listening
 
 
 class Command(BaseCommand):
@@ -19,11 +19,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        serving.raise_file_limit()
+        listening.raise_file_limit()
         fd = options["fd"]
         try:
-            listener = serving.listen(settings.SPOT_BIND, settings.PORT) if fd is None else socket.socket(fileno=fd)
-            application = serving.asgi_application(settings.ASGI_APPLICATION, settings.SPOT_TRUSTED_PROXIES)
-            serving.serve(settings.SPOT_SERVER, application, listener)
-        except serving.CannotServe as error:
+            listener = listening.listen(settings.SPOT_BIND, settings.PORT) if fd is None else socket.socket(fileno=fd)
+            application = listening.asgi_application(settings.ASGI_APPLICATION, settings.SPOT_TRUSTED_PROXIES)
+            listening.serve(settings.SPOT_SERVER, application, listener)
+        except listening.CannotServe as error:
             raise CommandError(str(error)) from error

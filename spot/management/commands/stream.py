@@ -13,12 +13,12 @@ from django.core.management.base import BaseCommand, CommandError
 from redis.exceptions import RedisError
 
 import providers
-from providers import stream_state
 from providers.base import Provider
 from providers.budget import Budget, connection
-from providers.streaming import Worker
+from providers.streams import stream_state
+from providers.streams.worker import Worker
+from spot.ingest.streams import Streams
 from spot.snapshots import now_ms
-from spot.streams import Streams
 
 #: A sign of life every so many seconds.
 BEAT_SECONDS = 5.0

@@ -21,11 +21,13 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from providers import stream_state
-from spot import redis_server, serving, snapshots
+from providers.streams import stream_state
+from spot import snapshots
 from spot.management.commands.prepare import described
-from spot.pulse import Pulse
-from spot.supervisor import Program, Supervisor
+from spot.processes import redis_server
+from spot.processes.pulse import Pulse
+from spot.processes.supervisor import Program, Supervisor
+from spot.server import listening
 from spot_project import redis_address
 
 PARTS = ("worker", "beat", "stream", "sandbox", "web")
@@ -102,7 +104,7 @@ DEMO = {
 
 def for_whom() -> str:
     """The names the site answers to, once it can be reached from outside: others are refused, and people wonder."""
-    if serving.is_loopback(settings.SPOT_BIND):
+    if listening.is_loopback(settings.SPOT_BIND):
         return ""
     return f", as {', '.join(settings.ALLOWED_HOSTS)} (SPOT_ALLOWED_HOSTS)"
 
@@ -157,8 +159,8 @@ def is_locked(file: IO[str]) -> bool:
 def open_port() -> socket.socket:
     """The site's socket, opened here so that a taken port is known before anything starts."""
     try:
-        return serving.listen(settings.SPOT_BIND, settings.PORT)
-    except serving.CannotServe as error:
+        return listening.listen(settings.SPOT_BIND, settings.PORT)
+    except listening.CannotServe as error:
         raise CommandError(str(error)) from error
 
 
@@ -224,10 +226,10 @@ def sandbox_url() -> str | None:
     None when there is no demo, or when another machine serves it.
     """
     url = urlsplit(settings.SANDBOX_BASE_URL)
-    if settings.SPOT_DEMO == "off" or not serving.is_loopback(url.hostname or ""):
+    if settings.SPOT_DEMO == "off" or not listening.is_loopback(url.hostname or ""):
         return None
     for port in (url.port or 0, 0):
-        with contextlib.suppress(serving.CannotServe), serving.listen(str(url.hostname), port) as free:
+        with contextlib.suppress(listening.CannotServe), listening.listen(str(url.hostname), port) as free:
             return urlunsplit(url._replace(netloc=f"{url.hostname}:{free.getsockname()[1]}"))
     return settings.SANDBOX_BASE_URL
 

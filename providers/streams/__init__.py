@@ -1,0 +1,1 @@
+"""Providers' streams: one worker each, its connection, and what it leaves in Redis."""

@@ -1,0 +1,1 @@
+"""The clients, and how much each may use."""

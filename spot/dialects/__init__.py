@@ -1,0 +1,1 @@
+"""How clients ask and how they are answered: messages, frames, CSV. Pure."""

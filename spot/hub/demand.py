@@ -1,0 +1,62 @@
+"""What this process asks workers for: data that somebody looks at, or has looked at in the last minute.
+
+A socket looks all the time, a request over HTTP for a moment. The store is told when each last looked, so a client that
+asks every half minute keeps its market as fresh as an open socket does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from celery import current_app
+
+from providers.datasets import COINS, CURRENCIES
+from spot.hub.groups import Topic
+from spot.snapshots import now_ms
+from spot.snapshots.reader import Reader
+
+#: A topic that nobody looks at any more is wanted, and kept, for so long (ms).
+LINGER_MS = 60_000
+#: A worker is asked for the same dataset no more often than this (ms).
+_KICK_MS = 5000
+
+
+class Demand:
+    """The demand of one hub: `topics` are all that it knows, by name."""
+
+    def __init__(self, reader: Reader, topics: dict[str, Topic]) -> None:
+        self._reader = reader
+        self._topics = topics
+        self._kicked: dict[str, int] = {}
+
+    def forget_old(self) -> None:
+        """Drop the topics that nobody has looked at for a while."""
+        now = now_ms()
+        for name, topic in list(self._topics.items()):
+            topic.forget(now - LINGER_MS)
+            if not topic.groups and topic.dataset not in (CURRENCIES, COINS) and now - topic.left_at > LINGER_MS:
+                del self._topics[name]
+
+    async def tell(self) -> None:
+        """Tell the workers what is looked at, by how many clients; start at once what has never been fetched. Raises
+        RedisError."""
+        now = now_ms()
+        seen = {topic: at for topic in self._topics.values() if (at := topic.seen_at(now)) is not None}
+        if not seen and not any(topic.groups for topic in self._topics.values()):
+            return
+        coins = {topic.dataset.currency: topic.coins(now) for topic in seen if topic.dataset.kind == "quotes"}
+        viewers = {topic.dataset.name: len(topic.clients()) for topic in seen}
+        lists = dict.fromkeys((CURRENCIES.name, COINS.name), now)  # what all others are judged by
+        await self._reader.want({topic.dataset.name: at for topic, at in seen.items()} | lists, coins, viewers)
+        cold = [topic.dataset.name for topic in seen if topic.cold]
+        await self._kick([*cold, *(name for name in lists if self._topics[name].cold)], now)
+
+    async def _kick(self, names: list[str], now: int) -> None:
+        """Ask a worker to fetch what is not there at all, without waiting for beat."""
+        self._kicked = {name: at for name, at in self._kicked.items() if 0 <= now - at <= _KICK_MS}
+        if names := [name for name in dict.fromkeys(names) if name not in self._kicked]:
+            self._kicked |= dict.fromkeys(names, now)
+            # kombu is synchronous; this is off the message path, and rare.
+            await asyncio.to_thread(
+                current_app.send_task, "spot.ingest.tasks.start", (names,), expires=10, ignore_result=True
+            )

@@ -1,0 +1,1 @@
+"""Celery tasks, and what streams bring, on the way into the store."""

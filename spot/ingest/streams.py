@@ -1,0 +1,211 @@
+"""What streams bring, on its way into snapshots: the sink of `providers.streams.worker`.
+
+Prices are gathered and shown at most twice a second, however many ticks there are; `spot.ingest.ticks` says which of
+them. Announcements and on-chain events go to `spot.ingest.announcements` and `spot.ingest.onchain`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+
+import structlog
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from providers import identity
+from providers.base import Provider
+from providers.clean import ahead
+from providers.datasets import Dataset, Row
+from providers.stream import Tick, Topic
+from providers.streams import stream_state
+from spot import snapshots
+from spot.ingest import announcements, onchain
+from spot.ingest.ticks import Board, Polled, Source
+from spot.snapshots import Snapshot, nudges
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two versions that streams make of a snapshot.
+FLUSH_SECONDS = 0.5
+#: For how long the largest coins of a currency are thought to be the largest, in seconds.
+_RANKED_SECONDS = 15.0
+#: How often a sign of life is passed on, in seconds.
+_ALIVE_SECONDS = 5.0
+
+
+class Streams:
+    """The sink. `run` shows what was heard; clocks are for tests to hand in."""
+
+    def __init__(
+        self, now_ms: Callable[[], int] = snapshots.now_ms, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._now_ms, self._clock = now_ms, clock
+        self._boards: dict[Dataset, Board] = {}
+        self._known: dict[Dataset, Snapshot] = {}
+        self._largest: dict[Dataset, tuple[float, list[str]]] = {}
+        #: By provider: our ids of the coins that were asked for, by theirs; and the channels.
+        self._ours: dict[str, dict[str, str]] = {}
+        self._channels: dict[str, list[str]] = {}
+        #: What is still to be shown: on-chain events by provider and topic, the newest of each; and announcements that
+        #: the store did not take.
+        self._events: dict[tuple[str, str], tuple[Provider, list[Row]]] = {}
+        self._unshown: deque[tuple[Provider, Row]] = deque(maxlen=announcements.KEPT)
+        self._alive_due: dict[str, float] = defaultdict(float)
+        self._away = False
+
+    # --- what is to be followed ---------------------------------------------------------------------------------------
+
+    def topics(self, provider: Provider, coins: int, most: int) -> Sequence[Topic]:
+        """The largest coins of each currency that somebody watches, then the channels that somebody watches; nothing
+        while the market shown is simulated. Asks Redis and the database."""
+        stream = provider.stream
+        if stream is None or snapshots.realm() != "live":
+            return ()
+        found: list[Topic] = []
+        if "ticks" in stream.brings:
+            found += self._coins(provider, coins, stream.currencies)
+        if "onchain" in stream.brings:
+            found += [Topic(onchain=topic) for topic in onchain.topics()]
+        kept = found[:most] if most else found
+        self._channels[provider.name] = [topic.onchain for topic in kept if topic.onchain]
+        return kept
+
+    def _coins(self, provider: Provider, coins: int, currencies: Iterable[str]) -> list[Topic]:
+        ranked = {
+            dataset.currency: self._ranked(dataset)[:coins]
+            for dataset in snapshots.wanted()
+            if dataset.kind == "markets" and dataset.block == 1 and (not currencies or dataset.currency in currencies)
+        }
+        wanted = list(dict.fromkeys(coin for ids in ranked.values() for coin in ids))
+        theirs = identity.foreign(provider.name, wanted) if provider.foreign else {coin: coin for coin in wanted}
+        self._ours[provider.name] = {foreign: coin for coin, foreign in theirs.items()}
+        return [
+            Topic(theirs[coin], currency) for currency, ids in sorted(ranked.items()) for coin in ids if coin in theirs
+        ]
+
+    def _ranked(self, dataset: Dataset) -> list[str]:
+        """The dataset's coins, the largest first."""
+        due, ids = self._largest.get(dataset, (0.0, []))
+        if self._clock() >= due and (snapshot := self._known.get(dataset) or snapshots.load(dataset, charts=False)):
+            rows = sorted(snapshot.rows, key=lambda row: -(row["market_cap"] or 0))
+            ids = [row["id"] for row in rows]
+            self._largest[dataset] = self._clock() + _RANKED_SECONDS, ids
+        return ids
+
+    # --- what comes ---------------------------------------------------------------------------------------------------
+
+    async def ticks(self, provider: Provider, ticks: Sequence[Tick]) -> None:
+        """Note prices; they are shown with the next flush. Coins that were not asked for are passed over."""
+        ours, now = self._ours.get(provider.name, {}), self._now_ms()
+        source = Source(provider.name, provider.label, provider.order, provider.url)
+        for tick in ticks:
+            if (coin := ours.get(tick.coin)) is not None:
+                dataset = Dataset("markets", tick.currency)
+                if dataset not in self._boards:
+                    self._boards[dataset] = Board(settings.SPOT_DISAGREE_PERCENT, tick.currency)
+                self._boards[dataset].hear(source, coin, tick, now)
+
+    async def announced(self, provider: Provider, row: Row) -> None:
+        """Store and show an announcement. While the store is out of reach it waits for the next flush."""
+        try:
+            await asyncio.to_thread(announcements.announced, row, provider)
+        except (RedisError, OSError) as error:
+            log.warning("announcement not shown yet", error=type(error).__name__, title=row["title"])
+            self._unshown.append((provider, row))
+
+    async def happened(self, provider: Provider, topic: str, row: Row) -> None:
+        """Note an on-chain event; it is shown with the next flush."""
+        _, rows = self._events.setdefault((provider.name, topic), (provider, []))
+        rows.append(row)
+        del rows[: -onchain.KEPT]  # older ones would not be shown
+
+    async def alive(self, provider: Provider, at_ms: int) -> None:  # noqa: ARG002 - what counts is that it came
+        """Say of what comes rarely that it is up to date."""
+        now = self._clock()
+        if now < self._alive_due[provider.name]:
+            return
+        self._alive_due[provider.name] = now + _ALIVE_SECONDS
+        try:
+            await asyncio.to_thread(self._renew, provider)
+        except (RedisError, OSError) as error:
+            log.warning("streams not renewed", provider=provider.name, error=type(error).__name__)
+
+    def _renew(self, provider: Provider) -> None:
+        announcements.alive(provider)
+        if channels := self._channels.get(provider.name):
+            onchain.alive(provider, channels)
+
+    # --- showing it ---------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Show what was heard, until cancelled."""
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Show what was heard since the last time, and again what a poll has covered up since."""
+        try:
+            for dataset, board in list(self._boards.items()):
+                if await asyncio.to_thread(self._amend, dataset, board):
+                    await nudges.tell(dataset.name)
+                await asyncio.to_thread(_count, board)
+                if board.empty:
+                    del self._boards[dataset]
+                    self._known.pop(dataset, None)
+            await self._show_announcements()
+            await self._show_events()
+            self._away = False
+        except (RedisError, OSError) as error:
+            if not self._away:
+                log.warning("streams not shown", error=type(error).__name__)
+            self._away = True
+
+    async def _show_announcements(self) -> None:
+        """Show the announcements that the store did not take."""
+        while self._unshown:
+            provider, row = waiting = self._unshown[0]
+            await asyncio.to_thread(announcements.announced, row, provider, again=True)
+            if self._unshown and self._unshown[0] is waiting:
+                self._unshown.popleft()
+
+    async def _show_events(self) -> None:
+        """Show the on-chain events of each topic; those that the store does not take stay for the next flush."""
+        for key, (provider, rows) in list(self._events.items()):
+            shown = list(rows)
+            await asyncio.to_thread(onchain.happened, key[1], shown, provider)
+            rows[:] = [row for row in rows if not any(row is other for other in shown)]
+            if not rows:
+                del self._events[key]
+
+    def _amend(self, dataset: Dataset, board: Board) -> bool:
+        """Whether there is a new version."""
+
+        def change(snapshot: Snapshot) -> tuple[list[Row], dict[str, object]] | None:
+            now = self._now_ms()
+            as_of = snapshot.fetched_at if snapshot.as_of is None else snapshot.as_of
+            at, limit = min(as_of, snapshot.fetched_at), snapshot.max_age_ms
+            fresh = not ahead(snapshot.fetched_at, now) and now - at <= limit
+            amended = board.shown(Polled(snapshot.rows, snapshot.meta, snapshot.source, fresh, at, limit), now)
+            changes.append(amended is not None)
+            return amended
+
+        changes: list[bool] = []
+        snapshot = snapshots.amend(dataset, change, self._known.get(dataset))
+        if snapshot is not None:
+            self._known[dataset] = snapshot
+        return bool(changes and changes[-1])
+
+
+def _count(board: Board) -> None:
+    """Store what was not believed; what the store does not take is counted with the next flush."""
+    counts = board.counted()
+    try:
+        for what, source in list(counts):
+            stream_state.count(snapshots.connection(), what, source, counts[what, source])
+            del counts[what, source]
+    finally:
+        board.recount(counts)

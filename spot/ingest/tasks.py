@@ -1,0 +1,268 @@
+"""Celery tasks: look what is due, fetch it, store it. The only periodic one is `tick`.
+
+Nothing overlaps: one tick at a time, one claim per dataset, and what waited too long in the queue expires. A second
+beat, a second worker or a backlog after an outage therefore changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from operator import itemgetter
+
+import structlog
+from celery import shared_task
+from django.conf import settings
+
+from providers import bundled, fetching, pacing
+from providers.clean import ahead
+from providers.datasets import COINS, CURRENCIES, MEMBERS, STREAMED, Dataset, Fetched, Kind
+from providers.errors import (
+    INSIDE,
+    NotFound,
+    OutOfBudget,
+    ProviderError,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+)
+from spot import snapshots
+from spot.feeds import namesakes
+from spot.ingest import categories, streamed
+from spot.ingest.ageing import aged
+from spot.query.table import Made, Table
+from spot.snapshots import Snapshot, Trouble, claims, demo, now_ms, room
+
+log = structlog.get_logger(__name__)
+
+#: Beat starts a tick this often.
+_TICK_SECONDS = 1.0
+#: A claim outlives the wait for the moment and the task's hard time limit, so that a dataset is never fetched twice at
+#: once, and a killed worker's claim is free again soon.
+_CLAIM_SECONDS = settings.CELERY_TASK_TIME_LIMIT + _TICK_SECONDS + 2
+#: The kinds whose rows are coins.
+_COINS: frozenset[Kind] = frozenset({"markets", "quotes"})
+#: Real providers are asked for one category in so many seconds, a little more than the minute that budgets count; and
+#: for one that could not be had again after so many.
+_CATEGORY_SECONDS, _CATEGORY_REST = 65.0, 3600.0
+#: After real providers were out of reach while there is only the demo, ask them again this often, in seconds.
+_PROBE_SECONDS = 60
+
+
+@shared_task(ignore_result=True)
+def tick() -> None:
+    """Start the fetch of every dataset that is wanted and due."""
+    snapshots.mark_worker()
+    if snapshots.first_in("tick", 0.8):
+        wanted = _wanted()
+        start_due(wanted)
+        room.make(wanted)
+
+
+def _wanted() -> list[Dataset]:
+    """What somebody looks at, and besides coins whatever they are grouped by. Of that the widest comes first, since a
+    coin is better in a wide group than in none."""
+    wanted = snapshots.wanted()
+    return [*wanted, *reversed(MEMBERS)] if any(dataset.kind in _COINS for dataset in wanted) else wanted
+
+
+@shared_task(ignore_result=True)
+def start(names: list[str]) -> None:
+    """Start the fetch of these datasets if they are due: what a hub asks for when somebody waits."""
+    start_due([Dataset.parse(name) for name in names])
+
+
+def start_due(wanted: Sequence[Dataset]) -> None:
+    """Queue one fetch for each of these datasets that is due before the next tick and that nobody is fetching; it
+    starts at its moment, so that an interval is kept whatever the ticks' grid.
+
+    While a list is missing that a dataset is checked against, the list comes first; the rest follows as soon as it is
+    there, or with the next tick. Categories come when there is a market to be grouped, and one by one.
+    """
+    streamed.look_after([dataset for dataset in wanted if dataset.kind in STREAMED])
+    wanted = _bounded([dataset for dataset in wanted if dataset.kind not in STREAMED])
+    ages, now = snapshots.ages([*wanted, CURRENCIES, COINS]), now_ms()
+    missing = {listing for listing in set().union(*map(_checked_against, wanted)) if ages[listing.name][0] is None}
+    wanted = [*missing, *(one for one in wanted if one not in missing and not missing & _checked_against(one))]
+    simulated = snapshots.realm() == "demo"
+    intervals = paces(wanted, simulated=simulated)
+    waits = {one: _wait(*ages[one.name], intervals[one.name], now) for one in wanted}
+    due = [one for one in wanted if waits[one] < _TICK_SECONDS]
+    market = not missing and any(ages[one.name][0] is not None for one in wanted if one.kind in _COINS)
+    for dataset in _in_turn(due, market=market, simulated=simulated):
+        if (token := claims.claim(dataset, _CLAIM_SECONDS)) is not None:
+            interval = intervals[dataset.name]
+            later = {"countdown": waits[dataset]} if waits[dataset] else {}
+            fetch.apply_async((dataset.name, token, interval), expires=max(5.0, interval), **later)
+
+
+def _wait(fetched_at: int | None, next_try: int | None, interval: float, now: int) -> float:
+    """Seconds until a dataset is due. One that was fetched later than now is due: the clock has been set back."""
+    fresh = 0.0 if fetched_at is None or ahead(fetched_at, now) else fetched_at + interval * 1000
+    return max(0.0, fresh - now, (next_try or 0) - now) / 1000
+
+
+def _in_turn(due: Sequence[Dataset], *, market: bool, simulated: bool) -> list[Dataset]:
+    """What is due, but of categories one at a time, and none before there is a market to be grouped."""
+    categories_due = [dataset for dataset in due if dataset.kind == "category"]
+    now = market and categories_due and (simulated or snapshots.first_in("category", _CATEGORY_SECONDS))
+    return [dataset for dataset in due if dataset.kind != "category"] + (categories_due[:1] if now else [])
+
+
+def _checked_against(dataset: Dataset) -> set[Dataset]:
+    """The lists that a dataset's currency and coins are held against."""
+    return ({CURRENCIES} if dataset.currency else set()) | ({COINS} if dataset.kind in ("candles", "quotes") else set())
+
+
+def paces(datasets: Sequence[Dataset], *, simulated: bool) -> dict[str, float]:
+    """By name, the seconds between two fetches of each of these datasets at their demand together."""
+    found = pacing.intervals(datasets, simulated=simulated, viewers=snapshots.viewers())
+    return {dataset.name: found.get(dataset.name, settings.SPOT_POLL_SECONDS) for dataset in datasets}
+
+
+def _bounded(wanted: Sequence[Dataset]) -> list[Dataset]:
+    """The pinned and then the most recently wanted, no more than the limits allow, whatever many web processes ask for
+    together."""
+    charts = [dataset for dataset in wanted if dataset.kind == "candles"]
+    currencies = list(dict.fromkeys(dataset.currency for dataset in wanted if dataset.currency))
+    pinned = set(settings.SPOT_PINNED_CURRENCIES)
+    kept_charts = set(charts[: settings.SPOT_CHARTS] if settings.SPOT_CHARTS else charts)
+    others = [currency for currency in currencies if currency not in pinned]
+    kept_currencies = pinned | set(others[: settings.SPOT_CURRENCIES] if settings.SPOT_CURRENCIES else others)
+    return [
+        dataset
+        for dataset in wanted
+        if (dataset.kind != "candles" or dataset in kept_charts)
+        and (not dataset.currency or dataset.currency in kept_currencies)
+    ]
+
+
+@shared_task(ignore_result=True)
+def fetch(name: str, token: str, interval: float) -> None:
+    """Fetch one dataset, renewed every `interval` seconds now, and store it, or remember why that failed."""
+    dataset = Dataset.parse(name)
+    if not claims.holds(dataset, token):
+        return  # delivered twice, or so late that somebody else has taken over
+    try:
+        refresh(dataset)
+    except ProviderError as error:
+        _remember(dataset, error, interval)
+    except Exception:
+        _remember(
+            dataset, ProviderError("The fetch failed inside the gateway; its log says how.", public=INSIDE), interval
+        )
+        raise
+    else:
+        if dataset in (CURRENCIES, COINS):
+            start_due(snapshots.wanted())
+    finally:
+        claims.release(dataset, token)
+
+
+def refresh(dataset: Dataset) -> int:
+    """Fetch one dataset now and store it; its version. Raises `ProviderError`, `NotFound` for what does not exist.
+
+    It is stored with the pace at which its source can renew everything that is wanted: with the first real data after a
+    demo, the pace is the real one at once. New prices are held against those in place, and coins get their category.
+    """
+    ids = _checked(dataset)
+    of_coins = dataset.kind in _COINS
+    fetched = _fetch(dataset, ids, snapshots.load(dataset) if of_coins else None)
+    if ids:
+        fetched = replace(fetched, meta={**fetched.meta, "asked": ids})  # what is not among the rows has no price
+    pace = paces([*_wanted(), dataset], simulated=fetched.simulated)[dataset.name]
+    return snapshots.save(_completed(fetched, pace) if of_coins else fetched, pace)
+
+
+def _completed(fetched: Fetched, pace: float) -> Fetched:
+    """The coins with their category and with the age of their own price."""
+    labelled = categories.labelled(fetched)
+    limit = snapshots.max_age_ms(pace, fetched.settle_ms)
+    return replace(labelled, rows=list(aged(labelled.rows, fetched.fetched_at, limit)))
+
+
+def _checked(dataset: Dataset) -> list[str]:
+    """Hold the dataset's currency and coins against the provider's own lists; the ids of a quotes dataset."""
+    if dataset.currency:
+        _require(CURRENCIES, dataset.currency)
+    if dataset.kind == "candles":
+        _require(COINS, dataset.coin)
+    if dataset.kind != "quotes":
+        return []
+    asked, known = snapshots.wanted_coins(dataset.currency, settings.SPOT_EXTRA_COINS or 1000), _ids(COINS)
+    if not any(coin in known for coin in asked):
+        raise _unknown_coin(asked[0]) if asked else _nothing("No coin is asked for.")
+    return [coin for coin in asked if coin in known]
+
+
+def _require(listing: Dataset, name: str) -> None:
+    if name not in _ids(listing):
+        raise _unknown_coin(name) if listing == COINS else _nothing(f"No source has the currency {name!r}.")
+
+
+def _unknown_coin(asked: str) -> NotFound:
+    """The error that names the coins meant, should it be their symbol."""
+    stored = [snapshots.load(dataset) for dataset in (COINS, Dataset("markets", "usd"))]
+    coins, market = (Table(one.rows if one else [], "id", Made(("name",), itemgetter("name"))) for one in stored)
+    said = namesakes.sentence(asked, namesakes.namesakes(asked, coins, [market]))
+    return _nothing(f"{said[0].upper()}{said[1:]}")
+
+
+def _nothing(sentence: str) -> NotFound:
+    """An error about what was asked for, which visitors read as it is."""
+    return NotFound(sentence, public=sentence)
+
+
+def _ids(listing: Dataset) -> set[str]:
+    """What the provider lists; fetched first when it never was, by one task however many ask."""
+    if (snapshot := snapshots.load(listing)) is None:
+        if (token := claims.claim(listing, _CLAIM_SECONDS)) is None:
+            said = f"The list of {listing.name} is just being fetched."
+            raise Unavailable(said, retry_after=2, public=said)
+        try:
+            refresh(listing)
+        finally:
+            claims.release(listing, token)
+        snapshot = snapshots.load(listing)
+    return {row["id"] for row in snapshot.rows} if snapshot else set()
+
+
+def _fetch(dataset: Dataset, ids: list[str], before: Snapshot | None) -> Fetched:
+    """From the real providers, or from the simulated one where SPOT_DEMO says so.
+
+    `auto` shows the demo only while no real data were ever seen here and the providers cannot be reached or refuse the
+    key; it keeps asking.
+    """
+    mode = settings.SPOT_DEMO
+    if mode == "on":
+        return fetching.fetch(dataset, ids, simulated=True, before=before)
+    if mode == "off" or snapshots.seen_live():
+        return fetching.fetch(dataset, ids, before=before)
+    if snapshots.resting("probe"):
+        return fetching.fetch(dataset, ids, simulated=True, before=before)
+    try:
+        return fetching.fetch(dataset, ids, tries=1, before=before)
+    except (Unreachable, Unauthorized, OutOfBudget) as error:
+        if isinstance(error, OutOfBudget) and error.reason != Unauthorized.code:
+            raise
+        log.warning("no provider can be used: showing the demo", error=str(error))
+        demo.show_because(error.public)
+        if dataset not in (CURRENCIES, COINS):  # another provider may have the market all the same
+            snapshots.first_in("probe", _PROBE_SECONDS)
+        return fetching.fetch(dataset, ids, simulated=True, before=before)
+
+
+def _remember(dataset: Dataset, error: ProviderError, interval: float) -> None:
+    """Keep the last good data, say why there are no newer ones, and when we try again."""
+    usual = _CATEGORY_REST if dataset.kind == "category" else min(max(interval, 5.0), 60.0)
+    wait = error.retry_after if error.retry_after is not None else usual
+    now = now_ms()
+    log.warning("fetch failed", dataset=dataset.name, error=str(error), retry_in=round(wait, 1))
+    without_list = dataset in (CURRENCIES, COINS) and not snapshots.hold(dataset)
+    if without_list:  # all else is held against them, whoever serves it
+        snapshots.save(bundled.listing(dataset, simulated=snapshots.realm() == "demo"), interval)
+    next_try = now + int(wait * 1000)
+    trouble = Trouble("unavailable", str(error), now, next_try, error.permanent, error.public or INSIDE)
+    snapshots.set_trouble(dataset, trouble)
+    if without_list:
+        start_due(snapshots.wanted())

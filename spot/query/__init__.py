@@ -1,0 +1,1 @@
+"""The live query over columns: filter, search, sort and page. Pure."""

@@ -1,0 +1,176 @@
+"""A snapshot's rows as the store holds them: column by column, one line of JSON each. Pure.
+
+A page shows a third of a coin's fields and a query looks at two or three. So a column is decoded when somebody asks for
+it, and what nobody shows stays the text it came as. The charts, four fifths of a market, are a text with a version of
+its own: it is read from the store when somebody shows it, and again only when it has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import chain
+from typing import Any, NamedTuple, overload
+
+import orjson
+
+from providers.datasets import Row
+from spot.query.jsontext import JsonText
+
+Column = list[Any]
+
+#: The column whose values are JSON themselves, and travel as the text they are.
+CHART = "sparkline"
+
+
+class Charts:
+    """The charts of rows, in the order of the rows: a text (empty where no row has the field), decoded once however
+    many snapshots share it. Equal versions, equal charts."""
+
+    __slots__ = ("_column", "present", "text", "version")
+
+    def __init__(self, text: bytes, version: str = "") -> None:
+        self.text = text
+        self.version = version or hashlib.blake2b(text, digest_size=8).hexdigest()
+        self.present = bool(text)
+        self._column: Column | None = None
+
+    def column(self) -> Column:
+        """Each row's chart. Raises ValueError when the text is not JSON."""
+        if self._column is None:
+            self._column = [JsonText(value) if value else None for value in orjson.loads(self.text)]
+            self.text = b""  # the column holds all of it
+        return self._column
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Charts) and self.version == other.version
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Packed(NamedTuple):
+    """Rows as text: a line with their number and the fields' names, then a line for each field; and the charts."""
+
+    cells: bytes
+    charts: Charts
+
+
+class Columns(Sequence[Row]):
+    """Rows of the same fields; to who reads it as a sequence, a sequence of dicts.
+
+    `names` are the fields; `column` gives one as a list, with None where a row has no value. Without `has_charts` the
+    charts were left where they are: no row has them, and asking for their column is an error. `charts` are those of the
+    store.
+    """
+
+    __slots__ = ("_columns", "_length", "_make", "_rows", "charts", "has_charts", "names")
+
+    def __init__(self, names: Sequence[str], length: int, make: Callable[[str], Column]) -> None:
+        self.names = tuple(names)
+        self.has_charts = True
+        self.charts: Charts | None = None
+        self._length = length
+        self._make = make
+        self._columns: dict[str, Column] = {}
+        self._rows: list[Row] | None = None
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Columns:
+        """The columns of rows; those of `Columns` are themselves."""
+        if isinstance(rows, cls):
+            return rows
+        made = cls(tuple(dict.fromkeys(chain.from_iterable(rows))), len(rows), lambda name: [r.get(name) for r in rows])
+        made._rows = list(rows)
+        return made
+
+    @classmethod
+    def joined(cls, parts: Iterable[Sequence[Row]]) -> Columns:
+        """The coins of several snapshots, each once: where two have it, as the earlier one has it."""
+        seen: set[Any] = set()
+        kept: list[tuple[Columns, list[int]]] = []
+        for part in map(cls.of, parts):
+            places = [place for place, key in enumerate(part.column("id")) if key not in seen]
+            seen.update(part.column("id"))
+            kept.append((part, places))
+
+        def make(name: str) -> Column:
+            return [column[place] for part, places in kept for column in (part.column(name),) for place in places]
+
+        names = dict.fromkeys(chain.from_iterable(part.names for part, _ in kept))
+        return cls(tuple(names), sum(len(places) for _, places in kept), make)
+
+    @classmethod
+    def unpack(cls, cells: bytes, charts: Charts | None) -> Columns:
+        """The rows that `pack` made these texts of; None: without their charts. Raises ValueError when they are no such
+        texts."""
+        head, *lines = cells.split(b"\n")
+        length, names = orjson.loads(head)
+        line_of = dict(zip(names, lines, strict=True))
+
+        def make(name: str) -> Column:
+            if name == CHART and charts is None:
+                raise LookupError("the charts were left in the store")
+            if name == CHART and charts is not None and charts.present:
+                return charts.column()
+            return orjson.loads(line_of[name]) if name in line_of else [None] * length
+
+        columns = cls([*names, CHART] if charts is not None and charts.present else names, length, make)
+        columns.charts, columns.has_charts = charts, charts is not None
+        return columns
+
+    @staticmethod
+    def pack(rows: Sequence[Row]) -> Packed:
+        """The texts that the store holds."""
+        columns = Columns.of(rows)
+        plain = [name for name in columns.names if name != CHART]
+        lines = [orjson.dumps([len(columns), plain]), *(orjson.dumps(columns.column(name)) for name in plain)]
+        charts = [_text(value) for value in columns.column(CHART)] if CHART in columns.names else None
+        return Packed(b"\n".join(lines), Charts(b"" if charts is None else orjson.dumps(charts)))
+
+    def column(self, name: str) -> Column:
+        """The values of a field, in the order of the rows. Not to be changed. Raises ValueError when the text of the
+        store is not a column of that length."""
+        column = self._columns.get(name)
+        if column is None:
+            column = self._make(name)
+            if not isinstance(column, list) or len(column) != self._length:
+                raise ValueError(f"the column {name} does not have {self._length} values")
+            self._columns[name] = column
+        return column
+
+    def decode(self, names: AbstractSet[str] | None = None) -> None:
+        """Decode these columns, or all, now and not with the first reader. Raises ValueError when one cannot be."""
+        for name in self.names:
+            if names is None or name in names:
+                self.column(name)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._whole())
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+        return self._whole()[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._whole() == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # like a list: equal by what is in it
+
+    def _whole(self) -> list[Row]:
+        if self._rows is None:
+            columns = [self.column(name) for name in self.names]
+            self._rows = [dict(zip(self.names, values, strict=True)) for values in zip(*columns, strict=True)]
+        return self._rows
+
+
+def _text(value: Sequence[float] | JsonText | None) -> str | None:
+    if not value:
+        return None
+    return str(value) if isinstance(value, JsonText) else orjson.dumps(value).decode()

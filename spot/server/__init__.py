@@ -1,0 +1,1 @@
+"""The listening socket and the two servers behind it."""

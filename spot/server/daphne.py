@@ -1,0 +1,176 @@
+"""daphne, with the same limits and the same mended request lines as uvicorn.
+
+daphne never waits for a slow reader: what the application sends to one is buffered in this process until the kernel
+gives the connection up. That is why it is not the default.
+"""
+
+# Importing daphne.server installs Twisted's asyncio reactor, which must precede every other import of Twisted.
+from daphne.server import Server  # isort: skip
+
+import socket
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from daphne.ws_protocol import WebSocketProtocol
+from twisted.internet import reactor as installed_reactor
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+
+from spot.server import listening
+from spot.server.intake import Intake
+from spot.server.request_line import repair
+
+reactor: Any = installed_reactor  # its interfaces are declared with zope, which mypy does not read
+
+
+_BODILESS = (b"GET", b"HEAD", b"OPTIONS")
+_BODY_REFUSED = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class SpotChannel(HTTPChannel):
+    """One HTTP connection that mends raw request lines and bounds the time a request's head may take."""
+
+    head_deadline: Any = None
+
+    def connectionMade(self) -> None:  # noqa: N802  Twisted's name
+        super().connectionMade()
+        self._expect_head()
+
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802
+        if self.head_deadline is None:
+            self._expect_head()
+        super().lineReceived(repair(line))  # a header never looks like a request line
+
+    def allHeadersReceived(self) -> None:  # noqa: N802
+        self._expect_nothing()
+        if self._has_useless_body():
+            transport: Any = self.transport
+            transport.write(_BODY_REFUSED)
+            self.loseConnection()
+            return
+        super().allHeadersReceived()
+
+    def _has_useless_body(self) -> bool:
+        """Whether a GET has a body, or one is too large: Twisted would read it whole before anybody is asked."""
+        request = self.requests[-1]
+        known = self.length or 0
+        chunked = request.requestHeaders.hasHeader(b"transfer-encoding")
+        return known > listening.BODY_BYTES or (self._command in _BODILESS and (known > 0 or chunked))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+        self._expect_nothing()
+        super().connectionLost(reason)
+
+    def _expect_head(self) -> None:
+        self.head_deadline = reactor.callLater(listening.HEAD_SECONDS, self.forceAbortClient)
+
+    def _expect_nothing(self) -> None:
+        if self.head_deadline is not None and self.head_deadline.active():
+            self.head_deadline.cancel()
+        self.head_deadline = None
+
+
+class SpotWebSocketProtocol(WebSocketProtocol):
+    """Lets the application close with any code, 1012 and 1013 too, and send messages of any length."""
+
+    maxMessagePayloadSize: int  # noqa: N815
+    intake: Intake | None = None
+    denial: tuple[int, list[tuple[str, str]]] | None = None
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        """Read the handshake, and then no faster than is fair to others (`spot.server.intake`)."""
+        if self.state != self.STATE_OPEN:
+            super().dataReceived(data)
+            return
+        if self.intake is None:
+            read = super().dataReceived
+            self.intake = Intake(read, self.transport.pauseProducing, self.transport.resumeProducing, reactor.callLater)
+        self.intake.take(data)
+
+    def onFrameBegin(self) -> None:  # noqa: N802
+        if self.intake is not None:
+            self.intake.frames += 1
+        super().onFrameBegin()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+        if self.intake is not None:
+            self.intake.close()
+        super().connectionLost(reason)
+
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        """Understands an HTTP answer to the handshake besides, as uvicorn does."""
+        if message["type"] == "websocket.http.response.start":
+            headers = [(name.decode(), value.decode()) for name, value in message["headers"]]
+            self.denial = (message["status"], headers)
+        elif message["type"] == "websocket.http.response.body":
+            self._deny(message["body"])
+        else:
+            super().handle_reply(message)
+
+    def _deny(self, body: bytes) -> None:
+        assert self.denial is not None
+        status, headers = self.denial
+        length = ("content-length", str(len(body)))
+        self.sendHttpErrorResponse(status, HTTPStatus(status).phrase, [*headers, length, ("connection", "close")])
+        self.sendData(body)
+        self.dropConnection(abort=False)
+        self.server.protocol_disconnected(self)
+
+    def sendMessage(self, *args: Any, **kwargs: Any) -> None:  # noqa: N802
+        """autobahn holds what we send to the limit that is meant for what we read."""
+        limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
+        try:
+            super().sendMessage(*args, **kwargs)
+        finally:
+            self.maxMessagePayloadSize = limit
+
+    def serverClose(self, code: int | None = None) -> None:  # noqa: N802
+        self.sendCloseFrame(code=1000 if code is None else code)
+
+
+class SpotServer(Server):
+    """daphne's server on a socket that is already listening, which says 1012 to its sockets when it ends."""
+
+    def __init__(self, application: Callable[..., Any], listener: socket.socket) -> None:
+        super().__init__(
+            application,
+            endpoints=["adopted in `adopt`"],
+            ready_callable=self.adopt,
+            ping_interval=listening.PING_SECONDS,
+            ping_timeout=listening.PING_SECONDS,
+            websocket_max_message_size=listening.INBOUND_BYTES,
+            websocket_max_frame_size=listening.INBOUND_BYTES,
+            application_close_timeout=listening.GRACE_SECONDS,
+            server_name="",
+        )
+        self.endpoints: list[str] = []  # daphne can only make sockets of its own
+        self.connections: dict[Any, dict[str, Any]] = {}
+        self.listener = listener
+
+    def adopt(self) -> None:
+        self.http_factory.protocol = SpotChannel
+        self.ws_factory.protocol = SpotWebSocketProtocol
+        self.ws_factory.setProtocolOptions(failByDrop=False)  # say 1009 and the like instead of vanishing
+        self.listener.setblocking(False)
+        reactor.adoptStreamPort(self.listener.fileno(), self.listener.family, self.http_factory)
+
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        if scope["type"] == "websocket":
+            scope["extensions"] = {"websocket.http.response": {}}
+        return super().create_application(protocol, scope)
+
+    def kill_all_applications(self) -> Any:
+        listening.draining.set()
+        for protocol in list(self.connections):
+            if isinstance(protocol, WebSocketProtocol) and protocol.state == protocol.STATE_OPEN:
+                protocol.sendCloseFrame(code=1012)
+        # daphne trips over connections that have sent half a request and so have no application yet.
+        self.connections = {p: facts for p, facts in self.connections.items() if "application_instance" in facts}
+        return super().kill_all_applications()
+
+
+def run(application: Callable[..., Any], listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    SpotServer(application, listener).run()

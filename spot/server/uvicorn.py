@@ -1,0 +1,176 @@
+"""uvicorn, with its HTTP protocol mended where a public server needs it."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from django.conf import settings
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from spot.server import listening
+from spot.server.prepared import PreparedProtocol
+from spot.server.request_line import repair
+
+HEAD_BYTES = 32_768
+
+
+class SpotHttpProtocol(HttpToolsProtocol):
+    """One HTTP connection: mends raw request lines, and bounds how long and how large a request may be."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request_line: bytes | None = b""  # what has come of it; None once the parser has begun on the request
+        self.head_bytes = 0
+        self.body_bytes = 0
+        self.deadline: asyncio.TimerHandle | None = None
+        self.answer_deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # what the kernel has not taken, the peer has not
+        self._expect_within(listening.HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect_nothing()
+        self._answer_taken()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The peer takes no more of the answer: it has a while for all of it, however it dribbles."""
+        super().pause_writing()
+        if self.answer_deadline is None:
+            self.answer_deadline = self.loop.call_later(listening.ANSWER_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.cycle is None or self.cycle.response_complete:
+            self._answer_taken()
+
+    def on_response_complete(self) -> None:
+        if not self.transport.get_write_buffer_size():
+            self._answer_taken()
+        super().on_response_complete()
+
+    def _answer_taken(self) -> None:
+        if self.answer_deadline is not None:
+            self.answer_deadline.cancel()
+            self.answer_deadline = None
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return  # refused already; a parser that has failed must not be fed again
+        self.head_bytes += len(data)
+        if self.request_line is not None:
+            data = self._take_request_line(data)
+        if self.head_bytes > HEAD_BYTES:
+            self._refuse(431, "Request head too large.")
+        elif data:
+            super().data_received(data)
+
+    def _take_request_line(self, data: bytes) -> bytes:
+        """What the parser may have: nothing until the line is whole, then the mended line and what followed it."""
+        if not self.request_line and self.deadline is None:
+            self._expect_within(listening.HEAD_SECONDS)
+        self.request_line = ((self.request_line or b"") + data).lstrip(b"\r\n")
+        line, newline, rest = self.request_line.partition(b"\n")
+        if not newline:
+            return b""
+        self.request_line = b""
+        return repair(line) + newline + rest
+
+    def on_message_begin(self) -> None:
+        self.request_line = None
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._expect_within(listening.BODY_SECONDS)
+        self.head_bytes = self.body_bytes = 0
+        self.scope["extensions"] = {listening.TAKEN: {"wait": self.flow.drain}}
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self.head_bytes = 0
+        self.body_bytes += len(body)
+        if self.body_bytes > listening.BODY_BYTES:
+            self._refuse(413, "Request body too large.")
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._expect_nothing()
+        self.request_line = b""
+        self.head_bytes = 0
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._expect_nothing()
+        super().handle_websocket_upgrade()
+
+    def _expect_within(self, seconds: float) -> None:
+        self._expect_nothing()
+        self.deadline = self.loop.call_later(seconds, self._refuse, 408, "Request took too long to arrive.")
+
+    def _expect_nothing(self) -> None:
+        if self.deadline is not None:
+            self.deadline.cancel()
+            self.deadline = None
+
+    def _refuse(self, status: int, sentence: str) -> None:
+        self._expect_nothing()
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            body = sentence.encode()
+            head = b"content-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+            self.transport.write(STATUS_LINE[status] + head + body)
+        self.transport.close()
+
+
+class SpotServer(Server):
+    """Tells the readiness page that the process is ending."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        listening.draining.set()
+        super().handle_exit(sig, frame)
+
+
+def without_traceback(record: logging.LogRecord) -> bool:
+    """Broken frames are the client's doing: one line each, or anybody could fill the log."""
+    if record.exc_info and "Invalid UTF-8" in record.getMessage():
+        record.exc_info = None
+    return True
+
+
+def config(application: Callable[..., Any]) -> Config:
+    return Config(
+        application,
+        loop="auto",  # uvloop
+        http=SpotHttpProtocol,
+        ws=PreparedProtocol,
+        ws_max_size=listening.INBOUND_BYTES,
+        ws_ping_interval=listening.PING_SECONDS,
+        ws_ping_timeout=listening.PING_SECONDS,
+        ws_per_message_deflate=True,  # offered without context, see `spot.server.prepared`
+        lifespan="off",
+        log_config=None,
+        access_log=False,  # uvicorn logs whole URLs, and a key may stand in a query string
+        proxy_headers=False,  # `listening.asgi_application` asks the trusted proxies, under every server
+        server_header=False,
+        backlog=listening.BACKLOG,
+        timeout_graceful_shutdown=listening.GRACE_SECONDS,
+    )
+
+
+def run(application: Callable[..., Any], listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT; WebSockets are closed with 1012 and answers in flight get a moment."""
+    PreparedProtocol.send_seconds = settings.SPOT_SEND_SECONDS
+    errors = logging.getLogger("uvicorn.error")
+    errors.setLevel(logging.WARNING)  # at INFO every socket's URL would be logged with its query string
+    errors.addFilter(without_traceback)
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it is done
+        SpotServer(config(application)).run(sockets=[listener])

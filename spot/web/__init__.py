@@ -1,0 +1,1 @@
+"""The doors: WebSockets, HTTP, pages, health."""

@@ -1,0 +1,120 @@
+"""What every socket has in common: its events in order, counting it in and out, refusing it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+from channels.consumer import AsyncConsumer, get_handler_name
+from channels.exceptions import StopConsumer
+
+from spot.clients.limits import Admission, admission, farewells
+from spot.codes import Close, Refused
+from spot.dialects.wire import error_frame
+from spot.snapshots import now_ms
+
+#: How long a socket that was refused is counted while its client does not answer the close, in seconds. The server cuts
+#: it before (`spot.server.prepared`).
+_FAREWELL_SECONDS = 3
+
+
+class BaseConsumer(AsyncConsumer):
+    """Channels' consumer without what costs a thread hop per message and leaks when a handler raises.
+
+    Stock `dispatch` closes old database connections in a thread for every message; nothing here opens one. Clean-up
+    stands in a `finally`, because `disconnect` is skipped when a handler or the server raises.
+    """
+
+    channel_layer_alias = None
+    #: Whether we ended the connection ourselves because the client does not read.
+    cut = False
+    #: Whether we have sent our close: nothing may follow it.
+    ended = False
+    #: The server's own side of the socket (`spot.server.prepared`), where there is one.
+    socket: Any = None
+    #: Who counts the socket.
+    counted: Admission | None = None
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Serve one connection: events in order, until it ends."""
+        self.scope = scope
+        self.base_send = send
+        self._receive = receive
+        try:
+            while True:
+                await self.dispatch(await receive())
+        except StopConsumer:
+            pass
+        except asyncio.CancelledError:
+            if not self.cut:
+                raise
+        finally:
+            self.released()
+            if self.counted is not None:
+                self.counted.leave(self._address)
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Hand an event to the method named after it."""
+        await getattr(self, get_handler_name(message))(message)
+
+    async def websocket_disconnect(self, _message: dict[str, Any]) -> None:
+        """The connection has ended."""
+        raise StopConsumer
+
+    @property
+    def _address(self) -> str:
+        client = self.scope.get("client")
+        return client[0] if client else ""
+
+    async def admit(self, subprotocol: str | None = None) -> bool:
+        """Count the socket in and accept it. Otherwise it is turned away, with a close code that pages can read, or by
+        refusing its handshake where too many have been turned away that are not gone yet."""
+        try:
+            admission.enter(self._address)
+            self.counted = admission
+        except Refused as refused:
+            try:
+                farewells.enter(self._address)
+                self.counted = farewells
+            except Refused:
+                await self._deny(refused)
+                return False
+            await self.send({"type": "websocket.accept"})
+            await self.refuse(refused)
+        await self.send({"type": "websocket.accept", "subprotocol": subprotocol})
+        return True
+
+    async def _deny(self, refused: Refused) -> None:
+        """Answer the handshake with an HTTP status, or with 403 where the server can say no other."""
+        if "websocket.http.response" not in self.scope.get("extensions", {}):
+            await self.send({"type": "websocket.close"})
+            return
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"cache-control", b"no-store"),
+            (b"retry-after", str(refused.retry_after(now_ms())).encode()),
+        ]
+        status = refused.fact.status
+        await self.send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "websocket.http.response.body", "body": error_frame(refused)})
+
+    async def refuse(self, refused: Refused) -> None:
+        """Tell a client why it cannot be served, close with the code that says so, and count it until it is gone."""
+        await self.send({"type": "websocket.send", "text": error_frame(refused).decode()})
+        await self.close(refused.fact.close)
+        events = 1 if self.socket is None else 2  # uvicorn reports our own close first, and then the end
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL_SECONDS):
+                while events:
+                    events -= (await self._receive())["type"] == "websocket.disconnect"
+        raise StopConsumer
+
+    async def close(self, code: Close) -> None:
+        """Close the connection."""
+        if not self.ended:
+            self.ended = True
+            await self.send({"type": "websocket.close", "code": int(code)})
+
+    def released(self) -> None:
+        """Give back what the connection held. Called exactly once, however it ended."""

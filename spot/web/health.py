@@ -1,0 +1,126 @@
+"""`/healthz` and `/readyz`: what a supervisor, a container engine or a load balancer asks.
+
+`/healthz` looks at nothing but this process: were it to fail with Redis, an outage of Redis would have every web
+process restarted. `/readyz` says whether this process can serve data now and, when it cannot, why.
+"""
+
+import asyncio
+import time
+import weakref
+from collections.abc import Awaitable, Callable
+
+from asgiref.sync import sync_to_async
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from redis.exceptions import RedisError
+
+from providers.datasets import STREAMED, Dataset
+from providers.redis_trouble import refusal
+from spot import snapshots
+from spot.hub.hub import Hub
+from spot.server import listening
+
+REDIS_SECONDS = 0.5
+#: The part of its memory from which Redis is as good as full: past all of it, it takes nothing any more.
+FULL = 0.95
+DATABASE_SECONDS = 1.0
+PACE_SECONDS = 1.0
+RETRY_SECONDS = 5
+WORKER_SILENT_MS = 30_000
+#: What most feeds are made of: asked for when the store is empty, so that a site nobody has visited becomes ready.
+FIRST = Dataset("markets", "usd")
+
+_checked: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[float, dict[str, str]]] = (
+    weakref.WeakKeyDictionary()
+)
+_turn: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
+
+
+async def healthz(_request: HttpRequest) -> HttpResponse:
+    """200 while the event loop turns."""
+    return JsonResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+
+async def readyz(_request: HttpRequest) -> HttpResponse:
+    """200 when every check is "ok", else 503; the JSON gives each check's outcome by name."""
+    outcomes = await _lately()
+    ready = all(outcome == "ok" for outcome in outcomes.values())
+    headers = {"Cache-Control": "no-store"} | ({} if ready else {"Retry-After": str(RETRY_SECONDS)})
+    return JsonResponse({"ready": ready, "checks": outcomes}, status=200 if ready else 503, headers=headers)
+
+
+async def _lately() -> dict[str, str]:
+    """The outcomes of checks made within the last second: however many ask, Redis and the database are asked once. That
+    the process is ending is known without asking."""
+    loop = asyncio.get_running_loop()
+    async with _turn.setdefault(loop, asyncio.Lock()):
+        checked_at, outcomes = _checked.get(loop, (0.0, {}))
+        if not outcomes or time.monotonic() - checked_at > PACE_SECONDS:
+            results = await asyncio.gather(*(_outcome(check, seconds) for check, seconds in CHECKS.values()))
+            outcomes = dict(zip(CHECKS, results, strict=True))
+            _checked[loop] = (time.monotonic(), outcomes)
+    return outcomes | {"process": await _process()}
+
+
+async def _outcome(check: Callable[[], Awaitable[str]], seconds: float) -> str:
+    try:
+        async with asyncio.timeout(seconds):
+            return await check()
+    except TimeoutError:
+        return f"no answer within {seconds:g} s"
+    except (RedisError, DatabaseError, OSError) as error:
+        refused = refusal(error) if isinstance(error, RedisError) else ""
+        return f"Redis {refused}" if refused else f"failed: {type(error).__name__}"
+
+
+async def _process() -> str:
+    return "the process is ending" if listening.draining.is_set() else "ok"
+
+
+async def _redis() -> str:
+    reader = Hub.current().reader
+    await reader.try_write()
+    full = await reader.fullness()
+    return "ok" if full < FULL else f"{full:.0%} of its memory is in use; give it more (maxmemory)"
+
+
+async def _database() -> str:
+    await sync_to_async(_read_database)()
+    return "ok"
+
+
+def _read_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM django_migrations LIMIT 1")
+
+
+async def _hub() -> str:
+    return "ok" if Hub.current().listening else "not subscribed to news of snapshots"
+
+
+async def _data() -> str:
+    hub = Hub.current()
+    if any(topic.snapshot and topic.dataset.kind not in STREAMED for topic in hub.topics.values()):
+        return "ok"
+    if (await hub.reader.news([FIRST.name]))[FIRST.name].version:
+        return "ok"
+    await hub.reader.want({FIRST.name: snapshots.now_ms()}, {}, {})
+    return "no snapshot yet"
+
+
+async def _worker() -> str:
+    seen = await asyncio.to_thread(snapshots.worker_seen_ms)
+    if seen is None:
+        return "no worker has run yet"
+    silent = snapshots.now_ms() - seen
+    return "ok" if silent < WORKER_SILENT_MS else f"silent for {silent // 1000} s"
+
+
+CHECKS: dict[str, tuple[Callable[[], Awaitable[str]], float]] = {
+    "process": (_process, REDIS_SECONDS),
+    "redis": (_redis, REDIS_SECONDS),
+    "database": (_database, DATABASE_SECONDS),
+    "hub": (_hub, REDIS_SECONDS),
+    "data": (_data, REDIS_SECONDS),
+    "worker": (_worker, REDIS_SECONDS),
+}

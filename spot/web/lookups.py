@@ -1,0 +1,83 @@
+"""What pages ask for over HTTP besides the feeds: the currencies there are, coins by name, and coins' logos."""
+
+from __future__ import annotations
+
+import asyncio
+
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, HttpResponseNotModified, JsonResponse
+from django.views.decorators.http import require_safe
+from redis.exceptions import RedisError
+
+from providers.datasets import COINS, CURRENCIES, Dataset, is_coin_id
+from spot.hub.hub import Hub
+from spot.web import logos
+from spot.web.coin_search import search
+
+#: How long a browser waits for a logo that has never been fetched, in seconds; the drawn one stands there meanwhile.
+PATIENCE = 8.0
+#: What a search for coins answers with at most, and how much of its text counts.
+MOST_COINS, LONGEST_TEXT = 8, 100
+#: Where a coin is looked for that this process shows nobody: another may have shown it.
+_USUAL = Dataset("markets", "usd")
+
+
+@require_safe
+async def currencies(_request: HttpRequest) -> HttpResponse:
+    """The codes in which the providers quote, in order; none while they are not known."""
+    topic = Hub.current().topics[CURRENCIES.name]
+    codes = sorted(topic.table.keys) if topic.table else []
+    return JsonResponse({"currencies": codes}, headers={"Cache-Control": f"max-age={3600 if codes else 0}"})
+
+
+@require_safe
+async def coins(request: HttpRequest) -> HttpResponse:
+    """The coins of the whole list whose symbol, name or id has the text `q`; none while the list is not there."""
+    table = Hub.current().topics[COINS.name].table
+    found = search(request.GET.get("q", "")[:LONGEST_TEXT], table, MOST_COINS) if table else []
+    return JsonResponse({"coins": found}, headers={"Cache-Control": f"max-age={60 if table else 0}"})
+
+
+@require_safe
+async def logo(request: HttpRequest, coin_id: str) -> HttpResponse:
+    """The picture of a coin. 404 when there is no such coin, or no logo of it; 204 when it cannot be had now, which
+    an <img> takes for a failure without anybody complaining."""
+    url = await _logo_url(coin_id) if is_coin_id(coin_id) else ""
+    if not url or not logos.allowed(url, logos.origins()):
+        return HttpResponseNotFound(headers={"Cache-Control": "no-store"}, content_type="text/plain")
+    picture = await _patiently(url)
+    if picture is None:
+        return HttpResponse(status=204, headers={"Cache-Control": "max-age=300"})
+    headers = {"ETag": picture.etag, "Cache-Control": "public, max-age=86400, stale-while-revalidate=604800"}
+    if request.headers.get("If-None-Match") == picture.etag:
+        return HttpResponseNotModified(headers=headers)
+    return HttpResponse(picture.body, content_type=picture.content_type, headers=headers)
+
+
+async def _patiently(url: str) -> logos.Picture | None:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            # Whoever gives up waiting does not end the fetching: the next to ask will find it done.
+            return await asyncio.shield(asyncio.wrap_future(logos.gallery().ask(url)))
+    except TimeoutError:
+        return None
+
+
+async def _logo_url(coin_id: str) -> str:
+    """The address in the newest row of the coin; "" when no row names one."""
+    hub = Hub.current()
+    tables = [topic.table for topic in hub.topics.values() if topic.dataset.kind in ("markets", "quotes")]
+    shown = [table for table in tables if table is not None]
+    for table in shown:
+        if coin_id in table.position():
+            return _address(table.column("logo")[table.position()[coin_id]])
+    if shown:
+        return ""
+    try:
+        _, snapshot = await hub.reader.latest(_USUAL, charts=False)
+    except (RedisError, OSError):
+        return ""
+    return next((_address(row["logo"]) for row in (snapshot.rows if snapshot else ()) if row["id"] == coin_id), "")
+
+
+def _address(logo: str | None) -> str:
+    return str(logo or "")

@@ -1,0 +1,95 @@
+"""What a subscription costs in calls to providers: data that nobody looks at yet. Each address may ask for so many of
+them an hour, over HTTP and sockets together."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Iterator
+
+from django.conf import settings
+
+from spot.clients import limits
+from spot.codes import Refused
+from spot.feeds.subscription import Subscription
+from spot.hub.hub import Hub
+
+#: What each costs: a currency is polled for minutes, a chart is fetched once, coins are fetched together.
+_CURRENCY, _BLOCK, _DATASET, _COIN = 10.0, 3.0, 1.0, 0.2
+#: For so many seconds what has been paid for is free, for everybody.
+_PAID_SECONDS = 900
+_MOST_PAID = 20_000
+
+_paid: OrderedDict[Hashable, float] = OrderedDict()
+
+
+@contextlib.contextmanager
+def admitted(address: str, subscription: Subscription) -> Iterator[None]:
+    """Charge the address for what the subscription is the first to ask for; not when it does not exist. Raises
+    `Refused`."""
+    hub = Hub.current()
+    if subscription.key in hub.groups:
+        yield
+        return
+    items = _items(hub, subscription)
+    cost = sum(items.values())
+    if wait := limits.novelties.wait(address, cost):
+        raise Refused(
+            "too_many_datasets",
+            f"This address has asked for much that nobody else looks at; try again in {wait} s. Each currency, chart, "
+            "topic or coin that is new here counts.",
+            wait=wait,
+        )
+    limits.novelties.take(address, cost)
+    _pay(items)
+    try:
+        yield
+    except Refused as refused:
+        if not refused.fact.retry:  # what does not exist costs no call
+            limits.novelties.take(address, -cost)
+            for item in items:
+                _paid.pop(item, None)
+        raise
+
+
+def forget() -> None:
+    """Forget what has been paid for."""
+    _paid.clear()
+
+
+def _pay(items: Iterable[Hashable]) -> None:
+    now = time.monotonic()
+    for item in items:
+        _paid[item] = now
+        _paid.move_to_end(item)
+    while len(_paid) > _MOST_PAID:
+        _paid.popitem(last=False)
+
+
+def _items(hub: Hub, subscription: Subscription) -> dict[Hashable, float]:
+    """What is new, and its cost."""
+    items: dict[Hashable, float] = {}
+    for dataset in subscription.datasets:
+        topic = hub.topics.get(dataset.name)
+        if topic is not None and topic.groups:
+            continue
+        if dataset.kind in ("markets", "quotes") and dataset.block == 1:
+            items["currency", dataset.currency] = _CURRENCY
+        else:
+            items[dataset.name] = _BLOCK if dataset.kind == "markets" else _DATASET
+    items |= dict.fromkeys((("coin", coin) for coin in _extra_coins(hub, subscription)), _COIN)
+    earliest = time.monotonic() - _PAID_SECONDS
+    pinned = {("currency", currency) for currency in settings.SPOT_PINNED_CURRENCIES}
+    pinned |= {("coin", coin) for coin in settings.SPOT_PINNED_COINS}
+    return {item: cost for item, cost in items.items() if item not in pinned and _paid.get(item, -1e9) < earliest}
+
+
+def _extra_coins(hub: Hub, subscription: Subscription) -> list[str]:
+    """Coins of a tape that are not in the market's snapshot, and that nobody else has asked for."""
+    coins = subscription.params.get("coin_ids", ())
+    markets, quotes = (hub.topics.get(dataset.name) for dataset in subscription.datasets) if coins else (None, None)
+    if markets is None or markets.table is None:
+        return []
+    watched = quotes.coins(0) if quotes is not None else {}
+    return [coin for coin in coins if coin not in markets.table.position() and coin not in watched]

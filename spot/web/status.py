@@ -1,0 +1,139 @@
+"""`/status.json`: what every visitor may know of where the data come from and how old they are.
+
+All of it is told on sockets too, dataset by dataset; nothing here is about keys, budgets or who looks at what. Datasets
+that differ only in their coin or channel are told together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import weakref
+from collections.abc import Iterable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+from redis.exceptions import RedisError
+
+import providers
+from providers.datasets import BUNDLED, COINS, CURRENCIES, Dataset
+from providers.streams import stream_state
+from spot import snapshots
+from spot.codes import Refused
+from spot.dialects.wire import Facts, State
+from spot.snapshots import Trouble, demo, now_ms
+from spot.web.public import refusal
+
+#: However many look, the store is asked no more often than this, in seconds.
+_PACE = 2.0
+#: Told even while nobody looks at them.
+_MARKET = Dataset("markets", "usd")
+_ALWAYS = (_MARKET, CURRENCIES, COINS)
+#: From the state that is told of several datasets first to the one told last.
+_WORST: tuple[State | str, ...] = ("unavailable", "stale", "waiting", "live", "idle", "missing")
+
+#: The order in which kinds are told.
+_KINDS = ("markets", "quotes", "candles", "listings", "onchain", "coins", "currencies", "assets")
+
+_kept: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[float, dict[str, Any]]] = weakref.WeakKeyDictionary()
+_turn: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
+
+
+@require_safe
+async def facts(_request: HttpRequest) -> HttpResponse:
+    """The facts as JSON (docs/endpoints.md describes them); 503 while the store does not answer."""
+    try:
+        told = await _lately()
+    except (RedisError, OSError):
+        return refusal(Refused("unavailable", "The store of this site does not answer at the moment."))
+    return JsonResponse(told | {"now": now_ms()}, headers={"Cache-Control": "no-store"})
+
+
+async def _lately() -> dict[str, Any]:
+    loop = asyncio.get_running_loop()
+    async with _turn.setdefault(loop, asyncio.Lock()):
+        read_at, told = _kept.get(loop, (0.0, {}))
+        if not told or time.monotonic() - read_at > _PACE:
+            told = await asyncio.to_thread(read)
+            _kept[loop] = (time.monotonic(), told)
+    return told
+
+
+def read() -> dict[str, Any]:
+    """The facts, from the store. Raises RedisError."""
+    wanted = set(snapshots.wanted())
+    told = sorted(wanted | set(_ALWAYS), key=lambda dataset: dataset.name)
+    known, now = snapshots.facts(told), now_ms()
+    rows = [
+        _row(dataset, *known[dataset.name], dataset in wanted, now)
+        for dataset in told
+        if dataset in wanted or dataset == _MARKET or any(known[dataset.name])
+    ]
+    return {
+        "simulated": any(facts["simulated"] for facts, _ in known.values() if facts and facts["source"] != BUNDLED),
+        "simulated_because": demo.reason(),
+        "worker_seen": snapshots.worker_seen_ms(),
+        "data": _together(rows),
+        "streams": _streams(),
+        "changes": snapshots.changes(),
+    }
+
+
+def _row(
+    dataset: Dataset, known: dict[str, Any] | None, trouble: Trouble | None, wanted: bool, now: int
+) -> dict[str, Any]:
+    row = {
+        "kind": dataset.kind,
+        "currency": dataset.currency or None,
+        "block": dataset.block,
+        "state": _state(known, trouble, wanted, now),
+        "count": 1,
+        "reason": trouble.public if trouble else None,
+        "next_try": trouble.next_try if trouble else None,
+    }
+    names = ("source", "label", "as_of", "fetched_at", "interval_ms", "max_age_ms")
+    facts = {name: known[name] if known else None for name in names}
+    return row | facts | {"url": providers.site(known["source"]) or None if known else None}
+
+
+def _state(known: dict[str, Any] | None, trouble: Trouble | None, wanted: bool, now: int) -> State | str:
+    """As feeds say it; but `idle` for what is old because nobody has looked at it, and `missing` for what there is not
+    and will not be, say because no source of it is set up."""
+    if known is None and trouble:
+        return "missing" if trouble.permanent else "unavailable"
+    if known is None:
+        return "waiting"
+    times = {name: known[name] for name in ("as_of", "fetched_at", "max_age_ms", "source", "label", "simulated")}
+    if not Facts("", 0, meta={}, **times).stale(now):
+        return "live"
+    return "stale" if wanted else "idle"
+
+
+def _together(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows that differ in coin or channel only, as one: the worst state, the oldest times, and how many they are."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: (_WORST.index(row["state"]), row["as_of"] or 0)):
+        first = found.setdefault((row["kind"], row["currency"], row["block"], row["source"]), row)
+        if first is not row:
+            first["count"] += 1
+    return sorted(found.values(), key=lambda row: (_KINDS.index(row["kind"]), row["currency"] or "", row["block"]))
+
+
+def _streams() -> list[dict[str, Any]]:
+    """The streams that a process looks after: what each brings, how it is, since when, and when it was last heard."""
+    told = []
+    for provider in providers.all():
+        state = provider.stream and stream_state.read(snapshots.connection(), provider.name)
+        if provider.stream and state:
+            facts = {"state": state.state, "since": state.since, "heard": state.heard}
+            told.append(
+                {
+                    "source": provider.name,
+                    "label": provider.label,
+                    "url": provider.url or None,
+                    "brings": sorted(provider.stream.brings),
+                }
+                | facts
+            )
+    return told

@@ -1,0 +1,94 @@
+"""Who is served over HTTP: what stands before Django and every path. Pure ASGI.
+
+A request is counted from its head to the last byte of its answer that the server has taken, so that slow readers count.
+Bodies are refused unread where nobody reads them. The pages of the admin use threads and the database, which workers
+share: a few are served at a time, the next wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from typing import Any
+
+from spot.clients.limits import answering
+from spot.codes import Refused
+from spot.dialects.wire import error_frame
+from spot.server.listening import TAKEN
+from spot.snapshots import now_ms
+from spot.web.public import sharing_headers
+
+#: Asked by supervisors and load balancers, which must be answered when all else is full.
+_HEALTH = frozenset({"/healthz", "/readyz"})
+_WITH_BODIES = "/admin/"
+#: Requests for the admin that are served, each with a thread and a connection to the database, and that may wait.
+_AT_A_TIME, _WAITING = 8, 32
+
+
+class Turnstile:
+    """ASGI middleware for HTTP."""
+
+    def __init__(self, application: Any) -> None:
+        self.application = application
+        self._admin: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._in_admin = 0
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Serve the request, or refuse it."""
+        address = scope["client"][0] if scope.get("client") else ""
+        try:
+            _check_body(scope)
+            if scope["path"] not in _HEALTH:
+                answering.enter(address)
+        except Refused as refused:
+            await _refuse(scope, send, refused)
+            return
+        try:
+            if scope["path"].startswith(_WITH_BODIES):
+                await self._serve_admin(scope, receive, send)
+            else:
+                await self.application(scope, receive, send)
+            if TAKEN in scope.get("extensions", {}):
+                await scope["extensions"][TAKEN]["wait"]()
+        finally:
+            if scope["path"] not in _HEALTH:
+                answering.leave(address)
+
+    async def _serve_admin(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if self._in_admin >= _AT_A_TIME + _WAITING:
+            await _refuse(scope, send, Refused("overloaded", "Too many pages of the admin are asked for at once."))
+            return
+        self._in_admin += 1
+        try:
+            async with self._admin.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(_AT_A_TIME)):
+                await self.application(scope, receive, send)
+        finally:
+            self._in_admin -= 1
+
+
+def _check_body(scope: dict[str, Any]) -> None:
+    """Refuse a body that nobody reads. Raises `Refused`."""
+    if scope["path"].startswith(_WITH_BODIES) and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+        return
+    headers = dict(scope["headers"])
+    if b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip(b"0 "):
+        raise Refused("body_refused", "This request may have no body: send its parameters in the query string.")
+
+
+async def _refuse(scope: dict[str, Any], send: Any, refused: Refused) -> None:
+    body = error_frame(refused)
+    headers = {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        "Cache-Control": "no-store",
+        "Connection": "close",  # what may still come of the request is not read
+        "Vary": "Origin",
+        **sharing_headers(dict(scope["headers"]).get(b"origin", b"").decode("latin-1")),
+    }
+    if (seconds := refused.retry_after(now_ms())) is not None:
+        headers["Retry-After"] = str(seconds)
+    encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": refused.fact.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})

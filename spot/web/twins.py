@@ -1,0 +1,224 @@
+"""The HTTP twins: every feed at its path without `/ws`, for who wants one answer and not a stream.
+
+Same parameters, same rows, same refusals; `ETag` for cheap polling, `format=csv`, freshness in headers. A request is a
+member of the hub for as long as it takes to get its first state, so that it asks for data as a socket would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
+
+from spot.clients.limits import network
+from spot.codes import Refused, bad_value
+from spot.dialects.frames import Message
+from spot.dialects.wire import export_name
+from spot.feeds import Feed
+from spot.feeds.subscription import Answer, Subscription, from_query_string, whole_range
+from spot.hub.audience import PreparedSocket
+from spot.hub.groups import Update
+from spot.hub.hub import Hub
+from spot.snapshots import now_ms
+from spot.web.encodings import SHELF, preferred
+from spot.web.exports import csv_of
+from spot.web.novelty import admitted
+from spot.web.public import charge, client_address, refusal
+
+#: How long a request waits for data that have never been fetched, in seconds.
+PATIENCE = 10.0
+_FORMATS = ("json", "csv")
+#: How often a request that waits for coins looks for them, in seconds. That a coin has no price changes no row.
+_LOOK_SECONDS = 0.1
+
+
+class Waiter:
+    """A member of the hub that waits for one state."""
+
+    socket: PreparedSocket | None = None
+
+    def __init__(self, client: str) -> None:
+        self.client = client
+        self.first: asyncio.Future[Update] = asyncio.get_running_loop().create_future()
+
+    def push(self, update: Update) -> None:
+        """The state waited for, or a newer one that comes too late."""
+        if not self.first.done():
+            self.first.set_result(update)
+
+    def say(self, _message: Message, _kind: str) -> None:
+        """Control frames are for sockets; but they come when there is a reason why no data will."""
+        group = Hub.current().group_of(self)
+        if group is not None and group.hopeless is not None:
+            self.refuse_later(group.hopeless)
+
+    def refuse_later(self, refused: Refused) -> None:
+        """What was asked for does not exist."""
+        if not self.first.done():
+            self.first.set_exception(refused)
+
+
+async def current(subscription: Subscription, client: str, patience: float = PATIENCE) -> Update:
+    """The newest state of a subscription, waiting up to `patience` seconds for its first one and for coins that are
+    being fetched. `client` is the address that asks. Raises `Refused` when there is nothing to show."""
+    hub, waiter = Hub.current(), Waiter(network(client))
+    try:
+        hub.join(waiter, subscription)
+        async with asyncio.timeout(patience):
+            update = await waiter.first
+            while any(why.pending for why in update.missing.values()):
+                await asyncio.sleep(_LOOK_SECONDS)
+                update = _state(hub, waiter) or update
+    except TimeoutError:
+        if (latest := _state(hub, waiter)) is None:
+            raise _why_nothing(hub, waiter) from None
+        update = latest
+    finally:
+        hub.leave(waiter)
+    if update.missing and len(update.missing) == len(subscription.params["coin_ids"]):
+        raise Refused("unavailable", " ".join(dict.fromkeys(why.message for why in update.missing.values())))
+    return update
+
+
+def _state(hub: Hub, waiter: Waiter) -> Update | None:
+    group = hub.group_of(waiter)
+    return group.update if group else None
+
+
+def _why_nothing(hub: Hub, waiter: Waiter) -> Refused:
+    group = hub.group_of(waiter)
+    troubles = [topic.trouble for topic in group.topics if topic.trouble] if group else []
+    if not troubles:
+        return Refused("unavailable", "No data have been fetched yet; try again in a few seconds.")
+    return Refused("unavailable", troubles[0].public, next_try=troubles[0].next_try)
+
+
+def twin(feed: Feed) -> Any:
+    """The view of a feed's HTTP twin."""
+
+    async def view(request: HttpRequest) -> HttpResponse:
+        query_string = request.META.get("QUERY_STRING", "").encode("latin-1", "replace")
+        try:
+            # First our own parser: past its bounds, Django's would answer with a page of HTML.
+            subscription = from_query_string(feed, query_string, settings.SPOT_DEPTH, extra=("format",))
+            form = _form(request.GET.get("format"))
+            client = client_address(request)
+            charge(client, _extra_cost(subscription, form))
+            with admitted(client, subscription):
+                update = await current(subscription, client)
+            response = await _response(request, update, form)
+        except Refused as refused:
+            response = refusal(refused)
+        return response
+
+    view.__name__ = feed.channel.replace("-", "_")
+    view.__doc__ = f"{feed.purpose[0].upper()}{feed.purpose[1:]}."
+    return csrf_exempt(require_safe(view))  # nothing is changed here, so another method gets 405 and not 403
+
+
+#: What a request costs beyond one token, where its answer is not at hand: a question that nobody has asked lately, and
+#: a text of up to 500 rows.
+_NEW_QUESTION, _NEW_CSV = 3, 4
+#: Digests of the questions asked lately, the oldest first.
+_ASKED: OrderedDict[bytes, None] = OrderedDict()
+_MOST_ASKED = 10_000
+
+
+def _extra_cost(subscription: Subscription, form: str) -> int:
+    """What answering a question takes, besides the request itself."""
+    name = _digest(form, subscription.key)
+    known = name in _ASKED
+    _ASKED[name] = None
+    _ASKED.move_to_end(name)
+    if len(_ASKED) > _MOST_ASKED:
+        _ASKED.popitem(last=False)
+    if known or (form == "json" and subscription.key in Hub.current().groups):
+        return 0
+    return _NEW_QUESTION + (_NEW_CSV if form == "csv" else 0)
+
+
+def _digest(*parts: object) -> bytes:
+    return hashlib.blake2b(repr(parts).encode(), digest_size=12).digest()
+
+
+async def no_feed(_request: HttpRequest) -> HttpResponse:
+    """Any other path where feeds are: the same refusal as on a socket."""
+    return refusal(Refused("unknown_feed", "There is no feed at this path."))
+
+
+async def upgrade_required(_request: HttpRequest) -> HttpResponse:
+    """A socket's path asked over plain HTTP: most likely a proxy has dropped the header that makes it a socket."""
+    response = refusal(
+        Refused(
+            "upgrade_required",
+            "This path takes WebSockets only, and the request arrived without the header Upgrade: websocket. If a "
+            "WebSocket client sent it, a proxy dropped the header. The proxy must pass Upgrade and Connection on, over "
+            "HTTP/1.1; in nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; "
+            "proxy_set_header Connection $connection_upgrade;",
+            "Upgrade",
+            "websocket",
+        )
+    )
+    response["Upgrade"] = "websocket"
+    return response
+
+
+def _form(raw: str | None) -> str:
+    if raw is not None and raw not in _FORMATS:
+        raise bad_value("format", "json or csv", raw)
+    return raw or "json"
+
+
+async def _response(request: HttpRequest, update: Update, form: str) -> HttpResponse:
+    tag = _etag(update, form)
+    known = {one.strip().removeprefix("W/") for one in request.headers.get("If-None-Match", "").split(",")}
+    unchanged = bool(known & {"*", tag.removeprefix("W/")})
+    response = HttpResponseNotModified() if unchanged else await _body(request, update, form, tag)
+    patch_vary_headers(response, ["Accept-Encoding"])
+    facts, now = update.facts, now_ms()
+    response["ETag"] = tag
+    response["Cache-Control"] = "no-cache"
+    response["X-Spot-Source"] = facts.source
+    response["X-Spot-Version"] = f"{facts.epoch}-{facts.version}"
+    response["X-Spot-As-Of"] = "" if facts.as_of is None else str(facts.as_of)
+    response["X-Spot-Fetched-At"] = str(facts.fetched_at)
+    age = facts.age_ms(now)
+    response["X-Spot-Age-Ms"] = "" if age is None else str(age)
+    response["X-Spot-Stale"] = str(facts.stale(now)).lower()
+    response["X-Spot-Simulated"] = str(facts.simulated).lower()
+    response["X-Spot-Total"] = str(update.answer.page.total)
+    if update.missing:
+        response["X-Spot-Missing"] = ", ".join(map(quote, update.missing))
+    return response
+
+
+async def _body(request: HttpRequest, update: Update, form: str, tag: str) -> HttpResponse:
+    if form == "json":
+        body = update.full.payload
+        response = HttpResponse(content_type="application/json")
+    else:
+        answer = Answer(whole_range(update.answer.subscription), update.answer.table)
+        body = await csv_of(answer, update.facts.source, tag)
+        response = HttpResponse(content_type="text/csv; charset=utf-8")
+        response["Content-Disposition"] = f'attachment; filename="{export_name(answer.subscription)}"'
+    if coding := preferred(request.headers.get("Accept-Encoding"), len(body)):
+        body = await SHELF.encoded(tag, body, coding)
+        response["Content-Encoding"] = coding
+    response.content = body
+    return response
+
+
+def _etag(update: Update, form: str) -> str:
+    """Equal while snapshot, freshness and question are equal: the question's key is its own best summary. It is a weak
+    one, so that an answer has the same tag in every content coding."""
+    facts = update.facts
+    name = _digest(facts.epoch, facts.version, update.stale, form, update.answer.subscription.key, update.missing)
+    return f'W/"{name.hex()}"'

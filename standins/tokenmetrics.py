@@ -1,0 +1,192 @@
+"""Token Metrics' stand-in: prices of several exchanges over the stream, the tokens over REST.
+
+Documented: the address without a path, the key in a header, the two messages with `is_append`, the frame field by
+field, and by plan the connections at a time, the symbols of each and the messages a second. REST takes the header in
+both spellings that its own clients use. Invented, since nothing is said of it: whether a wrong key is answered with a
+401 or a close (`refuses_by`), what happens beyond the limits (429 or a close with 1008; symbols beyond are refused in
+words), and the words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, ClassVar, Literal
+
+from providers.sandbox.clock import wall_ms
+from providers.sandbox.coins import Coin
+from standins.base import Peer, Request, Standin
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of a plan: connections at a time, symbols on each, messages a second on each."""
+
+    connections: int
+    symbols: int
+    messages: int
+
+
+LIMITS = {
+    "basic": Limits(1, 15, 1),
+    "advanced": Limits(3, 60, 3),
+    "premium": Limits(6, 120, 8),
+    "vip": Limits(12, 250, 12),
+}
+#: Exchanges with their ranks, kinds, and how far their prices are from the market's.
+EXCHANGES = (
+    ("binance", 1, "cex", 1.0),
+    ("coinbase", 2, "cex", 1.0004),
+    ("gate", 13, "cex", 0.9993),
+    ("uniswap_v3", 40, "dex", 1.0015),
+)
+#: Slugs that are not the ids of the market's coins.
+_SLUGS = {"avalanche-2": "avalanche", "binancecoin": "bnb", "the-open-network": "toncoin"}
+
+
+class Tokenmetrics(Standin):
+    """`plan` says whose limits hold."""
+
+    root: ClassVar[str] = "/v2"
+    stream_path: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        *,
+        key: str = "",
+        seed: int = 7,
+        clock: Callable[[], int] = wall_ms,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        pulse_seconds: float = 1.0,
+        plan: str = "basic",
+        refuses_by: Literal["status", "close"] = "status",
+    ) -> None:
+        super().__init__(key=key, seed=seed, clock=clock, host=host, port=port, pulse_seconds=pulse_seconds)
+        self.limits, self.refuses_by = LIMITS[plan], refuses_by
+        self.tokens = {_SLUGS.get(coin.id, coin.id): coin for coin in self.market.coins}
+        self.numbers = {slug: 3_000 + number for number, slug in enumerate(self.tokens)}
+
+    # --- REST ---------------------------------------------------------------------------------------------------------
+    def refused(self, _status: int, message: str) -> Any:
+        """`{"success": false, "message": "…"}`"""
+        return {"success": False, "message": message}
+
+    def answer(self, request: Request) -> Any:
+        """The tokens; everything else is 404."""
+        self._check_key(request, "api_key")
+        if request.path.rstrip("/") != "/tokens":
+            raise self.refusal(404, "no such endpoint")
+        found = [row for slug, coin in self.tokens.items() if _asked_for(row := self._row(slug, coin), request.params)]
+        size, page = (_count(request.params.get(name), usual) for name, usual in (("limit", 1_000), ("page", 1)))
+        rows = found[(page - 1) * size : page * size]
+        return {"success": True, "message": "Data fetched successfully", "length": len(rows), "data": rows}
+
+    def _check_key(self, request: Request, *more: str) -> None:
+        given = next((one for name in ("x-api-key", *more) if (one := request.headers.get(name))), "")
+        if not given:
+            raise self.refusal(401, "Missing API key")
+        if self.key and given != self.key:
+            raise self.refusal(401, "Invalid API key")
+
+    def _row(self, slug: str, coin: Coin) -> dict[str, Any]:
+        return {
+            "TOKEN_ID": self.numbers[slug],
+            "TOKEN_NAME": coin.name,
+            "TOKEN_SYMBOL": coin.symbol.upper(),
+            "TOKEN_SLUG": slug,
+            "CATEGORY": coin.kind,
+            "EXCHANGE": [name for name, *_ in EXCHANGES],
+            "CONTRACT_ADDRESS": None,
+        }
+
+    # --- stream -------------------------------------------------------------------------------------------------------
+    def admit(self, request: Request) -> None:
+        """With a status, when that is how it refuses."""
+        if self.refuses_by == "status":
+            self._check_key(request)
+            if len(self.peers) >= self.limits.connections:
+                raise self.refusal(429, "Concurrent connection limit reached")
+
+    async def opened(self, peer: Peer) -> None:
+        """With a close, when that is how it refuses; there is no welcome."""
+        key = peer.request.headers.get("x-api-key", "")
+        if not key or (self.key and key != self.key):
+            await peer.close(1008, "Invalid API key")
+        elif len(self.peers) > self.limits.connections:
+            await peer.close(1008, "Concurrent connection limit reached")
+
+    async def received(self, peer: Peer, message: str | bytes) -> None:
+        """A list in place of the former or in addition to it. Unknown slugs bring nothing."""
+        try:
+            said = json.loads(message)
+            append, tokens = said["is_append"], said["tokens"]
+            names = [slug for slug in tokens if isinstance(slug, str)]
+        except (ValueError, KeyError, TypeError):
+            await peer.send({"error": "Invalid message"})
+            return
+        former = peer.memory.get("tokens", []) if append else []
+        wanted = list(dict.fromkeys([*former, *names]))
+        peer.memory["tokens"] = wanted[: self.limits.symbols]
+        if len(wanted) > self.limits.symbols:
+            await peer.send({"error": f"Subscription limit of {self.limits.symbols} symbols exceeded"})
+
+    async def pulse(self, peer: Peer) -> None:
+        """The next frames in turn, all tokens of the first exchange, then all of the next: as many as a second allows,
+        counted by its clock."""
+        known = [slug for slug in peer.memory.get("tokens", []) if slug in self.tokens]
+        turns = [(slug, exchange) for exchange in EXCHANGES for slug in known]
+        at, second = peer.memory.get("at", 0), self.clock.now() // 1000
+        sent = peer.memory.get("sent", 0) if peer.memory.get("second") == second else 0
+        frames = min(len(turns), self.limits.messages - sent)
+        for slug, exchange in islice(turns * 2, at % max(1, len(turns)), at % max(1, len(turns)) + frames):
+            await peer.data(self.frame(slug, exchange))
+        peer.memory |= {"at": at + frames, "second": second, "sent": sent + frames}
+
+    def frame(self, slug: str, exchange: tuple[str, int, str, float] = EXCHANGES[0]) -> dict[str, Any]:
+        """The frame of a token on an exchange, now."""
+        name, rank, kind, factor = exchange
+        coin, at = self.tokens[slug], self.now()
+        price, stamp = self.price(coin.id) * factor, f"{datetime.fromtimestamp(at // 1000, UTC):%Y-%m-%d %H:%M:%S}"
+        return {
+            **dict.fromkeys(("timestamp", "event_timestamp", "arrival_timestamp"), stamp),
+            "epoch": at,
+            "token_address": None,
+            "token_name": coin.name,
+            "token_symbol": coin.symbol.upper(),
+            "token_id": self.numbers[slug],
+            "cg_id": coin.id,
+            "instrument": coin.symbol.upper(),
+            "exchange": name,
+            "exchange_rank": rank,
+            "exchange_type": kind,
+            "amount": None,
+            "amount_in_usd": None,
+            "price": price,
+            "price_in_usd": price,
+            "price_against_side_currency": price,
+            "volume": self.volume(coin.id) / (10 * rank),
+            "side_amount": None,
+            "transaction_type": None,
+            "isBid": False,
+            "sequence": 0,
+            "maker_address": None,
+            "signature": None,
+            "last_5s_messages": [],
+        }
+
+
+def _count(text: str | None, usual: int) -> int:
+    return int(text) if text and text.isdecimal() and 0 < len(text) < 7 and int(text) else usual
+
+
+def _asked_for(row: dict[str, Any], params: dict[str, str]) -> bool:
+    filters = {"token_id": "TOKEN_ID", "token_name": "TOKEN_NAME", "symbol": "TOKEN_SYMBOL", "slug": "TOKEN_SLUG"}
+    asked = {key: params[name].lower().split(",") for name, key in filters.items() if params.get(name)}
+    return all(str(row[key]).lower() in values for key, values in asked.items())
+
+
+standin = Tokenmetrics
