@@ -8,7 +8,7 @@ import pytest
 from providers.datasets import Dataset
 from spot import snapshots
 from spot.snapshots import Trouble
-from spot.web import twins
+from spot.web import waiting
 from tests.spot.rows import COINS, USD, coin, market
 from tests.spot.sockets import Socket, put, put_lists, put_market, run
 from tests.spot.web.test_twins import get
@@ -119,8 +119,8 @@ def test_a_request_ends_its_waiting_when_the_fetch_of_the_coins_has_failed() -> 
 
 
 def test_what_has_not_come_in_time_is_named(monkeypatch) -> None:
-    monkeypatch.setattr(twins, "PATIENCE", 0.2)
-    monkeypatch.setattr(twins.current, "__defaults__", (0.2,))
+    monkeypatch.setattr(waiting, "PATIENCE", 0.2)
+    monkeypatch.setattr(waiting.current, "__defaults__", (0.2,))
 
     async def story() -> None:
         await put_lists(coins=("bitcoin", "small-coin"))

@@ -12,7 +12,7 @@ from spot import snapshots
 from spot.feeds import FEEDS
 from spot.hub.hub import Hub
 from spot.snapshots import Trouble
-from spot.web import twins
+from spot.web import waiting
 from tests.spot.feeds.test_subscription import ADDRESSES, EXAMPLES
 from tests.spot.rows import USD, coin, market
 from tests.spot.sockets import Socket, put, put_everything, put_lists, put_market, run
@@ -156,7 +156,7 @@ def test_what_cannot_be_is_refused_in_json(channel, query, status, code) -> None
 
 
 def test_who_waits_in_vain_is_told_when_to_come_back(monkeypatch) -> None:
-    monkeypatch.setattr(twins.current, "__defaults__", (0.3,))
+    monkeypatch.setattr(waiting.current, "__defaults__", (0.3,))
 
     async def story() -> None:
         await put_lists()
