@@ -8,13 +8,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, WebSocket, expect
+from playwright.sync_api import BrowserContext, Page, WebSocket, expect
 
 from tests.live import LiveSite
 
 SECONDS = 1000
 
-expect.set_options(timeout=15 * SECONDS)
+#: Long enough for a browser, a worker and a web server that share two busy cores with another such set.
+PATIENCE = 60 * SECONDS
+
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.hookimpl(trylast=True)  # pytest itself moves tests together that share a parameter, such as the browser's name
@@ -45,6 +48,13 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
         "timezone_id": "Europe/Zurich",
         "color_scheme": "dark",
     }
+
+
+@pytest.fixture
+def context(context: BrowserContext) -> BrowserContext:
+    """Pages of this context wait as long as `expect` does."""
+    context.set_default_timeout(PATIENCE)
+    return context
 
 
 def texts(page: Page, selector: str) -> list[str]:

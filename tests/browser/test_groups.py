@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tests.browser.conftest import SECONDS, Watch
+from tests.browser.conftest import Watch
 from tests.browser.test_heatmap import (
     FOCUSED,
     MAP,
@@ -65,7 +65,7 @@ def grouping(page: Page) -> dict[str, list[str]]:
 
 def open_grouped(page: Page, site: LiveSite, query: str = "") -> Page:
     page.goto(f"{site.url}/?group=category{query}")
-    page.wait_for_function(COMPLETE, timeout=60 * SECONDS)
+    page.wait_for_function(COMPLETE)
     settle(page)
     return page
 
@@ -277,9 +277,7 @@ def test_who_does_not_see_the_map_hears_which_groups_did_best_and_worst(grouped:
 
 
 def test_the_address_brings_grouping_back(dashboard: Page) -> None:
-    dashboard.wait_for_function(
-        "() => !document.querySelector('spot-heatmap [aria-label=Group]').disabled", timeout=60_000
-    )
+    dashboard.wait_for_function("() => !document.querySelector('spot-heatmap [aria-label=Group]').disabled")
     choose(dashboard, "Group", "category")
     expect(head(dashboard, "Layer 1")).to_be_visible()
     assert "group=category" in dashboard.url
@@ -314,7 +312,7 @@ def test_without_any_category_nothing_can_be_grouped_and_the_page_says_why(
 def test_the_market_table_is_narrowed_down_to_a_category(page: Page, live_site: LiveSite, watch: Watch) -> None:
     page.goto(f"{live_site.url}/?f.category=memes")
     expect(page.locator("spot-market .chip")).to_contain_text("Category has \u201cmemes\u201d")
-    expect(page.locator("spot-market tbody tr").first).to_contain_text("Dogecoin", timeout=60 * SECONDS)
+    expect(page.locator("spot-market tbody tr").first).to_contain_text("Dogecoin")
     expect(page.locator("spot-market tbody")).not_to_contain_text("Bitcoin")
     page.get_by_role("button", name="Remove: Category has").click()
     expect(page.locator("spot-market tbody tr").first).to_contain_text("Bitcoin")

@@ -49,7 +49,7 @@ def test_announcements_appear_as_they_come_and_markup_in_them_is_text(
 ) -> None:
     watch = Watch(page)
     page.goto(f"{site.url}/")
-    expect(page.locator(f"{PANEL} .listings-none")).to_have_text("Nothing announced yet.", timeout=60_000)
+    expect(page.locator(f"{PANEL} .listings-none")).to_have_text("Nothing announced yet.")
     standin.announce("Binance Will List <b>Alpha</b> (AAAX) <img src=x>", ticker="AAAX,BBBX")
     expect(page.locator(ROWS)).to_have_count(1)
     expect(page.locator(f"{ROWS} .col-title")).to_have_text("Binance Will List <b>Alpha</b> (AAAX) <img src=x>")

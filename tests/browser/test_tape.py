@@ -205,6 +205,18 @@ def test_every_coin_of_the_list_is_found_and_what_is_not_is_said(dashboard: Page
     expect(dashboard.locator(f"{LIST}[data-coin=spell-token]")).to_have_count(1)
 
 
+def test_a_window_that_is_closed_before_its_search_is_connected_leaves_no_error(dashboard: Page, watch: Watch) -> None:
+    """`watch` fails on anything that the console reports."""
+    before = len(watch.sockets)
+    dashboard.evaluate("""() => {
+      document.querySelector(".tape-choose").click();
+      document.querySelector(".chooser").close();
+    }""")
+    dashboard.wait_for_function("() => !document.querySelector('.chooser')")
+    while not (len(watch.sockets) > before and watch.sockets[-1].is_closed()):
+        dashboard.wait_for_timeout(100)
+
+
 def test_a_pause_of_the_ticker_outlives_a_reload(dashboard: Page) -> None:
     dashboard.get_by_role("button", name="Pause the ticker").click()
     dashboard.reload()

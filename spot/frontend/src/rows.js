@@ -14,9 +14,10 @@ import { serverNow } from "./socket.js";
 const NEAR = "300px"; // rows this far from the window count as seen
 const AT_ONCE = 100; // so many rows are no long page
 const FIRST = 40; // rows of a long page that are made at once
-const A_TIME = 50; // rows out of sight that are made or filled in one go, when the browser has time
-const LATEST_MS = 400; // even if it has none
-const BETWEEN_MS = 700; // from one go to the next
+const BATCH = 50; // rows out of sight that are made or filled in one go, when the browser is idle
+const MAKE_WITHIN_MS = 50; // rows that are missing do not wait longer for a browser that is never idle
+const FILL_WITHIN_MS = 400; // rows that are out of date
+const BETWEEN_MS = 700; // from one go of these to the next
 
 const whenIdle = globalThis.requestIdleCallback?.bind(globalThis) ?? ((work) => setTimeout(work, 16));
 
@@ -84,12 +85,12 @@ export class Rows {
     this.filling = true;
     const fill = () => {
       this.filling = false;
-      for (const key of this.queue.splice(0, A_TIME)) this.#show(key, false);
+      for (const key of this.queue.splice(0, BATCH)) this.#show(key, false);
       this.#place();
       this.#fillLater();
     };
-    const pause = this.lines.has(this.queue[0]) ? BETWEEN_MS : 0;
-    setTimeout(() => whenIdle(fill, { timeout: LATEST_MS }), pause);
+    if (this.lines.has(this.queue[0])) setTimeout(() => whenIdle(fill, { timeout: FILL_WITHIN_MS }), BETWEEN_MS);
+    else whenIdle(fill, { timeout: MAKE_WITHIN_MS });
   }
 
   /** Puts the rows that have been made in their places. */

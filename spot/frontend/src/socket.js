@@ -184,13 +184,20 @@ export class Feed extends EventTarget {
     socket.onclose = (event) => this.#lost(event.code);
   }
 
-  /** Forgets the socket without waiting for its closing handshake, which a dead peer never answers. */
+  /**
+   * Closes the socket without waiting for its closing handshake, which a dead peer never answers. Browsers report a
+   * socket that is closed before it opens as an error on the console, so one that still connects is closed once it is open.
+   */
   #abandon() {
     clearTimeout(this.probing);
-    if (!this.socket) return;
-    this.socket.onopen = this.socket.onmessage = this.socket.onclose = null;
-    this.socket.close();
+    const { socket } = this;
+    if (!socket) return;
     this.socket = null;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    const patience = socket.readyState === 0 ? this.dialledAt + ANSWER_MS - Date.now() : 0;
+    if (patience <= 0) return socket.close();
+    socket.onopen = () => socket.close();
+    setTimeout(() => socket.close(), patience);
   }
 
   #hangUp() {

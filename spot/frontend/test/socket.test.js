@@ -248,6 +248,24 @@ describe("a lost connection", () => {
     assert.deepEqual(feed.condition(), { name: "refused", reason: "No coin has this id.", code: "unknown_coin", question: true });
   });
 
+  test("closed by us before it is open closes as soon as it is: browsers report anything earlier as an error", () => {
+    const feed = new Feed("market");
+    feed.open();
+    feed.close();
+    assert.equal(server().readyState, 0);
+    server().accept();
+    assert.equal(server().readyState, 3);
+    assert.equal(feed.link, "closed");
+  });
+
+  test("closed by us before it is open is given up when the server never answers the handshake", () => {
+    const feed = new Feed("market");
+    feed.open();
+    feed.close();
+    mock.timers.tick(10_000);
+    assert.equal(server().readyState, 3);
+  });
+
   test("stays closed when we closed it", () => {
     const feed = opened();
     feed.close();
