@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from spot.clients import limits
 from spot.hub.hub import Hub
 from spot_project import asgi
 from tests.golden import player
@@ -133,10 +134,35 @@ def test_over_tls_they_are_answered_as_they_always_were(clock, transcript, share
                 ("OPTIONS", MARKET, {"origin": ORIGIN, **PREFLIGHT}),
                 ("GET", MARKET, {"host": "elsewhere.example"}),
                 ("GET", MARKET, {"host": "localhost:80", "origin": ORIGIN}),
-                ("GET", f"{PREFIX}nosuch?a=%22 b\xe9", {}),
+                ("GET", f"{PREFIX}nosuch?a=%22b", {}),
             ):
                 response = await ask(target, method, headers=headers, scheme=scheme, application=application)
                 lines.extend(written(method, target, headers, response))
 
     run(story())
     transcript("door-https", lines)
+
+
+def test_a_spent_allowance_is_told_as_it_always_was(clock, transcript, settings, monkeypatch) -> None:
+    monkeypatch.setattr(limits.requests, "_clock", lambda: 1000.0)
+    settings.SPOT_ALLOWED_ORIGINS = [ORIGIN]
+    settings.SPOT_REQUESTS_PER_MINUTE = 24  # six at once
+    lines: list[str] = []
+
+    async def story() -> None:
+        await prepared()
+        for method, target, headers in (
+            ("GET", f"{PREFIX}market?search=once", {}),  # a new question: four
+            ("GET", f"{PREFIX}market?search=twice", {"origin": ORIGIN}),  # the request is paid for, the question not
+            ("GET", f"{PREFIX}nosuch", {}),
+            ("GET", MARKET, {"origin": ORIGIN}),
+            ("HEAD", "/status.json", {}),
+            ("POST", MARKET, {}),
+            ("OPTIONS", MARKET, {"origin": ORIGIN, **PREFLIGHT}),
+            ("GET", MARKET, {"host": "elsewhere.example"}),
+            ("GET", "/healthz", {}),
+        ):
+            lines.extend(written(method, target, headers, await ask(target, method, headers=headers)))
+
+    run(story())
+    transcript("door-allowance", lines)
