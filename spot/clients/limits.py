@@ -1,19 +1,18 @@
 """What clients may use, as a table, and the counters that apply it. Settings override the defaults; 0 switches one
-off."""
+off. The limits of one client come with it, as its plan."""
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 from django.conf import settings
 
+from spot.clients.plans import Client, Plan
 from spot.codes import Refused
 
 
@@ -57,78 +56,50 @@ LIMITS = (
 )
 
 
-@lru_cache(maxsize=4096)
-def network(address: str) -> str:
-    """What is counted as one address: an IPv4 address, also where IPv6 wraps it, or the /64 of an IPv6 address, which
-    one subscriber has whole. A text that is no address stands for itself."""
-    text = address.strip()
-    if text.startswith("["):  # with a port, as some proxies write it
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
-    try:
-        parsed = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((parsed, 64), strict=False))
-
-
 class Admission:
-    """Who is served at the moment: clients in all and by address.
+    """The clients that are served at the moment.
 
-    `limits` gives how many of them there may be in all and from one address (0: any number), `refusals` what the others
-    are told.
+    `in_all` gives how many there may be in the process, `each` how many of one client (0: any number), `refusals` what
+    the others are told: the code where the process is full, that where one client has its share, and what is counted.
     """
 
-    def __init__(
-        self, limits: Callable[[], tuple[int, int]] | None = None, refusals: tuple[str, str, str] | None = None
-    ) -> None:
-        self._by_address: Counter[str] = Counter()
-        self._all = 0
-        self._limits = limits or _connections
-        self._full, self._crowded, self._what = refusals or ("overloaded", "too_many_connections", "connections")
+    def __init__(self, in_all: Callable[[], int], each: Callable[[Plan], int], refusals: tuple[str, str, str]) -> None:
+        self._in_all = in_all
+        self._each = each
+        self._full, self._crowded, self._what = refusals
+        self._by_client: Counter[str] = Counter()
+        self._count = 0
 
-    def enter(self, address: str) -> None:
-        """Count a client in. Raises `Refused`; only who has entered may leave."""
-        in_all, per_address = self._limits()
-        address = network(address)
-        if in_all and self._all >= in_all:
+    def enter(self, client: Client) -> None:
+        """Count a client in. Raises `Refused`; only a client that has entered may leave."""
+        in_all, each = self._in_all(), self._each(client.plan)
+        if in_all and self._count >= in_all:
             raise Refused(self._full, f"This server has all the {self._what} it takes; try again later.")
-        if per_address and self._by_address[address] >= per_address:
-            raise Refused(self._crowded, f"At most {per_address} {self._what} from one address; try again later.")
-        self._all += 1
-        self._by_address[address] += 1
+        if each and self._by_client[client.id] >= each:
+            raise Refused(self._crowded, f"At most {each} {self._what} from one address; try again later.")
+        self._count += 1
+        self._by_client[client.id] += 1
 
-    def leave(self, address: str) -> None:
+    def leave(self, client: Client) -> None:
         """Count a client out."""
-        address = network(address)
-        self._all -= 1
-        self._by_address[address] -= 1
-        if not self._by_address[address]:
-            del self._by_address[address]
+        self._count -= 1
+        self._by_client[client.id] -= 1
+        if not self._by_client[client.id]:
+            del self._by_client[client.id]
 
     def __len__(self) -> int:
-        return self._all
+        return self._count
 
 
-def _connections() -> tuple[int, int]:
-    return settings.SPOT_CONNECTIONS, settings.SPOT_CONNECTIONS_PER_ADDRESS
-
-
+_CONNECTIONS = ("overloaded", "too_many_connections", "connections")
+_REQUESTS = ("overloaded", "too_many_requests", "requests at a time")
 #: Sockets that are served.
-admission = Admission()
+admission = Admission(lambda: settings.SPOT_CONNECTIONS, lambda plan: plan.connections, _CONNECTIONS)
 #: Sockets that have been refused with a close code, because a page cannot read the status of a refused handshake, and
 #: are not gone yet. Past these the handshake is refused.
-farewells = Admission(lambda: (256, 64))
+farewells = Admission(lambda: 256, lambda _plan: 64, _CONNECTIONS)
 #: HTTP requests that are being answered.
-answering = Admission(
-    lambda: (settings.SPOT_REQUESTS, settings.SPOT_REQUESTS_PER_ADDRESS),
-    ("overloaded", "too_many_requests", "requests at a time"),
-)
+answering = Admission(lambda: settings.SPOT_REQUESTS, lambda plan: plan.requests, _REQUESTS)
 
 
 @dataclass(slots=True)
@@ -153,13 +124,13 @@ class Bucket:
 
 
 class MessageRate:
-    """The bucket of one socket's messages: `rate` a second, three seconds' worth at once."""
+    """The bucket of one socket's messages: the plan's number a second, three seconds' worth at once."""
 
-    def __init__(self, rate: float) -> None:
-        self.rate = rate
+    def __init__(self, plan: Plan) -> None:
+        self.rate = plan.messages_per_second
         #: Messages refused in a row.
         self.refused = 0
-        self._bucket = Bucket(rate, rate * 3)
+        self._bucket = Bucket(self.rate, self.rate * 3)
 
     def allow(self, now: float, cost: float = 1) -> bool:
         """Whether a message at `now` is within the rate."""
@@ -174,7 +145,7 @@ class MessageRate:
 
 
 class Balance(NamedTuple):
-    """What an address may still spend: of `limit` at once `remaining` now, and all of it after `reset` seconds."""
+    """What a client may still spend: of `limit` at once `remaining` now, and all of it after `reset` seconds."""
 
     limit: int
     remaining: int
@@ -182,55 +153,59 @@ class Balance(NamedTuple):
 
 
 class Allowance:
-    """What each address may spend over time, in tokens: a setting's number per `period` seconds, of which the worth of
-    `burst` seconds can be spent at once. Idle addresses are forgotten."""
+    """What each client may spend over time, in tokens: its plan's `number` in `period` seconds, of which the worth of
+    `burst` seconds can be spent at once. Idle clients are forgotten."""
 
     _MOST = 20_000
 
-    def __init__(self, setting: str, period: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.setting = setting
+    def __init__(
+        self, number: Callable[[Plan], int], period: float, burst: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._number = number
         self._period = period
         self._burst = burst
         self._clock = clock
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
 
-    def wait(self, address: str, cost: float) -> int:
-        """Whole seconds until the address may spend so much; 0 when it may now."""
-        rate = float(getattr(settings, self.setting)) / self._period
-        return math.ceil(self._bucket(address, rate).wait(self._clock(), cost)) if rate and cost else 0
+    def wait(self, client: Client, cost: float) -> int:
+        """Whole seconds until the client may spend so much; 0 when it may now."""
+        if not cost or (bucket := self._bucket(client)) is None:
+            return 0
+        return math.ceil(bucket.wait(self._clock(), cost))
 
-    def take(self, address: str, cost: float) -> None:
+    def take(self, client: Client, cost: float) -> None:
         """Spend what `wait` has found."""
-        if rate := float(getattr(settings, self.setting)) / self._period:
-            self._bucket(address, rate).take(cost)
+        if (bucket := self._bucket(client)) is not None:
+            bucket.take(cost)
 
-    def balance(self, address: str) -> Balance | None:
-        """What is left to an address; None where there is no limit."""
-        rate = float(getattr(settings, self.setting)) / self._period
-        if not rate:
+    def balance(self, client: Client) -> Balance | None:
+        """What is left to a client; None where there is no limit."""
+        if (bucket := self._bucket(client)) is None:
             return None
-        bucket = self._bucket(address, rate)
         bucket.wait(self._clock(), 0)
         missing = bucket.burst - bucket.tokens
-        return Balance(int(bucket.burst), int(bucket.tokens), math.ceil(missing / rate))
+        return Balance(int(bucket.burst), int(bucket.tokens), math.ceil(missing / bucket.rate))
 
     def forget(self) -> None:
-        """Give every address its whole allowance again."""
+        """Give every client its whole allowance again."""
         self._buckets.clear()
 
-    def _bucket(self, address: str, rate: float) -> Bucket:
-        address = network(address)
-        bucket = self._buckets.get(address)
+    def _bucket(self, client: Client) -> Bucket | None:
+        """The client's bucket; None where its plan has no limit."""
+        rate = self._number(client.plan) / self._period
+        if not rate:
+            return None
+        bucket = self._buckets.get(client.id)
         if bucket is None or bucket.rate != rate:
-            bucket = self._buckets[address] = Bucket(rate, max(1.0, rate * self._burst))
+            bucket = self._buckets[client.id] = Bucket(rate, max(1.0, rate * self._burst))
             if len(self._buckets) > self._MOST:
                 self._buckets.popitem(last=False)
         else:
-            self._buckets.move_to_end(address)
+            self._buckets.move_to_end(client.id)
         return bucket
 
 
 #: Requests for data over HTTP.
-requests = Allowance("SPOT_REQUESTS_PER_MINUTE", 60, 15)
+requests = Allowance(lambda plan: plan.requests_per_minute, 60, 15)
 #: Data that cost calls to a provider, because nobody looked at them before.
-novelties = Allowance("SPOT_NEW_DATASETS_PER_HOUR", 3600, 900)
+novelties = Allowance(lambda plan: plan.new_datasets_per_hour, 3600, 900)

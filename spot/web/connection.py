@@ -10,6 +10,7 @@ from channels.consumer import AsyncConsumer, get_handler_name
 from channels.exceptions import StopConsumer
 
 from spot.clients.limits import Admission, admission, farewells
+from spot.clients.plans import Client
 from spot.codes import Close, Refused
 from spot.dialects.wire import error_frame
 from spot.snapshots import now_ms
@@ -52,7 +53,7 @@ class BaseConsumer(AsyncConsumer):
         finally:
             self.released()
             if self.counted is not None:
-                self.counted.leave(self._address)
+                self.counted.leave(self.who)
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Hand an event to the method named after it."""
@@ -63,19 +64,20 @@ class BaseConsumer(AsyncConsumer):
         raise StopConsumer
 
     @property
-    def _address(self) -> str:
-        client = self.scope.get("client")
-        return client[0] if client else ""
+    def who(self) -> Client:
+        """The client, as the gate knows it."""
+        client: Client = self.scope["spot.client"]
+        return client
 
     async def admit(self, subprotocol: str | None = None) -> bool:
         """Count the socket in and accept it. Otherwise it is turned away, with a close code that pages can read, or by
         refusing its handshake where too many have been turned away that are not gone yet."""
         try:
-            admission.enter(self._address)
+            admission.enter(self.who)
             self.counted = admission
         except Refused as refused:
             try:
-                farewells.enter(self._address)
+                farewells.enter(self.who)
                 self.counted = farewells
             except Refused:
                 await self._deny(refused)

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 
-from spot.clients.limits import MessageRate, network
+from spot.clients.limits import MessageRate
 from spot.codes import Close, Refused
 from spot.dialects.frames import DEFLATE_IN_THREAD, Message
 from spot.dialects.wire import error_frame, parse_message, pong_frame
@@ -70,7 +70,7 @@ class FeedConsumer(BaseConsumer):
         self._writer: asyncio.Task[None] | None = None
         self._deflating: asyncio.Task[None] | None = None
         self.client = ""
-        self._rate = MessageRate(settings.SPOT_MESSAGES_PER_SECOND)
+        self._rate: MessageRate
 
     # --- the connection ----------------------------------------------------------------------------------------------
 
@@ -87,7 +87,8 @@ class FeedConsumer(BaseConsumer):
         wants_envelope = ENVELOPE in self.scope["subprotocols"]
         if not await self.admit(ENVELOPE if wants_envelope else None):
             return
-        self.client = network(self._address)
+        self.client = self.who.id
+        self._rate = MessageRate(self.who.plan)
         try:
             self._join(_subscription(self.feed, self.scope["query_string"], wants_envelope))
         except Refused as refused:
@@ -142,7 +143,7 @@ class FeedConsumer(BaseConsumer):
         old, waiting, seq = Hub.current().group_of(self), self._update, self._seq
         self._update = self._seq = None
         try:
-            with admitted(self._address, subscription):
+            with admitted(self.who, subscription):
                 Hub.current().join(self, subscription)
         except Refused:
             self._update, self._seq = waiting, seq

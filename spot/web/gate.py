@@ -1,7 +1,9 @@
-"""The door before everything: one spelling of host and origin, health checks by any name, who may open a socket.
+"""The door before everything: who is asking, one spelling of host and origin, health checks by any name, and which
+origins may open a socket.
 
-Pure ASGI, no session, no database. Browsers, proxies and health checkers write hosts in ways of their own, all brought
-into one spelling here, so that nothing behind the door compares texts.
+Pure ASGI, no session, no database. Nothing behind the door looks at addresses or headers to find out who asks.
+Browsers, proxies and health checkers write hosts in ways of their own, all brought into one spelling here, so that
+nothing behind the door compares texts.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import structlog
 from django.conf import settings
 from django.http.request import validate_host
 
+from spot.clients.plans import anonymous
 from spot_project import hosts
 
 log = structlog.get_logger(__name__)
@@ -78,11 +81,13 @@ class Door:
         self.application = application
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """Pass the request on, with host and origin in one spelling."""
+        """Pass the request on, with host and origin in one spelling, and with its client as `scope["spot.client"]`."""
         if scope["type"] == "http" and settings.DEBUG and not _is_local(scope):
             await _refuse_stranger(send)
         elif scope["type"] in ("http", "websocket"):
-            await self.application({**scope, "headers": _spelled(scope)}, receive, send)
+            address = scope["client"][0] if scope.get("client") else ""
+            told = {"headers": _spelled(scope), "spot.client": anonymous(address)}
+            await self.application({**scope, **told}, receive, send)
         else:
             await self.application(scope, receive, send)
 

@@ -1,4 +1,4 @@
-"""What a subscription costs in calls to providers: data that nobody looks at yet. Each address may ask for so many of
+"""What a subscription costs in calls to providers: data that nobody looks at yet. Each client may ask for so many of
 them an hour, over HTTP and sockets together."""
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from django.conf import settings
 
 from spot.clients import limits
+from spot.clients.plans import Client
 from spot.codes import Refused
 from spot.feeds.subscription import Subscription
 from spot.hub.hub import Hub
@@ -25,8 +26,8 @@ _paid: OrderedDict[Hashable, float] = OrderedDict()
 
 
 @contextlib.contextmanager
-def admitted(address: str, subscription: Subscription) -> Iterator[None]:
-    """Charge the address for what the subscription is the first to ask for; not when it does not exist. Raises
+def admitted(client: Client, subscription: Subscription) -> Iterator[None]:
+    """Charge the client for what the subscription is the first to ask for; not when it does not exist. Raises
     `Refused`."""
     hub = Hub.current()
     if subscription.key in hub.groups:
@@ -34,20 +35,20 @@ def admitted(address: str, subscription: Subscription) -> Iterator[None]:
         return
     items = _items(hub, subscription)
     cost = sum(items.values())
-    if wait := limits.novelties.wait(address, cost):
+    if wait := limits.novelties.wait(client, cost):
         raise Refused(
             "too_many_datasets",
             f"This address has asked for much that nobody else looks at; try again in {wait} s. Each currency, chart, "
             "topic or coin that is new here counts.",
             wait=wait,
         )
-    limits.novelties.take(address, cost)
+    limits.novelties.take(client, cost)
     _pay(items)
     try:
         yield
     except Refused as refused:
         if not refused.fact.retry:  # what does not exist costs no call
-            limits.novelties.take(address, -cost)
+            limits.novelties.take(client, -cost)
             for item in items:
                 _paid.pop(item, None)
         raise

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import async_only_middleware
 
 from spot.clients import limits
+from spot.clients.plans import Client
 from spot.codes import Refused
 from spot.dialects.wire import error_frame
 from spot.snapshots import now_ms
@@ -45,11 +45,6 @@ def sharing_headers(origin: str | None) -> dict[str, str]:
     return {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": ", ".join(_EXPOSED)}
 
 
-def client_address(request: HttpRequest) -> str:
-    """The address of the client, as trusted proxies tell it."""
-    return str(request.META.get("REMOTE_ADDR") or "")
-
-
 def refusal(refused: Refused) -> HttpResponse:
     """A refusal as an HTTP answer: the same JSON as on a socket, and when to try again."""
     response = HttpResponse(error_frame(refused), content_type="application/json", status=refused.fact.status)
@@ -59,16 +54,16 @@ def refusal(refused: Refused) -> HttpResponse:
     return response
 
 
-def charge(address: str, cost: float) -> None:
-    """Take the cost of a request from the address's allowance. Raises `Refused`."""
-    if wait := limits.requests.wait(address, cost):
+def charge(client: Client, cost: float) -> None:
+    """Take the cost of a request from the client's allowance. Raises `Refused`."""
+    if wait := limits.requests.wait(client, cost):
         raise Refused(
             "too_many_requests",
             f"Too many requests from this address; try again in {wait} s. "
-            f"At most {settings.SPOT_REQUESTS_PER_MINUTE} a minute, and new questions count for several.",
+            f"At most {client.plan.requests_per_minute} a minute, and new questions count for several.",
             wait=wait,
         )
-    limits.requests.take(address, cost)
+    limits.requests.take(client, cost)
 
 
 @async_only_middleware
@@ -80,13 +75,13 @@ def middleware(get_response: Callable[[HttpRequest], Awaitable[HttpResponse]]) -
             return await get_response(request)
         if request.method == "OPTIONS":
             return _options(request)
-        address = client_address(request)
+        client: Client = request.scope["spot.client"]  # type: ignore[attr-defined]
         try:
-            charge(address, 1)
+            charge(client, 1)
             response = await get_response(request)
         except Refused as refused:
             response = refusal(refused)
-        _tell_balance(response, address)
+        _tell_balance(response, client)
         return _share(request, response)
 
     return serve
@@ -109,8 +104,8 @@ def _share(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     return response
 
 
-def _tell_balance(response: HttpResponse, address: str) -> None:
-    if balance := limits.requests.balance(address):
+def _tell_balance(response: HttpResponse, client: Client) -> None:
+    if balance := limits.requests.balance(client):
         response["RateLimit-Limit"] = str(balance.limit)
         response["RateLimit-Remaining"] = str(balance.remaining)
         response["RateLimit-Reset"] = str(balance.reset)

@@ -12,6 +12,7 @@ import weakref
 from typing import Any
 
 from spot.clients.limits import answering
+from spot.clients.plans import Client
 from spot.codes import Refused
 from spot.dialects.wire import error_frame
 from spot.server.listening import TAKEN
@@ -37,11 +38,11 @@ class Turnstile:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Serve the request, or refuse it."""
-        address = scope["client"][0] if scope.get("client") else ""
+        client: Client = scope["spot.client"]
         try:
             _check_body(scope)
             if scope["path"] not in _HEALTH:
-                answering.enter(address)
+                answering.enter(client)
         except Refused as refused:
             await _refuse(scope, send, refused)
             return
@@ -54,7 +55,7 @@ class Turnstile:
                 await scope["extensions"][TAKEN]["wait"]()
         finally:
             if scope["path"] not in _HEALTH:
-                answering.leave(address)
+                answering.leave(client)
 
     async def _serve_admin(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if self._in_admin >= _AT_A_TIME + _WAITING:

@@ -16,6 +16,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from spot.clients.plans import Client
 from spot.codes import Refused, bad_value
 from spot.dialects.wire import export_name
 from spot.feeds import Feed
@@ -26,7 +27,7 @@ from spot.snapshots import now_ms
 from spot.web.encodings import SHELF, preferred
 from spot.web.exports import csv_of
 from spot.web.novelty import admitted
-from spot.web.public import charge, client_address, refusal
+from spot.web.public import charge, refusal
 from spot.web.waiting import current
 
 _FORMATS = ("json", "csv")
@@ -41,10 +42,10 @@ def twin(feed: Feed) -> Any:
             # First our own parser: past its bounds, Django's would answer with a page of HTML.
             subscription = from_query_string(feed, query_string, settings.SPOT_DEPTH, extra=("format",))
             form = _form(request.GET.get("format"))
-            client = client_address(request)
+            client: Client = request.scope["spot.client"]  # type: ignore[attr-defined]
             charge(client, _extra_cost(subscription, form))
             with admitted(client, subscription):
-                update = await current(subscription, client)
+                update = await current(subscription, client.id)
             response = await _response(request, update, form)
         except Refused as refused:
             response = refusal(refused)

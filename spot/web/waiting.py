@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from spot.clients.limits import network
+from spot.clients.plans import network
 from spot.codes import Refused
 from spot.dialects.frames import Message
 from spot.feeds.subscription import Subscription

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.test import AsyncClient
 
 from spot.hub.hub import Hub
 from tests.fastpath import gateway
 from tests.golden import player
 from tests.golden.player import Clock
 from tests.golden.scenes import DIALECTS, FEEDS, REFUSED
+from tests.spot import asking
 from tests.spot.sockets import run
 
 FOLDER = Path(__file__).parent / "transcripts"
@@ -103,7 +103,7 @@ def test_the_twin_answers_as_it_always_did(feed, clock, transcript) -> None:
     lines: list[str] = []
 
     async def ask(query: str, **headers: str) -> None:
-        response = await AsyncClient().get(f"{PREFIX}{feed}?{query}", headers=headers)
+        response = await asking.ask(f"{PREFIX}{feed}?{query}", headers=headers)
         lines.append(f"# GET {feed}?{query} {headers or ''}".rstrip())
         lines.append(f"< {response.status_code}")
         lines.extend(f"< {name}: {steady(name, value)}" for name, value in sorted(response.headers.items()))

@@ -5,7 +5,6 @@ import json
 from dataclasses import asdict
 
 import pytest
-from django.test import AsyncClient
 
 import providers
 from providers import listings
@@ -13,6 +12,7 @@ from providers.datasets import LISTINGS, Dataset
 from providers.streams.stream_state import StreamState
 from spot import snapshots
 from spot.ingest import announcements, streamed, tasks
+from tests.spot.asking import ask
 from tests.spot.rows import ONCHAIN_TOPIC, REQUIRED
 from tests.spot.rows import listings as listing_rows
 from tests.spot.sockets import Socket, put, put_lists, run
@@ -149,7 +149,7 @@ def test_the_twin_answers_that_nobody_brings_it_without_making_one_wait(channel,
         await put_lists()
         await no_source(dataset)
         async with asyncio.timeout(5):
-            response = await AsyncClient().get(f"/tzone_apis/services/spot/{channel}?{query}")
+            response = await ask(f"/tzone_apis/services/spot/{channel}?{query}")
         assert response.status_code == 503
         assert response.json()["message"] == "No source is set up here."
 
@@ -190,14 +190,14 @@ def test_a_csv_has_the_tickers_in_one_cell_and_runs_nothing() -> None:
         await put_lists()
         row = listing_rows(1)[0] | {"title": "=HYPERLINK(1)", "tickers": ["=A1", "B"]}
         await put(LISTINGS, [row])
-        response = await AsyncClient().get("/tzone_apis/services/spot/listings?format=csv")
+        response = await ask("/tzone_apis/services/spot/listings?format=csv")
         header, line, *rest = response.content.decode().split("\r\n")
         assert header.endswith(",source,time_utc")
         assert "'=HYPERLINK(1),\"'=A1,B\"" in line
         assert line.endswith(",acme,2024-07-03T09:46:40+00:00")
         assert rest == [""]
         await put(ONCHAIN_TOPIC, [{"id": "e0", "at": 1_720_000_000_000, "data": {"c": 1}}])
-        response = await AsyncClient().get(f"/tzone_apis/services/spot/onchain?{ONCHAIN}&format=csv")
+        response = await ask(f"/tzone_apis/services/spot/onchain?{ONCHAIN}&format=csv")
         assert response["Content-Disposition"] == 'attachment; filename="onchain-kline-0xAb5801a7.csv"'
         assert response.content.decode().split("\r\n")[1] == ('e0,1720000000000,"{""c"":1}",2024-07-03T09:46:40+00:00')
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.test import AsyncClient
 
 from spot.feeds import table_of
 from spot.hub.hub import Hub
 from spot.web.coin_search import search
+from tests.spot.asking import ask
 from tests.spot.sockets import Socket, eventually, put_lists, run
 
 LIST: list[dict[str, Any]] = [
@@ -43,14 +43,13 @@ def test_a_coin_without_a_name_goes_by_its_id() -> None:
 @pytest.mark.usefixtures("redis")
 def test_a_page_is_answered_from_the_whole_list() -> None:
     async def story() -> None:
-        client = AsyncClient()
-        assert (await client.get("/coins.json", {"q": "pepe"})).json() == {"coins": []}
+        assert (await ask("/coins.json?q=pepe")).json() == {"coins": []}
         await put_lists(coins=("bitcoin", "pepe", "pepecoin"))
         async with Socket("market"):
             await eventually(lambda: Hub.current().topics["coins"].table)
-        answer = (await client.get("/coins.json", {"q": "PEPE"})).json()
+        answer = (await ask("/coins.json?q=PEPE")).json()
         assert [coin["id"] for coin in answer["coins"]] == ["pepe", "pepecoin"]
-        assert (await client.get("/coins.json")).json() == {"coins": []}
-        assert len((await client.get("/coins.json", {"q": "p" + "e" * 10_000})).json()["coins"]) == 0
+        assert (await ask("/coins.json")).json() == {"coins": []}
+        assert len((await ask("/coins.json?q=p" + "e" * 10_000)).json()["coins"]) == 0
 
     run(story())

@@ -11,6 +11,7 @@ from providers.datasets import Dataset
 from spot import snapshots
 from spot.clients import limits
 from spot.clients.limits import admission
+from spot.clients.plans import anonymous
 from spot.feeds import FEEDS
 from spot.hub.hub import Hub
 from spot.snapshots import Trouble
@@ -679,7 +680,8 @@ class Stuck:
 
 
 def consumer_scope(query: bytes = b""):
-    return {"type": "websocket", "query_string": query, "subprotocols": [], "client": ("192.0.2.7", 1), "headers": []}
+    client = anonymous("192.0.2.7")
+    return {"type": "websocket", "query_string": query, "subprotocols": [], "spot.client": client, "headers": []}
 
 
 def test_a_slow_reader_gets_the_newest_state_only() -> None:
@@ -766,7 +768,8 @@ def test_search_finds_names_in_any_script() -> None:
 
 def test_who_is_over_the_limit_and_does_not_leave_gets_no_more_closes(settings, monkeypatch) -> None:
     settings.SPOT_CONNECTIONS_PER_ADDRESS = 1
-    monkeypatch.setattr(limits.farewells, "_limits", lambda: (10, 2))
+    monkeypatch.setattr(limits.farewells, "_in_all", lambda: 10)
+    monkeypatch.setattr(limits.farewells, "_each", lambda _plan: 2)
 
     async def story() -> None:
         await put_market(1)

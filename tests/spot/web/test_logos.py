@@ -12,6 +12,7 @@ from providers.errors import Unavailable
 from spot.hub.hub import Hub
 from spot.web import logos, lookups
 from spot.web.logos import Gallery, allowed, picture_of
+from tests.spot.asking import ask
 from tests.spot.rows import USD, coin
 from tests.spot.sockets import Socket, eventually, put, put_lists, run
 
@@ -311,10 +312,10 @@ def test_what_is_kept_has_a_bound_and_the_least_asked_for_goes_first() -> None:
 @pytest.mark.usefixtures("redis")
 def test_the_currencies_are_those_that_the_providers_quote() -> None:
     async def story() -> None:
-        assert (await AsyncClient().get("/currencies.json")).json() == {"currencies": []}
+        assert (await ask("/currencies.json")).json() == {"currencies": []}
         await put_lists(currencies=("usd", "eur", "sats"))
         async with Socket("market"):
             await eventually(lambda: Hub.current().topics["currencies"].table)
-        assert (await AsyncClient().get("/currencies.json")).json() == {"currencies": ["eur", "sats", "usd"]}
+        assert (await ask("/currencies.json")).json() == {"currencies": ["eur", "sats", "usd"]}
 
     run(story())

@@ -5,10 +5,12 @@ import json
 
 import brotli
 import pytest
-from django.test import AsyncClient
 
 from spot.clients import limits
+from spot.clients.plans import anonymous
 from spot.web.encodings import SHELF
+from tests.spot import asking
+from tests.spot.asking import ADDRESS, Response
 from tests.spot.rows import USD, market
 from tests.spot.sockets import put, put_lists, put_market, run
 
@@ -17,19 +19,8 @@ ORIGIN = "https://partner.example"
 pytestmark = pytest.mark.usefixtures("redis")
 
 
-class Visitor(AsyncClient):
-    """A client at an address."""
-
-    address = "192.0.2.1"
-
-    def _base_scope(self, **request: object) -> dict[str, object]:
-        return super()._base_scope(**request, client=(self.address, 5000))
-
-
-async def ask(path: str, method: str = "get", address: str = Visitor.address, **headers: str):
-    visitor = Visitor()
-    visitor.address = address
-    return await getattr(visitor, method)(path, headers=headers)
+async def ask(path: str, method: str = "get", address: str = ADDRESS, **headers: str) -> Response:
+    return await asking.ask(path, method, headers=headers, address=address)
 
 
 @pytest.mark.parametrize("path", [f"{PREFIX}market", f"{PREFIX}nothing", "/status.json", "/currencies.json"])
@@ -151,7 +142,7 @@ def test_who_walks_through_currencies_is_stopped_and_the_pinned_ones_stay(settin
         refused = await ask(f"{PREFIX}top-losers?vs_currency=jpy")
         assert json.loads(refused.content)["code"] == "too_many_datasets"
         assert json.loads(refused.content)["retry"] is True
-        assert int(refused["Retry-After"]) == limits.novelties.wait("192.0.2.1", 10) == 450
+        assert int(refused["Retry-After"]) == limits.novelties.wait(anonymous("192.0.2.1"), 10) == 450
         assert (await ask(f"{PREFIX}market?vs_currency=jpy", address="192.0.2.2")).status_code == 200
 
     run(story())
@@ -164,6 +155,6 @@ def test_what_does_not_exist_costs_nothing(settings) -> None:
         await put_market(2)
         for _ in range(5):
             assert (await ask(f"{PREFIX}market?vs_currency=xyz")).status_code == 404
-        assert limits.novelties.balance("192.0.2.1").remaining == 20
+        assert limits.novelties.balance(anonymous("192.0.2.1")).remaining == 20
 
     run(story())

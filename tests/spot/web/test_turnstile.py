@@ -4,6 +4,7 @@ import asyncio
 import json
 
 from spot.clients.limits import answering
+from spot.clients.plans import anonymous
 from spot.web import turnstile
 from spot.web.turnstile import Turnstile
 
@@ -13,7 +14,8 @@ class Request:
 
     def __init__(self, path: str, address: str = "192.0.2.1", **headers: str) -> None:
         named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-        self.scope = {"type": "http", "method": "GET", "path": path, "client": (address, 1), "headers": named}
+        client = anonymous(address)
+        self.scope = {"type": "http", "method": "GET", "path": path, "spot.client": client, "headers": named}
         self.sent: list[dict] = []
 
     async def send(self, message: dict) -> None:

@@ -6,13 +6,13 @@ import io
 import json
 
 import pytest
-from django.test import AsyncClient
 
 from spot import snapshots
 from spot.feeds import FEEDS
 from spot.hub.hub import Hub
 from spot.snapshots import Trouble
 from spot.web import waiting
+from tests.spot.asking import ask
 from tests.spot.feeds.test_subscription import ADDRESSES, EXAMPLES
 from tests.spot.rows import USD, coin, market
 from tests.spot.sockets import Socket, put, put_everything, put_lists, put_market, run
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("redis")
 
 
 async def get(feed: str, query: str = "", method: str = "get", **headers: str):
-    return await getattr(AsyncClient(), method)(f"{PREFIX}{feed}?{query}", headers=headers)
+    return await ask(f"{PREFIX}{feed}?{query}", method, headers=headers)
 
 
 @pytest.mark.parametrize("channel", FEEDS)
