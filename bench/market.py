@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from providers.datasets import WINDOWS
+from spot.dialects.own import read_address
 from spot.feeds import FEEDS
-from spot.feeds.subscription import Answer, from_query_string
+from spot.feeds.answer import Answer
 
 Row = dict[str, Any]
 
@@ -112,7 +113,8 @@ def frame(kilobytes: int) -> Frame:
 def page(rows: list[Row], query_string: str) -> bytes:
     """What this project sends for a query string."""
     market = FEEDS["market"]
-    return Answer(from_query_string(market, query_string.encode(), 1000), market.table(rows)).data
+    view, dialect = read_address(market, query_string.encode(), 1000)
+    return Answer(view, market.table(rows), extended=dialect.extended).data
 
 
 def one_query(kilobytes: int, group: int = 0) -> str:

@@ -7,7 +7,6 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
 import orjson
@@ -15,9 +14,12 @@ import orjson
 from bench import market
 from bench.straightforward import cells, select
 from providers.datasets import BLOCK
-from spot.dialects.wire import Facts, delta_frame, snapshot_frame
+from spot.dialects.envelope import Envelope
+from spot.dialects.own import read_address
+from spot.dialects.values import Delta, Facts, Page
 from spot.feeds import FEEDS, Feed
-from spot.feeds.subscription import Answer, Subscription, from_query_string
+from spot.feeds.answer import Answer
+from spot.feeds.view import View
 from spot.query.columns import Columns
 from spot.query.query import Query, parse_query
 from spot.query.table import Table, Universe
@@ -56,19 +58,18 @@ def _ours(number: int, count: int) -> Query:
 def _answer(table: Table, query: Query) -> bytes:
     """The page, encoded, of every row in the table: what `Answer` does for the market, whatever per_page's limit is."""
     universe = table.memo("bench", lambda: Universe(table, np.arange(len(table), dtype=np.intp)))
-    return Answer(_Everything(_SUBSCRIPTION, query, universe), table).data  # type: ignore[arg-type]
+    return Answer(_Everything(_VIEW, query, universe), table).data  # type: ignore[arg-type]
 
 
-_SUBSCRIPTION: Subscription = from_query_string(MARKET, b"sparkline=false", 1000)
+_VIEW: View = read_address(MARKET, b"sparkline=false", 1000)[0]
 
 
 class _Everything:
-    """A market subscription whose universe is a whole table, of any size."""
+    """A view of the market whose universe is a whole table, of any size."""
 
-    def __init__(self, subscription: Subscription, query: Query, universe: Universe) -> None:
-        self.feed: Feed = subscription.feed
-        self.params, self.dialect, self.shape = subscription.params, subscription.dialect, subscription.shape
-        self.table_head = subscription.table_head
+    def __init__(self, view: View, query: Query, universe: Universe) -> None:
+        self.feed: Feed = view.feed
+        self.params, self.shape, self.table_head = view.params, view.shape, view.table_head
         self.query = query
         self._universe = universe
 
@@ -138,12 +139,11 @@ def _columns(rows: Sequence[Row]) -> dict[str, Any]:
 
 def delta_bytes() -> tuple[int, int]:
     """Bytes of a change of 15 % of the coins' prices, and of the whole frame, 250 coins on a page."""
-    subscription = from_query_string(
-        MARKET, urlencode({"envelope": "1", "delta": "1", "sparkline": "false"}).encode(), 1000
-    )
+    view, _ = read_address(MARKET, b"envelope=1&delta=1&sparkline=false", 1000)
     rows = market.coins(BLOCK, sparklines=False)
-    before = Answer(subscription, MARKET.table([dict(row) for row in rows]))
+    before = Answer(view, MARKET.table([dict(row) for row in rows]), extended=True)
     market.churn(rows, 1)
-    after = Answer(subscription, MARKET.table(rows))
+    after = Answer(view, MARKET.table(rows), extended=True)
     facts = Facts("e", 2, 1_790_000_000_000, 1_790_000_000_000, 150_000, "bench", "Bench", False, {})
-    return len(delta_frame(before, after, facts, 1, 2, stale=False)), len(snapshot_frame(after, facts, 2, stale=False))
+    old, new, dialect = Page(before, facts, 1, False, {}), Page(after, facts, 2, False, {}), Envelope(deltas=True)
+    return len(dialect.write(Delta(old, new)) or b""), len(dialect.write(new) or b"")

@@ -21,7 +21,8 @@ from django.conf import settings
 from providers.datasets import Dataset, Row
 from spot import snapshots
 from spot.feeds import FEEDS
-from spot.feeds.subscription import Answer, Dialect, subscribe
+from spot.feeds.answer import Answer
+from spot.feeds.view import view_of
 from spot.ingest import tasks
 from spot.query.columns import Columns
 from spot.query.query import ws_apply_filters
@@ -109,18 +110,17 @@ def get_historical_ohlcv(coin_id: str, vs_currency: str = "usd", days: int = 30)
 
 
 def _data(channel: str, params: dict[str, Any]) -> Any:
-    subscription = subscribe(
-        FEEDS[channel], {k: v for k, v in params.items() if v is not None}, Dialect(), settings.SPOT_DEPTH
-    )
-    parts = [_newest(dataset).rows for dataset in subscription.datasets if dataset.kind != "quotes"]
-    if coins := subscription.params.get("coin_ids", ()):
+    given = {name: value for name, value in params.items() if value is not None}
+    view = view_of(FEEDS[channel], given, settings.SPOT_DEPTH)
+    parts = [_newest(dataset).rows for dataset in view.datasets if dataset.kind != "quotes"]
+    if coins := view.params.get("coin_ids", ()):
         there = {row["id"] for row in parts[0]}
         if missing := [coin for coin in coins if coin not in there]:
-            quotes = subscription.datasets[-1]
+            quotes = view.datasets[-1]
             snapshots.want([quotes], {quotes.currency: missing})
             parts.append(_newest(quotes, missing).rows)
-    table = subscription.feed.table(parts[0] if len(parts) == 1 else Columns.joined(parts))
-    return orjson.loads(Answer(subscription, table).data)
+    table = view.feed.table(parts[0] if len(parts) == 1 else Columns.joined(parts))
+    return orjson.loads(Answer(view, table).data)
 
 
 def _newest(dataset: Dataset, needed: Sequence[str] = ()) -> Snapshot:

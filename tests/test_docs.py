@@ -22,16 +22,20 @@ from providers.pacing import SHARE, Demand, factors
 from providers.sandbox.faults import KINDS
 from spot.clients.limits import LIMITS
 from spot.codes import CLOSES, ERRORS
-from spot.dialects.wire import ACTIONS, delta_frame, heartbeat_frame, parse_message, snapshot_frame, status_frame
+from spot.dialects.base import Amend
+from spot.dialects.messages import ACTIONS, MODES, read
+from spot.dialects.own import read_address
 from spot.feeds import FEEDS, GAINERS, MARKET, OHLCV, Feed
+from spot.feeds.answer import Answer
 from spot.feeds.params import Param
-from spot.feeds.subscription import Answer, Dialect, from_query_string, parameter_names, subscribe
+from spot.feeds.view import parameter_names, view_of
 from spot.hub.groups import Group
 from spot.hub.hub import Hub
 from spot.query.query import OPERATORS
 from spot.web import public, twins
 from spot.web.health import CHECKS
 from tests.spot.rows import FACTS, candles, market
+from tests.spot.written import delta_frame, heartbeat_frame, snapshot_frame, status_frame
 
 ROOT = Path(settings.BASE_DIR)
 FILES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -117,7 +121,7 @@ def written(default: Any) -> str:
 def test_every_view_parameter_is_described() -> None:
     described = {name for one in cells(section(ENDPOINTS, "## View parameters")) for name in one[0].split(", ")}
     for feed in FEEDS.values():
-        assert set(parameter_names(feed)) - {param.name for param in feed.params} <= described
+        assert set(parameter_names(feed, MODES)) - {param.name for param in feed.params} <= described
 
 
 @each_feed
@@ -308,15 +312,15 @@ def test_every_feed_has_an_example_request(feed: Feed) -> None:
 
 @pytest.mark.parametrize(("channel", "query"), requests())
 def test_every_example_request_parses(channel: str, query: str) -> None:
-    from_query_string(FEEDS[channel], query.encode(), depth=1000, extra=("format",))
+    read_address(FEEDS[channel], query.encode(), depth=1000, extra=("format",))
 
 
 def test_every_example_message_changes_what_it_names() -> None:
-    subscription = subscribe(MARKET, {}, Dialect(), 1000)
+    view = view_of(MARKET, {}, 1000)
     for line in [line for block in fences(ENDPOINTS, "json message") for line in block.splitlines()]:
-        message = parse_message(line)
-        if message.action is None:
-            assert subscription.updated(message.changes, 1000).key != subscription.key, line
+        command = read(line)
+        if isinstance(command, Amend):
+            assert view.updated(command.changes, 1000).key != view.key, line
 
 
 @pytest.mark.parametrize("name", DOCS)
@@ -335,7 +339,7 @@ def rows_of(feed: Feed, count: int, shift: float = 0.0) -> list[dict[str, Any]]:
 
 def page_of(feed: Feed, rows: list[dict[str, Any]], **raw: object) -> Answer:
     raw |= {"coin_id": "bitcoin"} if feed is OHLCV else {"per_page": 250}
-    return Answer(subscribe(feed, raw, Dialect(envelope=True, delta=True), 1000), feed.table(rows))
+    return Answer(view_of(feed, raw, 1000), feed.table(rows), extended=True)
 
 
 def changes() -> list[tuple[Answer, Answer]]:

@@ -13,7 +13,8 @@ DEFLATE_FROM = 512
 DEFLATE_IN_THREAD = 32 * 1024
 #: Of zlib's levels the one with the best bargain here: 3 % larger than its default 6, in three fifths of the time.
 _LEVEL = 4
-_TEXT, _DEFLATED_TEXT = 0x81, 0xC1  # FIN, opcode 1; the latter with RSV1, which permessage-deflate claims
+_TEXT, _BINARY = 0x81, 0x82  # FIN, opcodes 1 and 2
+_DEFLATED = 0x40  # RSV1, which permessage-deflate claims
 
 
 def _framed(first: int, payload: bytes) -> bytes:
@@ -46,20 +47,21 @@ class Once(Generic[Made]):
 
 
 class Message:
-    """A text message to be sent to any number of sockets."""
+    """A message to be sent to any number of sockets: text in UTF-8, or binary."""
 
-    def __init__(self, payload: bytes) -> None:
+    def __init__(self, payload: bytes, *, binary: bool = False) -> None:
         self.payload = payload
+        self.binary = binary
 
     @Once
     def text(self) -> str:
-        """For servers that frame by themselves."""
+        """The text, for servers that frame by themselves."""
         return self.payload.decode()
 
     @Once
-    def prepared(self) -> bytes:
+    def frame(self) -> bytes:
         """The finished WebSocket frame."""
-        return _framed(_TEXT, self.payload)
+        return _framed(_BINARY if self.binary else _TEXT, self.payload)
 
     @property
     def is_deflated(self) -> bool:
@@ -77,7 +79,7 @@ class Message:
         RFC 7692, section 7.2.1: raw deflate, flushed, without the four bytes that a flush ends with.
         """
         if len(self.payload) < DEFLATE_FROM:
-            return self.prepared
+            return self.frame
         deflate = zlib.compressobj(_LEVEL, wbits=-15, memLevel=9)
         body = deflate.compress(self.payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
-        return _framed(_DEFLATED_TEXT, body[:-4])
+        return _framed(_DEFLATED | (_BINARY if self.binary else _TEXT), body[:-4])

@@ -46,7 +46,7 @@ class Feed:
     `datasets(params)` names the snapshots it reads, the one it cannot do without first; `universe(table, params)` picks
     its rows from their table; `shape(params, extras)` says how a row looks; `table(rows)` makes the table; `headers`
     names the columns of a feed that is a table with headers. `own_page`: `page` is the provider's unless `page_size` is
-    given.
+    given. `events`: its rows are events, newest first, of which none may be missed.
     """
 
     channel: str
@@ -61,3 +61,4 @@ class Feed:
     beside: tuple[tuple[str, str], ...] = ()
     time_field: str | None = None
     own_page: bool = False
+    events: bool = False

@@ -73,6 +73,7 @@ LISTINGS_FEED = Feed(
     shape=lambda _params, _extras: plain_shape("listings", LISTING_FIELDS),
     table=listing_table,
     time_field="received_at",
+    events=True,
 )
 
 
@@ -117,4 +118,5 @@ ONCHAIN = Feed(
     shape=lambda _params, _extras: plain_shape("onchain", ONCHAIN_FIELDS),
     table=onchain_table,
     time_field="at",
+    events=True,
 )

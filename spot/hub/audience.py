@@ -12,11 +12,12 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, repeat
 from operator import call
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spot.hub.outbox import Direct, Send
 from spot.hub.ring import Ring
 
 #: Other work is let in after so many sockets.
@@ -24,76 +25,46 @@ SLICE = 512
 #: For fewer sockets than this a ring is not worth the call.
 _FEW = 32
 
-#: send(2): takes bytes, returns how many were taken, raises OSError.
-Send = Callable[[bytes], int]
+Listener = TypeVar("Listener")
 
 
-class PreparedSocket(Protocol):
-    """What `spot.server.prepared` offers."""
-
-    @property
-    def ready(self) -> bool: ...
-
-    @property
-    def deflates(self) -> bool: ...
-
-    @property
-    def send_now(self) -> Send | None: ...
-
-    @property
-    def descriptor(self) -> int | None: ...
-
-    def write_frame(self, frame: bytes, /) -> None: ...
-
-
-Who = TypeVar("Who")
-
-
-class _Seat(NamedTuple):
-    socket: PreparedSocket
-    send: Send
-    descriptor: int
-
-
-class _Listed(NamedTuple, Generic[Who]):
+class _Listed(NamedTuple, Generic[Listener]):
     """Members side by side with how each is written to."""
 
-    members: list[Who]
+    members: list[Listener]
     sends: list[Send]
     descriptors: NDArray[np.int32]
 
-    def part(self, start: int, end: int) -> _Listed[Who]:
+    def part(self, start: int, end: int) -> _Listed[Listener]:
         return _Listed(self.members[start:end], self.sends[start:end], self.descriptors[start:end])
 
 
-class Audience(Generic[Who]):
+class Audience(Generic[Listener]):
     """Members, each with the socket that takes its frames."""
 
-    __slots__ = ("_listed", "_seats")
+    __slots__ = ("_listed", "_sockets")
 
     def __init__(self) -> None:
-        self._seats: dict[Who, _Seat] = {}
-        self._listed: _Listed[Who] | None = None
+        self._sockets: dict[Listener, Direct] = {}
+        self._listed: _Listed[Listener] | None = None
 
-    def add(self, member: Who, socket: PreparedSocket) -> None:
-        """Count the member in: its socket is ready, and has a send of its own."""
-        assert socket.send_now is not None
-        assert socket.descriptor is not None
-        self._seats[member] = _Seat(socket, socket.send_now, socket.descriptor)
+    def add(self, member: Listener, direct: Direct) -> None:
+        """Count the member in, with the socket that its connection lends."""
+        self._sockets[member] = direct
         self._listed = None
 
-    def discard(self, member: Who) -> None:
+    def discard(self, member: Listener) -> None:
         """Count the member out. Harmless when it is not here."""
-        if self._seats.pop(member, None) is not None:
+        if self._sockets.pop(member, None) is not None:
             self._listed = None
 
-    def __contains__(self, member: Who) -> bool:
-        return member in self._seats
+    def __contains__(self, member: Listener) -> bool:
+        return member in self._sockets
 
     def __len__(self) -> int:
-        return len(self._seats)
+        return len(self._sockets)
 
-    async def send(self, frame: bytes, missed: Callable[[Who], None], ring: Ring | None = None) -> None:
+    async def send(self, frame: bytes, missed: Callable[[Listener], None], ring: Ring | None = None) -> None:
         """Give everybody the frame, slice by slice; `missed` is told of members that left in between."""
         listed = self._list()
         for start in range(0, len(listed.members), SLICE):
@@ -102,25 +73,26 @@ class Audience(Generic[Who]):
             part = listed.part(start, start + SLICE)
             if self._listed is not listed:
                 for member in part.members:
-                    if member not in self._seats:
+                    if member not in self._sockets:
                         missed(member)
-                part = self._listing(member for member in part.members if member in self._seats)
+                part = self._listing(member for member in part.members if member in self._sockets)
             for index, count in _written([part], [frame], ring):
                 self._rest(part.members[index], frame[count:])
 
-    def _list(self) -> _Listed[Who]:
+    def _list(self) -> _Listed[Listener]:
         if self._listed is None:
-            self._listed = self._listing(self._seats)
+            self._listed = self._listing(self._sockets)
         return self._listed
 
-    def _listing(self, members: Iterable[Who]) -> _Listed[Who]:
+    def _listing(self, members: Iterable[Listener]) -> _Listed[Listener]:
         members = list(members)
-        seats = [self._seats[member] for member in members]
-        return _Listed(members, [seat.send for seat in seats], np.array([seat.descriptor for seat in seats], np.int32))
+        sockets = [self._sockets[member] for member in members]
+        descriptors = np.array([direct.descriptor for direct in sockets], np.int32)
+        return _Listed(members, [direct.send for direct in sockets], descriptors)
 
-    def _rest(self, member: Who, rest: bytes) -> None:
-        if (seat := self._seats.get(member)) is not None:
-            seat.socket.write_frame(rest)
+    def _rest(self, member: Listener, rest: bytes) -> None:
+        if (direct := self._sockets.get(member)) is not None:
+            direct.socket.write_frame(rest)
 
 
 def send_all(each: Sequence[tuple[Audience[Any], bytes]], ring: Ring | None = None) -> None:
@@ -129,22 +101,24 @@ def send_all(each: Sequence[tuple[Audience[Any], bytes]], ring: Ring | None = No
     short = _written(lists, [frame for _, frame in each], ring)
     if not short:
         return
-    heard = [
-        (audience, member, frame) for (audience, frame), one in zip(each, lists, strict=True) for member in one.members
+    written = [
+        (audience, member, frame)
+        for (audience, frame), listed in zip(each, lists, strict=True)
+        for member in listed.members
     ]
     for index, count in short:
-        audience, member, frame = heard[index]
+        audience, member, frame = written[index]
         audience._rest(member, frame[count:])
 
 
 def _written(lists: Sequence[_Listed[Any]], frames: Sequence[bytes], ring: Ring | None) -> list[tuple[int, int]]:
     """One write a socket, of each list with its frame; those that took less than that, by index in all lists together,
     and how many bytes they took."""
-    counts = [len(one.members) for one in lists]
+    counts = [len(listed.members) for listed in lists]
     if ring is None or sum(counts) < _FEW:
         each = chain.from_iterable(map(repeat, frames, counts))
-        return _written_singly(list(chain.from_iterable(one.sends for one in lists)), list(each))
-    taken = ring.send(np.concatenate([one.descriptors for one in lists]), list(zip(frames, counts, strict=True)))
+        return _written_singly(list(chain.from_iterable(listed.sends for listed in lists)), list(each))
+    taken = ring.send(np.concatenate([listed.descriptors for listed in lists]), list(zip(frames, counts, strict=True)))
     short = np.flatnonzero(taken < np.repeat([len(frame) for frame in frames], counts))
     return list(zip(short.tolist(), taken[short].tolist(), strict=True))
 

@@ -11,7 +11,7 @@ import asyncio
 from celery import current_app
 
 from providers.datasets import COINS, CURRENCIES
-from spot.hub.groups import Topic
+from spot.hub.topics import Topic
 from spot.snapshots import now_ms
 from spot.snapshots.reader import Reader
 

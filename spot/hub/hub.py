@@ -1,4 +1,4 @@
-"""The hub: one per web process. It holds the newest snapshots, and serves every group of equal subscriptions once.
+"""The hub: one per web process. It holds the newest snapshots, and serves equal subscriptions once.
 
 One task reads Redis (`_read_forever`): names become due by a nudge, by a slow timer, or because somebody joined. One
 task listens for nudges, one looks at the clock. Joining and leaving are plain calls that touch no network: what is not
@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import structlog
 from channels.layers import get_channel_layer
@@ -20,15 +21,15 @@ from redis.exceptions import RedisError
 from providers.datasets import COINS, CURRENCIES, Dataset
 from providers.redis_trouble import why
 from spot.codes import Refused
-from spot.dialects.frames import Message
-from spot.dialects.wire import error_frame
-from spot.feeds.subscription import Subscription
+from spot.dialects.base import Dialect
+from spot.feeds.view import View
 from spot.hub.audience import SLICE, Audience, send_all
 from spot.hub.demand import Demand
-from spot.hub.groups import Group, Member, Topic, Update
+from spot.hub.groups import Group, Mailbox, Member, Update
 from spot.hub.listed import Lists, judge
 from spot.hub.ring import Ring
 from spot.hub.shares import make_room
+from spot.hub.topics import Topic
 from spot.query.columns import Columns
 from spot.query.table import Table
 from spot.snapshots import News, Snapshot, Trouble, now_ms, nudges
@@ -65,10 +66,9 @@ class Hub:
         self.reader = Reader()
         self.ring = Ring.where_possible() if settings.SPOT_IO_URING else None
         self.topics: dict[str, Topic] = {}
-        self.groups: dict[Hashable, Group] = {}
+        self.groups: dict[tuple[object, Dialect], Group] = {}
         self.listening = False
         self.read_at_ms = 0
-        self._group_of: dict[Member, Group] = {}
         self._seq = 0
         self._due: set[str] = set()
         self._stored: set[str] = set()
@@ -102,74 +102,63 @@ class Hub:
 
     # --- members -----------------------------------------------------------------------------------------------------
 
-    def join(self, member: Member, subscription: Subscription) -> None:
-        """Put the member into its subscription's group, out of the one it was in. Raises `Refused` and changes nothing
-        when the subscription cannot be had; what cannot be known yet is told later by `Member.refuse_later`."""
-        old = self._group_of.get(member)
+    def join(self, member: Member, view: View, since: int | None = None) -> None:
+        """Put the member into the view's group, out of the one it was in, to go on after the event `since`. Raises
+        `Refused` and changes nothing when the view cannot be had; what cannot be known yet is told later by
+        `Member.refuse_later`."""
+        old, seq, waiting = member.group, member.seq, member.outbox.pages.pop(member, None)
+        member.seq = since
         try:
-            group = self.groups.get(subscription.key) or self._make_group(subscription, member.client)
-            self._group_of[member] = group
-            self._enter(group, member, old)
-        except Refused:
-            raise
+            group = self.groups.get((view.key, member.dialect)) or self._make_group(view, member)
+            group.enter(member, old, now_ms())
         except Exception as error:
-            log.exception("answer cannot be made", feed=subscription.feed.channel)
             self._return(member, old)
+            member.seq = seq
+            if waiting is not None:
+                member.outbox.pages[member] = waiting
+            if isinstance(error, Refused):
+                raise
+            log.exception("answer cannot be made", feed=view.feed.channel)
             raise Refused("unavailable", "The newest data cannot be read; try again in a few seconds.") from error
         if old is not None and old is not group:
             self._drop(old, member)
 
     def _return(self, member: Member, old: Group | None) -> None:
         """Undo a join: put the member back into the group it was in, if any."""
-        failed = self._group_of.pop(member, None)
-        if old is not None:
-            self._group_of[member] = old
+        failed = member.group
         if failed is not None and failed is not old:
             self._drop(failed, member)
-
-    def _enter(self, group: Group, member: Member, old: Group | None) -> None:
-        """Add the member to the group and give it the group's state."""
-        group.enter(member)
-        if group.subscription.dialect.heartbeats and (group.update is None or group.state(now_ms()) != "live"):
-            member.say(Message(group.status(now_ms())), "status")
-        elif (error := group.hopeless or group.mistake_since(old)) is not None:
-            member.say(Message(error_frame(error)), "error")
-        if group.update is not None:
-            member.push(group.update)
-        group.admit(member)
+        member.group = old
 
     def leave(self, member: Member) -> None:
         """Forget the member. Harmless when it is not known."""
-        group = self._group_of.pop(member, None)
+        group = member.group
         if group is not None:
+            member.outbox.pages.pop(member, None)
             self._drop(group, member)
-
-    def group_of(self, member: Member) -> Group | None:
-        """The group a member is in."""
-        return self._group_of.get(member)
 
     def _drop(self, group: Group, member: Member) -> None:
         group.leave(member)
         for topic in group.topics:
             topic.left(group, member.client, now_ms())
         if not group.members:
-            self.groups.pop(group.subscription.key, None)
+            self.groups.pop(group.key, None)
             for topic in group.topics:
                 topic.groups.discard(group)
 
-    def _make_group(self, subscription: Subscription, client: str) -> Group:
+    def _make_group(self, view: View, member: Member) -> Group:
         if settings.SPOT_QUERIES and len(self.groups) >= settings.SPOT_QUERIES:
             raise Refused("too_many_queries", f"The server keeps at most {settings.SPOT_QUERIES} distinct queries.")
-        verdict = judge(subscription.params, self.lists)
-        leaving = make_room(subscription, client, self.topics)
-        topics = [self._topic(dataset) for dataset in subscription.datasets]
-        group = Group(subscription, topics, verdict)
+        verdict = judge(view.params, self.lists)
+        leaving = make_room(view, member.client, self.topics)
+        topics = [self._topic(dataset) for dataset in view.datasets]
+        group = Group(view, member.dialect, topics, verdict)
         self._render(group)
         self._dismiss(leaving)
         for topic in topics:
             topic.groups.add(group)
             topic.charts |= group.charts
-        self.groups[subscription.key] = group
+        self.groups[group.key] = group
         if not group.ready:
             self._demanding = True
             self._soon(topic.dataset.name for topic in topics)
@@ -281,10 +270,11 @@ class Hub:
     def _change_realm(self) -> None:
         """Real data have come after the demo, or the other way round: nothing of the old realm is shown again."""
         self._realm = self.reader.realm
-        said = "Real data take the place of the simulated market."
+        live = self._realm == "live"
+        message = "Real data take the place of the simulated market." if live else "The market is now simulated."
         for group in self.groups.values():
-            if group.update is not None:  # who has been shown nothing yet need not be told
-                group.notice("realm_changed", said if self._realm == "live" else "The market is now simulated.")
+            if group.update is not None:  # members that have been shown nothing yet need not be told
+                group.notice("realm_changed", message)
         for topic in self.topics.values():
             topic.drop()
         self._soon(self.topics)
@@ -320,7 +310,7 @@ class Hub:
             if group.verified and not (everybody and group.coins):
                 continue
             try:
-                verdict = judge(group.subscription.params, lists)
+                verdict = judge(group.view.params, lists)
             except Refused as refused:
                 if not group.verified:  # a group that was served keeps what it has
                     for member in list(group.members):
@@ -334,11 +324,12 @@ class Hub:
         await self._publish(turned)
 
     async def _publish(self, groups: Iterable[Group]) -> None:
-        """Render each group once and hand the result to its members, giving way to other work every few
-        milliseconds."""
+        """Render each group once and hand the page to its members, giving way to other work every few milliseconds.
+        Connections with many subscriptions are written to at the end, once."""
         async with self._publishing:
             slice_end = self._clock() + _SLICE_SECONDS
             waiting: list[tuple[Audience[Member], bytes]] = []
+            outboxes: dict[Mailbox, None] = {}
             for group in list(groups):
                 before = group.update
                 try:
@@ -347,9 +338,9 @@ class Hub:
                             waiting.append(small)
                         else:
                             self._send_waiting(waiting)
-                            await self._fan_out(group, update)
+                            await self._fan_out(group, update, outboxes)
                 except Exception:  # the others still get their frames; this one is tried with the next comparison
-                    log.exception("answer cannot be made", feed=group.subscription.feed.channel)
+                    log.exception("answer cannot be made", feed=group.view.feed.channel)
                     group.update = before
                     self._failed.add(group)
                 late = self._clock() > slice_end
@@ -359,6 +350,7 @@ class Hub:
                     await asyncio.sleep(0)
                     slice_end = self._clock() + _SLICE_SECONDS
             self._send_waiting(waiting)
+            await self._flush(outboxes)
 
     def _send_waiting(self, waiting: list[tuple[Audience[Member], bytes]]) -> None:
         """Frames of small groups are written together, which is cheaper, and always before anything can come in
@@ -367,26 +359,34 @@ class Hub:
             send_all(waiting, self.ring)
             waiting.clear()
 
-    async def _fan_out(self, group: Group, update: Update) -> None:
-        """Give every member the group's newest state, in slices, so that pings, joins and other groups are served in
-        between. Whose socket is ready has nothing waiting: the frame goes straight into it."""
+    async def _fan_out(self, group: Group, update: Update, outboxes: dict[Mailbox, None]) -> None:
+        """Give every member the group's newest page: those whose sockets are lent at once, in slices, so that pings,
+        joins and other groups are served in between; the others by their outboxes."""
         if group.heavy and group.deflating:
             await asyncio.to_thread(update.deflate)
 
         def push(member: Member) -> None:
-            if member in group.members:  # it may have left, or moved on, in between
-                member.push(update)
+            if member.group is group:  # it may have left, or moved on, in between
+                member.outbox.pages[member] = update
+                outboxes[member.outbox] = None
 
-        others = group.others()
+        outboxes |= dict.fromkeys(group.push(update))
         if group.plain:
-            await group.plain.send(update.full.prepared, push, self.ring)
+            await group.plain.send(update.full.frame, push, self.ring)
         if group.deflating:
             await group.deflating.send(update.full.deflated, push, self.ring)
-        for start in range(0, len(others), SLICE):
-            for member in others[start : start + SLICE]:
-                push(member)
-            if len(others) > SLICE:
+
+    async def _flush(self, outboxes: Iterable[Mailbox]) -> None:
+        """Write what waits in the outboxes, in slices."""
+        slice_end = self._clock() + _SLICE_SECONDS
+        for count, outbox in enumerate(outboxes, 1):
+            try:
+                outbox.flush()
+            except Exception:  # the others still get theirs
+                log.exception("connection cannot be written to")
+            if count % SLICE == 0 or self._clock() > slice_end:
                 await asyncio.sleep(0)
+                slice_end = self._clock() + _SLICE_SECONDS
 
     def _render(self, group: Group) -> Update | None:
         update = None
@@ -411,7 +411,7 @@ class Hub:
             if kept is not None:
                 kept[1].retire()
             rows = Columns.joined(topic.rows for topic in present)
-            kept = self._merged[names] = (versions, group.subscription.feed.table(rows))
+            kept = self._merged[names] = (versions, group.view.feed.table(rows))
         return kept[1]
 
     # --- demand ------------------------------------------------------------------------------------------------------
@@ -433,16 +433,19 @@ class Hub:
                 await layer.group_add(nudges.GROUP, channel)
                 self.listening = True
                 while True:
-                    message = await layer.receive(channel)
-                    if (name := message.get("name")) in self.topics:
-                        (self._stored.add if message.get("stored") == self._realm else self._stored.discard)(name)
-                        self._soon([name])
+                    self._hear(await layer.receive(channel))
             except Exception as error:  # noqa: BLE001 - an outermost loop: begin anew, with no old subscription left
                 self.listening = False
                 log.warning("nudges out of reach", error=type(error).__name__)
                 await asyncio.sleep(1)
                 with contextlib.suppress(RedisError, OSError, TimeoutError):
                     await layer.flush()
+
+    def _hear(self, message: Mapping[str, Any]) -> None:
+        """Handle a message of the channel layer, by its type."""
+        if message.get("type") == nudges.TYPE and (name := message.get("name")) in self.topics:
+            (self._stored.add if message.get("stored") == self._realm else self._stored.discard)(name)
+            self._soon([name])
 
     async def _watch_forever(self) -> None:
         """Once a second: whose data have gone stale, and whose silence is due a heartbeat."""

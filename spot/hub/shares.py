@@ -16,8 +16,9 @@ from django.conf import settings
 
 from providers.datasets import Dataset
 from spot.codes import Refused
-from spot.feeds.subscription import Subscription
-from spot.hub.groups import Group, Topic
+from spot.feeds.view import View
+from spot.hub.groups import Group
+from spot.hub.topics import Topic
 
 
 class Bound(NamedTuple):
@@ -59,15 +60,15 @@ class _Holding:
     topics: set[Topic] = field(default_factory=set)
 
 
-def make_room(subscription: Subscription, client: str, topics: Mapping[str, Topic]) -> list[Group]:
-    """The groups that must give way before this client can have the subscription; what has only just been looked at is
+def make_room(view: View, client: str, topics: Mapping[str, Topic]) -> list[Group]:
+    """The groups that must give way before this client can have the view; what has only just been looked at is
     forgotten here. Raises `Refused` where the bound is reached and nobody holds more than the client would."""
     leaving: list[Group] = []
     for bound in BOUNDS:
-        wanted = {key for dataset in subscription.datasets if (key := bound.key(dataset)) is not None}
+        wanted = {key for dataset in view.datasets if (key := bound.key(dataset)) is not None}
         if wanted and (limit := getattr(settings, bound.setting)):
             leaving += _room(bound.what, limit, wanted, client, lambda bound=bound: _held(bound, topics))  # type: ignore[misc]
-    coins = _extra_coins(subscription, topics)
+    coins = _extra_coins(view, topics)
     if coins and (limit := settings.SPOT_EXTRA_COINS):
         leaving += _room(_COINS, limit, coins, client, lambda: _held_coins(topics.values()))
     return leaving
@@ -128,10 +129,10 @@ def _held_coins(topics: Iterable[Topic]) -> dict[str, _Holding]:
     return held
 
 
-def _extra_coins(subscription: Subscription, topics: Mapping[str, Topic]) -> set[str]:
+def _extra_coins(view: View, topics: Mapping[str, Topic]) -> set[str]:
     """The coins of a tape that the market's snapshot lacks."""
-    markets = topics.get(subscription.datasets[0].name)
-    coins = subscription.params.get("coin_ids", ())
+    markets = topics.get(view.datasets[0].name)
+    coins = view.params.get("coin_ids", ())
     if not coins or markets is None or markets.table is None:
         return set()
     return set(coins) - markets.table.position().keys() - set(settings.SPOT_PINNED_COINS)

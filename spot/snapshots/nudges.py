@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 #: The channel-layer group that every web process's hub is in.
 GROUP = "snapshots"
+#: The type of a nudge among the messages of that group.
+TYPE = "snapshot.news"
 
 
 def nudge(name: str, stored: str | None = None) -> None:
@@ -46,6 +48,6 @@ def _loop(_process: int) -> asyncio.AbstractEventLoop:
 async def tell(name: str, stored: str | None = None) -> None:
     """The same from an event loop."""
     try:
-        await get_channel_layer().group_send(GROUP, {"type": "snapshot.news", "name": name, "stored": stored})
+        await get_channel_layer().group_send(GROUP, {"type": TYPE, "name": name, "stored": stored})
     except (RedisError, OSError, RuntimeError) as error:  # RuntimeError: the layer's loop or connection is closed
         log.warning("nudge lost", dataset=name, error=type(error).__name__)

@@ -11,8 +11,9 @@ from channels.exceptions import StopConsumer
 
 from spot.clients.limits import Admission, admission, farewells
 from spot.clients.plans import Client
-from spot.codes import Close, Refused
-from spot.dialects.wire import error_frame
+from spot.codes import Refused
+from spot.dialects.base import Dialect
+from spot.dialects.values import Failed
 from spot.snapshots import now_ms
 
 #: How long a socket that was refused is counted while its client does not answer the close, in seconds. The server cuts
@@ -28,6 +29,8 @@ class BaseConsumer(AsyncConsumer):
     """
 
     channel_layer_alias = None
+    #: The protocol that the socket speaks.
+    dialect: Dialect
     #: Whether we ended the connection ourselves because the client does not read.
     cut = False
     #: Whether we have sent our close: nothing may follow it.
@@ -97,14 +100,15 @@ class BaseConsumer(AsyncConsumer):
             (b"cache-control", b"no-store"),
             (b"retry-after", str(refused.retry_after(now_ms())).encode()),
         ]
-        status = refused.fact.status
+        status, body = self.dialect.http_refusal(refused)
         await self.send({"type": "websocket.http.response.start", "status": status, "headers": headers})
-        await self.send({"type": "websocket.http.response.body", "body": error_frame(refused)})
+        await self.send({"type": "websocket.http.response.body", "body": body})
 
     async def refuse(self, refused: Refused) -> None:
         """Tell a client why it cannot be served, close with the code that says so, and count it until it is gone."""
-        await self.send({"type": "websocket.send", "text": error_frame(refused).decode()})
-        await self.close(refused.fact.close)
+        if (payload := self.dialect.write(Failed(None, refused))) is not None:
+            await self.send_payload(payload)
+        await self.close(self.dialect.close_code(refused))
         events = 1 if self.socket is None else 2  # uvicorn reports our own close first, and then the end
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FAREWELL_SECONDS):
@@ -112,7 +116,14 @@ class BaseConsumer(AsyncConsumer):
                     events -= (await self._receive())["type"] == "websocket.disconnect"
         raise StopConsumer
 
-    async def close(self, code: Close) -> None:
+    async def send_payload(self, payload: bytes) -> None:
+        """Send one message in the dialect's own kind of frame."""
+        if self.dialect.binary:
+            await self.send({"type": "websocket.send", "bytes": payload})
+        else:
+            await self.send({"type": "websocket.send", "text": payload.decode()})
+
+    async def close(self, code: int) -> None:
         """Close the connection."""
         if not self.ended:
             self.ended = True

@@ -1,8 +1,8 @@
-"""The one WebSocket consumer: accept, admit, parse, push the newest frame. It knows neither Redis nor rows.
+"""The WebSocket door: accept, admit, read commands, subscribe. It knows neither Redis nor rows, nor any protocol.
 
-No ORM, no thread and no channel layer on the message path: snapshots reach a socket through its group in the hub.
-Handlers only set state; whatever is to be sent goes through the mailbox, which keeps the newest frame and drops what it
-replaced.
+No ORM, no thread and no channel layer on the message path: pages reach a connection through its subscriptions in the
+hub. Handlers only set state; whatever is to be sent goes through the outbox, which keeps the newest page and drops what
+it replaced.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -18,21 +18,20 @@ from django.conf import settings
 
 from spot.clients.limits import MessageRate
 from spot.codes import Close, Refused
-from spot.dialects.frames import DEFLATE_IN_THREAD, Message
-from spot.dialects.wire import error_frame, parse_message, pong_frame
-from spot.feeds import Feed
-from spot.feeds.subscription import Subscription, from_query_string
-from spot.hub.groups import Update
+from spot.dialects.base import Amend, Command, Dialect, Export, Opening, Ping, Resync, Route, Subscribe, Unsubscribe
+from spot.dialects.documented import Documented
+from spot.dialects.values import Done, Failed, Tick, Value
+from spot.feeds.view import View
 from spot.hub.hub import Hub
+from spot.hub.outbox import Outbox
+from spot.hub.subscription import Subscription
 from spot.snapshots import now_ms
+from spot.web import exports
 from spot.web.connection import BaseConsumer
-from spot.web.exports import Export
 from spot.web.novelty import admitted
 
 log = structlog.get_logger(__name__)
 
-#: The sub-protocol that asks for the envelope.
-ENVELOPE = "spot.v2"
 #: Replies that may wait for one socket: more means that it asks without reading.
 _REPLIES = 64
 #: Messages refused for their rate in a row before the connection is closed.
@@ -44,32 +43,41 @@ _REMEMBERED_BYTES = 512
 
 
 @lru_cache(maxsize=1024)
-def _remembered(feed: Feed, query_string: bytes, depth: int, envelope: bool) -> Subscription:
-    return from_query_string(feed, query_string, depth, envelope=envelope)
+def _remembered(route: Route, query_string: bytes, subprotocols: tuple[str, ...], depth: int) -> Opening:
+    return route.open(query_string, subprotocols, depth)
 
 
-def _subscription(feed: Feed, query_string: bytes, envelope: bool) -> Subscription:
-    """What a URL asks for. Subscriptions never change, so sockets with the same short URL share one, parsed once."""
-    parse = _remembered if len(query_string) <= _REMEMBERED_BYTES else _remembered.__wrapped__
-    return parse(feed, query_string, settings.SPOT_DEPTH, envelope)
+class _Reply:
+    """A reply that is written when it is sent."""
+
+    __slots__ = ("_dialect", "_value")
+
+    def __init__(self, dialect: Dialect, value: Callable[[], Value]) -> None:
+        self._dialect = dialect
+        self._value = value
+
+    def is_ready(self) -> bool:
+        return True
+
+    def __call__(self) -> bytes | None:
+        return self._dialect.write(self._value())
+
+    def cancel(self) -> None:
+        """Nothing has begun."""
 
 
-class FeedConsumer(BaseConsumer):
-    """One socket on one feed."""
+class Connection(BaseConsumer):
+    """One socket: its dialect, its subscriptions, its outbox."""
 
-    def __init__(self, feed: Feed) -> None:
-        self.feed = feed
-        self.subscription: Subscription | None = None
-        self._before: Subscription | None = None
-        self._seq: int | None = None
-        self._update: Update | None = None
-        self._replies: list[Callable[[], bytes] | Export | Message] = []
-        self._said: dict[str, Message] = {}
-        self._closing: Close | None = None
+    outbox: Outbox
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self.dialect = route.refusals
+        self._closing: int | None = None
         self._task: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
-        self._deflating: asyncio.Task[None] | None = None
-        self.client = ""
+        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._rate: MessageRate
 
     # --- the connection ----------------------------------------------------------------------------------------------
@@ -77,46 +85,88 @@ class FeedConsumer(BaseConsumer):
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Serve one socket, with finished frames where the server takes them."""
         self.socket = scope.get("extensions", {}).get("spot.prepared", {}).get("socket")
+        self.outbox = Outbox(self, self.socket)
         if self.socket is not None:
-            self.socket.when_ready, self.socket.when_blocked = self._ready_again, self._blocked
+            self.socket.when_ready, self.socket.when_blocked = self._ready_again, self.outbox.call_back
         await super().__call__(scope, receive, send)
 
     async def websocket_connect(self, _message: dict[str, Any]) -> None:
         """Admit, then subscribe: a browser can read the reason of a close, not of a refused handshake."""
         self._task = asyncio.current_task()
-        wants_envelope = ENVELOPE in self.scope["subprotocols"]
-        if not await self.admit(ENVELOPE if wants_envelope else None):
+        offered = tuple(name for name in self.route.subprotocols if name in self.scope["subprotocols"])
+        if not await self.admit(offered[0] if offered else None):
             return
-        self.client = self.who.id
         self._rate = MessageRate(self.who.plan)
         try:
-            self._join(_subscription(self.feed, self.scope["query_string"], wants_envelope))
+            opening = self._opening(offered)
+            self.dialect, self.outbox.binary = opening.dialect, opening.dialect.binary
+            if (welcome := self.dialect.welcome(now_ms())) is not None:
+                await self.send_payload(welcome)
+            for command in opening.commands:
+                self._carry_out(command)
         except Refused as refused:
             await self.refuse(refused)
+        self._start_timers()
+
+    def _opening(self, subprotocols: tuple[str, ...]) -> Opening:
+        """What the address asks for. Openings never change, so sockets with the same short URL share one."""
+        query_string: bytes = self.scope["query_string"]
+        read = _remembered if len(query_string) <= _REMEMBERED_BYTES else _remembered.__wrapped__
+        return read(self.route, query_string, subprotocols, settings.SPOT_DEPTH)
 
     def released(self) -> None:
-        """Leave the group, stop writing."""
-        if self.subscription is not None:
-            Hub.current().leave(self)
+        """Leave the groups, stop writing."""
+        for subscription in list(self.outbox.subscriptions.values()):
+            Hub.current().leave(subscription)
         if self._writer is not None:
             self._writer.cancel()
-        for reply in self._replies:
-            if isinstance(reply, Export):
-                reply.cancel()
+        for timer in self._timers.values():
+            timer.cancel()
+        self.outbox.close()
+
+    def _start_timers(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self.dialect.heartbeat_seconds:
+            self._timers["heartbeat"] = loop.call_later(self.dialect.heartbeat_seconds, self._beat)
+        if self.dialect.idle_seconds:
+            self._hear()
+
+    def _beat(self) -> None:
+        self._answer(lambda: Tick(now_ms()))
+        loop = asyncio.get_running_loop()
+        self._timers["heartbeat"] = loop.call_later(self.dialect.heartbeat_seconds, self._beat)
+
+    def _hear(self) -> None:
+        """The client has been heard: it may be idle from now on for so long."""
+        if (timer := self._timers.get("idle")) is not None:
+            timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timers["idle"] = loop.call_later(self.dialect.idle_seconds, self._close_later, self.dialect.idle_close)
+
+    def _close_later(self, code: int) -> None:
+        self._closing = code
+        self.outbox.flush()
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:
-        """A client's message: bad ones get one error frame, and change nothing."""
-        if self.subscription is None or self.ended:
+        """A client's message: a bad one gets one answer, and changes nothing."""
+        if self.ended or (not self.outbox.subscriptions and self.dialect.subscriptions == 1):
             return
+        data = message.get("text")
+        if data is None:
+            data = message.get("bytes") or b""
+        if self.dialect.idle_seconds:
+            self._hear()
         try:
-            text = message.get("text")
-            self._check_rate(len(text or "") // _COST_BYTES)
-            self._handle(text)
+            self._check_rate(len(data) // _COST_BYTES)
+            commands = self.dialect.read(data, settings.SPOT_DEPTH)
         except Refused as refused:
-            self._reply(partial(error_frame, refused))
-        if self._rate.refused > _PATIENCE or len(self._replies) > _REPLIES:
+            self._fail(None, refused)
+        else:
+            for command in commands:
+                self._obey(command)
+        if self._rate.refused > _PATIENCE or len(self.outbox.replies) > _REPLIES:
             await self.close(Close.TOO_MANY_MESSAGES)
 
     def _check_rate(self, more: int) -> None:
@@ -125,106 +175,122 @@ class FeedConsumer(BaseConsumer):
                 "too_many_messages", f"At most {self._rate.rate:g} messages a second; this one was not heard."
             )
 
-    def _handle(self, text: str | None) -> None:
-        assert self.subscription is not None
-        message = parse_message(text)
-        match message.action:
-            case None:
-                self._join(self.subscription.updated(message.changes, settings.SPOT_DEPTH))
-            case "ping":
-                self._reply(partial(pong_frame, now_ms()))
-            case "resync":
-                self._join(self.subscription)
-            case "export":
-                self._export()
-
-    def _join(self, subscription: Subscription) -> None:
-        """Subscribe anew. The answer is a whole frame at once, or as soon as there is one."""
-        old, waiting, seq = Hub.current().group_of(self), self._update, self._seq
-        self._update = self._seq = None
+    def _obey(self, command: Command) -> None:
+        """Carry out a command, and answer it."""
         try:
-            with admitted(self.who, subscription):
-                Hub.current().join(self, subscription)
+            self._carry_out(command)
+        except Refused as refused:
+            self._fail(command, refused)
+        else:
+            count, limit = len(self.outbox.subscriptions), self.dialect.subscriptions
+            self._answer(lambda: Done(command, count, limit, now_ms()))
+
+    def _carry_out(self, command: Command) -> None:
+        """Carry out a command. Raises `Refused`, and has changed nothing then."""
+        match command:
+            case Subscribe(name, view, since):
+                self._subscribe(name, view, since)
+            case Amend(changes, name):
+                self._subscribe(name, self._view(name).updated(changes, settings.SPOT_DEPTH))
+            case Resync(name):
+                self._subscribe(name, self._view(name))
+            case Unsubscribe(name):
+                self._unsubscribe(self._subscription(name))
+            case Export(name):
+                self._export(self._subscription(name))
+            case Ping():
+                pass
+
+    def _subscription(self, name: str) -> Subscription:
+        subscription = self.outbox.subscriptions.get(name)
+        if subscription is None:
+            raise Refused("bad_value", f"There is no subscription {name[:40]!r}.")
+        return subscription
+
+    def _view(self, name: str) -> View:
+        view = self._subscription(name).view
+        assert view is not None, "only a subscription that was refused has none, and it is gone"
+        return view
+
+    def _subscribe(self, name: str, view: View, since: int | None = None) -> None:
+        """Follow a view, after the event `since` if it is one of events. The answer is a whole page at once, or as soon
+        as there is one."""
+        subscription = self.outbox.subscriptions.get(name)
+        is_new = subscription is None
+        if subscription is None:
+            if len(self.outbox.subscriptions) >= self.dialect.subscriptions:
+                limit = self.dialect.subscriptions
+                raise Refused("too_many_queries", f"At most {limit} subscriptions of one connection.")
+            subscription = Subscription(name, self.who.id, self.dialect, self.outbox, self._refuse_later)
+            self.outbox.add(subscription)
+        old = subscription.group
+        try:
+            with admitted(self.who, view, self.dialect):
+                Hub.current().join(subscription, view, since)
         except Refused:
-            self._update, self._seq = waiting, seq
+            if is_new:
+                self.outbox.remove(subscription)
             raise
         if old is not None and old.verified:
-            self._before = self.subscription
-        self.subscription = subscription
+            subscription.view_before = subscription.view
+        subscription.view = view
 
-    def _export(self) -> None:
-        assert self.subscription is not None
-        group = Hub.current().group_of(self)
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        Hub.current().leave(subscription)
+        self.outbox.remove(subscription)
+
+    def _export(self, subscription: Subscription) -> None:
+        group = subscription.group
         if group is None or group.update is None:
             raise Refused("unavailable", "There are no data to export yet; try again when the first frame has come.")
         self._check_rate(_EXPORT_COST - 2)  # the message itself has paid for one
-        self._replies.append(Export(self.subscription, group.update, self._write_soon))
-        self._write_soon()
+        self.outbox.reply(exports.Export(group.update, self.outbox.flush))
 
-    # --- what the hub calls ------------------------------------------------------------------------------------------
-
-    def push(self, update: Update) -> None:
-        """The group's newest state; it replaces one that has not been sent yet."""
-        _ = update.message_after(self._seq)  # made now: the hub handles a state that cannot be encoded
-        self._update = update
-        self._write_soon()
-
-    def say(self, message: Message, kind: str) -> None:
-        """A control frame; it replaces one of its kind that has not been sent yet."""
-        self._said[kind] = message
-        self._write_soon()
-
-    def refuse_later(self, refused: Refused) -> None:
-        """What was asked for does not exist after all: back to what was there before, or goodbye."""
-        self._reply(partial(error_frame, refused))
-        before, self.subscription = self._before, None
-        with contextlib.suppress(Refused):
-            if before is not None:
-                self._join(before)
-        if self.subscription is None:
-            self._closing = refused.fact.close
-            self._write_soon()
+    def _refuse_later(self, subscription: Subscription, refused: Refused) -> None:
+        """A view does not exist after all: back to the one before, or goodbye."""
+        self._fail(None, refused)
+        before, subscription.view = subscription.view_before, None
+        if before is not None:
+            with contextlib.suppress(Refused):
+                self._subscribe(subscription.name, before)
+        if subscription.view is None:
+            self.outbox.remove(subscription)
+            if self.dialect.subscriptions == 1:
+                self._close_later(self.dialect.close_code(refused))
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def _reply(self, make: Callable[[], bytes]) -> None:
-        """An answer to the client, made when it can be sent: exports that wait for a slow reader weigh nothing."""
-        self._replies.append(make)
-        self._write_soon()
+    def _answer(self, value: Callable[[], Value]) -> None:
+        self.outbox.reply(_Reply(self.dialect, value))
 
-    def _write_soon(self) -> None:
-        if self.socket is not None:
-            self._write_frames()
-        elif self._writer is None:
+    def _fail(self, command: Command | None, refused: Refused) -> None:
+        self._answer(lambda: Failed(command, refused))
+
+    def wake(self) -> None:
+        """Write what waits, where the server takes no finished frames."""
+        if self._writer is None and not self.ended:
             self._writer = asyncio.create_task(self._write())
 
-    def _write_frames(self) -> None:
-        """Hand finished frames to the server while the client takes them; what is left waits for `when_ready`."""
-        socket = self.socket
-        while socket.ready and (message := self._next()) is not None:
-            socket.write_frame(message.deflated if socket.deflates else message.prepared)
-        if self._closing is not None and self._writer is None and not self._replies:
+    def written(self) -> None:
+        """Close the connection once all answers have been given, if it is to be closed."""
+        if self._closing is not None and self._writer is None and not self.outbox.replies:
             self._writer = asyncio.create_task(self.close(self._closing))
 
     def _ready_again(self) -> None:
-        self._write_frames()
-        if (group := Hub.current().group_of(self)) is not None:
-            group.admit(self)
-
-    def _blocked(self) -> None:
-        if (group := Hub.current().group_of(self)) is not None:
-            group.suspend(self)
+        self.outbox.flush()
+        self.outbox.offer()
 
     async def _write(self) -> None:
         """Send what waits, one frame in flight at a time; a reader that does not read is cut at the deadline."""
         try:
             async with asyncio.timeout(None) as deadline:
-                while (message := self._next()) is not None:
+                while not self.ended and (message := self.outbox.next()) is not None:
                     if settings.SPOT_SEND_SECONDS:
                         deadline.reschedule(asyncio.get_running_loop().time() + settings.SPOT_SEND_SECONDS)
-                    await self.send({"type": "websocket.send", "text": message.text})
+                    body = {"bytes": message.payload} if message.binary else {"text": message.text}
+                    await self.send({"type": "websocket.send", **body})
         except TimeoutError:
-            log.info("slow reader cut", feed=self.feed.channel)
+            log.info("slow reader cut", path=self.route.path)
             await self._cut()
         except (OSError, RuntimeError) as error:  # how servers say that the peer is gone, or the close has been sent
             log.debug("socket ended while writing", error=type(error).__name__)
@@ -232,48 +298,6 @@ class FeedConsumer(BaseConsumer):
             self._writer = None
             if self._closing is not None:
                 await self.close(self._closing)
-
-    def _next(self) -> Message | None:
-        if self.ended:
-            return None
-        update = self._update
-        if (reply := self._next_reply()) is not None or self._deflating is not None:
-            return reply
-        if self._said:
-            return self._said.pop(next(iter(self._said)))
-        if update is None:
-            return None
-        message = update.message_after(self._seq)
-        if self._is_being_deflated(message):
-            return None
-        self._update, self._seq = None, update.seq
-        return message
-
-    def _next_reply(self) -> Message | None:
-        reply = self._replies[0] if self._replies else None
-        if reply is None or (isinstance(reply, Export) and not reply.is_ready()):
-            return None
-        message = reply if isinstance(reply, Message) else Message(reply())
-        if self._is_being_deflated(message):
-            self._replies[0] = message
-            return None
-        del self._replies[0]
-        return message
-
-    def _is_being_deflated(self, message: Message) -> bool:
-        """Whether the message must first be deflated in a thread, because it is large; other sockets are served
-        meanwhile, and this one takes nothing."""
-        socket = self.socket
-        if socket is None or not socket.deflates or message.is_deflated or len(message.payload) < DEFLATE_IN_THREAD:
-            return False
-        socket.hold()
-        self._deflating = asyncio.create_task(self._deflate(message))
-        return True
-
-    async def _deflate(self, message: Message) -> None:
-        await asyncio.to_thread(message.deflate)
-        self._deflating = None
-        self.socket.release()
 
     async def _cut(self) -> None:
         self.cut = True
@@ -284,8 +308,10 @@ class FeedConsumer(BaseConsumer):
             self._task.cancel()
 
 
-class NoFeedConsumer(BaseConsumer):
+class NoFeed(BaseConsumer):
     """Any other WebSocket path: a reason and a close, not a traceback."""
+
+    dialect = Documented()
 
     async def websocket_connect(self, _message: dict[str, Any]) -> None:
         """Admit, say that there is nothing here, close."""

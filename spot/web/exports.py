@@ -6,8 +6,9 @@ import asyncio
 import weakref
 from collections.abc import Callable, Hashable
 
-from spot.dialects.wire import csv_parts, export_frame
-from spot.feeds.subscription import Answer, Subscription, whole_range
+from spot.dialects.csv_export import csv_parts
+from spot.dialects.values import Exported
+from spot.feeds.answer import Answer
 from spot.hub.groups import Update
 from spot.web.encodings import SHELF
 
@@ -29,11 +30,12 @@ async def csv_of(answer: Answer, source: str, name: Hashable) -> bytes:
 
 
 class Export:
-    """An export that one socket has asked for: written once the socket takes it, in slices, while others are served."""
+    """An export that one socket has asked for (`spot.hub.outbox.Reply`): written once the socket takes it, in slices,
+    while others are served."""
 
-    def __init__(self, subscription: Subscription, update: Update, when_done: Callable[[], None]) -> None:
-        self._dialect = subscription.dialect
-        self._answer = Answer(whole_range(subscription), update.answer.table)
+    def __init__(self, update: Update, when_done: Callable[[], None]) -> None:
+        self._dialect = update.dialect
+        self._answer = Answer(update.answer.view.whole, update.answer.table)
         self._facts = update.facts
         self._when_done = when_done
         self._task: asyncio.Task[bytes] | None = None
@@ -41,16 +43,15 @@ class Export:
     def is_ready(self) -> bool:
         """Whether it has been written; the first call begins to."""
         if self._task is None:
-            name = (self._facts.epoch, self._facts.version, self._answer.subscription.key)
+            name = (self._facts.epoch, self._facts.version, self._answer.view.key)
             self._task = asyncio.create_task(csv_of(self._answer, self._facts.source, name))
             self._task.add_done_callback(self._done)
         return self._task.done()
 
-    def __call__(self) -> bytes:
+    def __call__(self) -> bytes | None:
         """The finished reply."""
         assert self._task is not None
-        text = self._task.result()
-        return export_frame(self._answer, text.decode()) if self._dialect.envelope else text
+        return self._dialect.write(Exported(self._answer, self._task.result()))
 
     def cancel(self) -> None:
         """Nobody waits for it any more."""

@@ -1,4 +1,4 @@
-"""What a subscription costs in calls to providers: data that nobody looks at yet. Each client may ask for so many of
+"""What a view costs in calls to providers: data that nobody looks at yet. Each client may ask for so many of
 them an hour, over HTTP and sockets together."""
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from django.conf import settings
 from spot.clients import limits
 from spot.clients.plans import Client
 from spot.codes import Refused
-from spot.feeds.subscription import Subscription
+from spot.dialects.base import Dialect
+from spot.feeds.view import View
 from spot.hub.hub import Hub
 
 #: What each costs: a currency is polled for minutes, a chart is fetched once, coins are fetched together.
@@ -26,14 +27,13 @@ _paid: OrderedDict[Hashable, float] = OrderedDict()
 
 
 @contextlib.contextmanager
-def admitted(client: Client, subscription: Subscription) -> Iterator[None]:
-    """Charge the client for what the subscription is the first to ask for; not when it does not exist. Raises
-    `Refused`."""
+def admitted(client: Client, view: View, dialect: Dialect) -> Iterator[None]:
+    """Charge the client for what the view is the first to ask for; not when it does not exist. Raises `Refused`."""
     hub = Hub.current()
-    if subscription.key in hub.groups:
+    if (view.key, dialect) in hub.groups:
         yield
         return
-    items = _items(hub, subscription)
+    items = _items(hub, view)
     cost = sum(items.values())
     if wait := limits.novelties.wait(client, cost):
         raise Refused(
@@ -68,10 +68,10 @@ def _pay(items: Iterable[Hashable]) -> None:
         _paid.popitem(last=False)
 
 
-def _items(hub: Hub, subscription: Subscription) -> dict[Hashable, float]:
+def _items(hub: Hub, view: View) -> dict[Hashable, float]:
     """What is new, and its cost."""
     items: dict[Hashable, float] = {}
-    for dataset in subscription.datasets:
+    for dataset in view.datasets:
         topic = hub.topics.get(dataset.name)
         if topic is not None and topic.groups:
             continue
@@ -79,17 +79,17 @@ def _items(hub: Hub, subscription: Subscription) -> dict[Hashable, float]:
             items["currency", dataset.currency] = _CURRENCY
         else:
             items[dataset.name] = _BLOCK if dataset.kind == "markets" else _DATASET
-    items |= dict.fromkeys((("coin", coin) for coin in _extra_coins(hub, subscription)), _COIN)
+    items |= dict.fromkeys((("coin", coin) for coin in _extra_coins(hub, view)), _COIN)
     earliest = time.monotonic() - _PAID_SECONDS
     pinned = {("currency", currency) for currency in settings.SPOT_PINNED_CURRENCIES}
     pinned |= {("coin", coin) for coin in settings.SPOT_PINNED_COINS}
     return {item: cost for item, cost in items.items() if item not in pinned and _paid.get(item, -1e9) < earliest}
 
 
-def _extra_coins(hub: Hub, subscription: Subscription) -> list[str]:
+def _extra_coins(hub: Hub, view: View) -> list[str]:
     """Coins of a tape that are not in the market's snapshot, and that nobody else has asked for."""
-    coins = subscription.params.get("coin_ids", ())
-    markets, quotes = (hub.topics.get(dataset.name) for dataset in subscription.datasets) if coins else (None, None)
+    coins = view.params.get("coin_ids", ())
+    markets, quotes = (hub.topics.get(dataset.name) for dataset in view.datasets) if coins else (None, None)
     if markets is None or markets.table is None:
         return []
     watched = quotes.coins(0) if quotes is not None else {}

@@ -7,11 +7,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from providers.datasets import CATEGORIES, is_coin_id
+from spot.dialects.own import PREFIX
 from spot.feeds import DUST_VOLUME_USD
 from spot.feeds.namesakes import namesakes
 from spot.hub.hub import Hub
 from spot.hub.listed import Lists, is_listed
-from spot.web.routing import PREFIX
 
 #: As many coins of a symbol are offered where no coin has it as its id.
 MEANT = 8

@@ -15,10 +15,10 @@ from django.utils.decorators import async_only_middleware
 from spot.clients import limits
 from spot.clients.plans import Client
 from spot.codes import Refused
-from spot.dialects.wire import error_frame
+from spot.dialects.documented import error
+from spot.dialects.own import PREFIX
 from spot.snapshots import now_ms
 from spot.web.gate import listed
-from spot.web.routing import PREFIX
 
 METHODS = "GET, HEAD, OPTIONS"
 _PATHS = (f"/{PREFIX}/", "/status.json", "/currencies.json", "/coins.json")
@@ -47,7 +47,7 @@ def sharing_headers(origin: str | None) -> dict[str, str]:
 
 def refusal(refused: Refused) -> HttpResponse:
     """A refusal as an HTTP answer: the same JSON as on a socket, and when to try again."""
-    response = HttpResponse(error_frame(refused), content_type="application/json", status=refused.fact.status)
+    response = HttpResponse(error(refused), content_type="application/json", status=refused.fact.status)
     response["Cache-Control"] = "no-store"
     if (seconds := refused.retry_after(now_ms())) is not None:
         response["Retry-After"] = str(seconds)

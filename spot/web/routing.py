@@ -1,13 +1,11 @@
-"""WebSocket routes, made from the feeds: each with and without a trailing slash."""
+"""WebSocket routes, made from the dialects: each with and without a trailing slash."""
 
 from django.urls import re_path
 
-from spot.feeds import FEEDS
-from spot.web.consumers import FeedConsumer, NoFeedConsumer
-
-PREFIX = "tzone_apis/services/spot"
+from spot import dialects
+from spot.web.consumers import Connection, NoFeed
 
 websocket_urlpatterns = [
-    *(re_path(rf"^{PREFIX}/ws/{channel}/?$", FeedConsumer.as_asgi(feed=feed)) for channel, feed in FEEDS.items()),
-    re_path("", NoFeedConsumer.as_asgi()),
+    *(re_path(rf"^{route.path}/?$", Connection.as_asgi(route=route)) for route in dialects.routes()),
+    re_path("", NoFeed.as_asgi()),
 ]

@@ -21,7 +21,7 @@ from providers.datasets import BUNDLED, COINS, CURRENCIES, Dataset
 from providers.streams import stream_state
 from spot import snapshots
 from spot.codes import Refused
-from spot.dialects.wire import Facts, State
+from spot.dialects.values import Facts, State
 from spot.snapshots import Trouble, demo, now_ms
 from spot.web.public import refusal
 

@@ -14,7 +14,7 @@ from typing import Any
 from spot.clients.limits import answering
 from spot.clients.plans import Client
 from spot.codes import Refused
-from spot.dialects.wire import error_frame
+from spot.dialects.documented import error
 from spot.server.listening import TAKEN
 from spot.snapshots import now_ms
 from spot.web.public import sharing_headers
@@ -79,7 +79,7 @@ def _check_body(scope: dict[str, Any]) -> None:
 
 
 async def _refuse(scope: dict[str, Any], send: Any, refused: Refused) -> None:
-    body = error_frame(refused)
+    body = error(refused)
     headers = {
         "Content-Type": "application/json",
         "Content-Length": str(len(body)),

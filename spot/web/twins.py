@@ -18,9 +18,12 @@ from django.views.decorators.http import require_safe
 
 from spot.clients.plans import Client
 from spot.codes import Refused, bad_value
-from spot.dialects.wire import export_name
+from spot.dialects.base import Dialect
+from spot.dialects.csv_export import export_name
+from spot.dialects.own import read_address
 from spot.feeds import Feed
-from spot.feeds.subscription import Answer, Subscription, from_query_string, whole_range
+from spot.feeds.answer import Answer
+from spot.feeds.view import View
 from spot.hub.groups import Update
 from spot.hub.hub import Hub
 from spot.snapshots import now_ms
@@ -36,24 +39,24 @@ _FORMATS = ("json", "csv")
 def twin(feed: Feed) -> Any:
     """The view of a feed's HTTP twin."""
 
-    async def view(request: HttpRequest) -> HttpResponse:
+    async def answer(request: HttpRequest) -> HttpResponse:
         query_string = request.META.get("QUERY_STRING", "").encode("latin-1", "replace")
         try:
             # First our own parser: past its bounds, Django's would answer with a page of HTML.
-            subscription = from_query_string(feed, query_string, settings.SPOT_DEPTH, extra=("format",))
+            view, dialect = read_address(feed, query_string, settings.SPOT_DEPTH, extra=("format",))
             form = _form(request.GET.get("format"))
             client: Client = request.scope["spot.client"]  # type: ignore[attr-defined]
-            charge(client, _extra_cost(subscription, form))
-            with admitted(client, subscription):
-                update = await current(subscription, client.id)
+            charge(client, _extra_cost(view, dialect, form))
+            with admitted(client, view, dialect):
+                update = await current(view, dialect, client.id)
             response = await _response(request, update, form)
         except Refused as refused:
             response = refusal(refused)
         return response
 
-    view.__name__ = feed.channel.replace("-", "_")
-    view.__doc__ = f"{feed.purpose[0].upper()}{feed.purpose[1:]}."
-    return csrf_exempt(require_safe(view))  # nothing is changed here, so another method gets 405 and not 403
+    answer.__name__ = feed.channel.replace("-", "_")
+    answer.__doc__ = f"{feed.purpose[0].upper()}{feed.purpose[1:]}."
+    return csrf_exempt(require_safe(answer))  # nothing is changed here, so another method gets 405 and not 403
 
 
 #: What a request costs beyond one token, where its answer is not at hand: a question that nobody has asked lately, and
@@ -64,15 +67,15 @@ _ASKED: OrderedDict[bytes, None] = OrderedDict()
 _MOST_ASKED = 10_000
 
 
-def _extra_cost(subscription: Subscription, form: str) -> int:
+def _extra_cost(view: View, dialect: Dialect, form: str) -> int:
     """What answering a question takes, besides the request itself."""
-    name = _digest(form, subscription.key)
+    name = _digest(form, view.key, dialect)
     known = name in _ASKED
     _ASKED[name] = None
     _ASKED.move_to_end(name)
     if len(_ASKED) > _MOST_ASKED:
         _ASKED.popitem(last=False)
-    if known or (form == "json" and subscription.key in Hub.current().groups):
+    if known or (form == "json" and (view.key, dialect) in Hub.current().groups):
         return 0
     return _NEW_QUESTION + (_NEW_CSV if form == "csv" else 0)
 
@@ -137,10 +140,10 @@ async def _body(request: HttpRequest, update: Update, form: str, tag: str) -> Ht
         body = update.full.payload
         response = HttpResponse(content_type="application/json")
     else:
-        answer = Answer(whole_range(update.answer.subscription), update.answer.table)
+        answer = Answer(update.answer.view.whole, update.answer.table)
         body = await csv_of(answer, update.facts.source, tag)
         response = HttpResponse(content_type="text/csv; charset=utf-8")
-        response["Content-Disposition"] = f'attachment; filename="{export_name(answer.subscription)}"'
+        response["Content-Disposition"] = f'attachment; filename="{export_name(answer.view)}"'
     if coding := preferred(request.headers.get("Accept-Encoding"), len(body)):
         body = await SHELF.encoded(tag, body, coding)
         response["Content-Encoding"] = coding
@@ -152,5 +155,6 @@ def _etag(update: Update, form: str) -> str:
     """Equal while snapshot, freshness and question are equal: the question's key is its own best summary. It is a weak
     one, so that an answer has the same tag in every content coding."""
     facts = update.facts
-    name = _digest(facts.epoch, facts.version, update.stale, form, update.answer.subscription.key, update.missing)
+    question = (form, update.answer.view.key, update.dialect)
+    name = _digest(facts.epoch, facts.version, update.stale, question, update.missing)
     return f'W/"{name.hex()}"'

@@ -2,9 +2,9 @@
 
 from django.urls import path, re_path
 
+from spot.dialects.own import PREFIX
 from spot.feeds import FEEDS
 from spot.web import health, lookups, pages, status
-from spot.web.routing import PREFIX
 from spot.web.twins import no_feed, twin, upgrade_required
 
 urlpatterns = [

@@ -1,4 +1,4 @@
-"""Arbitrary subscriptions, and markets that move arbitrarily."""
+"""Arbitrary views, and markets that move arbitrarily."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
+from spot.dialects.base import Dialect
+from spot.dialects.own import read_address
 from spot.feeds import FEEDS
-from spot.feeds.subscription import Subscription, from_query_string
+from spot.feeds.view import View
 from tests.spot.rows import Row, market
 
 OWN = {
@@ -63,10 +65,10 @@ def targets(draw: st.DrawFn, feeds: tuple[str, ...] = tuple(OWN), dialects: tupl
     return f"{feed}?{'&'.join(part for part in parts if part)}"
 
 
-def asked(target: str) -> Subscription:
-    """The subscription that a target asks for."""
+def asked(target: str) -> tuple[View, Dialect]:
+    """The view that a target asks for, and its dialect."""
     feed, _, query = target.partition("?")
-    return from_query_string(FEEDS[feed], query.encode(), 1000)
+    return read_address(FEEDS[feed], query.encode(), 1000)
 
 
 class Moment(NamedTuple):

@@ -19,13 +19,15 @@ from redis import Redis
 from providers.datasets import Dataset
 from spot import snapshots
 from spot.codes import Refused
-from spot.feeds.subscription import Answer, Subscription
+from spot.dialects.base import Dialect
+from spot.feeds.answer import Answer
+from spot.feeds.view import View
 from spot.hub.hub import Hub
 from tests.fastpath.client import OFFERS, Client
 from tests.fastpath.gateway import Gateway, gateway, no_tracebacks, put, put_lists, put_market, run
 from tests.fastpath.markets import WORDS, asked, moments, targets
 from tests.live import LiveSite
-from tests.spot.dialects.test_wire import applied, page_of
+from tests.spot.dialects.test_own import applied, page_of
 from tests.spot.rows import USD, candles, market
 
 pytestmark = pytest.mark.flow
@@ -67,11 +69,11 @@ async def _stopped(gate: Gateway) -> None:
     await Hub.current().aclose()
 
 
-def expected(subscription: Subscription) -> bytes:
+def expected(view: View, dialect: Dialect) -> bytes:
     """The documented shape of the newest snapshot, straight from the pure core."""
-    snapshot = snapshots.load(subscription.datasets[0])
+    snapshot = snapshots.load(view.datasets[0])
     assert snapshot is not None
-    return Answer(subscription, subscription.feed.table(snapshot.rows)).data
+    return Answer(view, view.feed.table(snapshot.rows), extended=dialect.extended).data
 
 
 def last_state(messages: list[bytes], *, delta: bool) -> Any:
@@ -116,7 +118,7 @@ def test_every_client_of_a_subscription_receives_the_same_bytes(web: Web, wishes
 
 async def _same_bytes(gate: Gateway, wishes: list[str], happens: list[Any], offers: list[str]) -> None:
     rooms = {wish: await _room(gate, wish, offers) for wish in wishes}
-    now = {wish: asked(wish) for wish in wishes}
+    now = {wish: asked(wish)[0] for wish in wishes}
     for event in happens:
         if isinstance(event, dict):
             for wish, clients in rooms.items():
@@ -132,8 +134,8 @@ async def _same_bytes(gate: Gateway, wishes: list[str], happens: list[Any], offe
         first, *others = [without_ages(client.heard) for client in clients]
         for client, other in zip(clients[1:], others, strict=True):
             assert other == first, (wish, client.offer)
-        wanted = json.loads(expected(now[wish]))
-        delta = now[wish].dialect.delta
+        wanted = json.loads(expected(now[wish], asked(wish)[1]))
+        delta = asked(wish)[1].deltas
         assert last_state(first, delta=delta) == (page_of({"data": wanted}) if delta else wanted), wish
 
 
@@ -165,13 +167,13 @@ async def _say(client: Client, words: dict[str, Any]) -> None:
     client.heard.append(await client.message())
 
 
-def _after(subscription: Subscription, words: dict[str, Any]) -> Subscription:
+def _after(view: View, words: dict[str, Any]) -> View:
     if "action" in words:
-        return subscription
+        return view
     try:
-        return subscription.updated(words, 1000)
+        return view.updated(words, 1000)
     except Refused:
-        return subscription
+        return view
 
 
 # --- conflation -------------------------------------------------------------------------------------------------------
@@ -189,7 +191,7 @@ def test_who_did_not_keep_up_ends_with_the_same_state(redis: Redis, caplog, wish
                 client.heard.append(await client.message())
             for shift in range(1, 25):
                 await gate.settled(await put_market(200, shift))
-            wanted = json.loads(expected(asked(wish)))
+            wanted = json.loads(expected(*asked(wish)))
             for client in slow:
                 client.heard += await client.pong()
                 while (state := last_state(client.heard, delta="delta" in wish)) != (
@@ -242,12 +244,12 @@ async def _same_everywhere(processes: dict[str, LiveSite], wishes: list[str], ha
         for wish, port in itertools.product(wishes, ports * 2):  # the first of each process waits for the snapshot
             opened.append(await Client.open(port, wish, offer))
             opened[-1].wish = wish
-            await _hear(opened[-1], expected(asked(wish)))
+            await _hear(opened[-1], expected(*asked(wish)))
         clients = [client for client in opened if len(client.heard) == 1]
         for moment in happens:
-            before = {wish: expected(asked(wish)) for wish in wishes}
+            before = {wish: expected(*asked(wish)) for wish in wishes}
             await _put_both(moment.rows)
-            after = {wish: expected(asked(wish)) for wish in wishes}
+            after = {wish: expected(*asked(wish)) for wish in wishes}
             moved = [one for one in clients if "envelope" in one.wish or before[one.wish] != after[one.wish]]
             await asyncio.gather(*(_hear(client, after[client.wish]) for client in moved))
         _compare(wishes, clients)
@@ -262,7 +264,7 @@ def _compare(wishes: list[str], clients: list[Client]) -> None:
         assert others
         assert all(other == first for other in others), wish
         heard = next(client.heard for client in clients if client.wish == wish)
-        wanted, delta = json.loads(expected(asked(wish))), "delta" in wish
+        wanted, delta = json.loads(expected(*asked(wish))), "delta" in wish
         assert last_state(heard, delta=delta) == (page_of({"data": wanted}) if delta else wanted), wish
 
 
@@ -273,7 +275,7 @@ async def _put_both(rows: list[dict[str, Any]]) -> None:
 
 async def _hear(client: Client, data: bytes) -> None:
     """Hear the newest snapshot's frame, whatever is said before it."""
-    version = (await asyncio.to_thread(snapshots.load, asked(client.wish).datasets[0])).version  # type: ignore[union-attr]
+    version = (await asyncio.to_thread(snapshots.load, asked(client.wish)[0].datasets[0])).version  # type: ignore[union-attr]
     while True:
         message = await client.message()
         if re.match(rb'{"type":"(status|notice)"', message):

@@ -33,7 +33,7 @@ def inflated(frame: Frame) -> bytes:
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 200_000])
 def test_a_message_of_every_length_is_framed_as_the_rfc_says(size: int) -> None:
     message = Message(b"x" * size)
-    frame = read(message.prepared)
+    frame = read(message.frame)
     assert (frame.fin, frame.opcode, bytes(frame.data)) == (True, 1, message.payload)
     assert message.text == "x" * size
 
@@ -49,7 +49,7 @@ def test_a_deflated_message_inflates_to_itself(payload: bytes) -> None:
 def test_each_form_is_made_once() -> None:
     message = Message(b"y" * 1000)
     assert message.deflated is message.deflated
-    assert message.prepared is message.prepared
+    assert message.frame is message.frame
     assert message.text is message.text
 
 

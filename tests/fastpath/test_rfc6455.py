@@ -38,7 +38,7 @@ async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
             await send({**event, "type": "websocket.send"})
         else:
             message = Message(text.encode())
-            prepared.write_frame(message.deflated if prepared.deflates else message.prepared)
+            prepared.write_frame(message.deflated if prepared.deflates else message.frame)
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["finished frames", "plain sends"])

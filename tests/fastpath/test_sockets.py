@@ -13,10 +13,11 @@ import pytest
 from spot.hub.hub import Hub
 from spot.server.prepared import PreparedProtocol, _Connection
 from spot.web import exports
-from spot.web.consumers import FeedConsumer
+from spot.web.consumers import Connection as Served
 from tests.fastpath.client import CLOSE, CONTINUATION, PING, PONG, TEXT, Client, framed
 from tests.fastpath.gateway import Gateway, alive, eventually, gateway, no_tracebacks, put_lists, put_market, run
 from tests.fastpath.markets import asked
+from tests.spot.watcher import Watcher
 
 pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("redis")]
 WISH = "market?page_size=200&envelope=1"
@@ -109,21 +110,17 @@ def test_a_ping_during_a_large_broadcast_is_answered_in_between() -> None:
     async def story(gate: Gateway) -> None:
         client, happened, crowd = await reader(gate, WISH + "&search=bit"), [], []
 
-        class Witness:
-            socket, client = None, "192.0.2.1"
-
-            def push(self, _update: Any) -> None:
+        class Witness(Watcher):
+            def flush(self) -> None:
+                super().flush()
                 if len(crowd) == 10_000 and not happened:
                     client.peer.send(framed(PING, b"in between"))
                 happened.append("push")
 
-            def say(self, _message: Any, _kind: str) -> None: ...
-
-            def refuse_later(self, _refused: Any) -> None: ...
-
         hub = Hub.current()
+        view, dialect = asked("market?page_size=5")
         for _ in range(10_000):
-            hub.join(witness := Witness(), asked("market?page_size=5"))
+            hub.join(witness := Witness(dialect), view)
             crowd.append(witness)
         happened.clear()
         listener = asyncio.create_task(_pong_of(client, happened))
@@ -234,7 +231,7 @@ def test_nothing_of_a_connection_waits_for_the_garbage_collector(monkeypatch) ->
                 slow.reset()
                 await stalled(gate, offer=offer)
             await gate.forget()
-            await eventually(lambda: alive(PreparedProtocol) == alive(_Connection) == alive(FeedConsumer) == 0)
+            await eventually(lambda: alive(PreparedProtocol) == alive(_Connection) == alive(Served) == 0)
         finally:
             gc.enable()
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from providers.datasets import COIN_FIELDS, WINDOWS, Dataset, Fetched
 from spot import snapshots
-from spot.dialects.wire import Facts
+from spot.dialects.values import Facts
 
 Row = dict[str, Any]
 USD = Dataset("markets", "usd")

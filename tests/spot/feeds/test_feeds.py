@@ -24,7 +24,8 @@ from spot.feeds import (
     coin_table,
     parse_params,
 )
-from spot.feeds.subscription import Answer, Dialect, subscribe
+from spot.feeds.answer import Answer
+from spot.feeds.view import view_of
 from spot.query.columns import Columns
 from tests.spot.rows import REQUIRED, candles, coin, events, listings, market, rows_of
 
@@ -33,7 +34,7 @@ DAY = 86_400_000
 
 def shown(feed, rows, **raw):
     """What a plain client of the feed reads, parsed."""
-    subscription = subscribe(feed, raw, Dialect(), depth=1000)
+    subscription = view_of(feed, raw, 1000)
     return json.loads(Answer(subscription, feed.table(rows)).data)
 
 
@@ -183,7 +184,7 @@ def test_the_heatmap_is_filtered_by_its_own_fields() -> None:
 )
 def test_a_heatmap_page_is_the_providers_unless_page_size_makes_it_the_views(raw, blocks, ranks) -> None:
     everything = market(1000)
-    subscription = subscribe(HEATMAP, raw, Dialect(), depth=1000)
+    subscription = view_of(HEATMAP, raw, 1000)
     assert subscription.datasets == tuple(Dataset("markets", "usd", block=block) for block in blocks)
     rows = [row for block in blocks for row in everything[(block - 1) * 500 : block * 500]]
     tiles = json.loads(Answer(subscription, coin_table(rows)).data)
@@ -194,7 +195,7 @@ def test_a_heatmap_page_is_the_providers_unless_page_size_makes_it_the_views(raw
 @pytest.mark.parametrize("raw", [{"page": 5}, {"page": 3, "per_page": 500}, {"page": 10**6}])
 def test_past_the_depth_the_error_names_the_limit(raw) -> None:
     with pytest.raises(Refused, match="1000") as caught:
-        subscribe(HEATMAP, raw, Dialect(), depth=1000)
+        view_of(HEATMAP, raw, 1000)
     assert caught.value.field == "page"
 
 
@@ -315,7 +316,7 @@ def test_candles_are_the_documented_points_oldest_first() -> None:
 )
 def test_days_are_served_from_the_next_longer_range_and_trimmed(days, span) -> None:
     assert candle_range(days) == span
-    subscription = subscribe(OHLCV, {"coin_id": "bitcoin", "days": days}, Dialect(), 1000)
+    subscription = view_of(OHLCV, {"coin_id": "bitcoin", "days": days}, 1000)
     assert subscription.datasets == (Dataset("candles", "usd", "bitcoin", span),)
     step = DAY // 4
     rows = candles(span * 4, step)
@@ -380,9 +381,7 @@ def test_announcements_are_picked_by_exchange_type_ticker_words_and_time(raw, ex
 
 
 def test_equal_wishes_for_announcements_are_one_group() -> None:
-    one, other = (
-        subscribe(LISTINGS_FEED, {"cex": cex}, Dialect(), 1000) for cex in ("upbit,Binance", "binance,upbit,upbit")
-    )
+    one, other = (view_of(LISTINGS_FEED, {"cex": cex}, 1000) for cex in ("upbit,Binance", "binance,upbit,upbit"))
     assert one.key == other.key
 
 
@@ -408,7 +407,7 @@ def test_on_chain_events_are_shown_as_they_came() -> None:
 )
 def test_an_on_chain_topic_is_named_after_its_parameters(raw, topic) -> None:
     asked = {name: value for name, value in (REQUIRED["onchain"] | raw).items() if value is not None}
-    [dataset] = subscribe(ONCHAIN, asked, Dialect(), 1000).datasets
+    [dataset] = view_of(ONCHAIN, asked, 1000).datasets
     assert dataset == Dataset("onchain", topic=topic) == Dataset.parse(dataset.name)
 
 
@@ -426,7 +425,7 @@ def test_an_on_chain_topic_is_named_after_its_parameters(raw, topic) -> None:
 def test_an_on_chain_topic_that_cannot_be_is_refused(change, code, field) -> None:
     asked = {name: value for name, value in (REQUIRED["onchain"] | change).items() if value is not None}
     with pytest.raises(Refused) as caught:
-        subscribe(ONCHAIN, asked, Dialect(), 1000)
+        view_of(ONCHAIN, asked, 1000)
     assert (caught.value.code, caught.value.field) == (code, field)
 
 
@@ -439,8 +438,8 @@ COIN_FEEDS = [feed for feed in FEEDS.values() if feed.table is coin_table]
 @pytest.mark.parametrize("envelope", [False, True])
 def test_encoded_rows_and_cells_say_the_same(feed, envelope) -> None:
     rows = rows_of(feed.channel, 6)
-    subscription = subscribe(feed, REQUIRED.get(feed.channel, {}) | {"search": ""}, Dialect(envelope=envelope), 1000)
-    answer = Answer(subscription, feed.table(rows))
+    view = view_of(feed, REQUIRED.get(feed.channel, {}) | {"search": ""}, 1000)
+    answer = Answer(view, feed.table(rows), extended=envelope)
     data = json.loads(answer.data)
     cells = json.loads(orjson.dumps(answer.cells()))
     if feed is MARKET:
@@ -457,7 +456,7 @@ def test_encoded_rows_and_cells_say_the_same(feed, envelope) -> None:
 def test_the_envelope_adds_every_promised_field_and_takes_none(feed) -> None:
     rows = market(6)
     raw = REQUIRED.get(feed.channel, {})
-    rich = json.loads(Answer(subscribe(feed, raw, Dialect(envelope=True), 1000), feed.table(rows)).data)
+    rich = json.loads(Answer(view_of(feed, raw, 1000), feed.table(rows), extended=True).data)
     promised = {
         "id",
         "symbol",
@@ -488,7 +487,7 @@ def test_coins_are_filtered_and_sorted_by_their_category(feed) -> None:
     names = {row["id"]: row["category"] for row in rows}
 
     def of(**view: object) -> list[str | None]:
-        answer = Answer(subscribe(feed, asked | view, Dialect(envelope=True), 1000), feed.table(rows))
+        answer = Answer(view_of(feed, asked | view, 1000), feed.table(rows), extended=True)
         return list(map(names.__getitem__, answer.keys()))
 
     everybody = of()
@@ -500,10 +499,10 @@ def test_coins_are_filtered_and_sorted_by_their_category(feed) -> None:
 @pytest.mark.parametrize("feed", [feed for feed in COIN_FEEDS if feed is not MARKET], ids=lambda feed: feed.channel)
 def test_a_snapshot_from_before_there_were_categories_is_served_without_any(feed) -> None:
     rows, raw = market(6), REQUIRED.get(feed.channel, {})
-    rich = json.loads(Answer(subscribe(feed, raw, Dialect(envelope=True), 1000), feed.table(rows)).data)
+    rich = json.loads(Answer(view_of(feed, raw, 1000), feed.table(rows), extended=True).data)
     assert [row["category"] for row in rich] == [None] * len(rich)
     old = Columns.unpack(*Columns.pack(rows))
-    assert json.loads(Answer(subscribe(feed, raw, Dialect(envelope=True), 1000), feed.table(old)).data) == rich
+    assert json.loads(Answer(view_of(feed, raw, 1000), feed.table(old), extended=True).data) == rich
 
 
 def test_no_documented_shape_has_a_category() -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from spot.hub.audience import Audience, send_all
+from spot.hub.outbox import Direct
 from spot.hub.ring import Ring
 
 FRAME = b"f" * 3000
@@ -80,7 +81,7 @@ def ring(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 def audience_of(seats: list[Seat]) -> Audience[Seat]:
     made: Audience[Seat] = Audience()
     for seat in seats:
-        made.add(seat, seat)
+        made.add(seat, Direct(seat, seat.send_now, seat.descriptor))
     return made
 
 

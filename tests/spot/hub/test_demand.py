@@ -10,9 +10,10 @@ from spot import snapshots
 from spot.codes import Refused
 from spot.hub import demand
 from spot.hub.hub import Hub
-from tests.spot.hub.test_hub import Watcher, wish
+from tests.spot.hub.test_hub import wish
 from tests.spot.rows import COINS, CURRENCIES, USD, candles, coin, market
 from tests.spot.sockets import Socket, eventually, put, put_lists, put_market, run
+from tests.spot.watcher import Watcher
 from tests.spot.web.test_twins import get
 
 EUR, QUOTES = Dataset("markets", "eur"), Dataset("quotes", "usd")
@@ -95,7 +96,7 @@ def test_what_does_not_exist_is_not_wanted() -> None:
 
 def test_the_lists_are_wanted_by_whoever_cannot_be_judged_without_them() -> None:
     async def story() -> None:
-        Hub.current().join(Watcher(), wish("market"))
+        Watcher().join(wish("market"))
         assert await wanted() == {CURRENCIES, COINS}
 
     run(story())
@@ -108,7 +109,7 @@ def test_viewers_are_counted_by_client_and_over_all_processes(redis) -> None:
             for socket in (one, two, other):
                 await socket.frame()
             stranger = Watcher(client="192.0.2.9")
-            Hub.current().join(stranger, wish("market"))
+            stranger.join(wish("market"))
             await wanted()
             assert (await asyncio.to_thread(snapshots.viewers))[USD.name] == 2
             now = snapshots.now_ms()
@@ -124,7 +125,7 @@ def test_viewers_are_counted_by_client_and_over_all_processes(redis) -> None:
 
 def chart(name: str, client: str) -> Watcher:
     watcher = Watcher(client=client)
-    Hub.current().join(watcher, wish("historical-ohlcv", f"coin_id={name}"))
+    watcher.join(wish("historical-ohlcv", f"coin_id={name}"))
     return watcher
 
 
@@ -194,11 +195,11 @@ def test_pinned_data_are_always_admitted_and_never_give_way(settings) -> None:
         await put(USD, market(2))
         hub = Hub.current()
         await eventually(lambda: hub.topics[COINS.name].table is not None)
-        hub.join(Watcher(client="192.0.2.1"), wish("market", "vs_currency=eur"))
+        Watcher(client="192.0.2.1").join(wish("market", "vs_currency=eur"))
         pinned = Watcher(client="192.0.2.2")
-        hub.join(pinned, wish("market"))
+        pinned.join(wish("market"))
         with pytest.raises(Refused):
-            hub.join(Watcher(client="192.0.2.1"), wish("market", "vs_currency=gbp"))
+            Watcher(client="192.0.2.1").join(wish("market", "vs_currency=gbp"))
         chart(NAMES[0], "192.0.2.1")
         chart("bitcoin", "192.0.2.1")
         assert not pinned.refusals
@@ -212,12 +213,12 @@ def test_coins_outside_the_market_are_shared_as_well(settings) -> None:
     async def story() -> None:
         await ready_for_charts()
         hub = Hub.current()
-        hub.join(Watcher(), wish("market"))
+        Watcher().join(wish("market"))
         await eventually(lambda: hub.topics[USD.name].table is not None)
         greedy = Watcher(client="192.0.2.1")
-        hub.join(greedy, wish("ticker-tape", f"coin_ids={','.join(NAMES[:4])}"))
+        greedy.join(wish("ticker-tape", f"coin_ids={','.join(NAMES[:4])}"))
         modest = Watcher(client="192.0.2.2")
-        hub.join(modest, wish("ticker-tape", f"coin_ids={NAMES[5]}"))
+        modest.join(wish("ticker-tape", f"coin_ids={NAMES[5]}"))
         assert (greedy.refusals, modest.refusals) == (["too_many_datasets"], [])
 
     run(story())

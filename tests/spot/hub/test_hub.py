@@ -7,7 +7,6 @@ import json
 import subprocess
 import time
 import weakref
-from dataclasses import dataclass, field
 
 import pytest
 from redis import Redis
@@ -17,12 +16,14 @@ from structlog.testing import capture_logs
 from providers.datasets import Dataset
 from spot import snapshots
 from spot.codes import Close, Refused
+from spot.dialects.envelope import Envelope
+from spot.dialects.own import read_address
 from spot.feeds import FEEDS
-from spot.feeds.subscription import Answer, from_query_string
+from spot.feeds.answer import Answer
 from spot.hub import demand
 from spot.hub import hub as hub_module
-from spot.hub.groups import Topic
 from spot.hub.hub import Hub
+from spot.hub.topics import Topic
 from spot.processes.redis_server import find
 from spot.query.columns import Charts, Columns
 from spot.snapshots import News, Trouble, nudges
@@ -31,38 +32,18 @@ from spot_project.redis_address import private
 from spot_project.redis_connections import Server as RedisServer
 from tests.spot.rows import COINS, CURRENCIES, USD, candles, coin, market
 from tests.spot.sockets import Socket, eventually, put, put_lists, put_market, run
+from tests.spot.watcher import Watcher
 
 EUR, QUOTES = Dataset("markets", "eur"), Dataset("quotes", "usd")
 
 
-@dataclass(eq=False)
-class Watcher:
-    """A member that keeps what it is given."""
-
-    updates: list = field(default_factory=list)
-    said: list = field(default_factory=list)
-    refusals: list = field(default_factory=list)
-    socket: None = None
-    client: str = "192.0.2.1"
-
-    def push(self, update) -> None:
-        self.updates.append(update)
-
-    def say(self, message, kind) -> None:
-        self.said.append(kind)
-
-    def refuse_later(self, refused) -> None:
-        self.refusals.append(refused.code)
-
-
 def wish(channel: str, query: str = ""):
-    return from_query_string(FEEDS[channel], query.encode(), 1000)
+    return read_address(FEEDS[channel], query.encode(), 1000)
 
 
 async def joined(channel: str, query: str = "") -> Watcher:
     """A member with its first state."""
-    watcher = Watcher()
-    Hub.current().join(watcher, wish(channel, query))
+    watcher = Watcher().join(wish(channel, query))
     await eventually(lambda: watcher.updates)
     return watcher
 
@@ -95,13 +76,13 @@ def test_who_leaves_leaves_nothing_behind() -> None:
         await put_market(2)
         hub = Hub.current()
         watcher = await joined("market")
-        hub.join(watcher, wish("market", "page_size=1"))
+        watcher.join(wish("market", "page_size=1"))
         assert len(hub.groups) == 1
         hub.leave(watcher)
         hub.leave(watcher)
         assert not hub.groups
         assert not any(topic.groups for topic in hub.topics.values())
-        assert hub.group_of(watcher) is None
+        assert watcher.group is None
 
     run(story())
 
@@ -113,9 +94,9 @@ def test_a_refused_wish_changes_nothing() -> None:
         hub, watcher = Hub.current(), await joined("market")
         before = (set(hub.groups), set(hub.topics))
         with pytest.raises(Refused):
-            hub.join(watcher, wish("market", "vs_currency=xyz"))
+            watcher.join(wish("market", "vs_currency=xyz"))
         assert (set(hub.groups), set(hub.topics)) == before
-        assert hub.group_of(watcher).subscription.params["vs_currency"] == "usd"
+        assert watcher.group.view.params["vs_currency"] == "usd"
 
     run(story())
 
@@ -156,7 +137,7 @@ def test_charts_stay_in_the_store_until_somebody_shows_them() -> None:
         version = topic.version
         assert not topic.snapshot.has_charts
         shown = await joined("market", "sparkline=true")
-        expected = wish("market", "sparkline=true")
+        expected, _ = wish("market", "sparkline=true")
         assert shown.updates[0].answer.data == Answer(expected, expected.feed.table(snapshots.load(USD).rows)).data
         assert (topic.version, topic.snapshot.has_charts) == (version, True)
         assert len(without.updates) == len(mover.updates) == 1  # nothing has changed for those who show none
@@ -255,8 +236,8 @@ def test_old_quotes_that_a_tape_does_not_need_do_not_make_it_stale() -> None:
 def test_what_is_watched_is_wanted_and_what_is_not_known_to_exist_is_not() -> None:
     async def story() -> None:
         hub, watcher, other = Hub.current(), Watcher(), Watcher()
-        hub.join(watcher, wish("historical-ohlcv", "coin_id=bitcoin"))
-        hub.join(other, wish("market", "vs_currency=eur"))
+        watcher.join(wish("historical-ohlcv", "coin_id=bitcoin"))
+        other.join(wish("market", "vs_currency=eur"))
         await eventually(lambda: hub.read_at_ms)
         await asyncio.sleep(0.2)
         chart = Dataset("candles", "usd", "bitcoin", 30)
@@ -391,7 +372,7 @@ def test_a_feed_whose_first_snapshot_cannot_be_read_waits_for_the_next(redis, co
         await asyncio.to_thread(spoil, redis, EUR, column)
         watcher = Watcher()
         with capture_logs() as logs:
-            Hub.current().join(watcher, wish("market", "vs_currency=eur"))
+            watcher.join(wish("market", "vs_currency=eur"))
             await eventually(lambda: any(entry["event"] == "snapshot cannot be read" for entry in logs))
         await put(EUR, market(1))
         await eventually(lambda: watcher.updates)
@@ -411,13 +392,13 @@ def test_a_join_that_fails_leaves_nothing_behind(redis) -> None:
         groups = set(hub.groups)
         sorts_by_it = wish("market", "sort_by=high_24h")
         with pytest.raises(Refused) as refused:
-            hub.join(Watcher(), sorts_by_it)
+            Watcher().join(sorts_by_it)
         assert refused.value.code == "unavailable"
         with pytest.raises(Refused):
-            hub.join(watcher, sorts_by_it)
+            watcher.join(sorts_by_it)
         assert set(hub.groups) == groups
-        assert {group.subscription.key for group in topic.groups} == groups
-        assert hub.group_of(watcher).subscription.dialect.envelope
+        assert {group.key for group in topic.groups} == groups
+        assert watcher.group.dialect == Envelope()
         async with Socket("market", "sort_by=high_24h") as socket:
             assert (await socket.frame())["code"] == "unavailable"
             assert await socket.closed() == Close.OVERLOADED
@@ -436,7 +417,7 @@ def test_a_group_that_cannot_be_rendered_holds_up_no_other_and_is_tried_again(mo
         original = Answer._encode
 
         def encode(self):
-            if failing and self.subscription.query.search == "b":
+            if failing and self.view.query.search == "b":
                 raise ValueError("spoilt")
             return original(self)
 
@@ -519,7 +500,7 @@ def test_a_realm_that_changes_between_two_readings_is_never_mixed_with_the_other
         hub._compare()
         await eventually(lambda: not euros.updates[-1].facts.simulated)
         assert all(update.facts.simulated for update in dollars.updates)
-        assert hub.group_of(dollars).update is None
+        assert dollars.group.update is None
         assert not hub.topics[USD.name].rows
 
     run(story())

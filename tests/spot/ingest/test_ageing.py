@@ -5,7 +5,8 @@ import json
 import pytest
 
 from spot.feeds import ACTIVE, FEEDS, GAINERS, HEATMAP, MARKET, TAPE
-from spot.feeds.subscription import Answer, Dialect, subscribe
+from spot.feeds.answer import Answer
+from spot.feeds.view import view_of
 from spot.ingest.ageing import SPANS, aged
 from tests.spot.rows import coin
 
@@ -23,7 +24,7 @@ def stored(*rows: dict, max_age_ms: int = 120_000) -> list[dict]:
 
 
 def shown(feed, rows: list[dict], *, envelope: bool = True, **raw: object):
-    return json.loads(Answer(subscribe(feed, raw, Dialect(envelope=envelope), 1000), feed.table(rows)).data)
+    return json.loads(Answer(view_of(feed, raw, 1000), feed.table(rows), extended=envelope).data)
 
 
 @pytest.mark.parametrize(

@@ -12,16 +12,19 @@ from spot import snapshots
 from spot.clients import limits
 from spot.clients.limits import admission
 from spot.clients.plans import anonymous
+from spot.dialects import own
 from spot.feeds import FEEDS
 from spot.hub.hub import Hub
 from spot.snapshots import Trouble
 from spot.web import consumers
-from spot.web.consumers import FeedConsumer
-from tests.spot.dialects.test_wire import applied, page_of
-from tests.spot.feeds.test_subscription import ADDRESSES, EXAMPLES, written
+from spot.web.consumers import Connection
+from tests.spot.dialects.test_own import applied, page_of
+from tests.spot.feeds.test_view import ADDRESSES, EXAMPLES, written
 from tests.spot.rows import COINS, CURRENCIES, USD, candles, coin, market
 from tests.spot.sockets import Socket, eventually, put, put_everything, put_lists, put_market, run
 
+ROUTES = {route.path.rpartition("/")[2]: route for route in own.ROUTES}
+ROUTE = ROUTES["market"]
 BITCOIN_30 = Dataset("candles", "usd", "bitcoin", 30)
 pytestmark = pytest.mark.usefixtures("redis")
 
@@ -689,7 +692,7 @@ def test_a_slow_reader_gets_the_newest_state_only() -> None:
         await put_market(2)
         await put(USD, market(2, shift=0.0))
         server = Stuck(after=1)
-        app = asyncio.create_task(FeedConsumer(FEEDS["market"])(consumer_scope(), server.inbox.get, server.send))
+        app = asyncio.create_task(Connection(ROUTE)(consumer_scope(), server.inbox.get, server.send))
         await server.inbox.put({"type": "websocket.connect"})
         await eventually(lambda: len(server.sent) == 2)  # accepted, first frame
         async with Socket("market") as good:
@@ -714,7 +717,7 @@ def test_who_does_not_read_is_cut_at_the_deadline_and_others_are_not_held_up(set
     async def story() -> None:
         await put_market(2)
         server = Stuck(after=0)
-        app = asyncio.create_task(FeedConsumer(FEEDS["market"])(consumer_scope(), server.inbox.get, server.send))
+        app = asyncio.create_task(Connection(ROUTE)(consumer_scope(), server.inbox.get, server.send))
         await server.inbox.put({"type": "websocket.connect"})
         async with Socket("market") as good:
             await good.frame()
@@ -737,14 +740,12 @@ def test_no_slot_and_no_group_is_left_when_the_connection_ends_with_an_exception
 
         for send in (broken, Stuck(after=9).send):
             inbox: asyncio.Queue = asyncio.Queue()
-            app = asyncio.create_task(FeedConsumer(FEEDS["market"])(consumer_scope(), inbox.get, send))
+            app = asyncio.create_task(Connection(ROUTE)(consumer_scope(), inbox.get, send))
             await inbox.put({"type": "websocket.connect"})
             await inbox.put({"type": "websocket.nonsense"})
             with pytest.raises((OSError, AttributeError)):
                 await app
-        app = asyncio.create_task(
-            FeedConsumer(FEEDS["market"])(consumer_scope(), asyncio.Queue().get, Stuck(after=9).send)
-        )
+        app = asyncio.create_task(Connection(ROUTE)(consumer_scope(), asyncio.Queue().get, Stuck(after=9).send))
         await asyncio.sleep(0)
         app.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -795,11 +796,17 @@ def test_who_is_over_the_limit_and_does_not_leave_gets_no_more_closes(settings, 
 
 def test_a_long_address_is_not_remembered() -> None:
     remembered = consumers._remembered
+
+    def opening(channel: str, query_string: bytes):
+        connection = Connection(ROUTES[channel])
+        connection.scope = {"query_string": query_string}
+        return connection._opening(())
+
     remembered.cache_clear()
     for number in range(50):
-        consumers._subscription(FEEDS["ticker-tape"], b"coin_ids=%d%s" % (number, b"%20" * 2000), False)
+        opening("ticker-tape", b"coin_ids=%d%s" % (number, b"%20" * 2000))
     assert remembered.cache_info().currsize == 0
-    one, two = (consumers._subscription(FEEDS["market"], b"search=btc", False) for _ in range(2))
+    one, two = (opening("market", b"search=btc") for _ in range(2))
     assert one is two
 
 

@@ -13,7 +13,7 @@ from spot.hub.hub import Hub
 from spot.snapshots import Trouble
 from spot.web import waiting
 from tests.spot.asking import ask
-from tests.spot.feeds.test_subscription import ADDRESSES, EXAMPLES
+from tests.spot.feeds.test_view import ADDRESSES, EXAMPLES
 from tests.spot.rows import USD, coin, market
 from tests.spot.sockets import Socket, put, put_everything, put_lists, put_market, run
 
@@ -35,7 +35,7 @@ def test_a_twin_says_what_its_socket_says(channel, slash) -> None:
             assert (response.status_code, response["Content-Type"]) == (200, "application/json")
             async with Socket(channel, query) as socket:
                 assert json.loads(response.content) == await socket.frame()
-        assert len(Hub.current()._group_of) == 0
+        assert not Hub.current().groups
 
     run(story())
 

@@ -10,24 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spot.codes import CLOSES, ERRORS, Close, Refused, bad_value
-from spot.dialects.wire import (
-    MAX_MESSAGE,
-    csv_text,
+from spot.dialects.base import Amend, Export, Ping, Resync
+from spot.dialects.csv_export import csv_text, export_name
+from spot.dialects.messages import MAX_MESSAGE, read
+from spot.feeds import FEEDS, MARKET, OHLCV, TAPE, coin_table
+from spot.feeds.answer import Answer
+from spot.feeds.view import view_of
+from tests.spot.query.test_query import json_values
+from tests.spot.rows import FACTS, candles, coin, coin_rows, market, rows_of
+from tests.spot.written import (
     delta_frame,
     error_frame,
     export_frame,
-    export_name,
     heartbeat_frame,
     notice_frame,
-    parse_message,
     pong_frame,
     snapshot_frame,
     status_frame,
 )
-from spot.feeds import FEEDS, MARKET, OHLCV, TAPE, coin_table
-from spot.feeds.subscription import Answer, Dialect, subscribe, whole_range
-from tests.spot.query.test_query import json_values
-from tests.spot.rows import FACTS, candles, coin, coin_rows, market, rows_of
 
 REQUIRED = {
     "ticker-tape": {"coin_ids": "cab,bitcoin,tether,ethereum,solana"},
@@ -35,9 +35,9 @@ REQUIRED = {
 }
 
 
-def answer(feed, rows, *, envelope=True, delta=False, **raw):
-    subscription = subscribe(feed, REQUIRED.get(feed.channel, {}) | raw, Dialect(envelope=envelope, delta=delta), 1000)
-    return Answer(subscription, feed.table(rows))
+def answer(feed, rows, *, envelope=True, **raw):
+    view = view_of(feed, REQUIRED.get(feed.channel, {}) | raw, 1000)
+    return Answer(view, feed.table(rows), extended=envelope)
 
 
 # --- the envelope -----------------------------------------------------------------------------------------------------
@@ -156,10 +156,10 @@ def test_candles_and_their_deltas_are_the_next_candles(moments) -> None:
     def rows(start, count, close):
         return [row | {"close": close} if n % 2 else row for n, row in enumerate(candles(10)[start : start + count])]
 
-    old = answer(OHLCV, rows(*moments[0]), delta=True)
+    old = answer(OHLCV, rows(*moments[0]))
     page = page_of(json.loads(snapshot_frame(old, FACTS, 0, stale=False)))
     for seq, moment in enumerate(moments[1:], 1):
-        new = answer(OHLCV, rows(*moment), delta=True)
+        new = answer(OHLCV, rows(*moment))
         page = applied(page, json.loads(delta_frame(old, new, FACTS, seq - 1, seq, stale=False)))
         assert list(page.items()) == list(page_of(json.loads(snapshot_frame(new, FACTS, seq, stale=False))).items())
         old = new
@@ -168,9 +168,7 @@ def test_candles_and_their_deltas_are_the_next_candles(moments) -> None:
 def test_a_delta_holds_only_what_changed() -> None:
     rows = market(5)
     moved = [row | {"price": 1.5} if row["id"] == "tether" else row for row in rows]
-    frame = json.loads(
-        delta_frame(answer(MARKET, rows, delta=True), answer(MARKET, moved, delta=True), FACTS, 3, 4, stale=False)
-    )
+    frame = json.loads(delta_frame(answer(MARKET, rows), answer(MARKET, moved), FACTS, 3, 4, stale=False))
     assert frame["changed"] == {"tether": {"4": 1.5}}
     assert not frame.keys() & {"entered", "left", "order", "data", "params"}
     assert {"epoch", "version", "as_of", "fetched_at", "stale", "total", "page", "pages"} <= frame.keys()
@@ -178,9 +176,7 @@ def test_a_delta_holds_only_what_changed() -> None:
 
 def test_a_delta_says_what_came_and_went_and_how_they_stand() -> None:
     rows = market(4)
-    frame = json.loads(
-        delta_frame(answer(TAPE, rows[:3], delta=True), answer(TAPE, rows[1:], delta=True), FACTS, 1, 2, stale=False)
-    )
+    frame = json.loads(delta_frame(answer(TAPE, rows[:3]), answer(TAPE, rows[1:]), FACTS, 1, 2, stale=False))
     assert frame["left"] == ["bitcoin"]
     assert list(frame["entered"]) == ["solana"]
     assert frame["entered"]["solana"]["symbol_pair"] == "SOL/USD"
@@ -324,7 +320,7 @@ def test_candles_in_a_csv_carry_a_time_that_people_can_read() -> None:
 @given(coin_rows())
 def test_a_csv_reads_back_as_the_rows_it_was_made_of(rows) -> None:
     whole = Answer(
-        whole_range(answer(FEEDS["coin-heatmap"], rows, envelope=False, page_size=2).subscription),
+        answer(FEEDS["coin-heatmap"], rows, envelope=False, page_size=2).view.whole,
         FEEDS["coin-heatmap"].table(rows),
     )
     read = table_of(csv_text(whole))
@@ -339,7 +335,7 @@ def test_the_csv_of_nothing_has_the_columns_of_the_csv_of_something(channel) -> 
     feed, rows = FEEDS[channel], rows_of(channel, 30)
     needed = {"channel": "kline", "platform_id": 1, "address": "0xab5801a7", "interval": "1m"}
     asked = REQUIRED.get(channel, {}) | (needed if channel == "onchain" else {})
-    whole = whole_range(subscribe(feed, asked, Dialect(), 1000))
+    whole = view_of(feed, asked, 1000).whole
     full, empty = (table_of(csv_text(Answer(whole, feed.table(some)), "acme")) for some in (rows, rows[:0]))
     assert len(full) > 1
     assert empty == full[:1]
@@ -353,10 +349,9 @@ def test_the_csv_of_coins_names_each_by_its_id_and_its_source() -> None:
 
 def test_an_export_has_a_name_to_save_it_under() -> None:
     assert (
-        export_name(answer(OHLCV, candles(1), vs_currency="eur", days=7).subscription)
-        == "historical-ohlcv-bitcoin-eur-7d.csv"
+        export_name(answer(OHLCV, candles(1), vs_currency="eur", days=7).view) == "historical-ohlcv-bitcoin-eur-7d.csv"
     )
-    assert export_name(answer(MARKET, []).subscription) == "market-usd.csv"
+    assert export_name(answer(MARKET, []).view) == "market-usd.csv"
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
@@ -365,7 +360,7 @@ def test_an_export_has_a_name_to_save_it_under() -> None:
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        (None, "bad_message"),
+        (b"{}", "bad_message"),
         ("", "bad_message"),
         ("{", "bad_message"),
         ("[]", "bad_message"),
@@ -399,20 +394,20 @@ def test_an_export_has_a_name_to_save_it_under() -> None:
 )
 def test_a_bad_message_is_refused_in_words(text, code) -> None:
     with pytest.raises(Refused) as caught:
-        parse_message(text)
+        read(text)
     assert caught.value.code == code
     assert json.loads(error_frame(caught.value))["message"]
 
 
-@pytest.mark.parametrize("action", ["ping", "resync", "export"])
-def test_an_action_is_understood(action) -> None:
-    assert parse_message(json.dumps({"action": action})).action == action
-    assert parse_message('{"action":"export","format":"csv"}').action == "export"
+@pytest.mark.parametrize(("action", "command"), [("ping", Ping()), ("resync", Resync()), ("export", Export())])
+def test_an_action_is_understood(action, command) -> None:
+    assert read(json.dumps({"action": action})) == command
+    assert read('{"action":"export","format":"csv"}') == Export()
 
 
 def test_anything_else_changes_parameters() -> None:
-    message = parse_message(' {"search":"eth","page":1,"filters":null} ')
-    assert (message.action, message.changes) == (None, {"search": "eth", "page": 1, "filters": None})
+    command = read(' {"search":"eth","page":1,"filters":null} ')
+    assert command == Amend({"search": "eth", "page": 1, "filters": None})
 
 
 @settings(max_examples=300)
@@ -420,11 +415,11 @@ def test_anything_else_changes_parameters() -> None:
     st.text()
     | json_values.map(json.dumps)
     | st.binary().map(lambda raw: raw.decode("utf-8", "surrogateescape"))
-    | st.none()
+    | st.binary()
 )
 def test_no_message_raises_anything_but_a_refusal(text) -> None:
     with suppress(Refused):
-        parse_message(text)
+        read(text)
 
 
 def test_data_fetched_later_than_now_are_of_an_unknown_age_and_stale() -> None:

@@ -9,12 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot.codes import Refused
-from spot.dialects.wire import snapshot_frame
+from spot.dialects.documented import Documented
+from spot.dialects.envelope import Envelope
+from spot.dialects.own import read_address
 from spot.feeds import FEEDS, HEATMAP, MARKET, OHLCV, coin_table
-from spot.feeds.subscription import Answer, Dialect, from_query_string, parameter_names, subscribe, whole_range
+from spot.feeds.answer import Answer
+from spot.feeds.view import parameter_names, view_of
 from spot.server.request_line import repair
 from tests.spot.query.test_query import json_values
-from tests.spot.rows import FACTS, REQUIRED, candles, market, rows_of
+from tests.spot.rows import REQUIRED, candles, market, rows_of
+from tests.spot.written import snapshot_frame
 
 DEPTH = 1000
 EXAMPLES = {
@@ -39,15 +43,18 @@ ADDRESSES = {
 }
 
 
-def asked(channel: str, query_string: str | bytes, **more):
+def address(channel: str, query_string: str | bytes, **more):
     raw = query_string if isinstance(query_string, bytes) else query_string.encode()
-    return from_query_string(FEEDS[channel], raw, DEPTH, **more)
+    return read_address(FEEDS[channel], raw, DEPTH, **more)
 
 
-def said(subscription) -> dict:
+def asked(channel: str, query_string: str | bytes, **more):
+    return address(channel, query_string, **more)[0]
+
+
+def said(view) -> dict:
     """The parameters in force, as an envelope frame shows them."""
-    frame = snapshot_frame(Answer(subscription, subscription.feed.table([])), FACTS, 1, stale=False)
-    return json.loads(frame)["params"]
+    return json.loads(snapshot_frame(Answer(view, view.feed.table([]), extended=True)))["params"]
 
 
 def written(text: str) -> list[bytes]:
@@ -73,10 +80,10 @@ def test_the_first_example_shows_the_coin_it_filters_for() -> None:
 
 def test_text_in_any_script_arrives_whole() -> None:
     rows = [row | {"name": "比特币 🚀"} if row["id"] == "solana" else row for row in market(5)]
-    subscription = asked("market", urlencode({"search": "币 🚀"}))
-    assert len(json.loads(Answer(subscription, coin_table(rows)).data)["rows"]) == 1
+    view = asked("market", urlencode({"search": "币 🚀"}))
+    assert len(json.loads(Answer(view, coin_table(rows)).data)["rows"]) == 1
     mended = repair("GET /?search=币 🚀 HTTP/1.1".encode())[6:-9]
-    assert asked("market", mended).key == subscription.key
+    assert asked("market", mended).key == view.key
 
 
 def test_what_is_empty_is_not_said() -> None:
@@ -85,9 +92,9 @@ def test_what_is_empty_is_not_said() -> None:
 
 @pytest.mark.parametrize("blank", ["filters=%20", "filters=+&search=%20", "filters=null", "filters=%7B%7D"])
 def test_blank_filters_are_no_filters_in_the_envelope_too(blank) -> None:
-    subscription = asked("market", blank + "&envelope=1")
-    assert subscription.query.conditions == ()
-    assert not said(subscription).get("filters")
+    view = asked("market", blank + "&envelope=1")
+    assert view.query.conditions == ()
+    assert not said(view).get("filters")
 
 
 # --- the dialect ------------------------------------------------------------------------------------------------------
@@ -96,20 +103,20 @@ def test_blank_filters_are_no_filters_in_the_envelope_too(blank) -> None:
 @pytest.mark.parametrize(
     ("query_string", "dialect"),
     [
-        ("", Dialect()),
-        ("envelope=1", Dialect(envelope=True)),
-        ("envelope=TRUE&delta=1", Dialect(envelope=True, delta=True)),
-        ("status=1", Dialect(status=True)),
-        ("envelope=0&status=false&delta=0", Dialect()),
+        ("", Documented()),
+        ("envelope=1", Envelope()),
+        ("envelope=TRUE&delta=1", Envelope(deltas=True)),
+        ("status=1", Documented(statuses=True)),
+        ("envelope=0&status=false&delta=0", Documented()),
     ],
 )
 def test_the_address_chooses_the_dialect(query_string, dialect) -> None:
-    assert asked("market", query_string).dialect == dialect
+    assert address("market", query_string)[1] == dialect
 
 
 def test_the_subprotocol_asks_for_the_envelope_and_allows_deltas() -> None:
-    assert asked("market", "", envelope=True).dialect.envelope
-    assert asked("market", "delta=1", envelope=True).dialect.delta
+    assert address("market", "", envelope=True)[1] == Envelope()
+    assert address("market", "delta=1", envelope=True)[1] == Envelope(deltas=True)
 
 
 def test_deltas_need_the_envelope() -> None:
@@ -164,7 +171,7 @@ def test_filters_may_be_an_object_or_its_text() -> None:
 @pytest.mark.parametrize("feed", FEEDS.values(), ids=FEEDS)
 def test_an_unknown_parameter_is_told_the_known_ones(feed) -> None:
     with pytest.raises(Refused) as caught:
-        from_query_string(feed, b"bogus=1", DEPTH)
+        read_address(feed, b"bogus=1", DEPTH)
     assert (caught.value.code, caught.value.field) == ("unknown_field", "bogus")
     assert all(name in caught.value.message for name in parameter_names(feed))
 
@@ -199,7 +206,7 @@ def test_a_query_string_that_is_none_is_refused(query_string) -> None:
 def test_no_bytes_of_a_query_string_raise_anything_but_a_refusal(raw) -> None:
     for feed in (MARKET, OHLCV):
         with suppress(Refused):
-            from_query_string(feed, raw, DEPTH)
+            read_address(feed, raw, DEPTH)
 
 
 @given(
@@ -212,12 +219,7 @@ def test_no_bytes_of_a_query_string_raise_anything_but_a_refusal(raw) -> None:
     st.sampled_from(list(FEEDS.values())),
 )
 def test_no_message_raises_anything_but_a_refusal_and_what_is_taken_can_be_shown(changes, feed) -> None:
-    first = subscribe(
-        feed,
-        REQUIRED.get(feed.channel, {}),
-        Dialect(envelope=True),
-        DEPTH,
-    )
+    first = view_of(feed, REQUIRED.get(feed.channel, {}), DEPTH)
     with suppress(Refused):
         second = first.updated(changes, DEPTH)
         hash(second.key)
@@ -228,11 +230,11 @@ def test_no_message_raises_anything_but_a_refusal_and_what_is_taken_can_be_shown
 
 
 def test_the_envelope_names_every_parameter_in_force() -> None:
-    subscription = asked(
+    view = asked(
         "market",
         'filters={"Symbol":"BTC"}&search=b&sort_by=24h%20Change%20(%25)&page_size=20&price_change_percentage=24h,1y&envelope=1',
     )
-    assert said(subscription) == {
+    assert said(view) == {
         "vs_currency": "usd",
         "per_page": 250,
         "sparkline": True,
@@ -253,7 +255,7 @@ def test_equal_wishes_share_a_key_and_different_ones_do_not() -> None:
     ]
     assert len(set(same)) == 1
     other = [
-        asked("market", text).key
+        (view.key, dialect)
         for text in (
             "",
             "search=eth",
@@ -264,20 +266,20 @@ def test_equal_wishes_share_a_key_and_different_ones_do_not() -> None:
             "sparkline=0",
             "status=1",
         )
+        for view, dialect in [address("market", text)]
     ]
     assert len(set(other)) == len(other)
     assert asked("top-gainers", "").key != asked("top-losers", "").key
 
 
 def test_the_whole_range_is_the_answer_without_its_pages() -> None:
-    subscription = asked("market", "search=e&page=2&page_size=2&sort_by=price&sort_order=asc&envelope=1")
-    whole = Answer(whole_range(subscription), coin_table(market(10)))
+    view = asked("market", "search=e&page=2&page_size=2&sort_by=price&sort_order=asc&envelope=1")
+    whole = Answer(view.whole, coin_table(market(10)))
     assert whole.keys() == ["maker", "stellar", "monero", "dogecoin", "tether", "ethereum"]
-    assert not whole.subscription.dialect.envelope
 
 
 def test_the_heatmaps_own_page_comes_back_when_page_size_is_cleared() -> None:
-    first = from_query_string(HEATMAP, b"page=2&page_size=20", DEPTH)
+    first, _ = read_address(HEATMAP, b"page=2&page_size=20", DEPTH)
     assert (first.params["page"], first.query.page) == (1, 2)
     second = first.updated({"page_size": None}, DEPTH)
     assert (second.params["page"], second.query.page, second.query.page_size) == (2, 1, None)

@@ -1,0 +1,65 @@
+"""The feeds' own paths: which dialect an address asks for, and its view. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from urllib.parse import parse_qsl
+
+from spot.codes import Refused, bad_value
+from spot.dialects.base import Dialect, Opening, Route, Subscribe
+from spot.dialects.documented import Documented
+from spot.dialects.envelope import ENVELOPE, Envelope
+from spot.dialects.messages import MODES
+from spot.feeds import FEEDS, Feed
+from spot.feeds.view import View, check_names, view_of
+
+PREFIX = "tzone_apis/services/spot"
+_MAX_QUERY_STRING = 16 * 1024
+
+
+def read_address(
+    feed: Feed, query_string: bytes, depth: int, *, envelope: bool = False, extra: Sequence[str] = ()
+) -> tuple[View, Dialect]:
+    """What a URL's query string asks of a feed, and how; raw and percent-encoded JSON and spaces are both understood.
+
+    `envelope` switches the envelope on whatever the string says (the `spot.v2` sub-protocol). `extra` names parameters
+    that the caller reads itself. Raises `Refused`.
+    """
+    if len(query_string) > _MAX_QUERY_STRING:
+        raise Refused("bad_message", f"The query string is longer than {_MAX_QUERY_STRING} bytes.")
+    try:
+        pairs = parse_qsl(
+            query_string.decode("latin-1"),
+            keep_blank_values=True,
+            encoding="utf-8",
+            errors="strict",
+            max_num_fields=100,
+        )
+    except ValueError as error:
+        raise Refused("bad_message", "The query string is not UTF-8, or has more than 100 fields.") from error
+    raw: dict[str, object] = {name: value for name, value in pairs if value != "" and name not in extra}
+    check_names(feed, raw, MODES)
+    modes = {name: _flag(name, raw.pop(name, "false")) for name in MODES}
+    envelope = envelope or modes["envelope"]
+    if modes["delta"] and not envelope:
+        raise bad_value("delta", "asked for together with envelope=1: the documented shapes know no deltas")
+    dialect = Envelope(modes["delta"]) if envelope else Documented(modes["status"])
+    return view_of(feed, raw, depth), dialect
+
+
+def _flag(name: str, raw: object) -> bool:
+    value = {"1": True, "true": True, "0": False, "false": False}.get(str(raw).casefold())
+    if value is None:
+        raise bad_value(name, "1 or 0", raw)
+    return value
+
+
+def _open(feed: Feed, query_string: bytes, subprotocols: tuple[str, ...], depth: int) -> Opening:
+    view, dialect = read_address(feed, query_string, depth, envelope=ENVELOPE in subprotocols)
+    return Opening(dialect, (Subscribe("", view),))
+
+
+ROUTES = tuple(
+    Route(f"{PREFIX}/ws/{channel}", partial(_open, feed), Documented(), (ENVELOPE,)) for channel, feed in FEEDS.items()
+)

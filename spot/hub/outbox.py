@@ -1,0 +1,263 @@
+"""What waits to be sent to one connection, and the only way to its socket.
+
+Prices are state: of each subscription only the newest page waits, of control messages the newest of each kind. What one
+snapshot brings to a connection leaves in one write.
+
+A broadcast writes a finished frame straight to the socket (`spot.hub.audience`), past the outbox. That is right only
+while the connection has a single subscription and nothing waits, or two frames would tear each other apart. So the
+socket's own send is handed out by `lend` alone, as a `Direct`, and called back before anything else can be written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from spot.dialects.frames import DEFLATE_IN_THREAD, Message
+
+if TYPE_CHECKING:
+    from spot.hub.groups import Update
+    from spot.hub.subscription import Subscription
+
+#: Frames are written together up to so many bytes; the rest waits until the peer has taken these.
+_BATCH_BYTES = 256 * 1024
+
+#: send(2): takes bytes, returns how many were taken, raises OSError.
+Send = Callable[[bytes], int]
+
+
+class PreparedSocket(Protocol):
+    """The server's side of a socket that takes finished frames (`spot.server.prepared`)."""
+
+    @property
+    def ready(self) -> bool: ...
+
+    @property
+    def deflates(self) -> bool: ...
+
+    @property
+    def send_now(self) -> Send | None: ...
+
+    @property
+    def descriptor(self) -> int | None: ...
+
+    def write_frame(self, frame: bytes, /) -> None: ...
+
+    def hold(self) -> None: ...
+
+    def release(self) -> None: ...
+
+
+class Direct(NamedTuple):
+    """A socket that a broadcast may write to, lent by its connection's outbox."""
+
+    socket: PreparedSocket
+    send: Send
+    descriptor: int
+
+
+class Reply(Protocol):
+    """An answer to the client, made when it can be sent: what waits for a slow reader weighs nothing."""
+
+    def is_ready(self) -> bool:
+        """Whether it can be made now; the first call begins the work that it takes."""
+
+    def __call__(self) -> bytes | None:
+        """Its payload; None where the dialect has none."""
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more."""
+
+
+class Owner(Protocol):
+    """The connection of an outbox."""
+
+    def wake(self) -> None:
+        """Something waits, and the server takes no finished frames: take messages with `Outbox.next` and send them."""
+
+    def written(self) -> None:
+        """The socket has been given what it takes at the moment."""
+
+
+class _Nobody:
+    """The owner of an outbox whose connection has ended."""
+
+    def wake(self) -> None: ...
+
+    def written(self) -> None: ...
+
+
+_NOBODY = _Nobody()
+
+
+class Outbox:
+    """The messages that wait for one connection, and its subscriptions by name."""
+
+    __slots__ = ("_controls", "_deflating", "binary", "owner", "pages", "replies", "socket", "subscriptions")
+
+    def __init__(self, owner: Owner, socket: PreparedSocket | None, *, binary: bool = False) -> None:
+        self.owner = owner
+        self.socket = socket
+        self.binary = binary
+        self.subscriptions: dict[str, Subscription] = {}
+        #: The newest page of each subscription that has not been sent. The hub puts them here, many at a time.
+        self.pages: dict[Any, Update] = {}
+        self.replies: list[Reply | Message] = []
+        self._controls: dict[tuple[Subscription, type], Message] = {}
+        self._deflating: asyncio.Task[None] | None = None
+
+    # --- the socket --------------------------------------------------------------------------------------------------
+
+    def lend(self) -> Direct | None:
+        """The socket, for broadcasts to the connection's only subscription; None while it is not ready for that."""
+        socket = self.socket
+        if socket is None or not socket.ready or len(self.subscriptions) != 1 or self.pages:
+            return None
+        if socket.send_now is None or socket.descriptor is None:
+            return None
+        return Direct(socket, socket.send_now, socket.descriptor)
+
+    def call_back(self) -> None:
+        """Take the socket back from broadcasts: they push to the outbox from now on."""
+        for subscription in self.subscriptions.values():
+            if subscription.group is not None:
+                subscription.group.suspend(subscription)
+
+    def offer(self) -> None:
+        """Lend the socket to the broadcasts again, where that is possible."""
+        for subscription in self.subscriptions.values():
+            if subscription.group is not None:
+                subscription.group.admit(subscription)
+
+    # --- what waits --------------------------------------------------------------------------------------------------
+
+    def add(self, subscription: Subscription) -> None:
+        """Count a subscription in."""
+        if self.subscriptions:
+            self.call_back()
+        self.subscriptions[subscription.name] = subscription
+
+    def remove(self, subscription: Subscription) -> None:
+        """Count a subscription out, with what waits for it."""
+        del self.subscriptions[subscription.name]
+        self.clear(subscription)
+        self.offer()
+
+    def clear(self, subscription: Subscription) -> None:
+        """Drop what waits for a subscription."""
+        self.pages.pop(subscription, None)
+        if self._controls:
+            self._controls = {key: message for key, message in self._controls.items() if key[0] is not subscription}
+
+    def reply(self, reply: Reply) -> None:
+        """Add an answer to the client; answers keep their order."""
+        self.replies.append(reply)
+        self.flush()
+
+    def say(self, subscription: Subscription, message: Message, kind: type) -> None:
+        """Add a control message; it replaces one of its kind."""
+        self._controls[subscription, kind] = message
+        self.flush()
+
+    def close(self) -> None:
+        """The connection has ended: nothing is sent any more, and nothing refers to it."""
+        for reply in self.replies:
+            if not isinstance(reply, Message):
+                reply.cancel()
+        self.owner = _NOBODY
+        self.socket = None
+        self.replies.clear()
+        self.pages.clear()
+        self._controls.clear()
+        self.subscriptions.clear()
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Give the socket what it takes; the rest waits until it is ready again."""
+        socket = self.socket
+        if socket is None:
+            self.owner.wake()
+            return
+        while socket.ready and (frames := self._frames(socket)):
+            socket.write_frame(frames[0] if len(frames) == 1 else b"".join(frames))
+        self.owner.written()
+
+    def _frames(self, socket: PreparedSocket) -> list[bytes]:
+        """The next frames, to be written together."""
+        deflates = socket.deflates
+        if len(self.pages) > 1 and not (deflates or self.replies or self._controls):
+            return self._frames_of_pages()
+        frames: list[bytes] = []
+        size = 0
+        while size < _BATCH_BYTES and (message := self.next()) is not None:
+            frame = message.deflated if deflates else message.frame
+            frames.append(frame)
+            size += len(frame)
+        return frames
+
+    def _frames_of_pages(self) -> list[bytes]:
+        """The same where nothing but pages waits, for connections with many subscriptions."""
+        frames: list[bytes] = []
+        size = 0
+        for subscription, update in list(self.pages.items()):
+            message = update.message_after(subscription.seq)
+            frame = message.frame
+            subscription.seq = update.seq
+            del self.pages[subscription]
+            frames.append(frame)
+            size += len(frame)
+            if size >= _BATCH_BYTES:
+                break
+        return frames
+
+    def next(self) -> Message | None:
+        """Take the next message: answers first, then control messages, then pages. None when nothing can be sent."""
+        if (reply := self._next_reply()) is not None or self._deflating is not None:
+            return reply
+        if self._controls:
+            return self._controls.pop(next(iter(self._controls)))
+        if not self.pages:
+            return None
+        subscription, update = next(iter(self.pages.items()))
+        message: Message = update.message_after(subscription.seq)
+        if self._is_being_deflated(message):
+            return None
+        del self.pages[subscription]
+        subscription.seq = update.seq
+        return message
+
+    def _next_reply(self) -> Message | None:
+        while self.replies:
+            reply = self.replies[0]
+            if isinstance(reply, Message):
+                message = reply
+            elif not reply.is_ready():
+                return None
+            elif (payload := reply()) is None:
+                del self.replies[0]
+                continue
+            else:
+                message = Message(payload, binary=self.binary)
+            if self._is_being_deflated(message):
+                self.replies[0] = message
+                return None
+            del self.replies[0]
+            return message
+        return None
+
+    def _is_being_deflated(self, message: Message) -> bool:
+        """Whether the message must first be deflated in a thread, because it is large; other sockets are served
+        meanwhile, and this one takes nothing."""
+        socket = self.socket
+        if socket is None or not socket.deflates or message.is_deflated or len(message.payload) < DEFLATE_IN_THREAD:
+            return False
+        socket.hold()
+        self._deflating = asyncio.create_task(self._deflate(socket, message))
+        return True
+
+    async def _deflate(self, socket: PreparedSocket, message: Message) -> None:
+        await asyncio.to_thread(message.deflate)
+        self._deflating = None
+        socket.release()

@@ -1,0 +1,55 @@
+"""Subscriptions: each a view that one connection follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from spot.codes import Refused
+from spot.dialects.base import Dialect
+from spot.dialects.frames import Message
+from spot.feeds.view import View
+from spot.hub.outbox import Direct, Outbox
+
+if TYPE_CHECKING:
+    from spot.hub.groups import Group
+
+
+class Subscription:
+    """A member of the hub's groups. `client` is the one that it is counted for; `on_refused` is told when the view
+    turns out not to exist, or gives way to others."""
+
+    __slots__ = ("client", "dialect", "group", "name", "on_refused", "outbox", "seq", "view", "view_before")
+
+    def __init__(
+        self,
+        name: str,
+        client: str,
+        dialect: Dialect,
+        outbox: Outbox,
+        on_refused: Callable[[Subscription, Refused], None],
+    ) -> None:
+        self.name = name
+        self.client = client
+        self.dialect = dialect
+        self.outbox = outbox
+        self.on_refused = on_refused
+        #: Where the hub has put it.
+        self.group: Group | None = None
+        self.view: View | None = None
+        #: The last view that was found to exist, to go back to.
+        self.view_before: View | None = None
+        #: The number of the page that was sent last.
+        self.seq: int | None = None
+
+    def lend(self) -> Direct | None:
+        """The connection's socket, for broadcasts."""
+        return self.outbox.lend()
+
+    def say(self, message: Message, kind: type) -> None:
+        """A control message; of each kind only the newest matters."""
+        self.outbox.say(self, message, kind)
+
+    def refuse_later(self, refused: Refused) -> None:
+        """The view turned out not to exist; the hub has already forgotten the subscription."""
+        self.on_refused(self, refused)
