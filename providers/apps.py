@@ -6,6 +6,7 @@ from django.apps.registry import Apps
 from django.db.models.signals import post_migrate
 
 import providers
+from providers.datasets import KINDS
 from providers.roles import make_observers
 
 
@@ -38,6 +39,7 @@ def make_rows(using: str, apps: Apps = installed, **_kwargs: object) -> None:
 
 
 def ordered_kinds() -> list[str]:
-    """The kinds that one provider may serve instead of another. What a provider lists, no other can tell."""
+    """The kinds of which the operator chooses the order of providers: those that one may serve instead of another."""
     real = (provider for provider in providers.all() if not provider.simulated)
-    return sorted({endpoint.kind for provider in real for endpoint in provider.endpoints} - {"assets", "category"})
+    kinds = {endpoint.kind for provider in real for endpoint in provider.endpoints}
+    return sorted(kind for kind in kinds if not (KINDS[kind].of_provider or KINDS[kind].optional))

@@ -16,21 +16,12 @@ from providers import cells, client, identity, ledger
 from providers.access import Access
 from providers.base import Answer, Call, Endpoint, Normalised
 from providers.budget import Budget, Reservation
-from providers.datasets import Dataset, Fetched, Kind, Row
+from providers.datasets import Dataset, Fetched, Row
 from providers.errors import BadPayload, NotFound, ProviderError
 from providers.pacing import pinned
 from providers.plausible import Before, Doubts, judge
 
 log = structlog.get_logger("providers.fetch")
-
-#: The lists that everything else waits for: without its own ids, a provider's stream follows nothing.
-_LISTS: frozenset[Kind] = frozenset({"currencies", "coins", "assets"})
-#: What can wait for all else leaves room for so many calls more: a chart that somebody asks for.
-_BEHIND: dict[Kind, int] = {"category": 2}
-#: The kinds whose rows are coins: their prices are held against the last ones.
-_COINS: frozenset[Kind] = frozenset({"markets", "quotes"})
-#: Whose rows have a provider's own ids, to be translated.
-_OF_COINS: frozenset[Kind] = _COINS | {"category"}
 
 
 class Rank(TypedDict):
@@ -41,10 +32,11 @@ class Rank(TypedDict):
 
 
 def rank(dataset: Dataset) -> Rank:
-    """How much polls of that dataset matter to the budget. Lists and the market in a pinned currency come first: what
-    clients ask for one by one, charts and other currencies, leaves them room."""
-    market = dataset.kind == "markets" and pinned(dataset)
-    return {"urgent": market or dataset.kind in _LISTS, "behind": _BEHIND.get(dataset.kind, 0)}
+    """How much fetches of that dataset matter to the budget. Lists and the market in a pinned currency are urgent; what
+    clients ask for one by one leaves room for them."""
+    traits = dataset.traits
+    urgent = traits.urgent == "always" or (traits.urgent == "pinned" and pinned(dataset))
+    return {"urgent": urgent, "behind": traits.behind}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +116,7 @@ class Attempt:
 
     def _ours(self, rows: list[Row]) -> list[Row]:
         """The rows by our ids, each coin once; those of coins that nobody knows for certain are left out."""
-        if not self._provider.foreign or self._question.dataset.kind not in _OF_COINS:
+        if not self._provider.foreign or not self._question.dataset.traits.coin_ids:
             return rows
         known = identity.canonical(self._provider.name, [row.get("id") or "" for row in rows])
         found: dict[str, Row] = {}
@@ -143,7 +135,7 @@ class Attempt:
             made = self._endpoint.normalise(dataset, self._answers(calls))
         finally:
             self._settle()
-        if dataset.kind == "markets" and made.dropped > len(made.rows):
+        if dataset.traits.market and made.dropped > len(made.rows):
             raise BadPayload(f"{made.dropped} of {made.dropped + len(made.rows)} coins are unreadable")
         ours = self._ours(made.rows)
         rows = self._asked_for(ours)
@@ -182,9 +174,9 @@ class Attempt:
     def _plausible(self, rows: list[Row], at: int) -> list[Row]:
         """What can be true of them. A simulated market is held against nothing that was real, nor the other way."""
         dataset, before, memory = self._question.dataset, self._question.before, Doubts(self._redis)
-        if dataset.kind not in _COINS or (before and before.simulated != self._provider.simulated):
+        if not dataset.traits.coins or (before and before.simulated != self._provider.simulated):
             before = None
-        doubts = memory.of(dataset) if dataset.kind in _COINS and not self._provider.simulated else {}
+        doubts = memory.of(dataset) if dataset.traits.coins and not self._provider.simulated else {}
         rows = self._sound(rows, at)
         judged = judge(dataset, rows, before, doubts, self._provider.name, at)
         self._counts.implausible = judged.dropped + self._counts.cells.total()
@@ -197,9 +189,9 @@ class Attempt:
     def _sound(self, rows: list[Row], at: int) -> list[Row]:
         """The rows without single values that cannot be."""
         dataset = self._question.dataset
-        if dataset.kind in _COINS:
+        if dataset.traits.cells == "coin":
             rows, self._counts.cells = cells.blanked(rows, dataset.currency)
-        elif dataset.kind == "candles":
+        elif dataset.traits.cells == "candle":
             rows, self._counts.cells = cells.candles(rows, dataset.currency, at)
         return rows
 

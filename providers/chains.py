@@ -32,7 +32,7 @@ def of(kind: Kind, simulated: bool = False) -> list[tuple[Provider, Endpoint]]:
 def serving(dataset: Dataset, simulated: bool = False) -> list[tuple[Provider, Endpoint]]:
     """The same for one dataset: what a provider lists, no other can tell."""
     able = of(dataset.kind, simulated)
-    return [one for one in able if one[0].name == dataset.topic] if dataset.kind == "assets" else able
+    return [one for one in able if one[0].name == dataset.topic] if dataset.traits.of_provider else able
 
 
 def _named(kind: Kind) -> list[str]:

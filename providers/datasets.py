@@ -1,39 +1,26 @@
-"""The datasets that providers fill: their names, and the shape of their rows. Pure; shared by both apps.
+"""The datasets that providers fill: their kinds, their names, and the shape of their rows. Pure; shared by both apps.
 
-A dataset's name is its identity everywhere: in Redis, in tasks, in logs.
-
-====================  =============================================  =======================================
-kind                  name                                           rows
-====================  =============================================  =======================================
-markets               ``markets:usd`` (coins 1-500 by market cap),   one dict a coin, `COIN_FIELDS`
-                      ``markets:usd:2`` (501-1000), ...
-quotes                ``quotes:usd``: coins asked for by id          one dict a coin, `COIN_FIELDS`
-candles               ``candles:bitcoin:usd:30``                     one dict a candle, `CANDLE_FIELDS`
-currencies            ``currencies``                                 ``{"id": "usd"}``
-coins                 ``coins``                                      ``{"id", "symbol", "name"}``
-assets                ``assets:NAME``: what that provider lists      one dict an asset, `ASSET_FIELDS`
-category              ``category:layer-1``: who belongs to it, a     ``{"id": "bitcoin"}``
-                      key of `CATEGORIES`
-listings              ``listings``: announcements of exchanges       one dict each, `LISTING_FIELDS`
-onchain               ``onchain:kline.14.0xab….1m``: a provider's    one dict an event, `ONCHAIN_FIELDS`
-                      channel, platform, address and interval
-====================  =============================================  =======================================
+A dataset's name is its identity everywhere: in Redis, in tasks, in logs. What one kind has and another has not is an
+attribute of its row in `KINDS`; nothing else asks which kind a dataset is of.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
-Kind = Literal["markets", "quotes", "candles", "currencies", "coins", "assets", "category", "listings", "onchain"]
+#: The names of the kinds, the keys of `KINDS`.
+Kind = Literal["markets", "quotes", "candles", "listings", "onchain", "coins", "currencies", "category", "assets"]
 Row = dict[str, Any]
 
 #: Coins in one block of a `markets` dataset: two upstream pages of 250.
 BLOCK = 500
 #: Price-change windows, as a provider and our parameters spell them.
 WINDOWS = ("1h", "24h", "7d", "14d", "30d", "200d", "1y")
-#: Candle ranges in days that exist upstream; a wish in between is served from the next longer one.
+#: Candle ranges in days that exist upstream; any other range is cut from the next longer one.
 CANDLE_RANGES = (1, 7, 14, 30, 90, 180, 365)
 
 #: A coin row. Numbers are float, int or None (the provider has no value), never NaN; `price_change_*` are percentages
@@ -46,18 +33,18 @@ COIN_FIELDS = (
 )  # fmt: skip
 #: A candle row: `timestamp` is the OPEN time in epoch milliseconds; `volume` what `meta["volume_basis"]` says, or None.
 CANDLE_FIELDS = ("timestamp", "open", "high", "low", "close", "volume")
-#: An asset as a provider lists it: `foreign_id` is that provider's own, the others may be "". `coin` is our id for it
-#: where the provider says it itself; `contracts` are addresses, lower case.
+#: An asset as a provider lists it: `foreign_id` is that provider's own, the others may be "". `coin` is our id if the
+#: provider states it; `contracts` are addresses, lower case.
 ASSET_FIELDS = ("foreign_id", "symbol", "name", "slug", "coin", "contracts")
 #: An announcement: `id` is ours, the same however often it arrives; `tickers` is a list, upper case; times are epoch
 #: milliseconds or None; `exchange` and `type` as the provider writes them, lower case.
 LISTING_FIELDS = (
     "id", "exchange", "type", "title", "tickers", "published_at", "detected_at", "received_at", "source",
 )  # fmt: skip
-#: An on-chain event: `id` tells repetitions apart, `at` is epoch milliseconds, `data` the provider's payload.
+#: An on-chain event: `id` is the same for the same event, `at` is epoch milliseconds, `data` the provider's payload.
 ONCHAIN_FIELDS = ("id", "at", "data")
-#: What coins are grouped by: our name of each category, and how people read it. Upstream many a coin is in several;
-#: here it belongs to the first of these that has it, so what says most about a coin stands before what says little.
+#: The categories of coins: our name of each, and its label. A coin that is in several upstream belongs to the first of
+#: them here, so the most specific ones come first.
 CATEGORIES = {
     "memes": "Memes",
     "gaming": "Gaming",
@@ -80,7 +67,159 @@ ONCHAIN_CHANNELS = (
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _CURRENCY = re.compile(r"[a-z0-9]{2,10}")
 _PROVIDER = re.compile(r"[a-z][a-z0-9_]{1,39}")
-_TOPIC = re.compile(rf"({'|'.join(ONCHAIN_CHANNELS)})\.([0-9]{{1,9}})\.([A-Za-z0-9]{{8,100}})(\.[0-9]{{1,3}}[smhdw])?")
+_BLOCK, _DAYS = re.compile("[1-9][0-9]*"), re.compile("|".join(map(str, CANDLE_RANGES)))
+_CATEGORY = re.compile("|".join(CATEGORIES))
+_CHANNEL = re.compile(
+    rf"({'|'.join(ONCHAIN_CHANNELS)})\.([0-9]{{1,9}})\.([A-Za-z0-9]{{8,100}})(\.[0-9]{{1,3}}[smhdw])?"
+)
+#: Parts of a name that are numbers.
+_NUMBERS = ("block", "days")
+_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """Everything in which one kind of dataset differs from another. Seconds, unless a name says otherwise."""
+
+    label: str  # as the admin calls it
+    fields: tuple[str, ...]  # of a row
+    # --- the name
+    parts: Mapping[str, re.Pattern[str]] = field(default_factory=dict)  # attributes of `Dataset`, and their forms
+    # --- the rows
+    key: str = "id"  # the field that tells rows apart
+    positive: tuple[str, ...] = ()  # fields that are finite and above zero, or absent
+    cells: Literal["", "coin", "candle"] = ""  # the checks of single values (`providers.cells`)
+    coins: bool = False  # rows are priced coins: compared with the last prices, labelled with category and age
+    coin_ids: bool = False  # ids of rows are coins, to be translated from a provider's own
+    market: bool = False  # the coins by market cap, in blocks; refused when most of an answer is unreadable
+    # --- what is fetched
+    by_id: bool = False  # only the coins that clients ask for
+    of_provider: bool = False  # each provider has its own, which no other can serve
+    streamed: bool = False  # comes by stream, nobody polls it
+    source: str = ""  # of streamed data: the name of their source in a sentence
+    checked_against: tuple[Kind, ...] = ()  # lists that must have its currency and coins before it is fetched
+    bounded_by: str = ""  # the setting that limits how many are wanted together
+    several: str = ""  # how the refusal past that limit calls them
+    # --- when
+    daily: bool = False  # fetched once a day, whatever the budget
+    interval: float | None = None  # between fetches, as wished for; None: SPOT_POLL_SECONDS
+    simulated_interval: float | None = None  # the same of the simulated market; None: as fast as it moves
+    leftover: bool = False  # gets what the other kinds leave of the allowance
+    one_by_one: float = 0.0  # real providers are asked for one of them in this time, once there is a market; 0: for all
+    retry: float | None = None  # after a failure; None: by the interval
+    # --- what a fetch may use of the budget
+    urgent: Literal["always", "pinned", "never"] = "never"  # may use what is set aside for polls; pinned: currencies
+    behind: int = 0  # calls left for others that are not urgent
+    optional: bool = False  # a failure does not count against the provider's breaker
+    # --- how long the store keeps the last good rows
+    kept: int = _DAY
+    idle: int | None = None  # until one that nobody looks at is evicted; None: never
+
+
+#: In the order in which the status page and the admin list them.
+KINDS: dict[Kind, Traits] = {
+    # markets:usd (coins 1 to 500 by market cap), markets:usd:2 (501 to 1000), ...
+    "markets": Traits(
+        label="market",
+        fields=COIN_FIELDS,
+        parts={"currency": _CURRENCY, "block": _BLOCK},
+        positive=("price",),
+        cells="coin",
+        coins=True,
+        coin_ids=True,
+        market=True,
+        checked_against=("currencies",),
+        urgent="pinned",
+        kept=7 * _DAY,
+        idle=7 * _DAY,
+    ),
+    # quotes:usd, the coins that clients ask for by id
+    "quotes": Traits(
+        label="single coins",
+        fields=COIN_FIELDS,
+        parts={"currency": _CURRENCY},
+        positive=("price",),
+        cells="coin",
+        coins=True,
+        coin_ids=True,
+        by_id=True,
+        checked_against=("currencies", "coins"),
+        kept=7 * _DAY,
+        idle=7 * _DAY,
+    ),
+    # candles:bitcoin:usd:30
+    "candles": Traits(
+        label="price charts",
+        fields=CANDLE_FIELDS,
+        parts={"coin": _ID, "currency": _CURRENCY, "days": _DAYS},
+        key="timestamp",
+        positive=("open", "high", "low", "close"),
+        cells="candle",
+        checked_against=("currencies", "coins"),
+        bounded_by="SPOT_CHARTS",
+        several="charts",
+        interval=900.0,
+        simulated_interval=15.0,
+        leftover=True,
+        idle=900,
+    ),
+    # listings, the announcements of exchanges
+    "listings": Traits(
+        label="announcements",
+        fields=LISTING_FIELDS,
+        streamed=True,
+        source="listings",
+        kept=60 * _DAY,
+    ),
+    # onchain:kline.14.0xab….1m, a provider's channel, platform, address and interval
+    "onchain": Traits(
+        label="on-chain events",
+        fields=ONCHAIN_FIELDS,
+        parts={"topic": _CHANNEL},
+        streamed=True,
+        source="on-chain",
+        bounded_by="SPOT_ONCHAIN_TOPICS",
+        several="on-chain topics",
+        idle=900,
+    ),
+    "coins": Traits(
+        label="list of coins",
+        fields=("id", "symbol", "name"),
+        daily=True,
+        urgent="always",
+        kept=60 * _DAY,
+    ),
+    "currencies": Traits(
+        label="list of currencies",
+        fields=("id",),
+        daily=True,
+        urgent="always",
+        kept=60 * _DAY,
+    ),
+    # category:layer-1, the coins in one of `CATEGORIES`
+    "category": Traits(
+        label="categories of coins",
+        fields=("id",),
+        parts={"topic": _CATEGORY},
+        coin_ids=True,
+        daily=True,
+        one_by_one=65.0,  # a little more than the minute that budgets count
+        retry=3600.0,
+        behind=2,
+        optional=True,
+        kept=60 * _DAY,
+    ),
+    # assets:NAME, the coins that a provider lists
+    "assets": Traits(
+        label="its own list of coins",
+        fields=ASSET_FIELDS,
+        parts={"topic": _PROVIDER},
+        key="foreign_id",
+        of_provider=True,
+        daily=True,
+        urgent="always",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,63 +234,45 @@ class Dataset:
     topic: str = ""  # of assets: the provider; of category: its name; of onchain: channel.platform.address[.interval]
 
     @property
+    def traits(self) -> Traits:
+        """The row of its kind in `KINDS`."""
+        return KINDS[self.kind]
+
+    @property
     def name(self) -> str:
-        """The dataset's name, as in the table above."""
-        if self.kind == "markets":
-            return f"markets:{self.currency}" + (f":{self.block}" if self.block > 1 else "")
-        if self.kind == "quotes":
-            return f"quotes:{self.currency}"
-        if self.kind == "candles":
-            return f"candles:{self.coin}:{self.currency}:{self.days}"
-        return f"{self.kind}:{self.topic}" if self.topic else self.kind
+        """The kind and its parts between colons; the first block goes without its number."""
+        parts = [str(getattr(self, part)) for part in self.traits.parts if part != "block" or self.block > 1]
+        return ":".join([self.kind, *parts])
 
     @classmethod
+    @lru_cache(maxsize=4096)  # workers parse every wanted name once a second
     def parse(cls, name: str) -> Dataset:
         """The dataset of that name. ValueError when there is none: names come from Redis and task arguments."""
-        kind, *rest = name.split(":")
-        match kind, rest:
-            case "markets", [currency]:
-                made = cls("markets", currency)
-            case "markets", [currency, block]:
-                made = cls("markets", currency, block=int(block))
-            case "quotes", [currency]:
-                made = cls("quotes", currency)
-            case "candles", [coin, currency, days]:
-                made = cls("candles", currency, coin=coin, days=int(days))
-            case (("currencies" | "coins" | "listings"), []):
-                made = cls(kind)
-            case (("assets" | "category" | "onchain"), [topic]):
-                made = cls(kind, topic=topic)
-            case _:
-                raise ValueError(f"{name!r} names no dataset")
-        if made.name != name or not made._sane():
-            raise ValueError(f"{name!r} names no dataset")
-        return made
-
-    def _sane(self) -> bool:
-        if self.kind == "category":
-            return self.topic in CATEGORIES
-        if self.kind in ("assets", "onchain"):
-            return bool((_PROVIDER if self.kind == "assets" else _TOPIC).fullmatch(self.topic))
-        currency_ok = self.kind in ("currencies", "coins", "listings") or _CURRENCY.fullmatch(self.currency)
-        coin_ok = self.kind != "candles" or (_ID.fullmatch(self.coin) and self.days in CANDLE_RANGES)
-        return bool(currency_ok and coin_ok and self.block >= 1)
+        kind, *texts = name.split(":")
+        if kind in KINDS:
+            parts = list(zip(KINDS[kind].parts.items(), texts, strict=False))
+            if all(form.fullmatch(text) for (_, form), text in parts):
+                values: dict[str, Any] = {part: int(text) if part in _NUMBERS else text for (part, _), text in parts}
+                dataset = cls(kind, **values)
+                if dataset.name == name:
+                    return dataset
+        raise ValueError(f"{name!r} names no dataset")
 
 
 #: The source of lists that ship with Spot.
 BUNDLED = "bundled"
-#: The lists that currencies and coins are held against before anything is asked about them.
+#: The lists that must have a currency or a coin before a provider is asked about it.
 CURRENCIES, COINS = Dataset("currencies"), Dataset("coins")
-#: Who belongs to each category, in the order of `CATEGORIES`.
+#: The members of each category, in the order of `CATEGORIES`.
 MEMBERS = tuple(Dataset("category", topic=name) for name in CATEGORIES)
 #: The announcements of exchanges.
 LISTINGS = Dataset("listings")
-#: What comes by stream only: nobody polls it.
-STREAMED: frozenset[Kind] = frozenset({"listings", "onchain"})
+#: The kinds that come by stream.
+STREAMED: frozenset[Kind] = frozenset(kind for kind, traits in KINDS.items() if traits.streamed)
 
 
 def is_coin_id(text: str) -> bool:
-    """Whether the text has the form of a coin id: nothing else may come near a URL. Membership is checked besides."""
+    """Whether the text has the form of a coin id. Nothing else may become part of a URL; `COINS` says which exist."""
     return _ID.fullmatch(text) is not None and text not in (".", "..")
 
 

@@ -39,8 +39,6 @@ TOTAL_SECONDS = 22.0
 TRIAL_SECONDS = 4.0
 #: What a key is refused; another key of the same provider may fare better.
 _OF_A_KEY = (Unauthorized, RateLimited, OutOfBudget)
-#: What is asked in passing: that a provider fails at it says little of whether the market can be had there.
-_IN_PASSING: frozenset[Kind] = frozenset({"category"})
 #: Whose word counts when all have failed, the most telling first. Out of reach are we only if all are.
 _TELLING = (Unavailable, BadPayload, RateLimited, OutOfBudget, Unauthorized, Unreachable, NotFound)
 
@@ -74,7 +72,7 @@ def _check_form(dataset: Dataset, ids: tuple[str, ...]) -> None:
         known = False
     if not known or not all(isinstance(coin, str) and is_coin_id(coin) for coin in ids):
         raise NotFound("that is no coin or currency", public="That is no coin or currency.")
-    if (dataset.kind == "quotes") != bool(ids):
+    if dataset.traits.by_id != bool(ids):
         raise NotFound("quotes, and only they, are asked for by id", public="No coin is asked for.")
 
 
@@ -164,7 +162,7 @@ class _Round:
         verdict."""
         if provider.simulated:
             return
-        if self._question.dataset.kind in _IN_PASSING:
+        if self._question.dataset.traits.optional:
             error = None
         if error is not None:
             self._breaker.failed(provider.name, error)

@@ -19,7 +19,7 @@ from providers.access import Access
 from providers.base import Call, Endpoint
 from providers.breaker import Breaker
 from providers.budget import Budget, Standing, connection, wall_ms
-from providers.datasets import Dataset, Kind
+from providers.datasets import KINDS, Dataset, Kind
 from providers.errors import ProviderError
 
 #: What polls may plan to use of an allowance; the rest is for what is asked for in between.
@@ -32,8 +32,6 @@ PINNED_SHARE = 0.5
 SAVED_SECONDS = 86_400.0
 #: No simulated market moves slower than this, so that a demo looks alive.
 _SIMULATED_SECONDS = 5.0
-#: Lists, which change little.
-_DAILY: frozenset[Kind] = frozenset({"currencies", "coins", "assets", "category"})
 _ANY_COIN = "bitcoin"
 #: The most that an interval is stretched: a minute to a month.
 _LONGEST = 43_200.0
@@ -120,11 +118,12 @@ def _calls(endpoint: Endpoint, dataset: Dataset, now_ms: int) -> tuple[Call, ...
 
 def wished(kind: Kind, endpoint: Endpoint, entry: Access) -> float:
     """Seconds between polls of such a dataset, were there no budget."""
-    if kind in _DAILY:
+    traits = KINDS[kind]
+    if traits.daily:
         return 86_400.0
     if entry.provider.simulated:
-        return min(settings.SPOT_POLL_SECONDS, _SIMULATED_SECONDS) if kind != "candles" else 15.0
-    wish = settings.SPOT_POLL_SECONDS if kind != "candles" else 900.0
+        return traits.simulated_interval or min(settings.SPOT_POLL_SECONDS, _SIMULATED_SECONDS)
+    wish: float = traits.interval or settings.SPOT_POLL_SECONDS
     return max(wish, endpoint.cache(entry.plan)) if entry.usual_address else wish
 
 
@@ -142,12 +141,12 @@ def _stretched(payer: _Payer, viewers: Mapping[str, int]) -> list[tuple[str, flo
 
 def _factor(dataset: Dataset, found: float) -> float:
     # A list a day costs next to nothing, and coins that are new would be unknown for weeks.
-    return 1.0 if dataset.kind in _DAILY else found
+    return 1.0 if dataset.traits.daily else found
 
 
 def pinned(dataset: Dataset) -> bool:
     """Whether the operator has pinned what the dataset is about."""
-    if dataset.kind == "candles":
+    if dataset.coin:
         return dataset.coin in settings.SPOT_PINNED_COINS
     return dataset.currency in settings.SPOT_PINNED_CURRENCIES
 
@@ -162,8 +161,8 @@ def factors(
     """
     known = viewers or {}
     weights = {one: max(1, known.get(one.name, 1)) for one in demands} if known else dict.fromkeys(demands, 1)
-    first = {dataset: demand for dataset, demand in demands.items() if dataset.kind != "candles"}
-    candles = {dataset: demand for dataset, demand in demands.items() if dataset.kind == "candles"}
+    first = {dataset: demand for dataset, demand in demands.items() if not dataset.traits.leftover}
+    candles = {dataset: demand for dataset, demand in demands.items() if dataset.traits.leftover}
     both = list(zip((calls, credits), _wanted(first.values()), _wanted(candles.values()), strict=True))
     most = [may * max(FIRST_SHARE, one / (one + other)) if one else may for may, one, other in both]
     found = _fitted(first, most, weights)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from redis import Redis
 
-from providers.datasets import Dataset, Kind, Row
+from providers.datasets import Dataset, Row, Traits
 from providers.errors import BadPayload
 
 #: How far a price may move between two believed values, up or down.
@@ -29,15 +29,6 @@ DOUBTED_MS = 600_000
 SAME_LEVEL = 2.0
 #: So many rows, and more than half of all, make an answer that is refused whole.
 MANY = 3
-
-#: What tells rows apart, by kind.
-_KEYS: dict[Kind, str] = {"candles": "timestamp", "assets": "foreign_id"}
-#: What must be a finite number above zero, by kind, if it is there at all.
-_POSITIVE: dict[Kind, tuple[str, ...]] = {
-    "markets": ("price",),
-    "quotes": ("price",),
-    "candles": ("open", "high", "low", "close"),
-}
 
 
 class Before(Protocol):
@@ -82,7 +73,7 @@ def judge(
     now_ms: int,
 ) -> Judged:
     """Pick the rows that can be true. Pure. BadPayload when most of them cannot."""
-    sound = [row for row in rows if _sound(dataset.kind, row)]
+    sound = [row for row in rows if _sound(dataset.traits, row)]
     kept, doubted = _held_against(_last(before, doubts, now_ms), doubts, sound, source, now_ms)
     seen = {row.get("id") for row in sound}
     # Who is not in this answer may be in the next.
@@ -95,9 +86,10 @@ def judge(
     return Judged(kept, dropped, doubted)
 
 
-def _sound(kind: Kind, row: Row) -> bool:
-    known = bool(row.get(_KEYS.get(kind, "id")))
-    return known and all(_positive(row[name]) for name in _POSITIVE.get(kind, ()) if row.get(name) is not None)
+def _sound(traits: Traits, row: Row) -> bool:
+    if not row.get(traits.key):
+        return False
+    return all(_positive(row[name]) for name in traits.positive if row.get(name) is not None)
 
 
 def _positive(value: Any) -> bool:

@@ -112,7 +112,7 @@ def get_historical_ohlcv(coin_id: str, vs_currency: str = "usd", days: int = 30)
 def _data(channel: str, params: dict[str, Any]) -> Any:
     given = {name: value for name, value in params.items() if value is not None}
     view = view_of(FEEDS[channel], given, settings.SPOT_DEPTH)
-    parts = [_newest(dataset).rows for dataset in view.datasets if dataset.kind != "quotes"]
+    parts = [_newest(dataset).rows for dataset in view.datasets if not dataset.traits.by_id]
     if coins := view.params.get("coin_ids", ()):
         there = {row["id"] for row in parts[0]}
         if missing := [coin for coin in coins if coin not in there]:

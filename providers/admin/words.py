@@ -8,22 +8,13 @@ from math import ceil
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from providers.datasets import KINDS
+
 #: Of each state its sign, which tells it apart without colour too.
 MARKS = {"good": "✓", "waiting": "‖", "bad": "✕", "lacking": "!", "off": "○", "unknown": "?"}
 
-#: The kinds of dataset as people call them.
-_KINDS = {
-    "markets": "market",
-    "quotes": "single coins",
-    "candles": "price charts",
-    "currencies": "list of currencies",
-    "coins": "list of coins",
-    "assets": "its own list of coins",
-    "category": "categories of coins",
-    "listings": "announcements",
-    "onchain": "on-chain events",
-    "ticks": "prices",
-}
+#: The kinds of data as people call them: of datasets, and the ticks of streams.
+_KINDS: dict[str, str] = {"ticks": "prices", **{kind: traits.label for kind, traits in KINDS.items()}}
 
 
 def kind_name(kind: str) -> str:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.conf import settings
-
 import providers
 from providers import access
 from providers.base import Provider
-from providers.datasets import LISTINGS, Dataset
+from providers.datasets import KINDS, LISTINGS, Dataset, Kind
 from providers.streams import stream_state
 from spot import snapshots
 from spot.ingest import announcements
@@ -17,7 +15,6 @@ from spot.snapshots import Trouble, now_ms
 
 #: How often a worker looks after them, in seconds.
 _PACE = 2.0
-_NAMES = {"listings": "listings", "onchain": "on-chain"}
 
 
 def sources(kind: str) -> list[Provider]:
@@ -34,9 +31,6 @@ def look_after(wanted: Sequence[Dataset]) -> None:
         return
     if LISTINGS in wanted:
         announcements.restore()
-    most = settings.SPOT_ONCHAIN_TOPICS or len(wanted)  # nobody has checked that a topic exists: no more are explained
-    topics = [dataset for dataset in wanted if dataset.kind == "onchain"][:most]
-    wanted = [dataset for dataset in wanted if dataset.kind != "onchain"] + topics
     for kind in dict.fromkeys(dataset.kind for dataset in wanted):
         why = _why_nothing(kind)
         for dataset in wanted:
@@ -44,13 +38,13 @@ def look_after(wanted: Sequence[Dataset]) -> None:
                 _explain(dataset, why)
 
 
-def _why_nothing(kind: str) -> Trouble | None:
+def _why_nothing(kind: Kind) -> Trouble | None:
     """Why nobody brings that kind now; None when somebody does, or is about to."""
     if snapshots.realm() == "demo":
         simulated = "The market shown is simulated, and nothing real is shown beside it."
         return _trouble(simulated, simulated)
     if not (able := sources(kind)):
-        absent = f"No {_NAMES[kind]} source is set up"
+        absent = f"No {KINDS[kind].source} source is set up"
         return _trouble(f"{absent}: an operator can enter a key for one.", f"{absent} on this site.")
     states = [(one, stream_state.read(snapshots.connection(), one.name)) for one in able]
     said = [(one, state) for one, state in states if state and state.message and state.state in ("refused", "waiting")]

@@ -77,7 +77,7 @@ class Streams:
         ranked = {
             dataset.currency: self._ranked(dataset)[:coins]
             for dataset in snapshots.wanted()
-            if dataset.kind == "markets" and dataset.block == 1 and (not currencies or dataset.currency in currencies)
+            if dataset.traits.market and dataset.block == 1 and (not currencies or dataset.currency in currencies)
         }
         wanted = list(dict.fromkeys(coin for ids in ranked.values() for coin in ids))
         theirs = identity.foreign(provider.name, wanted) if provider.foreign else {coin: coin for coin in wanted}

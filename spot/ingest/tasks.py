@@ -6,6 +6,7 @@ beat, a second worker or a backlog after an outage therefore changes nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from operator import itemgetter
@@ -16,7 +17,7 @@ from django.conf import settings
 
 from providers import bundled, fetching, pacing
 from providers.clean import ahead
-from providers.datasets import COINS, CURRENCIES, MEMBERS, STREAMED, Dataset, Fetched, Kind
+from providers.datasets import COINS, CURRENCIES, MEMBERS, Dataset, Fetched
 from providers.errors import (
     INSIDE,
     NotFound,
@@ -40,12 +41,7 @@ _TICK_SECONDS = 1.0
 #: A claim outlives the wait for the moment and the task's hard time limit, so that a dataset is never fetched twice at
 #: once, and a killed worker's claim is free again soon.
 _CLAIM_SECONDS = settings.CELERY_TASK_TIME_LIMIT + _TICK_SECONDS + 2
-#: The kinds whose rows are coins.
-_COINS: frozenset[Kind] = frozenset({"markets", "quotes"})
-#: Real providers are asked for one category in so many seconds, a little more than the minute that budgets count; and
-#: for one that could not be had again after so many.
-_CATEGORY_SECONDS, _CATEGORY_REST = 65.0, 3600.0
-#: After real providers were out of reach while there is only the demo, ask them again this often, in seconds.
+#: Seconds between two tries of real providers that were out of reach, while there is only the demo.
 _PROBE_SECONDS = 60
 
 
@@ -60,27 +56,28 @@ def tick() -> None:
 
 
 def _wanted() -> list[Dataset]:
-    """What somebody looks at, and besides coins whatever they are grouped by. Of that the widest comes first, since a
-    coin is better in a wide group than in none."""
+    """The datasets that somebody looks at, and with coins their categories: the widest first, since a coin is better in
+    a wide category than in none."""
     wanted = snapshots.wanted()
-    return [*wanted, *reversed(MEMBERS)] if any(dataset.kind in _COINS for dataset in wanted) else wanted
+    return [*wanted, *reversed(MEMBERS)] if any(dataset.traits.coins for dataset in wanted) else wanted
 
 
 @shared_task(ignore_result=True)
 def start(names: list[str]) -> None:
-    """Start the fetch of these datasets if they are due: what a hub asks for when somebody waits."""
+    """Start the fetch of these datasets if they are due; a hub sends this task when a client waits."""
     start_due([Dataset.parse(name) for name in names])
 
 
 def start_due(wanted: Sequence[Dataset]) -> None:
-    """Queue one fetch for each of these datasets that is due before the next tick and that nobody is fetching; it
-    starts at its moment, so that an interval is kept whatever the ticks' grid.
+    """Queue one fetch for each of these datasets that is due before the next tick and that nobody is fetching. Its
+    countdown ends when the dataset is due, so that intervals do not depend on the grid of ticks.
 
-    While a list is missing that a dataset is checked against, the list comes first; the rest follows as soon as it is
-    there, or with the next tick. Categories come when there is a market to be grouped, and one by one.
+    A missing list that a dataset is checked against is fetched first; the dataset follows once the list is stored, or
+    with the next tick.
     """
-    streamed.look_after([dataset for dataset in wanted if dataset.kind in STREAMED])
-    wanted = _bounded([dataset for dataset in wanted if dataset.kind not in STREAMED])
+    wanted = _bounded(wanted)
+    streamed.look_after([dataset for dataset in wanted if dataset.traits.streamed])
+    wanted = [dataset for dataset in wanted if not dataset.traits.streamed]
     ages, now = snapshots.ages([*wanted, CURRENCIES, COINS]), now_ms()
     missing = {listing for listing in set().union(*map(_checked_against, wanted)) if ages[listing.name][0] is None}
     wanted = [*missing, *(one for one in wanted if one not in missing and not missing & _checked_against(one))]
@@ -88,7 +85,7 @@ def start_due(wanted: Sequence[Dataset]) -> None:
     intervals = paces(wanted, simulated=simulated)
     waits = {one: _wait(*ages[one.name], intervals[one.name], now) for one in wanted}
     due = [one for one in wanted if waits[one] < _TICK_SECONDS]
-    market = not missing and any(ages[one.name][0] is not None for one in wanted if one.kind in _COINS)
+    market = not missing and any(ages[one.name][0] is not None for one in wanted if one.traits.coins)
     for dataset in _in_turn(due, market=market, simulated=simulated):
         if (token := claims.claim(dataset, _CLAIM_SECONDS)) is not None:
             interval = intervals[dataset.name]
@@ -103,15 +100,18 @@ def _wait(fetched_at: int | None, next_try: int | None, interval: float, now: in
 
 
 def _in_turn(due: Sequence[Dataset], *, market: bool, simulated: bool) -> list[Dataset]:
-    """What is due, but of categories one at a time, and none before there is a market to be grouped."""
-    categories_due = [dataset for dataset in due if dataset.kind == "category"]
-    now = market and categories_due and (simulated or snapshots.first_in("category", _CATEGORY_SECONDS))
-    return [dataset for dataset in due if dataset.kind != "category"] + (categories_due[:1] if now else [])
+    """The datasets to fetch now: all that are due, but of a kind that is fetched one by one the first, when there is a
+    market and the time since the one before is over."""
+    first = {dataset.kind: dataset for dataset in reversed(due) if dataset.traits.one_by_one} if market else {}
+    chosen = [dataset for dataset in due if not dataset.traits.one_by_one]
+    return chosen + [
+        dataset for kind, dataset in first.items() if simulated or snapshots.first_in(kind, dataset.traits.one_by_one)
+    ]
 
 
 def _checked_against(dataset: Dataset) -> set[Dataset]:
-    """The lists that a dataset's currency and coins are held against."""
-    return ({CURRENCIES} if dataset.currency else set()) | ({COINS} if dataset.kind in ("candles", "quotes") else set())
+    """The lists that must have a dataset's currency and coins."""
+    return {Dataset(kind) for kind in dataset.traits.checked_against}
 
 
 def paces(datasets: Sequence[Dataset], *, simulated: bool) -> dict[str, float]:
@@ -121,20 +121,18 @@ def paces(datasets: Sequence[Dataset], *, simulated: bool) -> dict[str, float]:
 
 
 def _bounded(wanted: Sequence[Dataset]) -> list[Dataset]:
-    """The pinned and then the most recently wanted, no more than the limits allow, whatever many web processes ask for
-    together."""
-    charts = [dataset for dataset in wanted if dataset.kind == "candles"]
-    currencies = list(dict.fromkeys(dataset.currency for dataset in wanted if dataset.currency))
+    """The pinned and then the most recently wanted datasets, within the limits, however many web processes ask."""
     pinned = set(settings.SPOT_PINNED_CURRENCIES)
-    kept_charts = set(charts[: settings.SPOT_CHARTS] if settings.SPOT_CHARTS else charts)
-    others = [currency for currency in currencies if currency not in pinned]
-    kept_currencies = pinned | set(others[: settings.SPOT_CURRENCIES] if settings.SPOT_CURRENCIES else others)
-    return [
-        dataset
-        for dataset in wanted
-        if (dataset.kind != "candles" or dataset in kept_charts)
-        and (not dataset.currency or dataset.currency in kept_currencies)
-    ]
+    others = list(dict.fromkeys(one.currency for one in wanted if one.currency and one.currency not in pinned))
+    currencies = {"", *pinned, *(others[: settings.SPOT_CURRENCIES] if settings.SPOT_CURRENCIES else others)}
+    counts: Counter[str] = Counter()
+    bounded = []
+    for dataset in wanted:
+        counts[dataset.kind] += 1
+        limit = dataset.traits.bounded_by and getattr(settings, dataset.traits.bounded_by)
+        if dataset.currency in currencies and (not limit or counts[dataset.kind] <= limit):
+            bounded.append(dataset)
+    return bounded
 
 
 @shared_task(ignore_result=True)
@@ -166,7 +164,7 @@ def refresh(dataset: Dataset) -> int:
     demo, the pace is the real one at once. New prices are held against those in place, and coins get their category.
     """
     ids = _checked(dataset)
-    of_coins = dataset.kind in _COINS
+    of_coins = dataset.traits.coins
     fetched = _fetch(dataset, ids, snapshots.load(dataset) if of_coins else None)
     if ids:
         fetched = replace(fetched, meta={**fetched.meta, "asked": ids})  # what is not among the rows has no price
@@ -185,9 +183,9 @@ def _checked(dataset: Dataset) -> list[str]:
     """Hold the dataset's currency and coins against the provider's own lists; the ids of a quotes dataset."""
     if dataset.currency:
         _require(CURRENCIES, dataset.currency)
-    if dataset.kind == "candles":
+    if dataset.coin:
         _require(COINS, dataset.coin)
-    if dataset.kind != "quotes":
+    if not dataset.traits.by_id:
         return []
     asked, known = snapshots.wanted_coins(dataset.currency, settings.SPOT_EXTRA_COINS or 1000), _ids(COINS)
     if not any(coin in known for coin in asked):
@@ -254,7 +252,7 @@ def _fetch(dataset: Dataset, ids: list[str], before: Snapshot | None) -> Fetched
 
 def _remember(dataset: Dataset, error: ProviderError, interval: float) -> None:
     """Keep the last good data, say why there are no newer ones, and when we try again."""
-    usual = _CATEGORY_REST if dataset.kind == "category" else min(max(interval, 5.0), 60.0)
+    usual = dataset.traits.retry or min(max(interval, 5.0), 60.0)
     wait = error.retry_after if error.retry_after is not None else usual
     now = now_ms()
     log.warning("fetch failed", dataset=dataset.name, error=str(error), retry_in=round(wait, 1))

@@ -37,7 +37,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import orjson
 import redis
@@ -46,7 +46,7 @@ from django.conf import settings
 from redis.commands.core import Script
 
 from providers.clean import SLACK_MS, ahead
-from providers.datasets import BUNDLED, STREAMED, Dataset, Fetched, Kind, Row
+from providers.datasets import BUNDLED, KINDS, Dataset, Fetched, Row
 from spot.query.columns import Charts, Columns
 from spot.snapshots.nudges import nudge
 
@@ -55,17 +55,6 @@ Realm = Literal["live", "demo"]
 _DAY = 86_400
 #: What a renewal may take from being due to being shown, however short the interval, in seconds.
 _SLACK_SECONDS = 5
-#: How long the last good values are kept, by kind, in seconds.
-_KEEP = {
-    "markets": 7 * _DAY,
-    "quotes": 7 * _DAY,
-    "candles": _DAY,
-    "currencies": 60 * _DAY,
-    "coins": 60 * _DAY,
-    "category": 60 * _DAY,
-    "listings": 60 * _DAY,
-    "onchain": _DAY,
-}
 #: What a snapshot's meta holds in the store, but for `meta` itself.
 _FACTS = ("as_of", "fetched_at", "source", "label", "simulated", "interval_ms", "max_age_ms")
 #: The fields of a stored snapshot: what every reader wants, and what is most of it.
@@ -183,7 +172,7 @@ def save(fetched: Fetched, interval_s: float) -> int:
     `interval_s` is the pace at which the dataset is renewed now.
     """
     where: Realm = "demo" if fetched.simulated else "live"
-    kind, name = fetched.dataset.kind, fetched.dataset.name
+    traits, name = fetched.dataset.traits, fetched.dataset.name
     meta = {
         "as_of": fetched.as_of,
         "fetched_at": fetched.fetched_at,
@@ -194,9 +183,9 @@ def save(fetched: Fetched, interval_s: float) -> int:
         "max_age_ms": max_age_ms(interval_s, fetched.settle_ms),
         "meta": fetched.meta,
     }
-    # What a stream brings comes without a market, so a demo goes on until there is one.
-    real = where == "live" and kind not in STREAMED and fetched.source != BUNDLED
-    version, before, first = _store(where, name, meta, fetched.rows, kept_s=_KEEP[kind], real=real)
+    # Streamed data come without a market, so a demo goes on until there is one.
+    real = where == "live" and not traits.streamed and fetched.source != BUNDLED
+    version, before, first = _store(where, name, meta, fetched.rows, kept_s=traits.kept, real=real)
     try:
         if first:
             _end_demo(connection())
@@ -313,7 +302,7 @@ def keep_trouble(dataset: Dataset) -> None:
 
 def hold(dataset: Dataset) -> bool:
     """Keep what there is of a dataset for another full term, since it cannot be renewed; whether there is any."""
-    return bool(connection().expire(f"spot:{realm()}:table:{dataset.name}", _KEEP[dataset.kind]))
+    return bool(connection().expire(f"spot:{realm()}:table:{dataset.name}", dataset.traits.kept))
 
 
 def end_trouble(dataset: Dataset) -> None:
@@ -407,7 +396,7 @@ def worker_seen_ms() -> int | None:
 
 def wanted() -> list[Dataset]:
     """The datasets that somebody looked at lately, most recently wanted first."""
-    keys = [f"spot:wanted:{kind}" for kind in get_args(Kind)]
+    keys = [f"spot:wanted:{kind}" for kind in KINDS]
     with connection().pipeline(transaction=False) as pipe:
         for key in keys:
             _forget_demand(pipe, key)

@@ -17,10 +17,7 @@ from spot import snapshots
 
 log = structlog.get_logger(__name__)
 
-#: The kinds of which there are as many as visitors ask for, and how long each is kept unused, in seconds. Hubs touch
-#: what somebody looks at every few seconds.
-_IDLE_SECONDS = {"candles": 900, "onchain": 900, "markets": 7 * 86_400, "quotes": 7 * 86_400}
-#: What these may weigh together. The smallest store that we start has 256 MB.
+#: The most that snapshots which may be evicted weigh together. The smallest store that we start has 256 MB.
 MOST_BYTES = 96 * 1024 * 1024
 _PACE_SECONDS = 15.0
 
@@ -40,20 +37,20 @@ def make(wanted: Iterable[Dataset]) -> list[str]:
 def _evict(wanted: set[str]) -> list[str]:
     client, prefix = snapshots.connection(), f"spot:{snapshots.realm()}:table:"
     names = [key.decode().removeprefix(prefix) for key in client.scan_iter(f"{prefix}*", count=500)]
-    names = [name for name in names if _kind(name) in _IDLE_SECONDS]
+    datasets = {name: dataset for name in names if (dataset := _evictable(name))}
     with client.pipeline(transaction=False) as pipe:
-        for name in names:  # neither command counts as a use
+        for name in datasets:  # neither command counts as a use
             pipe.object("idletime", prefix + name)
             pipe.memory_usage(prefix + name, samples=0)
         answers = pipe.execute()
     uses = [
-        (name not in wanted and not _pinned(name), idle or 0, name, weight or 0)
-        for name, idle, weight in zip(names, answers[::2], answers[1::2], strict=True)
+        (name not in wanted and not _pinned(dataset), idle or 0, name, weight or 0)
+        for (name, dataset), idle, weight in zip(datasets.items(), answers[::2], answers[1::2], strict=True)
     ]
     evicted, weighed = [], 0
     for may_go, idle, name, weight in sorted(uses):
         weighed += weight
-        if may_go and (weighed > MOST_BYTES or idle > _IDLE_SECONDS[_kind(name)]):
+        if may_go and (weighed > MOST_BYTES or idle > (datasets[name].traits.idle or 0)):
             evicted.append(name)
     if evicted:
         client.unlink(*(prefix + name for name in evicted))
@@ -61,10 +58,14 @@ def _evict(wanted: set[str]) -> list[str]:
     return evicted
 
 
-def _kind(name: str) -> str:
-    return name.partition(":")[0]
+def _evictable(name: str) -> Dataset | None:
+    """The dataset of that name, if its kind is evicted; other versions of Spot may have stored other names."""
+    try:
+        dataset = Dataset.parse(name)
+    except ValueError:
+        return None
+    return None if dataset.traits.idle is None else dataset
 
 
-def _pinned(name: str) -> bool:
-    kind, _, rest = name.partition(":")
-    return kind == "markets" and rest.partition(":")[0] in settings.SPOT_PINNED_CURRENCIES
+def _pinned(dataset: Dataset) -> bool:
+    return dataset.traits.market and dataset.currency in settings.SPOT_PINNED_CURRENCIES

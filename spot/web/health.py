@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from redis.exceptions import RedisError
 
-from providers.datasets import STREAMED, Dataset
+from providers.datasets import Dataset
 from providers.redis_trouble import refusal
 from spot import snapshots
 from spot.hub.hub import Hub
@@ -100,7 +100,7 @@ async def _hub() -> str:
 
 async def _data() -> str:
     hub = Hub.current()
-    if any(topic.snapshot and topic.dataset.kind not in STREAMED for topic in hub.topics.values()):
+    if any(topic.snapshot and not topic.dataset.traits.streamed for topic in hub.topics.values()):
         return "ok"
     if (await hub.reader.news([FIRST.name]))[FIRST.name].version:
         return "ok"

@@ -65,7 +65,7 @@ async def _patiently(url: str) -> logos.Picture | None:
 async def _logo_url(coin_id: str) -> str:
     """The address in the newest row of the coin; "" when no row names one."""
     hub = Hub.current()
-    tables = [topic.table for topic in hub.topics.values() if topic.dataset.kind in ("markets", "quotes")]
+    tables = [topic.table for topic in hub.topics.values() if topic.dataset.traits.coins]
     shown = [table for table in tables if table is not None]
     for table in shown:
         if coin_id in table.position():

@@ -75,10 +75,10 @@ def _items(hub: Hub, view: View) -> dict[Hashable, float]:
         topic = hub.topics.get(dataset.name)
         if topic is not None and topic.groups:
             continue
-        if dataset.kind in ("markets", "quotes") and dataset.block == 1:
+        if dataset.traits.coins and dataset.block == 1:
             items["currency", dataset.currency] = _CURRENCY
         else:
-            items[dataset.name] = _BLOCK if dataset.kind == "markets" else _DATASET
+            items[dataset.name] = _BLOCK if dataset.traits.market else _DATASET
     items |= dict.fromkeys((("coin", coin) for coin in _extra_coins(hub, view)), _COIN)
     earliest = time.monotonic() - _PAID_SECONDS
     pinned = {("currency", currency) for currency in settings.SPOT_PINNED_CURRENCIES}

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from providers import access, chains, pacing
 from providers.admin.words import kind_name, moment, span
-from providers.datasets import COINS, CURRENCIES, MEMBERS, STREAMED, Dataset
+from providers.datasets import COINS, CURRENCIES, KINDS, MEMBERS, Dataset, Kind
 from spot import snapshots
 from spot.ingest import tasks
 from spot.snapshots import Trouble, now_ms
@@ -21,7 +21,7 @@ _ALWAYS = (Dataset("markets", "usd"), CURRENCIES, COINS)
 #: A worker that has run no task for so long is gone.
 _SILENT_MS = 30_000
 _IDLE = "not fetched while no page or client asks for it"
-_ORDER = ("markets", "quotes", "candles", "category", "currencies", "coins", "assets", "listings", "onchain")
+_KINDS = list(KINDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +63,23 @@ def _notices() -> list[str]:
 
 def _lines() -> list[Renewal]:
     wanted = snapshots.wanted()
-    if any(dataset.kind == "markets" for dataset in wanted):
+    if any(dataset.traits.market for dataset in wanted):
         wanted += MEMBERS
     datasets = list(dict.fromkeys([*wanted, *_ALWAYS]))
     simulated, known = snapshots.realm() == "demo", snapshots.facts(datasets)
-    polled = [dataset for dataset in datasets if dataset.kind not in STREAMED]
+    polled = [dataset for dataset in datasets if not dataset.traits.streamed]
     paces, now, planned = (
         tasks.paces(polled, simulated=simulated),
         now_ms(),
         {*wanted, *((CURRENCIES, COINS) if wanted else ())},
     )
-    groups: dict[tuple[str, str], list[_Renewal]] = {}
+    groups: dict[tuple[Kind, str], list[_Renewal]] = {}
     for dataset in datasets:
         pace = paces.get(dataset.name) if dataset in planned else None
         renewal = _Renewal(dataset, *known[dataset.name], pace, simulated, now)
         groups.setdefault((dataset.kind, dataset.currency), []).append(renewal)
-    ordered = sorted(groups.items(), key=lambda item: (_place(item[0][0]), item[0][1]))
+    ordered = sorted(groups.items(), key=lambda item: (_KINDS.index(item[0][0]), item[0][1]))
     return [_in_words(group, now) for _, group in ordered]
-
-
-def _place(kind: str) -> int:
-    return _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +111,13 @@ class _Renewal:
         """Why it is not fetched sooner."""
         if self.trouble:
             return self.trouble.message
-        if self.dataset.kind in STREAMED:
+        if self.dataset.traits.streamed:
             return "comes by stream as it happens"
         return _IDLE if self.pace is None else self._limit(self.pace)
 
     def _limit(self, pace: float) -> str:
         """What the pace is due to."""
-        if self.dataset.kind in ("currencies", "coins", "category", "assets"):
+        if self.dataset.traits.daily:
             return "lists are fetched once a day"
         if self.simulated:
             return "the simulated market moves at this pace"
@@ -131,8 +127,8 @@ class _Renewal:
         wish = pacing.wished(self.dataset.kind, endpoint, access.of(provider))
         if pace > 1.01 * wish:
             return "slowed down so that the allowance of minute and month lasts"
-        if self.dataset.kind == "candles":
-            return "charts are fetched every 15 min"
+        if self.dataset.traits.interval:
+            return f"{self.dataset.traits.several} are fetched every {span(self.dataset.traits.interval)}"
         polls = settings.SPOT_POLL_SECONDS
         return f"{provider.label} has new data this often" if wish > polls else f"SPOT_POLL_SECONDS is {polls:g}"
 

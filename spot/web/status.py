@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
 import providers
-from providers.datasets import BUNDLED, COINS, CURRENCIES, Dataset
+from providers.datasets import BUNDLED, COINS, CURRENCIES, KINDS, Dataset
 from providers.streams import stream_state
 from spot import snapshots
 from spot.codes import Refused
@@ -33,9 +33,7 @@ _ALWAYS = (_MARKET, CURRENCIES, COINS)
 #: From the state that is told of several datasets first to the one told last.
 _WORST: tuple[State | str, ...] = ("unavailable", "stale", "waiting", "live", "idle", "missing")
 
-#: The order in which kinds are told.
-_KINDS = ("markets", "quotes", "candles", "listings", "onchain", "coins", "currencies", "assets")
-
+_KINDS = list(KINDS)
 _kept: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[float, dict[str, Any]]] = weakref.WeakKeyDictionary()
 _turn: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
 

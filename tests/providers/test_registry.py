@@ -10,7 +10,7 @@ from providers.access import Access
 from providers.attempt import rank
 from providers.base import Plan, Provider
 from providers.budget import Budget, wall_ms
-from providers.datasets import MEMBERS, STREAMED, Dataset, Kind
+from providers.datasets import KINDS, MEMBERS, Dataset
 from providers.vault import Secret
 
 ROOT = Path(providers.__file__).parent
@@ -46,7 +46,7 @@ def test_two_of_one_name_are_refused() -> None:
 def test_some_real_and_some_simulated_provider_serves_every_kind_that_is_polled() -> None:
     for simulated in (False, True):
         able = [provider for provider in providers.all() if provider.simulated is simulated]
-        for kind in set(Kind.__args__) - STREAMED - {"assets"}:
+        for kind in (kind for kind, traits in KINDS.items() if not (traits.streamed or traits.of_provider)):
             assert any(provider.endpoint(kind) for provider in able), kind
 
 

@@ -17,7 +17,7 @@ import providers
 import standins
 from providers import access, fetching, mapping
 from providers.base import Provider
-from providers.datasets import Dataset, Fetched, Kind
+from providers.datasets import KINDS, Dataset, Fetched, Kind
 from providers.models import Chain
 
 #: Looked for wherever it could leak to; no other test has it.
@@ -87,7 +87,7 @@ class Upstreams:
         made = Wired(provider, standin, redis)
         if provider.foreign:
             self._know(made)
-        for kind in Kind.__args__:
+        for kind in KINDS:
             Chain.objects.update_or_create(kind=kind, defaults={"order": provider.name})
         redis.flushall()
         standin.faults.clear()

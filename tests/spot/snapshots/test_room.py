@@ -103,13 +103,13 @@ def test_trouble_does_not_outlive_its_next_try_by_long(redis) -> None:
 
 @pytest.mark.django_db
 def test_no_more_topics_are_explained_than_can_be_watched(redis, settings) -> None:
-    from spot.ingest import streamed
+    from spot.ingest import tasks
 
     settings.SPOT_ONCHAIN_TOPICS = 5
     topics = [Dataset("onchain", topic=f"kline.14.0x{n:08x}.1m") for n in range(300)]
-    streamed.look_after(topics)
+    tasks.start_due(topics)
     assert len(list(redis.scan_iter("spot:live:trouble:*"))) == 5
     redis.expire(f"spot:live:trouble:{topics[0].name}", 5)
     redis.delete("spot:streamed")
-    streamed.look_after(topics)
+    tasks.start_due(topics)
     assert redis.ttl(f"spot:live:trouble:{topics[0].name}") > 5
