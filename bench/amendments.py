@@ -41,7 +41,8 @@ def main() -> None:
     """Print the figures for a market of 250 coins with charts."""
     now = snapshots.now_ms()
     rows = market.coins(250, sparklines=True)
-    snapshots.save(Fetched(USD, rows, now, now, "bench", "Bench", simulated=False, calls=0), 60)
+    facts = {"as_of": now, "fetched_at": now, "source": "bench", "label": "Bench", "simulated": False}
+    snapshots.save(Fetched(USD, rows, **facts), 60)
     known: list[snapshots.Snapshot | None] = [None]
 
     def amend() -> None:

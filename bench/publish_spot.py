@@ -18,7 +18,8 @@ from spot.snapshots import now_ms, save  # noqa: E402
 def store(dataset: Dataset, rows: list[Row]) -> None:
     """Store rows as the dataset's newest snapshot; nothing goes stale during a run."""
     now = now_ms()
-    save(Fetched(dataset, rows, now, now, "bench", "Bench", simulated=False, calls=0), interval_s=3600)
+    facts = {"as_of": now, "fetched_at": now, "source": "bench", "label": "Bench", "simulated": False}
+    save(Fetched(dataset, rows, **facts), interval_s=3600)
 
 
 def main(path: str) -> None:

@@ -144,6 +144,7 @@ def delta_bytes() -> tuple[int, int]:
     before = Answer(view, MARKET.table([dict(row) for row in rows]), extended=True)
     market.churn(rows, 1)
     after = Answer(view, MARKET.table(rows), extended=True)
-    facts = Facts("e", 2, 1_790_000_000_000, 1_790_000_000_000, 150_000, "bench", "Bench", False, {})
+    times = {"as_of": 1_790_000_000_000, "fetched_at": 1_790_000_000_000, "max_age_ms": 150_000}
+    facts = Facts(epoch="e", version=2, source="bench", label="Bench", simulated=False, **times)
     old, new, dialect = Page(before, facts, 1, False, {}), Page(after, facts, 2, False, {}), Envelope(deltas=True)
     return len(dialect.write(Delta(old, new)) or b""), len(dialect.write(new) or b"")

@@ -38,4 +38,4 @@ def listing(dataset: Dataset, simulated: bool) -> Fetched:
         rows = [{"id": pk, "symbol": symbol, "name": name} for pk, symbol, name in known] or [
             {"id": row["foreign_id"], "symbol": row["symbol"], "name": row["name"]} for row in assets()
         ]
-    return Fetched(dataset, rows, AS_OF, AS_OF, BUNDLED, LABEL, simulated, calls=0)
+    return Fetched(dataset, rows, as_of=AS_OF, fetched_at=AS_OF, source=BUNDLED, label=LABEL, simulated=simulated)

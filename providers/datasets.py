@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
+from providers.facts import Facts
+
 #: The names of the kinds, the keys of `KINDS`.
 Kind = Literal["markets", "quotes", "candles", "listings", "onchain", "coins", "currencies", "category", "assets"]
 Row = dict[str, Any]
@@ -282,23 +284,11 @@ def is_currency(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
-    """What a provider answered, normalised.
-
-    `as_of` is the provider's own time of the data in epoch milliseconds (of its oldest part; None when it does not
-    say), `fetched_at` ours. `source` is the provider's name, `label` how people write it, `calls` what it cost.
-    `settle_ms` is how much older than its `as_of` the provider's answers may ordinarily be (its own cache).
-    `meta` holds what only this kind has: for candles `interval_ms` and `volume_basis`; for markets `universe`, the
-    number of coins the provider says it ranks.
-    """
+class Fetched(Facts):
+    """A provider's answer, normalised. `calls` is what it cost, `settle_ms` how far its `as_of` may ordinarily lag
+    behind (the provider's own cache)."""
 
     dataset: Dataset
     rows: list[Row]
-    as_of: int | None
-    fetched_at: int
-    source: str
-    label: str
-    simulated: bool
-    calls: int
+    calls: int = 0
     settle_ms: int = 0
-    meta: dict[str, Any] = field(default_factory=dict)

@@ -9,40 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from providers.clean import ahead
+from providers.facts import Facts
 from spot.codes import Refused
 from spot.feeds.answer import Answer
-
-
-class Facts(NamedTuple):
-    """Where data come from and how old they are; every time in epoch milliseconds.
-
-    Of an answer drawn from several snapshots these are the facts of its oldest part. `meta` holds what only its kind
-    has.
-    """
-
-    epoch: str
-    version: int
-    as_of: int | None
-    fetched_at: int
-    max_age_ms: int
-    source: str
-    label: str
-    simulated: bool
-    meta: dict[str, Any]
-    url: str = ""  # the site of the source
-
-    def age_ms(self, now_ms: int) -> int | None:
-        """How old the data are by their provider's time, by ours where the provider gives none. None when nobody
-        knows, because the clock has been set back since."""
-        if ahead(self.fetched_at, now_ms):
-            return None
-        return max(0, now_ms - (self.fetched_at if self.as_of is None else min(self.as_of, self.fetched_at)))
-
-    def stale(self, now_ms: int) -> bool:
-        """Whether the data are older than this feed's limit, or of an unknown age."""
-        age = self.age_ms(now_ms)
-        return age is None or age > self.max_age_ms
 
 
 class Missing(NamedTuple):

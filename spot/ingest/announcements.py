@@ -80,4 +80,5 @@ def _shown() -> list[Row]:
 
 
 def _save(rows: list[Row], source: str, label: str, at: int) -> None:
-    snapshots.save(Fetched(LISTINGS, rows, at, at, source, label, simulated=False, calls=0), _PACE)
+    fetched = Fetched(LISTINGS, rows, as_of=at, fetched_at=at, source=source, label=label, simulated=False)
+    snapshots.save(fetched, _PACE)

@@ -51,4 +51,6 @@ def _rows(snapshot: Snapshot | None) -> list[Row]:
 
 def _save(dataset: Dataset, rows: list[Row], provider: Provider) -> None:
     now = now_ms()
-    snapshots.save(Fetched(dataset, rows, now, now, provider.name, provider.label, simulated=False, calls=0), _PACE)
+    source, label = provider.name, provider.label
+    fetched = Fetched(dataset, rows, as_of=now, fetched_at=now, source=source, label=label, simulated=False)
+    snapshots.save(fetched, _PACE)

@@ -47,6 +47,7 @@ from redis.commands.core import Script
 
 from providers.clean import SLACK_MS, ahead
 from providers.datasets import BUNDLED, KINDS, Dataset, Fetched, Row
+from providers.facts import Facts
 from spot.query.columns import Charts, Columns
 from spot.snapshots.nudges import nudge
 
@@ -55,8 +56,6 @@ Realm = Literal["live", "demo"]
 _DAY = 86_400
 #: What a renewal may take from being due to being shown, however short the interval, in seconds.
 _SLACK_SECONDS = 5
-#: What a snapshot's meta holds in the store, but for `meta` itself.
-_FACTS = ("as_of", "fetched_at", "source", "label", "simulated", "interval_ms", "max_age_ms")
 #: The fields of a stored snapshot: what every reader wants, and what is most of it.
 FIELDS = ["epoch", "version", "meta", "cells"]
 CHARTS = ["charted", "charts"]
@@ -78,23 +77,11 @@ _VIEWERS_MS = 30_000
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A dataset at a version. Times are epoch milliseconds; `interval_ms` is the pace at which it is renewed,
-    `max_age_ms` the age from which it is stale. `rows` of
-    the store are `Columns`, in which a sparkline is `JsonText`. The other fields are those of `Fetched`."""
+class Snapshot(Facts):
+    """A dataset at a version. `rows` of the store are `Columns`, in which a sparkline is `JsonText`."""
 
     dataset: Dataset
-    epoch: str
-    version: int
     rows: Sequence[Row]
-    as_of: int | None
-    fetched_at: int
-    source: str
-    label: str
-    simulated: bool
-    interval_ms: int
-    max_age_ms: int
-    meta: dict[str, Any]
 
     @property
     def has_charts(self) -> bool:
@@ -173,19 +160,11 @@ def save(fetched: Fetched, interval_s: float) -> int:
     """
     where: Realm = "demo" if fetched.simulated else "live"
     traits, name = fetched.dataset.traits, fetched.dataset.name
-    meta = {
-        "as_of": fetched.as_of,
-        "fetched_at": fetched.fetched_at,
-        "source": fetched.source,
-        "label": fetched.label,
-        "simulated": fetched.simulated,
-        "interval_ms": int(interval_s * 1000),
-        "max_age_ms": max_age_ms(interval_s, fetched.settle_ms),
-        "meta": fetched.meta,
-    }
+    limit = max_age_ms(interval_s, fetched.settle_ms)
+    facts = replace(fetched, interval_ms=int(interval_s * 1000), max_age_ms=limit)
     # Streamed data come without a market, so a demo goes on until there is one.
     real = where == "live" and not traits.streamed and fetched.source != BUNDLED
-    version, before, first = _store(where, name, meta, fetched.rows, kept_s=traits.kept, real=real)
+    version, before, first = _store(where, name, facts, fetched.rows, kept_s=traits.kept, real=real)
     try:
         if first:
             _end_demo(connection())
@@ -206,7 +185,7 @@ def max_age_ms(interval_s: float, settle_ms: int) -> int:
 def _store(
     where: Realm,
     name: str,
-    meta: dict[str, Any],
+    facts: Facts,
     rows: Sequence[Row],
     *,
     newest: int | None = None,
@@ -218,7 +197,7 @@ def _store(
     keys = [*(f"spot:{where}:{one}" for one in names), "spot:seen-live"]
     limits = ["" if one is None else one for one in (newest, kept_s)]
     (cells, charts), life = Columns.pack(rows), secrets.token_hex(4)
-    args: list[Any] = [now_ms(), orjson.dumps(meta), cells, limits[0], life, limits[1], "1" if real else ""]
+    args: list[Any] = [now_ms(), orjson.dumps(facts.stored()), cells, limits[0], life, limits[1], "1" if real else ""]
     if kept_s is not None:  # a poll's; an amendment leaves the charts as they are
         args += [charts.version, charts.text]
     version, before, first = _store_script()(keys=keys, args=args, client=connection())
@@ -261,10 +240,10 @@ def amend(dataset: Dataset, change: Amendment, known: Snapshot | None = None) ->
         rows, meta = made
         if len(rows) != len(known.rows):
             raise ValueError(f"an amendment keeps all rows of {dataset.name}: their charts stay where they are")
-        facts = {name: getattr(known, name) for name in _FACTS} | {"meta": meta}
-        version, _, _ = _store("live", dataset.name, facts, rows, newest=known.version)
+        amended = replace(known, rows=rows, meta=meta)
+        version, _, _ = _store("live", dataset.name, amended, rows, newest=known.version)
         if version:
-            return replace(known, version=version, rows=rows, meta=meta)
+            return replace(amended, version=version)
     return known
 
 
@@ -335,32 +314,32 @@ def _decoded(dataset: Dataset, fields: Any) -> Snapshot | None:
     return snapshot
 
 
-def facts(
-    datasets: Sequence[Dataset], where: Realm | None = None
-) -> dict[str, tuple[dict[str, Any] | None, Trouble | None]]:
-    """By name, without their rows: a snapshot's times, source and the rest of `_FACTS`, and why the last fetch failed;
-    None where there is no snapshot, or no trouble."""
+def facts(datasets: Sequence[Dataset], where: Realm | None = None) -> dict[str, tuple[Facts | None, Trouble | None]]:
+    """By name: the facts of the snapshot, and why the last fetch failed; None where there is no snapshot, or no
+    trouble. Epoch and version are not read."""
     client, where = connection(), where or realm()
     with client.pipeline(transaction=False) as pipe:
         for dataset in datasets:
             pipe.hget(f"spot:{where}:table:{dataset.name}", "meta")
             pipe.get(f"spot:{where}:trouble:{dataset.name}")
         answers = pipe.execute()
-    found = {}
-    for dataset, meta, failed in zip(datasets, answers[::2], answers[1::2], strict=True):
-        known = None if failed is None else Trouble(**orjson.loads(failed))
-        found[dataset.name] = (None if meta is None else orjson.loads(meta), known)
-    return found
+    return {
+        dataset.name: (
+            None if meta is None else Facts(**orjson.loads(meta)),
+            None if failed is None else Trouble(**orjson.loads(failed)),
+        )
+        for dataset, meta, failed in zip(datasets, answers[::2], answers[1::2], strict=True)
+    }
 
 
 def ages(datasets: Sequence[Dataset]) -> dict[str, tuple[int | None, int | None]]:
     """By name: when each dataset was fetched, and when its next try is due after trouble; None where there is
     neither. A try that was put off by a clock that has been set back since is due."""
-    now, found = now_ms(), {}
-    for name, (known, failed) in facts(datasets).items():
-        put_off = failed.next_try if failed and not ahead(failed.at, now) else None
-        found[name] = (known["fetched_at"] if known else None, put_off)
-    return found
+    now, times = now_ms(), {}
+    for name, (stored, failed) in facts(datasets).items():
+        next_try = failed.next_try if failed and not ahead(failed.at, now) else None
+        times[name] = (stored.fetched_at if stored else None, next_try)
+    return times
 
 
 def first_in(name: str, seconds: float) -> bool:

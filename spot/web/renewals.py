@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 from redis.exceptions import RedisError
@@ -12,6 +11,7 @@ from redis.exceptions import RedisError
 from providers import access, chains, pacing
 from providers.admin.words import kind_name, moment, span
 from providers.datasets import COINS, CURRENCIES, KINDS, MEMBERS, Dataset, Kind
+from providers.facts import Facts
 from spot import snapshots
 from spot.ingest import tasks
 from spot.snapshots import Trouble, now_ms
@@ -87,7 +87,7 @@ class _Renewal:
     """How one dataset is renewed. `pace`: seconds between two fetches, None where none is planned."""
 
     dataset: Dataset
-    facts: dict[str, Any] | None
+    facts: Facts | None
     trouble: Trouble | None
     pace: float | None
     simulated: bool
@@ -96,7 +96,7 @@ class _Renewal:
     @property
     def fetched_at(self) -> int | None:
         """When it was fetched last, epoch ms."""
-        return self.facts["fetched_at"] if self.facts else None
+        return self.facts.fetched_at if self.facts else None
 
     @property
     def next_ms(self) -> int | None:
@@ -141,7 +141,7 @@ def _in_words(group: Sequence[_Renewal], now: int) -> Renewal:
     paces = [one.pace for one in group if one.pace]
     return Renewal(
         what=f"{kind_name(shown.dataset.kind)}{currency}{count}",
-        source=shown.facts["label"] if shown.facts else "-",
+        source=shown.facts.label if shown.facts else "-",
         pace=f"every {span(max(paces))}" if paces else "-",
         last=_ago(shown.fetched_at, now),
         next=_in(shown.next_ms, now),

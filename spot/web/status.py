@@ -18,10 +18,11 @@ from redis.exceptions import RedisError
 
 import providers
 from providers.datasets import BUNDLED, COINS, CURRENCIES, KINDS, Dataset
+from providers.facts import Facts
 from providers.streams import stream_state
 from spot import snapshots
 from spot.codes import Refused
-from spot.dialects.values import Facts, State
+from spot.dialects.values import State
 from spot.snapshots import Trouble, demo, now_ms
 from spot.web.public import refusal
 
@@ -61,15 +62,15 @@ async def _lately() -> dict[str, Any]:
 def read() -> dict[str, Any]:
     """The facts, from the store. Raises RedisError."""
     wanted = set(snapshots.wanted())
-    told = sorted(wanted | set(_ALWAYS), key=lambda dataset: dataset.name)
-    known, now = snapshots.facts(told), now_ms()
+    datasets = sorted(wanted | set(_ALWAYS), key=lambda dataset: dataset.name)
+    stored, now = snapshots.facts(datasets), now_ms()
     rows = [
-        _row(dataset, *known[dataset.name], dataset in wanted, now)
-        for dataset in told
-        if dataset in wanted or dataset == _MARKET or any(known[dataset.name])
+        _row(dataset, *stored[dataset.name], dataset in wanted, now)
+        for dataset in datasets
+        if dataset in wanted or dataset == _MARKET or any(stored[dataset.name])
     ]
     return {
-        "simulated": any(facts["simulated"] for facts, _ in known.values() if facts and facts["source"] != BUNDLED),
+        "simulated": any(facts.simulated for facts, _ in stored.values() if facts and facts.source != BUNDLED),
         "simulated_because": demo.reason(),
         "worker_seen": snapshots.worker_seen_ms(),
         "data": _together(rows),
@@ -78,32 +79,29 @@ def read() -> dict[str, Any]:
     }
 
 
-def _row(
-    dataset: Dataset, known: dict[str, Any] | None, trouble: Trouble | None, wanted: bool, now: int
-) -> dict[str, Any]:
-    row = {
+def _row(dataset: Dataset, facts: Facts | None, trouble: Trouble | None, wanted: bool, now: int) -> dict[str, Any]:
+    names = ("source", "label", "as_of", "fetched_at", "interval_ms", "max_age_ms")
+    return {
         "kind": dataset.kind,
         "currency": dataset.currency or None,
         "block": dataset.block,
-        "state": _state(known, trouble, wanted, now),
+        "state": _state(facts, trouble, wanted, now),
         "count": 1,
         "reason": trouble.public if trouble else None,
         "next_try": trouble.next_try if trouble else None,
+        **{name: getattr(facts, name, None) for name in names},
+        "url": (providers.site(facts.source) or None) if facts else None,
     }
-    names = ("source", "label", "as_of", "fetched_at", "interval_ms", "max_age_ms")
-    facts = {name: known[name] if known else None for name in names}
-    return row | facts | {"url": providers.site(known["source"]) or None if known else None}
 
 
-def _state(known: dict[str, Any] | None, trouble: Trouble | None, wanted: bool, now: int) -> State | str:
-    """As feeds say it; but `idle` for what is old because nobody has looked at it, and `missing` for what there is not
-    and will not be, say because no source of it is set up."""
-    if known is None and trouble:
+def _state(facts: Facts | None, trouble: Trouble | None, wanted: bool, now: int) -> State | str:
+    """The state that feeds report; but `idle` for old data that nobody looks at, and `missing` where none will come,
+    for example because no source is set up."""
+    if facts is None and trouble:
         return "missing" if trouble.permanent else "unavailable"
-    if known is None:
+    if facts is None:
         return "waiting"
-    times = {name: known[name] for name in ("as_of", "fetched_at", "max_age_ms", "source", "label", "simulated")}
-    if not Facts("", 0, meta={}, **times).stale(now):
+    if not facts.stale(now):
         return "live"
     return "stale" if wanted else "idle"
 

@@ -58,7 +58,8 @@ class Lists:
         self.asked.append(dataset.name)
         if error := self.fail.get(dataset.topic):
             raise error
-        return Fetched(dataset, self.rows[dataset.topic], None, 0, dataset.topic, dataset.topic, False, 1)
+        source = {"source": dataset.topic, "label": dataset.topic}
+        return Fetched(dataset, self.rows[dataset.topic], 1, as_of=None, fetched_at=0, simulated=False, **source)
 
 
 @pytest.fixture

@@ -6,12 +6,21 @@ from typing import Any
 from hypothesis import strategies as st
 
 from providers.datasets import COIN_FIELDS, WINDOWS, Dataset, Fetched
+from providers.facts import Facts
 from spot import snapshots
-from spot.dialects.values import Facts
 
 Row = dict[str, Any]
 USD = Dataset("markets", "usd")
-FACTS = Facts("e1", 7, 1_700_000_000_000, 1_700_000_001_000, 60_000, "acme", "Acme", False, {})
+FACTS = Facts(
+    epoch="e1",
+    version=7,
+    as_of=1_700_000_000_000,
+    fetched_at=1_700_000_001_000,
+    max_age_ms=60_000,
+    source="acme",
+    label="Acme",
+    simulated=False,
+)
 CURRENCIES, COINS = Dataset("currencies"), Dataset("coins")
 NAMES = ("Bitcoin", "Ethereum", "Tether", "Solana", "Dogecoin", "Monero", "Stellar", "Chainlink", "Uniswap", "Maker")
 SYMBOLS = ("BTC", "ETH", "USDT", "SOL", "DOGE", "XMR", "XLM", "LINK", "UNI", "MKR")
@@ -113,7 +122,8 @@ def fetched(
     """What a provider called Acme answered `age_ms` ago."""
     at = snapshots.now_ms() - age_ms
     source = "sham" if simulated else source
-    return Fetched(dataset, rows, at, at, source, source.title(), simulated, calls=1, **fields)
+    facts = {"as_of": at, "fetched_at": at, "source": source, "label": source.title(), "simulated": simulated}
+    return Fetched(dataset, rows, 1, **facts | fields)
 
 
 # --- arbitrary rows ---------------------------------------------------------------------------------------------------

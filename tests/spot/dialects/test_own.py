@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -71,7 +72,7 @@ def test_the_envelope_says_whence_and_how_old() -> None:
 
 
 def test_candles_say_what_their_volume_means() -> None:
-    facts = FACTS._replace(meta={"interval_ms": 1_800_000, "volume_basis": "rolling_24h"})
+    facts = replace(FACTS, meta={"interval_ms": 1_800_000, "volume_basis": "rolling_24h"})
     frame = json.loads(snapshot_frame(answer(OHLCV, candles(3)), facts, 1, stale=False))
     assert (frame["interval_ms"], frame["volume_basis"]) == (1_800_000, "rolling_24h")
 
@@ -87,7 +88,7 @@ def test_candles_say_what_their_volume_means() -> None:
     ],
 )
 def test_age_is_counted_from_the_older_of_their_time_and_ours(as_of, fetched_at, now, age, stale) -> None:
-    facts = FACTS._replace(as_of=as_of, fetched_at=fetched_at)
+    facts = replace(FACTS, as_of=as_of, fetched_at=fetched_at)
     assert (facts.age_ms(now), facts.stale(now)) == (age, stale)
 
 

@@ -11,6 +11,7 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.lock import Lock
 
 from providers.datasets import Dataset
+from providers.facts import Facts
 from spot import snapshots
 from spot.snapshots import Trouble, claims, nudges, realm_of
 from spot.snapshots.reader import Reader
@@ -423,3 +424,20 @@ def test_a_claim_and_a_turn_of_a_clock_that_was_set_back_count_for_nothing(redis
 def test_demand_of_a_clock_that_was_set_back_is_forgotten(redis) -> None:
     redis.zadd("spot:wanted:markets", {USD.name: snapshots.now_ms() + 3_600_000, EUR.name: snapshots.now_ms()})
     assert snapshots.wanted() == [EUR]
+
+
+def test_facts_are_stored_under_the_keys_that_other_versions_read(redis) -> None:
+    made = fetched(USD, market(2), settle_ms=9000, meta={"universe": 2})
+    snapshots.save(made, 60)
+    stored = orjson.loads(redis.hget(f"spot:live:table:{USD.name}", "meta"))
+    assert stored == {
+        "as_of": made.as_of,
+        "fetched_at": made.fetched_at,
+        "source": "acme",
+        "label": "Acme",
+        "simulated": False,
+        "interval_ms": 60_000,
+        "max_age_ms": 129_000,
+        "meta": {"universe": 2},
+    }
+    assert snapshots.facts([USD])[USD.name] == (Facts(**stored), None)

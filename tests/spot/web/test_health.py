@@ -37,7 +37,8 @@ def ready() -> tuple[int, dict[str, str]]:
 def store_a_snapshot() -> None:
     now = snapshots.now_ms()
     rows = [{"id": "bitcoin", "symbol": "BTC", "name": "Bitcoin"}]
-    snapshots.save(Fetched(health.FIRST, rows, now, now, "sandbox", "Sandbox", simulated=True, calls=2), 60)
+    source = {"source": "sandbox", "label": "Sandbox", "simulated": True}
+    snapshots.save(Fetched(health.FIRST, rows, 2, as_of=now, fetched_at=now, **source), 60)
 
 
 @pytest.fixture
