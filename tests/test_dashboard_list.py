@@ -23,6 +23,6 @@ def test_every_test_that_it_names_is_there() -> None:
 
 
 def test_every_file_of_tests_in_node_that_it_names_is_there() -> None:
-    named = set(re.findall(r"`([a-z_]+\.test\.js)`", TEXT))
+    named = set(re.findall(r"`((?:[a-z_]+/)?[a-z_]+\.test\.js)`", TEXT))
     assert named
     assert {name for name in named if not (NODE / name).exists()} == set()

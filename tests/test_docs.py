@@ -415,19 +415,6 @@ def test_the_clients_know_when_not_to_reconnect() -> None:
         assert {int(code) for code in named[1].split(",")} == final
 
 
-def test_the_dashboards_client_knows_every_close_code() -> None:
-    """Codes that end a connection for good are final there, or left for long: others may give up their places."""
-    module = (ROOT / "spot/frontend/src/reconnect.js").as_uri()
-    codes = [int(code) for code in CLOSES]
-    script = f"import {{ closing }} from {json.dumps(module)}; console.log(JSON.stringify({codes}.map(closing)))"
-    ran = subprocess.run(
-        [node(), "--input-type=module", "-e", script], capture_output=True, text=True, check=True, timeout=30
-    )
-    for (code, fact), meaning in zip(CLOSES.items(), json.loads(ran.stdout), strict=True):
-        assert meaning["reason"] != "The connection was lost.", code
-        assert (meaning["final"] or meaning["crowded"]) is not fact.reconnect, code
-
-
 # --- links and manners ------------------------------------------------------------------------------------------------
 
 

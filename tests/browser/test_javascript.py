@@ -14,7 +14,7 @@ def test_the_front_ends_own_tests_pass() -> None:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     node = shutil.which("node", path=path)
     assert node is not None, "Node.js is missing: `make` fetches it"
-    files = sorted(str(file) for file in (FRONTEND / "test").glob("*.test.js"))
+    files = sorted(str(file) for file in (FRONTEND / "test").rglob("*.test.js"))
     done = subprocess.run(
         [node, "--test", *files], check=False, cwd=FRONTEND, capture_output=True, text=True, timeout=100
     )

@@ -29,6 +29,8 @@ export interface Head {
   page: number;
   pages: number;
   universe?: number;
+  disputed?: { id: string; source: string; price: number; shown: number; percent: number }[];
+  missing?: Record<string, { code: string; message: string }>;
   streams?: { source: string; label: string; url: string | null; coins: number; as_of: number }[];
   interval_ms?: number;
   volume_basis?: "rolling_24h" | "interval" | "none";

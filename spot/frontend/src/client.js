@@ -1,11 +1,11 @@
 // The JavaScript client of Spot, as a module of its own: `<script type="module">` or `import` takes it from any Spot
 // server. docs/javascript.md describes it.
 
-import { Feed as AnyFeed } from "./socket.js";
+import { Feed as AnyFeed } from "./client/socket.js";
 
-export { serverNow } from "./socket.js";
-export { applyDelta, fromSnapshot, Gap, records } from "./view.js";
-export { closing, delay } from "./reconnect.js";
+export { serverNow } from "./client/socket.js";
+export { applyDelta, fromSnapshot, Gap, records } from "./client/view.js";
+export { closing, delay } from "./client/reconnect.js";
 
 /** A feed of the server that this module came from, unless `server` names another one. */
 export class Feed extends AnyFeed {

@@ -1,9 +1,9 @@
 // The page of one coin.
-import "./candles.js";
-import "./connection.js";
-import "./currency.js";
-import "./preferences.js";
-import "./quote.js";
-import { leadBack } from "./way_back.js";
+import "./coin/candles.js";
+import "./shell/connection.js";
+import "./shell/currency.js";
+import "./shell/preferences.js";
+import "./coin/quote.js";
+import { leadBack } from "./page/way_back.js";
 
 leadBack();

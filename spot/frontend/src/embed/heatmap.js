@@ -1,12 +1,12 @@
 // <spot-heatmap limit="100">, embedded: the market as tiles, sized by what a coin weighs and coloured by how it moved.
 
-import { el, setAttribute, setText } from "../dom.js";
-import { percent } from "../format.js";
-import { oldness } from "../row_age.js";
-import { legend, step } from "../scale.js";
-import { serverNow } from "../socket.js";
-import { Layout, neighbour } from "../treemap.js";
-import { Embed } from "./embed.js";
+import { serverNow } from "../client/socket.js";
+import { percent } from "../data/format.js";
+import { oldness } from "../data/row_age.js";
+import { legend, step } from "../tiles/scale.js";
+import { Layout, neighbour } from "../tiles/treemap.js";
+import { el, setAttribute, setText } from "../widgets/dom.js";
+import { Embed } from "./element.js";
 import { heatmapFeed, weight, window } from "./options.js";
 
 const RELAYOUT_MS = 60_000; // tiles may change their size once a minute; their colours follow every frame

@@ -1,10 +1,10 @@
 // <spot-ticker coins="bitcoin,ethereum">, embedded: prices that scroll by, until somebody points at them or says stop.
 
-import { el, setAttribute, setText } from "../dom.js";
-import { direction, percent } from "../format.js";
-import { oldness, stopped } from "../row_age.js";
-import { serverNow } from "../socket.js";
-import { Embed } from "./embed.js";
+import { serverNow } from "../client/socket.js";
+import { direction, percent } from "../data/format.js";
+import { oldness, stopped } from "../data/row_age.js";
+import { el, setAttribute, setText } from "../widgets/dom.js";
+import { Embed } from "./element.js";
 import { tickerFeed } from "./options.js";
 
 const PIXELS_PER_SECOND = 40;
