@@ -125,6 +125,7 @@ export class Feed extends EventTarget {
     this.asked = true; // what was asked for is shown even while paused
     this.another = true;
     if (this.link === "refused" || this.crowded) this.retry();
+    else if (this.link === "connecting") Object.assign(this.late, Object.fromEntries(news));
     else this.#send(Object.fromEntries(news));
     return true;
   }
@@ -177,6 +178,7 @@ export class Feed extends EventTarget {
     this.dialledAt = Date.now();
     this.seq = null; // nothing may be applied before the first snapshot
     this.another = false; // whether the question is another one than this connection began with
+    this.late = {}; // changes made while it connects, which its address does not have
     this.crowded = false;
     this.resyncAt = null;
     socket.onopen = () => this.#opened();
@@ -221,6 +223,7 @@ export class Feed extends EventTarget {
     this.opened = true;
     this.heardAt = Date.now();
     this.#become("open");
+    if (Object.keys(this.late).length) this.#send(this.late);
     this.#ping();
   }
 

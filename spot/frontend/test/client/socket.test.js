@@ -283,6 +283,19 @@ describe("a change of parameters", () => {
     assert.equal(feed.update({ search: null, page: 2 }), false);
   });
 
+  test("made while the socket connects is sent once it is open", () => {
+    const feed = new Feed("market", { search: "btc" });
+    feed.open();
+    feed.update({ search: null, page: 2 });
+    feed.update({ page: 3 });
+    server().accept();
+    assert.deepEqual(asked(), [{ search: null, page: 3 }]);
+    server().drop(1006);
+    mock.timers.tick(1_000);
+    server().accept();
+    assert.deepEqual(asked(), []);
+  });
+
   test("made while there is no connection goes with the next one", () => {
     const feed = opened();
     server().drop(1006);
