@@ -1,4 +1,4 @@
-"""The pages that people look at. They hold no data: the browser fills them from the sockets."""
+"""The HTML pages. They contain no data: the browser fills them from the feeds."""
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -13,10 +13,10 @@ from spot.feeds.namesakes import namesakes
 from spot.hub.hub import Hub
 from spot.hub.listed import Lists, is_listed
 
-#: As many coins of a symbol are offered where no coin has it as its id.
-MEANT = 8
+#: A page for an id that is a symbol suggests at most this many coins.
+SUGGESTIONS = 8
 
-#: What the ticker tape shows as long as the visitor has no list of their own: well-known coins by their ids.
+#: The coins of the ticker tape for visitors without a list of their own.
 TAPE = (
     "bitcoin", "ethereum", "tether", "ripple", "binancecoin", "solana", "usd-coin", "dogecoin", "tron", "cardano",
     "chainlink", "stellar", "litecoin", "avalanche-2", "polkadot", "shiba-inu", "monero", "near", "uniswap", "aptos",
@@ -32,8 +32,8 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 async def coin(request: HttpRequest, coin_id: str) -> HttpResponse:
-    """One coin: its price and its candles. 404 for what cannot be an id and for what no list has; while the lists are
-    not known the page is served, and the socket says whether the coin exists."""
+    """One coin: its price and its candles. 404 for an invalid id and for one that no list has; until the lists are
+    known, the page is served and its feeds report an unknown coin."""
     if not is_coin_id(coin_id):
         raise Http404
     if coin_id != coin_id.lower():
@@ -41,8 +41,8 @@ async def coin(request: HttpRequest, coin_id: str) -> HttpResponse:
         return redirect(reverse("coin", args=[coin_id.lower()]) + (f"?{query}" if query else ""), permanent=True)
     lists = Hub.current().lists
     if lists.coins is not None and not is_listed(coin_id, lists):
-        meant = namesakes(coin_id, lists.coins, lists.markets)[:MEANT]
-        return render(request, "spot/no_coin.html", {"coin_id": coin_id, "meant": meant}, status=404)
+        suggestions = namesakes(coin_id, lists.coins, lists.markets)[:SUGGESTIONS]
+        return render(request, "spot/no_coin.html", {"coin_id": coin_id, "suggestions": suggestions}, status=404)
     return render(request, "spot/coin.html", {"coin_id": coin_id, "name": _name(coin_id, lists)})
 
 
@@ -56,26 +56,26 @@ def _name(coin_id: str, lists: Lists) -> str:
 
 @require_safe
 def status(request: HttpRequest) -> HttpResponse:
-    """Where the data come from and how old they are, for visitors: `spot.web.status` has the facts."""
+    """The sources and ages of the data, for visitors. The page reads them from `spot.web.status`."""
     return render(request, "spot/status.html")
 
 
 @require_safe
 def robots(_request: HttpRequest) -> HttpResponse:
-    """What crawlers may read: the pages, not the feeds and the admin."""
+    """Crawlers may read the pages, not the feeds and the admin."""
     lines = ("User-agent: *", f"Disallow: /{PREFIX}/", "Disallow: /admin/", "Disallow: /status.json")
     return HttpResponse("\n".join(lines) + "\n", content_type="text/plain")
 
 
 @require_safe
 def favicon(_request: HttpRequest) -> HttpResponse:
-    """The icon, for browsers that ask for it without reading a page."""
+    """The icon, for browsers that request it without reading a page."""
     return redirect(static("spot/icon.svg"))
 
 
 @require_safe
 def manifest(_request: HttpRequest) -> HttpResponse:
-    """What a phone needs to know to put the dashboard on its home screen."""
+    """The web app manifest, for the home screens of phones."""
     facts = {
         "name": "Spot",
         "start_url": "/",
