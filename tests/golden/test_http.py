@@ -67,7 +67,7 @@ OTHERS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("GET", MARKET, {"if-none-match": "*", "accept-encoding": "gzip", "origin": ORIGIN}),
     *(("GET", path, {"host": "elsewhere.example"}) for path in (MARKET, "/status.json", "/healthz", "/readyz")),
     *(("GET", MARKET, {"host": host}) for host in ("localhost:8000", "LOCALHOST.", "[::1]:8000", "", "a b", "[")),
-    ("GET", MARKET, {"cookie": "spot-session=x"}),
+    ("GET", MARKET, {"cookie": f"spot-session={'x' * 32}"}),
     ("GET", "/healthz/", {}),
     ("GET", f"{PREFIX}".rstrip("/"), {}),
 )
