@@ -1,4 +1,4 @@
-"""ASGI entry: HTTP goes to Django, WebSockets to the feeds behind the origin gate."""
+"""ASGI entry: pages are Django's, other HTTP is answered beside it, WebSockets go to the feeds behind their gate."""
 
 import os
 
@@ -7,11 +7,12 @@ from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spot_project.settings")
 
-http = get_asgi_application()  # sets Django up; the imports below need it
+pages = get_asgi_application()  # sets Django up; the imports below need it
 
 from spot.web.gate import Door, OriginGate
+from spot.web.http import Http
 from spot.web.routing import websocket_urlpatterns
 from spot.web.turnstile import Turnstile
 
 sockets = OriginGate(URLRouter(websocket_urlpatterns))
-application = Door(ProtocolTypeRouter({"http": Turnstile(http), "websocket": sockets}))
+application = Door(ProtocolTypeRouter({"http": Turnstile(Http(pages)), "websocket": sockets}))

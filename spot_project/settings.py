@@ -190,7 +190,6 @@ INSTALLED_APPS = [
     *(["standins"] if find_spec("standins") else []),  # not in the image that runs in production
 ]
 MIDDLEWARE = [
-    "spot.web.public.middleware",  # first: a browser's question whether it may ask is never redirected
     "providers.admin.queue.AdminQueue",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",

@@ -32,7 +32,7 @@ from spot.feeds.view import parameter_names, view_of
 from spot.hub.groups import Group
 from spot.hub.hub import Hub
 from spot.query.query import OPERATORS
-from spot.web import public, twins
+from spot.web import answers, http, public, twins
 from spot.web.health import CHECKS
 from tests.spot.rows import FACTS, candles, market
 from tests.spot.written import delta_frame, heartbeat_frame, snapshot_frame, status_frame
@@ -190,8 +190,8 @@ def test_every_close_code_stands_in_the_table(code: Any) -> None:
 
 
 def test_every_header_of_the_twins_is_described() -> None:
-    sources = "".join(Path(module.__file__).read_text() for module in (twins, public))
-    headers = set(re.findall(r'response\["([\w-]+)"\]', sources))
+    sources = "".join(Path(module.__file__).read_text() for module in (answers, http, public, twins))
+    headers = set(re.findall(r'"((?:[A-Z]\w*-)+\w+|ETag|Vary|Allow|Upgrade)"', sources))
     ordinary = {
         "Vary",
         "Cache-Control",
@@ -199,6 +199,7 @@ def test_every_header_of_the_twins_is_described() -> None:
         "Content-Disposition",
         "Content-Encoding",
         "Content-Length",
+        "Content-Type",
         "Allow",
         "Access-Control-Allow-Headers",
         "Access-Control-Allow-Methods",

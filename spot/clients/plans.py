@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from django.conf import settings
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +37,29 @@ class Client:
     plan: Plan
 
 
-def anonymous(address: str) -> Client:
-    """The client at an address: its network, with the plan that the settings give everybody."""
-    plan = _plan(
-        settings.SPOT_CONNECTIONS_PER_ADDRESS,
-        settings.SPOT_MESSAGES_PER_SECOND,
-        settings.SPOT_REQUESTS_PER_ADDRESS,
-        settings.SPOT_REQUESTS_PER_MINUTE,
-        settings.SPOT_NEW_DATASETS_PER_HOUR,
+@lru_cache(maxsize=1)
+def everybody() -> Plan:
+    """The plan that the settings give everybody."""
+    return Plan(
+        connections=settings.SPOT_CONNECTIONS_PER_ADDRESS,
+        messages_per_second=settings.SPOT_MESSAGES_PER_SECOND,
+        requests=settings.SPOT_REQUESTS_PER_ADDRESS,
+        requests_per_minute=settings.SPOT_REQUESTS_PER_MINUTE,
+        new_datasets_per_hour=settings.SPOT_NEW_DATASETS_PER_HOUR,
     )
-    return _client(address, plan)
-
-
-_plan = lru_cache(maxsize=16)(Plan)
 
 
 @lru_cache(maxsize=4096)
-def _client(address: str, plan: Plan) -> Client:
-    return Client(network(address), address, plan)
+def anonymous(address: str) -> Client:
+    """The client at an address: its network, with everybody's plan."""
+    return Client(network(address), address, everybody())
+
+
+@receiver(setting_changed)
+def _forget(**_: object) -> None:
+    """Settings change in tests only."""
+    everybody.cache_clear()
+    anonymous.cache_clear()
 
 
 def network(address: str) -> str:

@@ -10,8 +10,7 @@ import weakref
 from collections.abc import Awaitable, Callable
 
 from asgiref.sync import sync_to_async
-from django.db import DatabaseError, connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.db import DatabaseError, close_old_connections, connection
 from redis.exceptions import RedisError
 
 from providers.datasets import Dataset
@@ -19,6 +18,7 @@ from providers.redis_trouble import refusal
 from spot import snapshots
 from spot.hub.hub import Hub
 from spot.server import listening
+from spot.web.answers import Answer, Request, json_answer
 
 REDIS_SECONDS = 0.5
 #: The part of its memory from which Redis is as good as full: past all of it, it takes nothing any more.
@@ -36,17 +36,21 @@ _checked: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[float, dict
 _turn: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
 
 
-async def healthz(_request: HttpRequest) -> HttpResponse:
+_ALIVE = json_answer({"status": "ok"}, cache_control="no-store")
+
+
+async def healthz(_request: Request) -> Answer:
     """200 while the event loop turns."""
-    return JsonResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+    return _ALIVE
 
 
-async def readyz(_request: HttpRequest) -> HttpResponse:
+async def readyz(_request: Request) -> Answer:
     """200 when every check is "ok", else 503; the JSON gives each check's outcome by name."""
     outcomes = await _lately()
-    ready = all(outcome == "ok" for outcome in outcomes.values())
-    headers = {"Cache-Control": "no-store"} | ({} if ready else {"Retry-After": str(RETRY_SECONDS)})
-    return JsonResponse({"ready": ready, "checks": outcomes}, status=200 if ready else 503, headers=headers)
+    told = {"ready": all(outcome == "ok" for outcome in outcomes.values()), "checks": outcomes}
+    if told["ready"]:
+        return json_answer(told, cache_control="no-store")
+    return json_answer(told, 503, cache_control="no-store", retry_after=str(RETRY_SECONDS))
 
 
 async def _lately() -> dict[str, str]:
@@ -90,8 +94,12 @@ async def _database() -> str:
 
 
 def _read_database() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM django_migrations LIMIT 1")
+    close_old_connections()  # one that has broken is not asked again
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM django_migrations LIMIT 1")
+    finally:
+        close_old_connections()
 
 
 async def _hub() -> str:

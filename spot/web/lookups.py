@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, HttpResponseNotModified, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, HttpResponseNotModified
 from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
 from providers.datasets import COINS, CURRENCIES, Dataset, is_coin_id
 from spot.hub.hub import Hub
 from spot.web import logos
+from spot.web.answers import Answer, Request, json_answer
 from spot.web.coin_search import search
 
 #: How long a browser waits for a logo that has never been fetched, in seconds; the drawn one stands there meanwhile.
@@ -21,20 +22,18 @@ MOST_COINS, LONGEST_TEXT = 8, 100
 _USUAL = Dataset("markets", "usd")
 
 
-@require_safe
-async def currencies(_request: HttpRequest) -> HttpResponse:
+async def currencies(_request: Request) -> Answer:
     """The codes in which the providers quote, in order; none while they are not known."""
     topic = Hub.current().topics[CURRENCIES.name]
     codes = sorted(topic.table.keys) if topic.table else []
-    return JsonResponse({"currencies": codes}, headers={"Cache-Control": f"max-age={3600 if codes else 0}"})
+    return json_answer({"currencies": codes}, cache_control=f"max-age={3600 if codes else 0}")
 
 
-@require_safe
-async def coins(request: HttpRequest) -> HttpResponse:
+async def coins(request: Request) -> Answer:
     """The coins of the whole list whose symbol, name or id has the text `q`; none while the list is not there."""
     table = Hub.current().topics[COINS.name].table
-    found = search(request.GET.get("q", "")[:LONGEST_TEXT], table, MOST_COINS) if table else []
-    return JsonResponse({"coins": found}, headers={"Cache-Control": f"max-age={60 if table else 0}"})
+    found = search((request.parameter("q") or "")[:LONGEST_TEXT], table, MOST_COINS) if table else []
+    return json_answer({"coins": found}, cache_control=f"max-age={60 if table else 0}")
 
 
 @require_safe

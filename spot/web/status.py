@@ -12,8 +12,6 @@ import weakref
 from collections.abc import Iterable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
 import providers
@@ -24,7 +22,7 @@ from spot import snapshots
 from spot.codes import Refused
 from spot.dialects.values import State
 from spot.snapshots import Trouble, demo, now_ms
-from spot.web.public import refusal
+from spot.web.answers import Answer, Request, json_answer, refusal
 
 #: However many look, the store is asked no more often than this, in seconds.
 _PACE = 2.0
@@ -39,14 +37,13 @@ _kept: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[float, dict[st
 _turn: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
 
 
-@require_safe
-async def facts(_request: HttpRequest) -> HttpResponse:
+async def facts(_request: Request) -> Answer:
     """The facts as JSON (docs/endpoints.md describes them); 503 while the store does not answer."""
     try:
         told = await _lately()
     except (RedisError, OSError):
         return refusal(Refused("unavailable", "The store of this site does not answer at the moment."))
-    return JsonResponse(told | {"now": now_ms()}, headers={"Cache-Control": "no-store"})
+    return json_answer(told | {"now": now_ms()}, cache_control="no-store")
 
 
 async def _lately() -> dict[str, Any]:

@@ -14,9 +14,8 @@ from typing import Any
 from spot.clients.limits import answering
 from spot.clients.plans import Client
 from spot.codes import Refused
-from spot.dialects.documented import error
 from spot.server.listening import TAKEN
-from spot.snapshots import now_ms
+from spot.web.answers import refusal
 from spot.web.public import sharing_headers
 
 #: Asked by supervisors and load balancers, which must be answered when all else is full.
@@ -79,17 +78,13 @@ def _check_body(scope: dict[str, Any]) -> None:
 
 
 async def _refuse(scope: dict[str, Any], send: Any, refused: Refused) -> None:
-    body = error(refused)
-    headers = {
-        "Content-Type": "application/json",
-        "Content-Length": str(len(body)),
-        "Cache-Control": "no-store",
-        "Connection": "close",  # what may still come of the request is not read
-        "Vary": "Origin",
-        **sharing_headers(dict(scope["headers"]).get(b"origin", b"").decode("latin-1")),
-    }
-    if (seconds := refused.retry_after(now_ms())) is not None:
-        headers["Retry-After"] = str(seconds)
-    encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": refused.fact.status, "headers": encoded})
+    status, headers, body, vary = refusal(refused)
+    headers += [
+        (b"Content-Length", b"%d" % len(body)),
+        (b"Connection", b"close"),  # what may still come of the request is not read
+        (b"Vary", vary),
+        *sharing_headers(dict(scope["headers"]).get(b"origin", b"").decode("latin-1")),
+    ]
+    lower = [(name.lower(), value) for name, value in headers]
+    await send({"type": "http.response.start", "status": status, "headers": lower})
     await send({"type": "http.response.body", "body": body})

@@ -41,19 +41,18 @@ class Response:
         return json.loads(self.content)
 
 
-async def ask(
+def scope_of(
     target: str,
     method: str = "GET",
     *,
     headers: Mapping[str, str] | None = None,
     address: str = ADDRESS,
     scheme: str = "http",
-    application: Any = None,
-) -> Response:
-    """The answer to one request without a body; `target` is a path with its query string."""
+) -> dict[str, Any]:
+    """A request as a server hands it on; `target` is a path with its query string."""
     path, _, query = target.partition("?")
     named = {"host": "localhost"} | {name.lower(): value for name, value in (headers or {}).items()}
-    scope = {
+    return {
         "type": "http",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
@@ -66,6 +65,10 @@ async def ask(
         "client": (address, 50_000),
         "server": ("127.0.0.1", 8000),
     }
+
+
+async def ask(target: str, method: str = "GET", *, application: Any = None, **more: Any) -> Response:
+    """The answer to one request without a body; `more` as in `scope_of`."""
     requests = [{"type": "http.request", "body": b"", "more_body": False}]
     events: list[dict[str, Any]] = []
 
@@ -75,7 +78,7 @@ async def ask(
     async def send(event: dict[str, Any]) -> None:
         events.append(event)
 
-    await (application or asgi.application)(scope, receive, send)
+    await (application or asgi.application)(scope_of(target, method, **more), receive, send)
     return Response(events, method.upper())
 
 

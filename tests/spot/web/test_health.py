@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import connection
-from django.test import AsyncRequestFactory
 from redis import Redis
 
 from providers.datasets import Dataset, Fetched
@@ -15,6 +14,7 @@ from spot.hub.hub import Hub
 from spot.server import listening
 from spot.web import health
 from tests.live import NOWHERE
+from tests.spot import asking
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,7 +27,7 @@ def ready() -> tuple[int, dict[str, str]]:
         async with asyncio.timeout(20):
             while not hub.listening:  # noqa: ASYNC110  a flag of the product's, not an event
                 await asyncio.sleep(0.01)
-        response = await health.readyz(AsyncRequestFactory().get("/readyz"))
+        response = await asking.ask("/readyz")
         await hub.aclose()
         return response.status_code, json.loads(response.content)["checks"]
 

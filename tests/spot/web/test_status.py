@@ -127,5 +127,6 @@ def test_a_store_that_is_away_is_said_in_a_sentence(monkeypatch) -> None:
         answer = await ask("/status.json")
         assert answer.status_code == 503
         assert json.loads(answer.content)["message"] == "The store of this site does not answer at the moment."
+        assert (await ask("/status.json", "post")).status_code == 405
 
     asyncio.run(story())

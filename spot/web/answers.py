@@ -1,0 +1,59 @@
+"""Requests and answers of the doors over HTTP that are not pages, as values."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from spot.clients.plans import Client
+from spot.codes import Refused
+from spot.dialects.documented import error
+from spot.snapshots import now_ms
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(slots=True)
+class Request:
+    """One request: its headers by name, in lower case."""
+
+    method: str
+    query_string: bytes
+    headers: dict[bytes, bytes]
+    client: Client
+
+    def header(self, name: bytes) -> str | None:
+        """The value of a header."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def parameter(self, name: str) -> str | None:
+        """The last value of that name in the query string, whatever bytes it holds."""
+        pairs = parse_qsl(self.query_string.decode("latin-1"), keep_blank_values=True, errors="replace")
+        return next((value for key, value in reversed(pairs) if key == name), None)
+
+
+class Answer(NamedTuple):
+    """What a door says. Its length, and the headers that all answers have, are added when it is sent."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+    #: The request headers on which an answer with public data depends.
+    vary: bytes = b"Origin"
+
+
+def json_answer(data: Any, status: int = 200, **headers: str) -> Answer:
+    """The data as JSON; `cache_control="no-store"` becomes the header `Cache-Control`."""
+    named = [(name.replace("_", "-").title().encode(), value.encode()) for name, value in headers.items()]
+    return Answer(status, [(b"Content-Type", b"application/json"), *named], json.dumps(data).encode())
+
+
+def refusal(refused: Refused) -> Answer:
+    """A refusal: the same JSON as on a socket, and when to try again."""
+    headers = [(b"Content-Type", b"application/json"), (b"Cache-Control", b"no-store")]
+    if (seconds := refused.retry_after(now_ms())) is not None:
+        headers.append((b"Retry-After", str(seconds).encode()))
+    return Answer(refused.fact.status, headers, error(refused))

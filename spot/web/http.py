@@ -1,0 +1,199 @@
+"""HTTP for programs: feeds, health, status and lookups are answered here, from what the hub has. Pages are Django's.
+
+Pure ASGI, beside Django's request stack and not through it, which costs two milliseconds a request. The headers that
+the stack adds to every answer are taken from it once, at the start. It still answers two kinds of request: those to a
+host that is not ours, and those that must come again over HTTPS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+from collections.abc import Awaitable, Callable, Iterator
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+from csp.middleware import CSPMiddleware
+from django.conf import settings
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpResponse
+from django.http.request import split_domain_port, validate_host
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.security import SecurityMiddleware
+
+from spot import dialects
+from spot.clients.plans import Client
+from spot.codes import Refused
+from spot.dialects.own import PREFIX
+from spot.feeds import FEEDS
+from spot.web import health, lookups, status, twins
+from spot.web.answers import Answer, Headers, Request, refusal
+from spot.web.public import balance_headers, charge, is_public, preflight, sharing_headers
+
+
+class Route(NamedTuple):
+    """What answers at a path, and to which methods; None: to any."""
+
+    answer: Callable[[Request], Awaitable[Answer]]
+    methods: tuple[str, ...] | None = ("GET", "HEAD")
+
+
+_NO_FEED = Route(twins.no_feed, methods=None)
+_HEALTH = {
+    "/healthz": Route(health.healthz, ("GET", "HEAD", "OPTIONS")),
+    "/readyz": Route(health.readyz, ("GET", "HEAD", "OPTIONS")),
+}
+_PUBLIC = {
+    "/status.json": Route(status.facts),
+    "/currencies.json": Route(lookups.currencies),
+    "/coins.json": Route(lookups.coins),
+}
+for _end in ("", "/"):
+    for _feed in FEEDS.values():
+        _PUBLIC[f"/{PREFIX}/{_feed.channel}{_end}"] = Route(partial(twins.answer, _feed))
+    for _route in dialects.routes():
+        _PUBLIC[f"/{_route.path}{_end}"] = Route(twins.upgrade_required, methods=None)
+_NOT_ALLOWED = Answer(405, [(b"Content-Type", b"text/html; charset=utf-8"), (b"Allow", b"GET, HEAD")])
+#: A request that has waited for so long, in seconds, ends when its client goes away.
+_WATCHED_AFTER = 0.1
+
+
+class Http:
+    """ASGI application for HTTP: programs' requests, and in `pages` those for pages."""
+
+    def __init__(self, pages: Any) -> None:
+        self._pages = pages
+        self._security = {scheme: _security_headers(scheme) for scheme in ("http", "https")}
+        self._only_https = settings.SECURE_SSL_REDIRECT
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Answer one request."""
+        path, method = scope["path"], scope["method"]
+        if (route := _HEALTH.get(path)) is not None:
+            answer = await _asked(route, _request(scope))
+            await _send(send, method, answer, self._security[scope["scheme"]])
+        elif not is_public(path):
+            await self._pages(scope, receive, send)
+        elif method == "OPTIONS":
+            answer = preflight(_request(scope).header(b"origin"))
+            await _send(send, method, answer, [(b"Vary", answer.vary)])
+        else:
+            await self._serve_public(scope, receive, send)
+
+    async def _serve_public(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Public data: paid for, and shared with other pages."""
+        path, request = scope["path"], _request(scope)
+        sharing = sharing_headers(request.header(b"origin"))
+        try:
+            charge(request.client, 1)
+        except Refused as refused:
+            answer = refusal(refused)
+            headers = [*answer.headers, *balance_headers(request.client), *sharing, (b"Vary", answer.vary)]
+            await _write(send, answer.status, headers, answer.body)
+            return
+        route = _PUBLIC.get(path) or (_NO_FEED if path.startswith(f"/{PREFIX}/") else None)
+        scheme = scope["scheme"]
+        if route is None or (self._only_https and scheme != "https") or not _is_ours(request, scope):
+            await self._pages(scope, receive, _sharing(send, request.client, sharing))
+            return
+        with _until_gone(receive):
+            answer = await _asked(route, request)
+            more = [*self._security[scheme], *balance_headers(request.client), *sharing, (b"Vary", answer.vary)]
+            await _send(send, request.method, answer, more)
+
+
+def _request(scope: dict[str, Any]) -> Request:
+    headers: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        headers[name] = value if name not in headers else headers[name] + b"," + value
+    client: Client = scope["spot.client"]
+    return Request(scope["method"], scope["query_string"], headers, client)
+
+
+async def _asked(route: Route, request: Request) -> Answer:
+    if route.methods is not None and request.method not in route.methods:
+        return _NOT_ALLOWED
+    return await route.answer(request)
+
+
+async def _send(send: Any, method: str, answer: Answer, more: Headers) -> None:
+    headers = [*answer.headers, *more, (b"Content-Length", b"%d" % len(answer.body))]
+    await _write(send, answer.status, headers, b"" if method == "HEAD" else answer.body)
+
+
+async def _write(send: Any, status: int, headers: Headers, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _sharing(send: Any, client: Client, sharing: Headers) -> Any:
+    """Adds to an answer of Django's what all public answers have."""
+
+    async def share(event: dict[str, Any]) -> None:
+        if event["type"] == "http.response.start":
+            vary = [value for name, value in event["headers"] if name.lower() == b"vary"]
+            others = [(name, value) for name, value in event["headers"] if name.lower() != b"vary"]
+            told = [(b"Vary", b", ".join([*vary, b"Origin"])), *balance_headers(client), *sharing]
+            event = {**event, "headers": [*others, *told]}
+        await send(event)
+
+    return share
+
+
+# --- what Django decides ----------------------------------------------------------------------------------------------
+
+
+def _security_headers(scheme: str) -> Headers:
+    """What the site's middleware adds to every answer over that scheme."""
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b"", "scheme": scheme}
+    request, response = ASGIRequest(scope, io.BytesIO()), HttpResponse()
+    for middleware in (SecurityMiddleware, CSPMiddleware, XFrameOptionsMiddleware):
+        middleware(lambda _request: response).process_response(request, response)
+    del response["Content-Type"]
+    return [(name.encode(), value.encode()) for name, value in response.items()]
+
+
+def _is_ours(request: Request, scope: dict[str, Any]) -> bool:
+    """Whether Django would take the request's host for one of this site's names."""
+    host = request.header(b"host")
+    if host is None:
+        name, port = scope["server"]
+        host = name if port == (443 if scope["scheme"] == "https" else 80) else f"{name}:{port}"
+    return len(host) < 1000 and _is_allowed(host, tuple(settings.ALLOWED_HOSTS))
+
+
+@lru_cache(maxsize=1024)
+def _is_allowed(host: str, allowed: tuple[str, ...]) -> bool:
+    name, _port = split_domain_port(host)
+    return bool(name) and validate_host(name, allowed)
+
+
+# --- clients that go away ---------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _until_gone(receive: Any) -> Iterator[None]:
+    """End what is done within when the client goes away meanwhile. Most of it is done before anybody looks."""
+    task, watch = asyncio.current_task(), None
+    assert task is not None
+
+    async def look() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        task.cancel()
+
+    def begin() -> None:
+        nonlocal watch
+        watch = asyncio.create_task(look())
+
+    timer = asyncio.get_running_loop().call_later(_WATCHED_AFTER, begin)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if watch is None or not watch.done() or task.uncancel():
+            raise
+    finally:
+        timer.cancel()
+        if watch is not None:
+            watch.cancel()
