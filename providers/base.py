@@ -182,6 +182,18 @@ class Provider:
         """Whether it answers without a key: under its first plan."""
         return not self.plans[0].header
 
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Its settings without the provider's name in front, as far as any of its plans has a use for them."""
+        rest = any(plan.base_url for plan in self.plans)
+        stream = any(plan.stream_url for plan in self.plans)
+        keyed = any(plan.header for plan in self.plans)
+        return (
+            *(("BASE_URL", "CALLS_PER_MINUTE", "CALLS_PER_MONTH") if rest else ()),
+            *(("STREAM_URL",) if stream else ()),
+            *(("API_KEY", "PLAN") if keyed else ()),
+        )
+
     def plan(self, name: str) -> Plan | None:
         """The plan of that name."""
         return next((plan for plan in self.plans if plan.name == name), None)

@@ -10,9 +10,12 @@ import os
 import secrets
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+import providers
 from spot_project import logs, redis_address
 from spot_project.environment import Environment
 from spot_project.redis_connections import Server
@@ -73,32 +76,19 @@ SPOT_TRUSTED_PROXIES = env.networks("SPOT_TRUSTED_PROXIES")
 SPOT_DEMO = env.word("SPOT_DEMO", default="auto", allowed=("on", "off", "auto"))
 SPOT_POLL_SECONDS = env.number("SPOT_POLL_SECONDS", default=60.0, least=1)  # the markets interval wished for
 SPOT_DISAGREE_PERCENT = env.number("SPOT_DISAGREE_PERCENT", default=5.0, above=0)  # where prices are disputed
-COINGECKO_BASE_URL = env.url("COINGECKO_BASE_URL", default="")  # "": the plan's own host
-COINGECKO_API_KEY = env.secret("COINGECKO_API_KEY")
-COINGECKO_PLAN = env.text("COINGECKO_PLAN", default="")  # "": with a key the first plan that takes one
-COINGECKO_CALLS_PER_MINUTE = env.whole("COINGECKO_CALLS_PER_MINUTE", default=None)  # None: the plan's, 0: no limit
-COINGECKO_CALLS_PER_MONTH = env.whole("COINGECKO_CALLS_PER_MONTH", default=None)
-COINMARKETCAP_BASE_URL = env.url("COINMARKETCAP_BASE_URL", default="")
-COINMARKETCAP_STREAM_URL = env.url("COINMARKETCAP_STREAM_URL", default="")
-COINMARKETCAP_API_KEY = env.secret("COINMARKETCAP_API_KEY")
-COINMARKETCAP_PLAN = env.text("COINMARKETCAP_PLAN", default="")
-COINMARKETCAP_CALLS_PER_MINUTE = env.whole("COINMARKETCAP_CALLS_PER_MINUTE", default=None)
-COINMARKETCAP_CALLS_PER_MONTH = env.whole("COINMARKETCAP_CALLS_PER_MONTH", default=None)  # credits
-COINAPI_BASE_URL = env.url("COINAPI_BASE_URL", default="")
-COINAPI_STREAM_URL = env.url("COINAPI_STREAM_URL", default="")
-COINAPI_API_KEY = env.secret("COINAPI_API_KEY")
-COINAPI_PLAN = env.text("COINAPI_PLAN", default="")
-COINAPI_CALLS_PER_MINUTE = env.whole("COINAPI_CALLS_PER_MINUTE", default=None)
-COINAPI_CALLS_PER_MONTH = env.whole("COINAPI_CALLS_PER_MONTH", default=None)
-TOKENMETRICS_BASE_URL = env.url("TOKENMETRICS_BASE_URL", default="")
-TOKENMETRICS_STREAM_URL = env.url("TOKENMETRICS_STREAM_URL", default="")
-TOKENMETRICS_API_KEY = env.secret("TOKENMETRICS_API_KEY")
-TOKENMETRICS_PLAN = env.text("TOKENMETRICS_PLAN", default="")
-TOKENMETRICS_CALLS_PER_MINUTE = env.whole("TOKENMETRICS_CALLS_PER_MINUTE", default=None)
-TOKENMETRICS_CALLS_PER_MONTH = env.whole("TOKENMETRICS_CALLS_PER_MONTH", default=None)
-CRYPTOLISTING_STREAM_URL = env.url("CRYPTOLISTING_STREAM_URL", default="")
-CRYPTOLISTING_API_KEY = env.secret("CRYPTOLISTING_API_KEY")
-CRYPTOLISTING_PLAN = env.text("CRYPTOLISTING_PLAN", default="")
+_READ_BY: dict[str, Callable[[str], object]] = {
+    "BASE_URL": partial(env.url, default=""),  # "": the plan's own host
+    "STREAM_URL": partial(env.url, default=""),
+    "API_KEY": env.secret,
+    "PLAN": partial(env.text, default=""),  # "": with a key the first plan that takes one
+    "CALLS_PER_MINUTE": partial(env.whole, default=None),  # None: the plan's, 0: no limit
+    "CALLS_PER_MONTH": partial(env.whole, default=None),
+}
+# Of each provider what its adapter declares, such as COINGECKO_API_KEY.
+for _provider in providers.all():
+    for _setting in _provider.settings:
+        _name = f"{_provider.name.upper()}_{_setting}"
+        globals()[_name] = _READ_BY[_setting](_name)
 SANDBOX_BASE_URL = env.url("SANDBOX_BASE_URL", default="http://127.0.0.1:8099/api/v3")
 
 # --- limits for clients (spot/clients/limits.py says what happens when one is passed) --------------------------------

@@ -22,6 +22,7 @@ from typing import Any
 
 from django.conf import settings
 
+import providers
 from spot.management.commands.up import manage, program
 from spot.processes import reaper, redis_server
 from spot.processes.supervisor import Program
@@ -29,6 +30,8 @@ from spot.server import listening
 from spot_project.redis_address import parse, private
 from spot_project.redis_connections import Server
 
+#: The providers that are asked without a key, the first first.
+KEYLESS = [provider for provider in providers.all() if provider.keyless and not provider.simulated]
 ADMINISTRATOR = ("operator", "a long enough password")
 ROOT = Path(settings.BASE_DIR)
 #: A Redis that cannot be reached.
@@ -123,7 +126,8 @@ class LiveSite:
             "REDIS_URL": self.redis_url,
             "PORT": str(self.port),
             "SANDBOX_BASE_URL": sandbox,
-            "COINMARKETCAP_BASE_URL": "http://127.0.0.1:9",  # who needs no key would be asked over the internet
+            # Providers that need no key would be asked over the internet; the first one is given an address by tests.
+            **{f"{provider.name.upper()}_BASE_URL": "http://127.0.0.1:9" for provider in KEYLESS[1:]},
             "SPOT_DEMO": "on",
             "SPOT_POLL_SECONDS": "1",
             "SPOT_ADMIN_USER": ADMINISTRATOR[0],
@@ -219,6 +223,6 @@ class LiveSite:
 
 def inherited() -> dict[str, str]:
     """This process's environment without what would change a site."""
-    providers = ("COINGECKO_", "COINMARKETCAP_", "COINAPI_", "TOKENMETRICS_", "CRYPTOLISTING_", "SANDBOX_")
-    ours = ("SPOT_", *providers, "REDIS_", "DATABASE_", "PORT")
+    prefixes = (f"{provider.name.upper()}_" for provider in providers.all())
+    ours = ("SPOT_", *prefixes, "REDIS_", "DATABASE_", "PORT")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}

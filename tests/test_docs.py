@@ -31,6 +31,7 @@ from spot.feeds.params import Param
 from spot.feeds.view import parameter_names, view_of
 from spot.hub.groups import Group
 from spot.hub.hub import Hub
+from spot.management.commands import compose
 from spot.query.query import OPERATORS
 from spot.web import answers, http, public, twins
 from spot.web.health import CHECKS
@@ -49,7 +50,7 @@ BARE, QUOTED = re.compile(rf"^{ADDRESS}(\S+(?: \S+)*))?", re.MULTILINE), re.comp
 
 
 #: Of the settings that are for more than one process, and of the variables in the documents.
-PREFIXES = "SPOT|COINGECKO|COINMARKETCAP|COINAPI|TOKENMETRICS|CRYPTOLISTING"
+PREFIXES = "|".join(["SPOT", *(provider.name.upper() for provider in providers.all() if not provider.simulated)])
 
 
 def cells(text: str) -> list[list[str]]:
@@ -225,7 +226,8 @@ def defaults() -> dict[str, Any]:
             constant = given and isinstance(given[0], ast.Constant)
             assert isinstance(call.args[0], ast.Constant)
             found[call.args[0].value] = given[0].value if constant else None
-    return found
+    of_providers = {f"{one.name.upper()}_{setting}": None for one in providers.all() for setting in one.settings}
+    return found | of_providers
 
 
 @pytest.mark.parametrize(("name", "default"), defaults().items(), ids=list(defaults()))
@@ -250,9 +252,10 @@ def test_every_limit_is_described(limit: Any) -> None:
 
 
 def test_compose_hands_over_every_setting_but_those_that_are_its_own() -> None:
-    compose = (ROOT / "compose.yaml").read_text()
-    handed = set(re.findall(rf"^    ((?:{PREFIXES})_\w+?)(?:_FILE)?:", compose, re.MULTILINE))
-    asked = set(re.findall(rf'env\.\w+\("((?:{PREFIXES})_\w+)"', (ROOT / "spot_project/settings.py").read_text()))
+    text = (ROOT / "compose.yaml").read_text()
+    assert compose.written(text, settings.SPOT_READ) == text, "run manage.py compose"
+    handed = set(re.findall(rf"^    ((?:{PREFIXES})_\w+?)(?:_FILE)?:", text, re.MULTILINE))
+    asked = {name for name in defaults() if re.match(rf"(?:{PREFIXES})_", name)}
     assert asked - handed == {"SPOT_HOME", "SPOT_STATIC_ROOT", "SPOT_BIND", "SPOT_DEBUG"}
     assert not handed - asked
 

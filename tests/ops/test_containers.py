@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import yaml
+from django.conf import settings
 
+from spot.management.commands import compose
 from spot.processes import compose_secrets
 from spot_project.addresses import masked
 from tests.live import ROOT
@@ -63,6 +65,14 @@ def environment(service: dict[str, Any]) -> dict[str, Any]:
 def test_secrets_are_handed_only_to_those_that_use_them() -> None:
     assert holders("SPOT_ADMIN_PASSWORD") == {"migrate"}
     assert holders("_API_KEY$") == {"web", "worker", "stream"}
+
+
+def test_a_new_setting_gets_its_line_beside_those_of_its_kind() -> None:
+    names = {*settings.SPOT_READ, "SPOT_NEW", "ACME_API_KEY", "ACME_PLAN"}
+    environment = yaml.safe_load(compose.written((ROOT / "compose.yaml").read_text(), names))["x-environment"]
+    assert environment["keys"] == COMPOSE["x-environment"]["keys"] | {"ACME_API_KEY": None}
+    assert environment["settings"] == COMPOSE["x-environment"]["settings"] | {"SPOT_NEW": None, "ACME_PLAN": None}
+    assert environment["administrator"] == COMPOSE["x-environment"]["administrator"]
 
 
 def test_services_meet_only_where_they_must() -> None:
