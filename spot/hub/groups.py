@@ -166,7 +166,10 @@ class Group:
         self.deflating: Audience[Member] = Audience()
         self._pushed: _Pushed | None = None
         self.update: Update | None = None
+        self._events = dialect.events and view.feed.events
         self._ring: EventRing | None = None
+        #: Whether all members are sent the same message.
+        self._alike = not (dialect.deltas or self._events)
         self._told: tuple[str, str | None, int | None] | None = None
         self._quiet_since = 0
 
@@ -234,8 +237,7 @@ class Group:
 
     def admit(self, member: Member) -> None:
         """Write straight to a member's socket, if it is lent and every member is sent the same."""
-        alike = not self.dialect.deltas and self._ring is None
-        if alike and (direct := member.lend()) is not None:
+        if self._alike and (direct := member.lend()) is not None:
             (self.deflating if direct.socket.deflates else self.plain).add(member, direct)
             self._pushed = None
 
@@ -324,7 +326,7 @@ class Group:
         assert facts is not None
         answer, before = Answer(self.view, table, extended=self.dialect.extended), self.update
         missing = self._missing(table) if self.coins else NOTHING
-        if self.dialect.events and self.view.feed.events:
+        if self._events:
             self._ring = self._ring or EventRing(now_ms)
             self._ring.take(Answer(self.view.whole, table, extended=self.dialect.extended))
             seq = self._ring.last

@@ -18,7 +18,7 @@ from django.conf import settings
 
 from spot.clients.limits import MessageRate
 from spot.codes import Close, Refused
-from spot.dialects.base import Amend, Command, Dialect, Export, Opening, Ping, Resync, Route, Subscribe, Unsubscribe
+from spot.dialects.base import Amend, Command, Export, Opening, Ping, Resync, Route, Subscribe, Unsubscribe
 from spot.dialects.documented import Documented
 from spot.dialects.values import Done, Failed, Tick, Value
 from spot.feeds.view import View
@@ -38,6 +38,8 @@ _REPLIES = 64
 _PATIENCE = 100
 #: What a message costs of its socket's rate: an export as much as so many others, and each so many bytes one more.
 _EXPORT_COST, _COST_BYTES = 5, 4096
+#: The close code of a connection whose dialect has failed (RFC 6455, section 7.4.1).
+_FAILED = 1011
 #: URLs up to this length are remembered; what a long one asks for is a hundred times larger than itself.
 _REMEMBERED_BYTES = 512
 
@@ -50,17 +52,17 @@ def _remembered(route: Route, query_string: bytes, subprotocols: tuple[str, ...]
 class _Reply:
     """A reply that is written when it is sent."""
 
-    __slots__ = ("_dialect", "_value")
+    __slots__ = ("_value", "_write")
 
-    def __init__(self, dialect: Dialect, value: Callable[[], Value]) -> None:
-        self._dialect = dialect
+    def __init__(self, write: Callable[[Value], bytes | None], value: Callable[[], Value]) -> None:
+        self._write = write
         self._value = value
 
     def is_ready(self) -> bool:
         return True
 
     def __call__(self) -> bytes | None:
-        return self._dialect.write(self._value())
+        return self._write(self._value())
 
     def cancel(self) -> None:
         """Nothing has begun."""
@@ -163,10 +165,13 @@ class Connection(BaseConsumer):
             commands = self.dialect.read(data, settings.SPOT_DEPTH)
         except Refused as refused:
             self._fail(None, refused)
+        except Exception:
+            log.exception("message cannot be read", dialect=self.dialect.name)
+            self._close_later(_FAILED)
         else:
             for command in commands:
                 self._obey(command)
-        if self._rate.refused > _PATIENCE or len(self.outbox.replies) > _REPLIES:
+        if self._rate.refused > _PATIENCE or len(self.outbox.replies) > max(_REPLIES, 2 * self.dialect.subscriptions):
             await self.close(Close.TOO_MANY_MESSAGES)
 
     def _check_rate(self, more: int) -> None:
@@ -261,7 +266,15 @@ class Connection(BaseConsumer):
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def _answer(self, value: Callable[[], Value]) -> None:
-        self.outbox.reply(_Reply(self.dialect, value))
+        self.outbox.reply(_Reply(self._write_value, value))
+
+    def _write_value(self, value: Value) -> bytes | None:
+        try:
+            return self.dialect.write(value)
+        except Exception:  # a dialect that fails costs its own connection, and nobody else
+            log.exception("value cannot be written", dialect=self.dialect.name)
+            self._close_later(_FAILED)
+            return None
 
     def _fail(self, command: Command | None, refused: Refused) -> None:
         self._answer(lambda: Failed(command, refused))
