@@ -115,7 +115,8 @@ def running(contender: Contender, case: Case, folder: Path) -> Iterator[Run]:
 # --- how each is started ----------------------------------------------------------------------------------------------
 
 
-def _redis(run: Run) -> str:
+def plain_redis(run: Run) -> str:
+    """Start a Redis that counts as the server's; its address."""
     binary = redis_server.find()
     if binary is None:
         raise Missing(redis_server.NONE_FOUND)
@@ -129,18 +130,23 @@ def _redis(run: Run) -> str:
     return f"unix://{path}"
 
 
+def spot_environment(run: Run, server: str = "uvicorn") -> dict[str, str]:
+    """The settings of our web process, with a Redis of its own."""
+    return {
+        "REDIS_URL": plain_redis(run),
+        "SPOT_HOME": str(run.folder / "home"),
+        "SPOT_DEMO": "off",
+        "SPOT_SERVER": server,
+        "SPOT_BIND": "127.0.0.1",
+        "PORT": str(run.port),
+        "SPOT_LOG_LEVEL": "WARNING",
+        "DJANGO_SETTINGS_MODULE": "spot_project.settings",
+    }
+
+
 def _spot(server: str) -> Callable[[Run], None]:
     def start(run: Run) -> None:
-        env = {
-            "REDIS_URL": _redis(run),
-            "SPOT_HOME": str(run.folder / "home"),
-            "SPOT_DEMO": "off",
-            "SPOT_SERVER": server,
-            "SPOT_BIND": "127.0.0.1",
-            "PORT": str(run.port),
-            "SPOT_LOG_LEVEL": "WARNING",
-            "DJANGO_SETTINGS_MODULE": "spot_project.settings",
-        }
+        env = spot_environment(run, server)
         run.start(sys.executable, "manage.py", "serve", env=env)
         run.publisher(sys.executable, "-m", "bench.publish_spot", run.case.write_rows(run.folder), env=env)
 
@@ -149,7 +155,7 @@ def _spot(server: str) -> Callable[[Run], None]:
 
 def _plain(*server: str) -> Callable[[Run], None]:
     def start(run: Run) -> None:
-        env = {"BENCH_REDIS": _redis(run), "DJANGO_SETTINGS_MODULE": "bench.plain.settings"}
+        env = {"BENCH_REDIS": plain_redis(run), "DJANGO_SETTINGS_MODULE": "bench.plain.settings"}
         words = [word.format(port=run.port) for word in server]
         run.start(sys.executable, "-m", *words, "bench.plain.asgi:application", env=env)
         rows, groups = run.case.write_rows(run.folder), str(run.case.rooms)

@@ -10,8 +10,13 @@ http = get_asgi_application()
 
 from django.urls import path  # noqa: E402  Django must be set up first
 
-from bench.plain.consumers import MarketConsumer  # noqa: E402
+from bench.plain.consumers import CoinsConsumer, MarketConsumer  # noqa: E402
 
 application = ProtocolTypeRouter(
-    {"http": http, "websocket": URLRouter([path("ws/market/<slug:room>", MarketConsumer.as_asgi())])}
+    {
+        "http": http,
+        "websocket": URLRouter(
+            [path("ws/market/<slug:room>", MarketConsumer.as_asgi()), path("ws/coins", CoinsConsumer.as_asgi())]
+        ),
+    }
 )

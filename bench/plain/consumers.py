@@ -6,7 +6,28 @@ from urllib.parse import parse_qs
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
+from bench.coins import followed
 from bench.straightforward import HEADERS, cells, select
+
+
+class CoinsConsumer(AsyncWebsocketConsumer):
+    """One socket in the groups of a hundred coins."""
+
+    async def connect(self) -> None:
+        """Join the group of each coin."""
+        self.names = followed(int(self.scope["query_string"]))
+        for name in self.names:
+            await self.channel_layer.group_add(name, self.channel_name)
+        await self.accept()
+
+    async def disconnect(self, _code: int) -> None:
+        """Leave the groups."""
+        for name in self.names:
+            await self.channel_layer.group_discard(name, self.channel_name)
+
+    async def coin_price(self, event: dict[str, Any]) -> None:
+        """A coin's message."""
+        await self.send(text_data=event["text"])
 
 
 class MarketConsumer(AsyncWebsocketConsumer):

@@ -14,7 +14,8 @@ CHANNEL_LAYERS = {
         # Tutorials write the address alone. With redis-py 8 that refuses part of 1,000 clients that connect at once (a
         # pool of 100 connections) and breaks idle ones (a time-out of 5 s): those two are mended here, to its favour.
         "CONFIG": {
-            "hosts": [{"address": os.environ["BENCH_REDIS"], "max_connections": 20_000, "socket_timeout": None}]
+            "capacity": 10_000,  # of the usual 100 messages, those beyond would be dropped
+            "hosts": [{"address": os.environ["BENCH_REDIS"], "max_connections": 20_000, "socket_timeout": None}],
         },
     }
 }

@@ -109,6 +109,11 @@ class Mailbox(Protocol):
     """Where the newest pages of a connection's members wait."""
 
     pages: dict[Any, Update]
+    #: Those that are finished frames, where the connection's socket takes them.
+    frames: list[bytes]
+
+    def withdraw(self, member: Any, /) -> bool:
+        """Drop the page that waits for a member; whether there was one."""
 
     def flush(self) -> None:
         """Send what can be sent."""
@@ -128,6 +133,10 @@ class Member(Protocol):
     @property
     def outbox(self) -> Mailbox: ...
 
+    @property
+    def frame_slot(self) -> int | None:
+        """Its place in `Mailbox.frames`; None where frames cannot be shared with others'."""
+
     def lend(self) -> Direct | None:
         """The socket that broadcasts may write to."""
 
@@ -139,11 +148,26 @@ class Member(Protocol):
 
 
 class _Pushed(NamedTuple):
-    """Members whose sockets take no broadcast now, side by side with where their pages wait."""
+    """Members whose sockets take no broadcast now, side by side with where their pages wait: as finished frames, or as
+    pages."""
 
-    members: list[Member]
+    frames: list[list[bytes]]
+    slots: list[int]
     pages: list[dict[Any, Update]]
-    outboxes: list[Mailbox]
+    members: list[Member]
+    outboxes: dict[Mailbox, None]
+
+    @classmethod
+    def of(cls, members: list[Member], *, alike: bool) -> _Pushed:
+        slots = [(member, slot) for member in members if alike and (slot := member.frame_slot) is not None]
+        others = members if not slots else [member for member in members if member.frame_slot is None]
+        return cls(
+            [member.outbox.frames for member, _ in slots],
+            [slot for _, slot in slots],
+            [member.outbox.pages for member in others],
+            others,
+            dict.fromkeys(member.outbox for member in members),
+        )
 
 
 class Group:
@@ -257,19 +281,21 @@ class Group:
             return self.deflating, update.full.deflated
         return None
 
-    def push(self, update: Update) -> list[Mailbox]:
+    def push(self, update: Update) -> dict[Mailbox, None]:
         """Leave the page with the members whose sockets take no broadcast now: their outboxes, to be flushed."""
         if len(self.plain) + len(self.deflating) == len(self.members):
-            return []
+            return {}
         _ = update.full  # made now: the hub handles a page that cannot be written
         if update.before is not None:
             _ = update.delta
         if self._pushed is None:
             members = [member for member in self.members if member not in self.plain and member not in self.deflating]
-            outboxes = [member.outbox for member in members]
-            self._pushed = _Pushed(members, [outbox.pages for outbox in outboxes], outboxes)
-        deque(map(setitem, self._pushed.pages, self._pushed.members, repeat(update)), maxlen=0)
-        return self._pushed.outboxes
+            self._pushed = _Pushed.of(members, alike=self._alike)
+        pushed = self._pushed
+        if pushed.frames:
+            deque(map(setitem, pushed.frames, pushed.slots, repeat(update.full.frame)), maxlen=0)
+        deque(map(setitem, pushed.pages, pushed.members, repeat(update)), maxlen=0)
+        return pushed.outboxes
 
     # --- the page ----------------------------------------------------------------------------------------------------
 

@@ -106,7 +106,7 @@ class Hub:
         """Put the member into the view's group, out of the one it was in, to go on after the event `since`. Raises
         `Refused` and changes nothing when the view cannot be had; what cannot be known yet is told later by
         `Member.refuse_later`."""
-        old, seq, waiting = member.group, member.seq, member.outbox.pages.pop(member, None)
+        old, seq, waited = member.group, member.seq, member.outbox.withdraw(member)
         member.seq = since
         try:
             group = self.groups.get((view.key, member.dialect)) or self._make_group(view, member)
@@ -114,8 +114,8 @@ class Hub:
         except Exception as error:
             self._return(member, old)
             member.seq = seq
-            if waiting is not None:
-                member.outbox.pages[member] = waiting
+            if waited and old is not None and old.update is not None:
+                member.outbox.pages[member] = old.update
             if isinstance(error, Refused):
                 raise
             log.exception("answer cannot be made", feed=view.feed.channel)
@@ -134,7 +134,7 @@ class Hub:
         """Forget the member. Harmless when it is not known."""
         group = member.group
         if group is not None:
-            member.outbox.pages.pop(member, None)
+            member.outbox.withdraw(member)
             self._drop(group, member)
 
     def _drop(self, group: Group, member: Member) -> None:
@@ -370,7 +370,7 @@ class Hub:
                 member.outbox.pages[member] = update
                 outboxes[member.outbox] = None
 
-        outboxes |= dict.fromkeys(group.push(update))
+        outboxes |= group.push(update)
         if group.plain:
             await group.plain.send(update.full.frame, push, self.ring)
         if group.deflating:

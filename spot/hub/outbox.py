@@ -94,7 +94,9 @@ _NOBODY = _Nobody()
 class Outbox:
     """The messages that wait for one connection, and its subscriptions by name."""
 
-    __slots__ = ("_controls", "_deflating", "binary", "owner", "pages", "replies", "socket", "subscriptions")
+    __slots__ = (
+        "_controls", "_deflating", "_free", "binary", "frames", "owner", "pages", "replies", "socket", "subscriptions",
+    )  # fmt: skip
 
     def __init__(self, owner: Owner, socket: PreparedSocket | None, *, binary: bool = False) -> None:
         self.owner = owner
@@ -103,6 +105,10 @@ class Outbox:
         self.subscriptions: dict[str, Subscription] = {}
         #: The newest page of each subscription that has not been sent. The hub puts them here, many at a time.
         self.pages: dict[Any, Update] = {}
+        #: The same as finished frames, in the subscriptions' slots, where all members of a group are sent the same;
+        #: empty where nothing waits.
+        self.frames: list[bytes] = []
+        self._free: list[int] = []
         self.replies: list[Reply | Message] = []
         self._controls: dict[tuple[Subscription, type], Message] = {}
         self._deflating: asyncio.Task[None] | None = None
@@ -113,7 +119,7 @@ class Outbox:
         """The socket, for broadcasts to the connection's only subscription; None while it is not ready for that."""
         socket = self.socket
         if socket is None or not socket.ready or len(self.subscriptions) != 1 or self.pages:
-            return None
+            return None  # of frames none waits while it is ready
         if socket.send_now is None or socket.descriptor is None:
             return None
         return Direct(socket, socket.send_now, socket.descriptor)
@@ -136,19 +142,26 @@ class Outbox:
         """Count a subscription in."""
         if self.subscriptions:
             self.call_back()
+        if self._free:
+            subscription.slot = self._free.pop()
+        else:
+            subscription.slot = len(self.frames)
+            self.frames.append(b"")
         self.subscriptions[subscription.name] = subscription
 
     def remove(self, subscription: Subscription) -> None:
         """Count a subscription out, with what waits for it."""
         del self.subscriptions[subscription.name]
-        self.clear(subscription)
-        self.offer()
-
-    def clear(self, subscription: Subscription) -> None:
-        """Drop what waits for a subscription."""
-        self.pages.pop(subscription, None)
+        self.withdraw(subscription)
+        self._free.append(subscription.slot)
         if self._controls:
             self._controls = {key: message for key, message in self._controls.items() if key[0] is not subscription}
+        self.offer()
+
+    def withdraw(self, subscription: Subscription) -> bool:
+        """Drop the page that waits for a subscription; whether there was one."""
+        frame, self.frames[subscription.slot] = self.frames[subscription.slot], b""
+        return self.pages.pop(subscription, None) is not None or bool(frame)
 
     def reply(self, reply: Reply) -> None:
         """Add an answer to the client; answers keep their order."""
@@ -169,6 +182,7 @@ class Outbox:
         self.socket = None
         self.replies.clear()
         self.pages.clear()
+        self.frames.clear()
         self._controls.clear()
         self.subscriptions.clear()
 
@@ -187,30 +201,32 @@ class Outbox:
     def _frames(self, socket: PreparedSocket) -> list[bytes]:
         """The next frames, to be written together."""
         deflates = socket.deflates
-        if len(self.pages) > 1 and not (deflates or self.replies or self._controls):
-            return self._frames_of_pages()
         frames: list[bytes] = []
         size = 0
         while size < _BATCH_BYTES and (message := self.next()) is not None:
             frame = message.deflated if deflates else message.frame
             frames.append(frame)
             size += len(frame)
+        if not frames and any(self.frames):
+            frames = self._finished()
         return frames
 
-    def _frames_of_pages(self) -> list[bytes]:
-        """The same where nothing but pages waits, for connections with many subscriptions."""
-        frames: list[bytes] = []
-        size = 0
-        for subscription, update in list(self.pages.items()):
-            message = update.message_after(subscription.seq)
-            frame = message.frame
-            subscription.seq = update.seq
-            del self.pages[subscription]
-            frames.append(frame)
-            size += len(frame)
-            if size >= _BATCH_BYTES:
+    def _finished(self) -> list[bytes]:
+        """Take the finished frames."""
+        frames, size = self.frames, sum(map(len, self.frames))
+        if size <= _BATCH_BYTES:
+            taken = frames.copy()
+            frames[:] = [b""] * len(frames)
+            return taken
+        taken = []
+        for slot, frame in enumerate(frames):
+            if frame:
+                taken.append(frame)
+                frames[slot] = b""
+                size -= len(frame)
+            if sum(map(len, taken)) >= _BATCH_BYTES:
                 break
-        return frames
+        return taken
 
     def next(self) -> Message | None:
         """Take the next message: answers first, then control messages, then pages. None when nothing can be sent."""

@@ -19,7 +19,7 @@ class Subscription:
     """A member of the hub's groups. `client` is the one that it is counted for; `on_refused` is told when the view
     turns out not to exist, or gives way to others."""
 
-    __slots__ = ("client", "dialect", "group", "name", "on_refused", "outbox", "seq", "view", "view_before")
+    __slots__ = ("client", "dialect", "group", "name", "on_refused", "outbox", "seq", "slot", "view", "view_before")
 
     def __init__(
         self,
@@ -39,8 +39,16 @@ class Subscription:
         self.view: View | None = None
         #: The last view that was found to exist, to go back to.
         self.view_before: View | None = None
-        #: The number of the page that was sent last.
+        #: Its place among the frames of the outbox.
+        self.slot = 0
+        #: The number of the page that was sent last, where clients are sent changes or events.
         self.seq: int | None = None
+
+    @property
+    def frame_slot(self) -> int | None:
+        """Its place among the outbox's frames; None where the socket takes none, or deflates them."""
+        socket = self.outbox.socket
+        return None if socket is None or socket.deflates else self.slot
 
     def lend(self) -> Direct | None:
         """The connection's socket, for broadcasts."""

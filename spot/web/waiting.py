@@ -27,11 +27,13 @@ class Waiter:
 
     group: Group | None = None
     seq: int | None = None
+    frame_slot = None
 
     def __init__(self, client: str, dialect: Dialect) -> None:
         self.client = client
         self.dialect = dialect
         self.pages: dict[Waiter, Update] = {}
+        self.frames: list[bytes] = []
         self.first: asyncio.Future[Update] = asyncio.get_running_loop().create_future()
 
     @property
@@ -41,6 +43,10 @@ class Waiter:
 
     def lend(self) -> None:
         """It has no socket."""
+
+    def withdraw(self, _member: Waiter) -> bool:
+        """Drop the page that has come."""
+        return self.pages.pop(self, None) is not None
 
     def flush(self) -> None:
         """The page has come, or a newer one that comes too late."""

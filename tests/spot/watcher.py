@@ -22,6 +22,8 @@ class Watcher(Hashable):
     group: Group | None = None
     seq: int | None = None
     pages: dict[Any, Update] = field(default_factory=dict)
+    frames: list[bytes] = field(default_factory=list)
+    frame_slot: None = None
     updates: list[Update] = field(default_factory=list)
     said: list[type] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
@@ -33,6 +35,9 @@ class Watcher(Hashable):
         return self
 
     def lend(self) -> None: ...
+
+    def withdraw(self, _member: Any) -> bool:
+        return self.pages.pop(self, None) is not None
 
     def flush(self) -> None:
         self.updates += [self.pages.pop(self)] if self.pages else []

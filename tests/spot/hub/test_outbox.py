@@ -113,14 +113,15 @@ def test_of_each_subscription_only_the_newest_page_waits() -> None:
         await put_market(2)
         socket = Socket()
         outbox = Outbox(Owner(), socket)
-        one, _ = followed(outbox, "one", "page_size=1"), followed(outbox, "two", "page_size=2")
-        await eventually(lambda: one.seq is not None)
+        followed(outbox, "one", "page_size=1")
+        followed(outbox, "two", "page_size=2")
+        await eventually(lambda: socket.wire)
         socket.messages()
         socket.ready = False
         for shift in (1.0, 2.0, 3.0):
             version = await put(USD, market(2, shift))
             await eventually(lambda version=version: Hub.current().topics[USD.name].version == version)
-        await eventually(lambda: len(outbox.pages) == 2)
+        await eventually(lambda: all(outbox.frames))
         socket.ready = True
         outbox.flush()
         newest = market(2, 3.0)[0]["price"]
