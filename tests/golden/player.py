@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -80,6 +80,7 @@ class OfServer:
 
 
 Connect = Callable[[str, str], Any]
+Begin = Callable[[str], Coroutine[Any, Any, None]]
 
 
 @asynccontextmanager
@@ -91,11 +92,16 @@ async def application(feed: str, query: str) -> AsyncIterator[Peer]:
 
 def server(gate: Gateway, *, finished: bool) -> Connect:
     """Connections to the product's uvicorn, which is given finished frames, or texts to frame itself."""
+    return process(gate.fast if finished else gate.plain)
+
+
+def process(port: int) -> Connect:
+    """Connections to the web process at a port."""
 
     @asynccontextmanager
     async def connect(feed: str, query: str) -> AsyncIterator[Peer]:
         target = f"{feed}?{query}".removesuffix("?")
-        client = await gate.client(quote(target, safe="/?=&%,"), plain=not finished)
+        client = await Client.open(port, quote(target, safe="/?=&%,"))
         yield OfServer(client)
         client.close()
 
@@ -118,9 +124,9 @@ async def prepare(feed: str) -> None:
     await eventually(lambda: all(hub.topics[one.name].snapshot for one in (*LISTS, dataset)))
 
 
-async def play(feed: str, dialect: str, connect: Connect, clock: Clock) -> list[str]:
+async def play(feed: str, dialect: str, connect: Connect, clock: Clock, begin: Begin = prepare) -> list[str]:
     """The transcript of a feed in a dialect: what was said, stored and heard, line by line."""
-    await prepare(feed)
+    await begin(feed)
     query = "&".join(part for part in (FEEDS[feed], DIALECTS[dialect]) if part)
     lines = [f"# {feed}?{query}"]
     async with connect(feed, query) as peer:
@@ -149,9 +155,9 @@ async def _step(step: Step, feed: str, peer: Peer, clock: Clock) -> list[str]:
             return [f"# stored: {turn}, from {source}"]
 
 
-async def refusal(address: str, connect: Connect) -> list[str]:
+async def refusal(address: str, connect: Connect, begin: Begin = prepare) -> list[str]:
     """The transcript of an address that is refused."""
-    await prepare("market")
+    await begin("market")
     feed, _, query = address.partition("?")
     lines = [f"# {address}"]
     async with connect(feed, query) as peer:

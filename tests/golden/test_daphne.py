@@ -1,0 +1,85 @@
+"""The transcripts hold for daphne too, in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.golden import player
+from tests.golden.player import Clock
+from tests.golden.scenes import DIALECTS, REFUSED
+from tests.golden.test_golden import transcript
+
+__all__ = ["transcript"]
+pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("redis")]
+FEEDS = ("market", "ticker-tape", "historical-ohlcv", "listings")
+
+
+class SharedClock(Clock):
+    """The same time of day in this process and in daphne's."""
+
+    def __init__(self, monkeypatch: Any, path: Path) -> None:
+        super().__init__(monkeypatch)
+        self._path = path
+        self.move(0)
+
+    def move(self, seconds: int) -> None:
+        super().move(seconds)
+        with self._path.open("r+b") as file:
+            file.write(self.now_ns.to_bytes(8))
+
+
+@pytest.fixture(scope="module")
+def site(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    """The port of daphne, and the file with its time of day."""
+    assert redis_url
+    path = tmp_path_factory.mktemp("daphne") / "clock"
+    path.write_bytes((player.NOW_MS * 1_000_000).to_bytes(8))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.golden.daphne_site", str(path)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        yield int(process.stdout.readline()), path
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+@pytest.fixture
+def clock(monkeypatch, site) -> SharedClock:
+    return SharedClock(monkeypatch, site[1])
+
+
+def beginning(port: int) -> Callable[[str], Coroutine[Any, Any, None]]:
+    """What makes the process ready for a feed's scene."""
+
+    async def begin(feed: str) -> None:
+        url = f"http://127.0.0.1:{port}/_begin?{feed}"
+        response = await asyncio.to_thread(requests.get, url, timeout=20)
+        assert response.status_code == 204
+
+    return begin
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("feed", FEEDS)
+def test_a_feed_says_what_it_always_said(feed, dialect, site, clock, transcript) -> None:
+    connect, begin = player.process(site[0]), beginning(site[0])
+    transcript(f"{feed}-{dialect}", asyncio.run(player.play(feed, dialect, connect, clock, begin)))
+
+
+@pytest.mark.usefixtures("clock")
+def test_addresses_are_refused_as_they_always_were(site, transcript) -> None:
+    async def story() -> list[str]:
+        connect, begin = player.process(site[0]), beginning(site[0])
+        return [line for address in REFUSED for line in await player.refusal(address, connect, begin)]
+
+    transcript("refusals", asyncio.run(story()))
