@@ -1,4 +1,4 @@
-"""One try to get a dataset from one provider with one of its keys: reserve, call, normalise, believe, settle, tell."""
+"""One try to fetch a dataset from one provider with one key: reserve, call, normalise, check, settle, log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = structlog.get_logger("providers.fetch")
 
 
 class Rank(TypedDict):
-    """What `Budget.spend` is told of how much calls matter."""
+    """The arguments of `Budget.spend` for how much calls matter."""
 
     urgent: bool
     behind: int
@@ -41,8 +41,8 @@ def rank(dataset: Dataset) -> Rank:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is wanted: a dataset; the coins of a `quotes` dataset, by our ids; the snapshot that is in place; and how
-    often one call may be sent when it fails in a way that may pass (1: never again)."""
+    """The wanted dataset; the coins of a `quotes` dataset, by our ids; the snapshot in place; and how often one call
+    may be sent when it fails in a way that may pass (1: no retry)."""
 
     dataset: Dataset
     ids: tuple[str, ...] = ()
@@ -52,18 +52,18 @@ class Question:
 
 @dataclass(slots=True)
 class _Counts:
-    """What the one line in the log says of an answer."""
+    """The counts of an attempt, for its log line."""
 
     sent: int = 0
     credits: int = 0
     size: int = 0
     unmapped: int = 0
     implausible: int = 0
-    cells: Counter[str] = field(default_factory=Counter)  # what of that are single values, by field
+    cells: Counter[str] = field(default_factory=Counter)  # of these the single values, by field
 
 
 class Attempt:
-    """One try. `deadline` is on the monotonic clock; `redis` keeps the budget and what is doubted."""
+    """One try. `deadline` is on the monotonic clock; `redis` stores the budget and the doubts."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Attempt:
 
     @property
     def asked(self) -> bool:
-        """Whether anything was sent: a refusal before that is our own."""
+        """Whether anything was sent; a failure before that is not the provider's."""
         return self._counts.sent > 0
 
     def run(self) -> Fetched:
@@ -93,13 +93,13 @@ class Attempt:
         self._reserve(calls)
         started = time.monotonic()
         try:
-            made, at = self._made(dataset, calls)
+            answer, at = self._normalised(dataset, calls)
         except ProviderError as error:
-            self._tell(error, started)
+            self._log(error, started)
             raise
         self._budget.succeeded(self._entry)
-        self._tell(None, started, rows=len(made.rows), dropped=made.dropped, blanked=made.blanked)
-        return self._fetched(made, at)
+        self._log(None, started, rows=len(answer.rows), dropped=answer.dropped, blanked=answer.blanked)
+        return self._fetched(answer, at)
 
     # --- ids ------------------------------------------------------------------------------------------------------
     def _theirs(self) -> tuple[Dataset, tuple[str, ...]]:
@@ -107,39 +107,40 @@ class Attempt:
         dataset, ids = self._question.dataset, self._question.ids
         if not self._provider.foreign or not (ids or dataset.coin):
             return dataset, ids
-        known = identity.foreign(self._provider.name, ids or (dataset.coin,))
-        if not known:
-            said = f"{self._provider.label} is not known to have {dataset.coin or 'any of these coins'}"
-            raise NotFound(said, permanent=False)
-        self._counts.unmapped += len(ids or (dataset.coin,)) - len(known)
-        return replace(dataset, coin=known.get(dataset.coin, "")), tuple(known[coin] for coin in ids if coin in known)
+        theirs = identity.foreign(self._provider.name, ids or (dataset.coin,))
+        if not theirs:
+            message = f"{self._provider.label} is not known to have {dataset.coin or 'any of these coins'}"
+            raise NotFound(message, permanent=False)
+        self._counts.unmapped += len(ids or (dataset.coin,)) - len(theirs)
+        coins = tuple(theirs[coin] for coin in ids if coin in theirs)
+        return replace(dataset, coin=theirs.get(dataset.coin, "")), coins
 
     def _ours(self, rows: list[Row]) -> list[Row]:
-        """The rows by our ids, each coin once; those of coins that nobody knows for certain are left out."""
+        """The rows by our ids, each coin once, without coins of uncertain identity."""
         if not self._provider.foreign or not self._question.dataset.traits.coin_ids:
             return rows
-        known = identity.canonical(self._provider.name, [row.get("id") or "" for row in rows])
-        found: dict[str, Row] = {}
+        ours = identity.canonical(self._provider.name, [row.get("id") or "" for row in rows])
+        translated: dict[str, Row] = {}
         for row in rows:
-            if (coin := known.get(row.get("id") or "")) is not None:
-                found.setdefault(coin, {**row, "id": coin})
-        self._counts.unmapped += len(rows) - len(found)
-        if rows and not found:
+            if (coin := ours.get(row.get("id") or "")) is not None:
+                translated.setdefault(coin, {**row, "id": coin})
+        self._counts.unmapped += len(rows) - len(translated)
+        if rows and not translated:
             raise NotFound(f"none of {len(rows)} coins of {self._provider.label} is known here yet", permanent=False)
-        return list(found.values())
+        return list(translated.values())
 
     # --- calls ----------------------------------------------------------------------------------------------------
-    def _made(self, dataset: Dataset, calls: tuple[Call, ...]) -> tuple[Normalised, int]:
+    def _normalised(self, dataset: Dataset, calls: tuple[Call, ...]) -> tuple[Normalised, int]:
         try:
             at = self._now_ms()
-            made = self._endpoint.normalise(dataset, self._answers(calls))
+            answer = self._endpoint.normalise(dataset, self._answers(calls))
         finally:
             self._settle()
-        if dataset.traits.market and made.dropped > len(made.rows):
-            raise BadPayload(f"{made.dropped} of {made.dropped + len(made.rows)} coins are unreadable")
-        ours = self._ours(made.rows)
+        if dataset.traits.market and answer.dropped > len(answer.rows):
+            raise BadPayload(f"{answer.dropped} of {answer.dropped + len(answer.rows)} coins are unreadable")
+        ours = self._ours(answer.rows)
         rows = self._asked_for(ours)
-        return replace(made, rows=self._plausible(rows, at), dropped=made.dropped + len(ours) - len(rows)), at
+        return replace(answer, rows=self._plausible(rows, at), dropped=answer.dropped + len(ours) - len(rows)), at
 
     def _answers(self, calls: tuple[Call, ...]) -> list[Answer]:
         """All answers or none: a page that fails fails the fetch."""
@@ -162,17 +163,17 @@ class Attempt:
         return answers
 
     def _asked_for(self, rows: list[Row]) -> list[Row]:
-        """Rows that were not asked for are dropped: an answer to another question is no answer."""
+        """The rows of the coins that were asked for; BadPayload when there are only others."""
         if not self._question.ids:
             return rows
         wanted = set(self._question.ids)
-        kept = [row for row in rows if row.get("id") in wanted]
-        if not kept:
+        matching = [row for row in rows if row.get("id") in wanted]
+        if not matching:
             raise BadPayload("other coins than those asked for")
-        return kept
+        return matching
 
     def _plausible(self, rows: list[Row], at: int) -> list[Row]:
-        """What can be true of them. A simulated market is held against nothing that was real, nor the other way."""
+        """The plausible rows. Simulated prices are not compared with real ones, nor the other way round."""
         dataset, before, memory = self._question.dataset, self._question.before, Doubts(self._redis)
         if not dataset.traits.coins or (before and before.simulated != self._provider.simulated):
             before = None
@@ -187,7 +188,7 @@ class Attempt:
         return judged.rows
 
     def _sound(self, rows: list[Row], at: int) -> list[Row]:
-        """The rows without single values that cannot be."""
+        """The rows without impossible single values."""
         dataset = self._question.dataset
         if dataset.traits.cells == "coin":
             rows, self._counts.cells = cells.blanked(rows, dataset.currency)
@@ -198,8 +199,8 @@ class Attempt:
     # --- budget ---------------------------------------------------------------------------------------------------
     def _reserve(self, calls: tuple[Call, ...]) -> None:
         expected = sum(call.credits for call in calls)
-        taken = self._budget.spend(self._entry, len(calls), expected, **rank(self._question.dataset))
-        self._reservations.append((taken, expected))
+        reservation = self._budget.spend(self._entry, len(calls), expected, **rank(self._question.dataset))
+        self._reservations.append((reservation, expected))
 
     def _retry(self, call: Call) -> None:
         self._reserve((call,))
@@ -210,32 +211,32 @@ class Attempt:
         self._counts.credits += call.credits if charged is None else charged
 
     def _settle(self) -> None:
-        """Only answers with a 200 are paid for; what they cost is taken from the reservations, oldest first, and what
-        was not expected from the last."""
+        """Only answers with a 200 are billed: their cost is taken from the reservations, oldest first, and what exceeds
+        the expected cost from the last."""
         left = self._counts.credits
         for at, (reservation, expected) in enumerate(self._reservations, 1):
             cost = min(left, expected) if at < len(self._reservations) else left
             self._budget.settle(reservation, cost)
             left -= cost
 
-    # --- telling --------------------------------------------------------------------------------------------------
-    def _fetched(self, made: Normalised, at: int) -> Fetched:
+    # --- the result -----------------------------------------------------------------------------------------------
+    def _fetched(self, answer: Normalised, at: int) -> Fetched:
         return Fetched(
             dataset=self._question.dataset,
-            rows=made.rows,
-            # Data cannot be newer than the question: a provider's clock that is ahead must not make them look fresh.
-            as_of=min(made.as_of, at) if made.as_of is not None else None,
+            rows=answer.rows,
+            # Data are never newer than the request: a provider's clock that is ahead must not make them look fresh.
+            as_of=min(answer.as_of, at) if answer.as_of is not None else None,
             fetched_at=at,
             source=self._provider.name,
             label=self._provider.label,
             simulated=self._provider.simulated,
             calls=self._counts.sent,
             settle_ms=round(self._endpoint.cache(self._entry.plan) * 1000) if self._entry.usual_address else 0,
-            meta=made.meta,
+            meta=answer.meta,
         )
 
-    def _tell(self, error: ProviderError | None, started: float, **rows: int) -> None:
-        """The one line in the log, and the one in the admin."""
+    def _log(self, error: ProviderError | None, started: float, **rows: int) -> None:
+        """Write the log line of the attempt, and its outcome for the admin."""
         took = round((time.monotonic() - started) * 1000)
         outcome: dict[str, Any] = {"outcome": error.code if error else "ok", "calls": self._counts.sent, "ms": took}
         if error:

@@ -1,6 +1,6 @@
-"""What an adapter may declare. Frozen, and checked when the adapter is imported: a mistake never waits for 3 a.m.
+"""Declarations of an adapter. They are frozen, and checked when the adapter is imported.
 
-An adapter is data and pure functions: which calls a dataset takes, and what rows the answers make. It sends nothing.
+An adapter is data and pure functions: the calls for a dataset, and the rows of their answers. It sends nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from providers.errors import ProviderError
 from providers.stream import Stream
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
-#: Printable ASCII without what means something else in an address.
+#: Printable ASCII without characters that have a meaning in an address.
 _PLAIN = re.compile(r"[!-$&-\[\]-~]*")
 
 
@@ -24,8 +24,8 @@ _PLAIN = re.compile(r"[!-$&-\[\]-~]*")
 class Plan:
     """One of a provider's tariffs. Host, key header and allowance go together; 0 means no limit.
 
-    `per_minute` counts requests, `per_month` what the provider bills: calls, or credits where it has those. `lacks` are
-    the kinds that the provider serves under other plans only: it is never asked for them under this one.
+    `per_minute` counts requests, `per_month` the unit that the provider bills: calls, or credits where it has those.
+    `lacks` are kinds that the provider serves under other plans only.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Plan:
 class Call:
     """One GET. `parts` fill the braces of `path` and are quoted whole, so that no part can leave its segment.
 
-    `credits` is what the provider is expected to bill for it.
+    `credits` is its expected cost.
     """
 
     path: str
@@ -78,7 +78,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Normalised:
-    """Rows in the shape of `providers.datasets`. `dropped` rows and `blanked` values were not believable."""
+    """Rows in the shape of `providers.datasets`. `dropped` rows and `blanked` values were not plausible."""
 
     rows: list[Row]
     as_of: int | None = None
@@ -95,7 +95,7 @@ def _as_expected(_answer: Answer) -> int | None:
     return None
 
 
-#: Says of an answer with a 200 whether it is an error all the same.
+#: Detects errors returned with status 200.
 Fault = Callable[[Answer], ProviderError | None]
 
 
@@ -105,11 +105,11 @@ def _fine(_answer: Answer) -> ProviderError | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """How one kind of dataset is had: its calls, in order, and the function that makes rows of their answers.
+    """How one kind of dataset is fetched: its calls, in order, and the function that makes rows of their answers.
 
     `calls` is given the dataset, the coins asked for by id, and the time in epoch ms: an adapter reads no clock.
-    `ended(call, answer)` says that the list ended with this answer, so that the calls after it need not be made.
-    `cache_seconds` is how long the provider itself serves the same answer: asking faster buys nothing.
+    `ended(call, answer)` is true when the list ended with this answer and the other calls are not needed.
+    `cache_seconds` is how long the provider itself serves the same answer; polling faster brings nothing new.
     """
 
     kind: Kind
@@ -126,19 +126,18 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """An upstream company. `order`: who is asked first, lowest first. Where the first plan takes a key, the provider is
-    asked nothing until it has one.
+    """An upstream company. `order` is its place in chains, lowest first. A provider whose first plan takes a key is not
+    asked until it has one.
 
-    `foreign` providers have ids of their own: what they are asked for and what they answer is translated by
-    `providers.identity`. `charged` reads from an answer what it cost (None: what was expected), `fault` whether a 200
-    is an error. `stream` is how its stream is had, if it has one.
+    `foreign` providers have ids of their own: `providers.identity` translates requests and answers. `charged` reads the
+    cost of an answer (None: as expected), `fault` detects an error in a 200. `stream` declares its stream, if any.
 
-    `explain` finds a code and a sentence in the body of an error answer; `codes` says which of those codes mean another
-    error than their HTTP status would. `probe` is the cheapest call that proves a plan's key; `proven` reads it.
+    `explain` finds a code and a sentence in the body of an error answer; `codes` maps codes to errors that differ from
+    those of their HTTP status. `probe` is the cheapest call that proves a plan's key; `proven` reads its answer.
 
-    `url` is the provider's own site, to which pages link the name of their source: attribution asks for that.
+    `url` is the provider's own site, to which pages link the name of their source, as attribution demands.
 
-    `logo_origins` are where the pictures lie that its rows name, as scheme://host[:port]: none is fetched elsewhere.
+    `logo_origins` are the origins of logos in its rows, as scheme://host[:port]; none is fetched from elsewhere.
     """
 
     name: str
@@ -167,7 +166,7 @@ class Provider:
         for what, names in (("plan", [plan.name for plan in self.plans]), ("kind", [e.kind for e in self.endpoints])):
             if len(set(names)) != len(names):
                 raise ValueError(f"{self.name}: each {what} once")
-        if lacking := {kind for plan in self.plans for kind in plan.lacks} - {one.kind for one in self.endpoints}:
+        if lacking := {kind for plan in self.plans for kind in plan.lacks} - {e.kind for e in self.endpoints}:
             raise ValueError(
                 f"{self.name}: no plan has {', '.join(sorted(lacking))}, so none need say that it lacks it"
             )
@@ -179,7 +178,7 @@ class Provider:
 
     @property
     def keyless(self) -> bool:
-        """Whether it answers without a key: under its first plan."""
+        """Whether it answers without a key, under its first plan."""
         return not self.plans[0].header
 
     @property
@@ -199,7 +198,7 @@ class Provider:
         return next((plan for plan in self.plans if plan.name == name), None)
 
     def endpoint(self, kind: Kind) -> Endpoint | None:
-        """How this provider serves that kind of dataset, if it does."""
+        """This provider's endpoint for that kind of dataset; None when it has none."""
         return next((endpoint for endpoint in self.endpoints if endpoint.kind == kind), None)
 
 

@@ -1,11 +1,11 @@
-"""What may be asked of a provider, and when: the minute, the month, and rests after refusals.
+"""The allowance of each account: calls a minute, credits a month, and rests after refusals.
 
-All of it is in Redis, so it holds for every worker together. The month and the rests are taken by one script
-(`budget.lua`), the moving minute by the library `limits` (`minute.py`). Every request counts for the minute; what did
-not end in a 200 is given back to the month. A crash between the two leaves the month too careful, never too free. The
-month accrues evenly, so that no amount of asking can use it up before its end.
+Its state is in Redis and shared by all workers. One script (`budget.lua`) takes from the month and checks the rests,
+the library `limits` (`minute.py`) takes from the moving minute. Every request counts for the minute; one that does not
+end in a 200 is given back to the month. A crash between the two leaves the month too careful, never too free. The month
+accrues evenly, so that no number of requests uses it up before its end.
 
-An account is one key. The month counts what the provider bills: credits, kept in thousandths.
+An account is one key. The month counts the credits that the provider bills, in thousandths.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from providers.access import Access
 from providers.errors import NotFound, OutOfBudget, ProviderError, RateLimited, Unauthorized
 from providers.minute import Minute
 
-#: How long one caller may take to find out whether a provider is well again.
+#: How long one caller may take to probe whether a provider has recovered.
 PROBE_MS = 30_000
 UNAUTHORIZED_SECONDS = 600.0
-#: However long a provider asks us to stay away, an hour later one call tries again.
+#: The longest rest: however long a provider asks for, one call tries again after an hour.
 LONGEST_REST = 3600.0
 _LONGEST_REST_MS, _DAY_MS = 3_600_000, 86_400_000
-#: On-demand calls of one minute after which those that stand behind them wait, however few there may be in all: one of
-#: the small coins that are polled, and one of their own.
+#: The fewest on-demand calls a minute that calls behind them may share: one of the polls of single coins, and one of
+#: their own.
 LEAST_BEHIND = 2
-#: No provider is believed to allow fewer calls a minute than this, one look at the market and room for another; and a
-#: 429 says something of the minute only if what it asks for passes about as fast.
+#: The lowest limit a minute that is learnt from 429s, two polls of the market; and the longest Retry-After of a 429
+#: that is about the minute.
 LEAST_LOWERED, _MINUTES_REST = 4, 120.0
 
 _WAITS = {
@@ -57,8 +57,8 @@ def wall_ms() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Calls, and what they are expected to cost in thousandths of a credit, taken from a month (from none where nothing
-    is counted). `Budget.settle` gives back what was not billed."""
+    """Calls and their expected cost in thousandths of a credit, taken from a month; no key where nothing is counted.
+    `Budget.settle` gives back credits that were not billed."""
 
     month_key: str
     calls: int
@@ -67,10 +67,10 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Where an account stands. `minute` counts calls, `month` credits, rounded up. `rest_until`: epoch ms, 0 when calls
-    may be made. `last`: the last fetch's outcome. `lowered`: the calls a minute it was found to allow today, if those
-    are fewer than its limit, else 0. `since`: when the first call was counted, epoch ms, 0 for never. `refused`: why
-    its key was refused last time, if it has not been accepted since."""
+    """The use of an account. `minute` counts calls, `month` credits, rounded up. `rest_until`: epoch ms, 0 when calls
+    may be made. `last`: the last fetch's outcome. `lowered`: the calls a minute that it allows today, as learnt, if
+    those are fewer than its limit, else 0. `since`: when the first call was counted, epoch ms, 0 for never. `refused`:
+    why its key was refused last, if it has not been accepted since."""
 
     minute: int
     month: int
@@ -84,8 +84,8 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What has accrued of a month: credits that polls (`left`) and on-demand calls (`demand`) may use now, when the
-    next one is theirs (epoch ms, now at the earliest), and how many accrue in a day."""
+    """The accrued part of a month: credits that polls (`left`) and on-demand calls (`demand`) may use now, when each
+    gets the next one (epoch ms, now at the earliest), and how many accrue in a day."""
 
     left: float
     demand: float
@@ -96,9 +96,9 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What an account may still use: `per_minute` calls (0: no limit), `left` credits until the month's end, which is
-    `seconds` away, of which `saved` have accrued already; both are infinite without a limit. `resting`: not to be asked
-    now. `refused`: it was refused last time, and has not been accepted since. `used` is this month's credits."""
+    """The allowance left to an account: `per_minute` calls (0: no limit), `left` credits until the month's end, which
+    is `seconds` away, of which `saved` have accrued already; both are infinite without a limit. `resting`: not to be
+    asked now. `refused`: its key was refused last, and has not been accepted since. `used` is this month's credits."""
 
     access: Access
     resting: bool
@@ -131,8 +131,8 @@ class Budget:
         """Take that many calls, expected to be billed that many credits (one a call, unless said), or raise OutOfBudget
         with the seconds after which they are worth another try.
 
-        Calls that are not `urgent` (what clients ask for on demand) leave a part to those that are (the polls), and so
-        many more besides as they stand `behind` other calls that are not.
+        Calls that are not `urgent` (on demand) leave a part to those that are (polls), and `behind` more calls to
+        others on demand.
         """
         now = self._now_ms()
         start, end = month_of(now)
@@ -141,10 +141,10 @@ class Budget:
         cost = _milli(calls if credits is None else credits)
         reservation = Reservation(_key(access, f"credits:{start}"), calls, cost)
         burst, limit = _milli(_burst(access)), _milli(access.per_month)
-        kept = 0 if urgent else burst // 2 + _milli(behind)
+        reserve = 0 if urgent else burst // 2 + _milli(behind)
         reason, figure, *probing = self._script(
             keys=[_rest_key(access), _key(access, "probe"), reservation.month_key, *_facts(access)],
-            args=[now, cost, limit, kept, burst, start, end, PROBE_MS, _LONGEST_REST_MS],
+            args=[now, cost, limit, reserve, burst, start, end, PROBE_MS, _LONGEST_REST_MS],
         )
         if reason:
             raise refused(access, _text(reason), figure / 1000)
@@ -156,10 +156,9 @@ class Budget:
         return reservation
 
     def _minutes_wait(self, access: Access, calls: int, limit: int, urgent: bool, behind: int) -> int:
-        """Take the calls from the minute; else the milliseconds to wait. On-demand calls leave some to the polls."""
+        """Take the calls from the minute; else return the milliseconds to wait. On-demand calls leave some to polls."""
         everything, demand = _key(access, "window"), _key(access, "demand")
-        kept = max(2, limit // 2) if limit >= 4 else 0
-        share = limit - kept
+        share = limit - (max(2, limit // 2) if limit >= 4 else 0)
         room = max(share - behind, min(share, LEAST_BEHIND))
         if not urgent and limit and (wait := self._minute.full(demand, calls, room)):
             return wait
@@ -169,14 +168,13 @@ class Budget:
         return wait
 
     def settle(self, reservation: Reservation, credits: float) -> None:
-        """What was billed in the end: the month gets back the rest of what was reserved, or pays what was more."""
+        """Replace a reservation by the credits that were billed: the month gets the rest back, or pays the excess."""
         if reservation.month_key and (spare := reservation.millicredits - _milli(credits)):
             self._redis.decrby(reservation.month_key, spare)
 
     def charge(self, access: Access, millicredits: int) -> float:
-        """Count what a stream's messages cost, which cannot be asked for in advance. The seconds until the month has
-        caught up with what was used: 0 while there is more, so that the stream may go on. It leaves a part of what is
-        ahead of the line to calls."""
+        """Count the cost of a stream's messages, which cannot be reserved in advance. Returns the seconds until the
+        month has accrued what was used; the stream may go on while it is 0. It leaves a part of the burst to calls."""
         now = self._now_ms()
         start, end = month_of(now)
         if access.provider.simulated:
@@ -197,15 +195,15 @@ class Budget:
         return max(0.0, due - now) / 1000
 
     def succeeded(self, access: Access) -> None:
-        """The provider answered: whatever kept us away from it is over."""
+        """The provider answered: end its rest and its probe."""
         self._redis.delete(_rest_key(access), _key(access, "probe"), _key(access, "trouble"))
 
     def failed(self, access: Access, error: ProviderError) -> float:
-        """Note a failure; the seconds for which the account is now left alone, 0 for none."""
+        """Record a failure; returns the seconds for which the account rests now, 0 for none."""
         if access.provider.simulated:
             return 0.0
         if isinstance(error, NotFound):
-            self.succeeded(access)  # it is well, it only does not have this
+            self.succeeded(access)  # the provider works, it only lacks this
             return 0.0
         seconds = min(LONGEST_REST, self._rest(access, error))
         if seconds:
@@ -216,8 +214,8 @@ class Budget:
         return seconds
 
     def _rest(self, access: Access, error: ProviderError) -> float:
-        """Seconds: what the provider asks for, or a minute, doubled each time. What is not about the account but about
-        the provider is the breaker's."""
+        """Seconds: as the provider asks for, or a minute, doubled each time. Failures of the provider, not the account,
+        are the breaker's."""
         if isinstance(error, Unauthorized):
             return UNAUTHORIZED_SECONDS
         if not isinstance(error, RateLimited):
@@ -231,8 +229,8 @@ class Budget:
         return min(600.0, 60.0 * 2 ** min(trouble - 1, 10)) * (1 + self._jitter() / 10)
 
     def _learn(self, access: Access) -> None:
-        """Two 429s on one day (UTC), both well below the limit that we know, say that there is a lower one. It holds
-        until the day ends. Once is nothing: somebody else behind our address, or a window that we have forgotten."""
+        """Two 429s on one day (UTC), both well below the configured limit, mean that there is a lower one. It applies
+        until the day ends. One 429 means nothing: another client of our address, or a window that Redis has lost."""
         now, called = self._now_ms(), self._minute.used(_key(access, "window"))
         lowered, suspected = self._redis.mget(_key(access, "lowered"), _key(access, "suspected"))
         known, left = self._per_minute(access, lowered), 86_400_000 - now % 86_400_000
@@ -254,7 +252,7 @@ class Budget:
         self._redis.set(_key(access, "last"), json.dumps(outcome), ex=40 * 86_400)
 
     def usage(self, access: Access) -> Usage:
-        """Where the account stands now."""
+        """The use of the account so far."""
         now = self._now_ms()
         keys = [_key(access, f"credits:{month_of(now)[0]}"), _rest_key(access), _key(access, "last"), *_facts(access)]
         month, rest, last, since, lowered = self._redis.mget(keys)
@@ -273,17 +271,17 @@ class Budget:
         )
 
     def standings(self, accesses: Iterable[Access]) -> list[Standing]:
-        """What each of these accounts may still use, in one round trip."""
+        """The allowance left to each of these accounts, in one round trip."""
         now = self._now_ms()
         start, end = month_of(now)
-        kept = list(accesses)
+        every = list(accesses)
         keys = [
-            key for access in kept for key in (_rest_key(access), _key(access, f"credits:{start}"), *_facts(access))
+            key for access in every for key in (_rest_key(access), _key(access, f"credits:{start}"), *_facts(access))
         ]
-        found = self._redis.mget(keys) if keys else []
-        made = []
-        for n, access in enumerate(kept):
-            rest, month, since, lowered = found[4 * n : 4 * n + 4]
+        values = self._redis.mget(keys) if keys else []
+        standings = []
+        for n, access in enumerate(every):
+            rest, month, since, lowered = values[4 * n : 4 * n + 4]
             used, first = int(month or 0) / 1000, max(start, min(int(since or now), now))
             saved = left = float("inf")
             if limit := access.per_month:
@@ -292,18 +290,18 @@ class Budget:
             till, _, why = _text(rest or b"0 ").partition(" ")
             resting, refused = _lies_ahead(int(till), now, _LONGEST_REST_MS), why.startswith(Unauthorized.code)
             per_minute = self._per_minute(access, lowered)
-            made.append(Standing(access, resting, refused, per_minute, used, saved, left, (end - now) / 1000))
-        return made
+            standings.append(Standing(access, resting, refused, per_minute, used, saved, left, (end - now) / 1000))
+        return standings
 
     def in_turn(self, accesses: Iterable[Access]) -> list[Access]:
-        """These accounts in the order in which they should be asked: those at rest last; first who has the largest part
-        of its allowance left, and where that is the same, who was used least."""
-        found = sorted(self.standings(accesses), key=lambda one: (one.resting, -one.share, one.used))
-        return [one.access for one in found]
+        """These accounts in the order in which they should be asked: the largest remaining part of an allowance first,
+        then the least used; resting ones last."""
+        ranked = sorted(self.standings(accesses), key=lambda one: (one.resting, -one.share, one.used))
+        return [standing.access for standing in ranked]
 
 
 def due_of(access: Access, usage: Usage, now_ms: int) -> Due | None:
-    """What `budget.lua` lets an account use now; None without a limit. Pure."""
+    """The credits that `budget.lua` grants an account now; None without a limit. Pure."""
     start, end = month_of(now_ms)
     if not (limit := access.per_month):
         return None
@@ -333,7 +331,7 @@ def _lies_ahead(at: int, now_ms: int, most_ms: int) -> bool:
 
 
 def _burst(access: Access) -> int:
-    """What may be used ahead of the line: enough to start with, little enough to be lost with the counter."""
+    """Credits that may be used before they accrue: enough for a start, few enough to lose with the counter."""
     return min(access.per_month, max(12, access.per_month // 500))
 
 

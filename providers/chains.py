@@ -1,4 +1,4 @@
-"""Who can serve a kind of dataset, in the order in which they are asked."""
+"""The providers of a kind of dataset, in the order in which they are asked."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from providers.models import Chain
 
 log = structlog.get_logger("providers.chains")
 
-#: What the database last said to this process, by kind, and the kinds about which it says nothing now.
-_known: dict[Kind, list[str]] = {}
-_away: set[Kind] = set()
+#: The operator's order as last read, by kind, and the kinds whose order could not be read the last time.
+_orders: dict[Kind, list[str]] = {}
+_unread: set[Kind] = set()
 
 
 def of(kind: Kind, simulated: bool = False) -> list[tuple[Provider, Endpoint]]:
     """The providers that serve it, and how; `simulated` picks the simulated ones.
 
-    Those that the operator named for this kind and no others, in that order; without any, all in the adapters' order.
+    The operator's choice of providers for this kind, in its order; without one, all in the adapters' order.
     """
     able = [(provider, provider.endpoint(kind)) for provider in providers.all() if provider.simulated == simulated]
-    found = {provider.name: (provider, endpoint) for provider, endpoint in able if endpoint}
-    # Names whose adapters have gone are passed over; where none is left, the operator's word is of no use.
-    named = [] if simulated or len(found) < 2 else [name for name in _named(kind) if name in found]
-    return [found[name] for name in named or found]
+    serving = {provider.name: (provider, endpoint) for provider, endpoint in able if endpoint}
+    # A chosen provider whose adapter is gone is skipped; without any left, all serve.
+    chosen = [] if simulated or len(serving) < 2 else [name for name in _chosen(kind) if name in serving]
+    return [serving[name] for name in chosen or serving]
 
 
 def serving(dataset: Dataset, simulated: bool = False) -> list[tuple[Provider, Endpoint]]:
-    """The same for one dataset: what a provider lists, no other can tell."""
+    """The same for one dataset: one that belongs to a provider is served by no other."""
     able = of(dataset.kind, simulated)
     return [one for one in able if one[0].name == dataset.topic] if dataset.traits.of_provider else able
 
 
-def _named(kind: Kind) -> list[str]:
-    """The operator's order; while the database is away, what it last said."""
+def _chosen(kind: Kind) -> list[str]:
+    """The operator's order; while the database does not answer, as last read."""
     try:
         row = Chain.objects.filter(kind=kind).first()
-        _known[kind] = row.names if row else []
-        _away.discard(kind)
+        _orders[kind] = row.names if row else []
+        _unread.discard(kind)
     except DatabaseError as error:
-        if kind not in _away:
-            _away.add(kind)
+        if kind not in _unread:
+            _unread.add(kind)
             log.warning("order of providers unread, the last known holds", kind=kind, error=str(error))
-    return _known.get(kind, [])
+    return _orders.get(kind, [])

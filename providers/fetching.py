@@ -1,8 +1,8 @@
-"""A dataset from whoever can serve it: what `spot.ingest.tasks` calls.
+"""Fetches a dataset with failover: the interface that `spot.ingest.tasks` calls.
 
 `fetch` walks the providers in their order. A key that is refused (401, 429, out of budget) leads to the provider's next
 key; a provider that fails leads to the next provider, and its breaker counts. A provider on trial is asked first, in
-little time, but its data are used only when its breaker closes, or when nobody else can serve.
+little time, but its data are used only when its breaker closes, or when no other provider serves.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from providers.errors import (
 )
 from providers.plausible import Before
 
-#: All calls of one fetch together, whomever they go to; below the time limit of the task around it.
+#: All calls of one fetch together, to any provider; below the time limit of the task around it.
 TOTAL_SECONDS = 22.0
-#: The longest that a trial may keep those waiting whom another provider can serve.
+#: The longest that a trial may delay the next provider.
 TRIAL_SECONDS = 4.0
-#: What a key is refused; another key of the same provider may fare better.
+#: Errors of one key; another key of the same provider is tried next.
 _OF_A_KEY = (Unauthorized, RateLimited, OutOfBudget)
-#: Whose word counts when all have failed, the most telling first. Out of reach are we only if all are.
+#: Which error to report when every provider failed, most informative first; `Unreachable` only if all were.
 _TELLING = (Unavailable, BadPayload, RateLimited, OutOfBudget, Unauthorized, Unreachable, NotFound)
 
 
@@ -56,8 +56,8 @@ def fetch(
     """The dataset, whole, from the first provider in order that delivers it; `simulated` picks the simulated ones.
 
     `ids` are the coins of a `quotes` dataset. `tries` is how often one call may be sent when it fails in a way that may
-    pass (1: never again). `before` is the snapshot in place, against which prices are held. Raises a ProviderError that
-    names what each provider said; there is never a part of a dataset.
+    pass (1: no retry). `before` is the snapshot in place, with which prices are compared. Raises a ProviderError that
+    has every provider's message; there is never a part of a dataset.
     """
     question = Question(dataset, tuple(dict.fromkeys(ids)), before, tries)
     _check_form(dataset, question.ids)
@@ -65,12 +65,12 @@ def fetch(
 
 
 def _check_form(dataset: Dataset, ids: tuple[str, ...]) -> None:
-    """Once more, however sure the caller is: only what has the form of a coin or currency comes near a URL."""
+    """Check the form of coins and currencies once more, since they become part of a URL."""
     try:
-        known = Dataset.parse(dataset.name) == dataset
+        valid = Dataset.parse(dataset.name) == dataset
     except ValueError:
-        known = False
-    if not known or not all(isinstance(coin, str) and is_coin_id(coin) for coin in ids):
+        valid = False
+    if not valid or not all(isinstance(coin, str) and is_coin_id(coin) for coin in ids):
         raise NotFound("that is no coin or currency", public="That is no coin or currency.")
     if dataset.traits.by_id != bool(ids):
         raise NotFound("quotes, and only they, are asked for by id", public="No coin is asked for.")
@@ -78,7 +78,7 @@ def _check_form(dataset: Dataset, ids: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """A provider that can be asked, with its keys in the order in which they are used."""
+    """A provider that can be asked, with its keys in their order."""
 
     provider: Provider
     endpoint: Endpoint
@@ -97,27 +97,27 @@ class _Round:
 
     def run(self) -> Fetched:
         turns = self._turns()
-        left_alone: list[_Turn] = []
+        resting: list[_Turn] = []
         spare: Fetched | None = None
         for at, turn in enumerate(turns):
             leave = self._leave(turn.provider)
             if leave.verdict == "open":
-                left_alone.append(turn)
+                resting.append(turn)
                 continue
             fetched, in_front = self._ask(turn, leave, others=len(turns) - at - 1 + (spare is not None))
             if fetched is not None and in_front:
                 return fetched
             spare = spare or fetched
-        return spare or self._last_resort(left_alone)
+        return spare or self._last_resort(resting)
 
-    def _last_resort(self, left_alone: list[_Turn]) -> Fetched:
-        """Nobody else can serve: who is left alone may be worth asking sooner than otherwise."""
-        for at, turn in enumerate(left_alone):
+    def _last_resort(self, resting: list[_Turn]) -> Fetched:
+        """No other provider serves, so those with an open breaker may be asked sooner than otherwise."""
+        for at, turn in enumerate(resting):
             leave = self._leave(turn.provider, alone=True)
             if leave.verdict == "open":
                 self._failures.append((turn.provider, self._resting(turn.provider, leave)))
                 continue
-            fetched, _ = self._ask(turn, leave, others=len(left_alone) - at - 1)
+            fetched, _ = self._ask(turn, leave, others=len(resting) - at - 1)
             if fetched is not None:
                 return fetched
         raise _together(self._failures)
@@ -128,15 +128,16 @@ class _Round:
         turns = [_Turn(provider, endpoint, keys(access.serving(provider, kind))) for provider, endpoint in chain]
         able = [turn for turn in turns if turn.entries]
         if not able:
-            said = "; ".join(_why_not(provider, kind) for provider, _ in chain)
-            raise NotFound(said or f"no provider serves {kind}", public="No source that this site may use has this.")
+            reasons = "; ".join(_why_not(provider, kind) for provider, _ in chain)
+            raise NotFound(reasons or f"no provider serves {kind}", public="No source that this site may use has this.")
         return able
 
     def _leave(self, provider: Provider, *, alone: bool = False) -> Leave:
         return Leave("closed") if provider.simulated else self._breaker.ask(provider.name, alone=alone)
 
     def _ask(self, turn: _Turn, leave: Leave, others: int) -> tuple[Fetched | None, bool]:
-        """What the provider answers, if it does, and whether it stands in front. It gets its share of the time left."""
+        """The provider's dataset, if it delivers one, and whether its breaker lets it be used. The provider gets its
+        share of the time left."""
         trial = leave.verdict == "trial" and others > 0
         share = (self._deadline - time.monotonic()) / (others + 1)
         deadline = time.monotonic() + (min(TRIAL_SECONDS, share) if trial else share)
@@ -158,8 +159,8 @@ class _Round:
         return None, False
 
     def _count(self, provider: Provider, error: ProviderError | None, leave: Leave) -> None:
-        """Tell the breaker. What was never sent, is a key's own matter or was asked in passing, ends a trial without a
-        verdict."""
+        """Record the failure with the breaker. Calls that were never sent, and optional kinds of data, end a trial
+        without a verdict."""
         if provider.simulated:
             return
         if self._question.dataset.traits.optional:
@@ -170,11 +171,10 @@ class _Round:
             self._breaker.released(provider.name, asked=False)
 
     def _resting(self, provider: Provider, leave: Leave) -> ProviderError:
-        """The error of a provider that was not asked: out of reach stays out of reach, for those who have another way
-        then."""
-        code, _, said = self._breaker.state(provider.name).reason.partition(" ")
+        """The error of a provider that was not asked; `Unreachable` stays so, because the demo depends on it."""
+        code, _, reason = self._breaker.state(provider.name).reason.partition(" ")
         kind = Unreachable if code == Unreachable.code else Unavailable
-        return kind(f"{provider.label} is left alone for {leave.wait:.0f} s more: {said}", retry_after=leave.wait)
+        return kind(f"{provider.label} is left alone for {leave.wait:.0f} s more: {reason}", retry_after=leave.wait)
 
 
 def _why_not(provider: Provider, kind: Kind) -> str:
@@ -185,7 +185,7 @@ def _why_not(provider: Provider, kind: Kind) -> str:
 
 
 def _together(failures: list[tuple[Provider, ProviderError]]) -> ProviderError:
-    """One error for all: the most telling one's kind, every provider's words, and the soonest time to ask again."""
+    """One error for all: the class of the most informative one, every message, and the soonest time to ask again."""
     errors = [error for _, error in failures]
     public = " ".join(dict.fromkeys(for_visitors(error, provider.label) for provider, error in failures))
     if len(failures) == 1:
@@ -193,7 +193,7 @@ def _together(failures: list[tuple[Provider, ProviderError]]) -> ProviderError:
         return errors[0]
     telling = next(error for kind in _TELLING for error in errors if isinstance(error, kind))
     waits = [error.retry_after for error in errors if not error.permanent]
-    # Where one may answer any time, nobody's rest is waited for.
+    # One error without a wait means that asking again at once may succeed.
     soonest = None if None in waits else min((wait for wait in waits if wait is not None), default=None)
     telling.message = "; ".join(
         error.message if error.message.startswith(provider.label) else f"{provider.label}: {error.message}"

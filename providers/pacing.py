@@ -1,7 +1,6 @@
-"""How often each dataset may be fetched at the present demand: what `spot.ingest.tasks` asks before it starts anything.
+"""How often each dataset may be fetched at the present demand; `spot.ingest.tasks` asks before it starts a fetch.
 
-Who is asked first pays: each dataset counts against the keys of the first provider in its chain that can be asked now,
-all of them together.
+Each dataset counts against the keys, all together, of the first provider in its chain that can be asked now.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ from providers.budget import Budget, Standing, connection, wall_ms
 from providers.datasets import KINDS, Dataset, Kind
 from providers.errors import ProviderError
 
-#: What polls may plan to use of an allowance; the rest is for what is asked for in between.
+#: The part of an allowance that polls may plan to use; the rest is for on-demand calls.
 SHARE = 0.8
-#: What of that goes to what most viewers look at (markets, quotes, lists) before candles get the rest.
+#: Of that the part for markets, quotes and lists, which most viewers look at, before candles get the rest.
 FIRST_SHARE = 0.9
-#: What pinned currencies and coins get of the allowance at least, if they want it, whatever else is looked at.
+#: The part of the allowance that pinned currencies and coins get at least, if they want it.
 PINNED_SHARE = 0.5
-#: Over how long polls spend what was left over so far this month, nights for example.
+#: Calls that were left over so far this month, at night for example, are spent over this time.
 SAVED_SECONDS = 86_400.0
-#: No simulated market moves slower than this, so that a demo looks alive.
+#: The longest interval of the simulated market, so that a demo looks alive.
 _SIMULATED_SECONDS = 5.0
 _ANY_COIN = "bitcoin"
-#: The most that an interval is stretched: a minute to a month.
+#: The largest factor by which an interval is stretched: a minute to a month.
 _LONGEST = 43_200.0
 
 
@@ -48,7 +47,7 @@ class Demand:
 
 @dataclass(slots=True)
 class _Payer:
-    """A provider that is asked, what its accounts may still use, and what is wanted of it, by dataset."""
+    """A provider that is asked, the allowances of its accounts, and the demand for each dataset."""
 
     standings: list[Standing]
     demands: dict[Dataset, Demand] = field(default_factory=dict)
@@ -63,13 +62,13 @@ def intervals(
     now_ms: Callable[[], int] = wall_ms,
 ) -> dict[str, float]:
     """By dataset name, the seconds between two polls: as wished, no faster than the provider's own cache turns over,
-    and stretched until together they fit the budget: candles the most, and the less, the more clients look at a dataset
-    (`viewers`, by its name). Datasets nobody serves are left out."""
+    and stretched until all fit the budget together: candles the most, and a dataset the less, the more clients look at
+    it (`viewers`, by its name). Datasets without a provider are left out."""
     client = redis or connection()
     payers = _Payers(simulated, Budget(client, now_ms), Breaker(client, now_ms), now_ms)
     for dataset in datasets:
         payers.add(dataset)
-    return {name: seconds for payer in payers.found for name, seconds in _stretched(payer, viewers or {})}
+    return {name: seconds for payer in payers.all for name, seconds in _stretched(payer, viewers or {})}
 
 
 class _Payers:
@@ -77,34 +76,34 @@ class _Payers:
 
     def __init__(self, simulated: bool, budget: Budget, breaker: Breaker, now_ms: Callable[[], int]) -> None:
         self._simulated, self._budget, self._breaker, self._now_ms = simulated, budget, breaker, now_ms
-        self._known: dict[str, _Payer] = {}
+        self._payers: dict[str, _Payer] = {}
         self._chains: dict[Kind, tuple[_Payer, Endpoint] | None] = {}
 
     @property
-    def found(self) -> list[_Payer]:
-        return list(self._known.values())
+    def all(self) -> list[_Payer]:
+        return list(self._payers.values())
 
     def add(self, dataset: Dataset) -> None:
         if dataset.kind not in self._chains:
             self._chains[dataset.kind] = self._first(dataset.kind)
-        if found := self._chains[dataset.kind]:
-            payer, endpoint = found
+        if first := self._chains[dataset.kind]:
+            payer, endpoint = first
             calls = _calls(endpoint, dataset, self._now_ms())
-            seconds = max(wished(dataset.kind, endpoint, one.access) for one in payer.standings)
+            seconds = max(wished(dataset.kind, endpoint, standing.access) for standing in payer.standings)
             payer.demands[dataset] = Demand(len(calls), sum(call.credits for call in calls), seconds)
 
     def _first(self, kind: Kind) -> tuple[_Payer, Endpoint] | None:
-        """The first provider that can be asked now; while all are at rest or left alone, the first that can be asked at
-        all."""
+        """The first provider that can be asked now; while all rest, the first that can be asked at all."""
         able, chain = [], chains.of(kind, self._simulated)
         states = self._breaker.states(provider.name for provider, _ in chain)
         for provider, endpoint in chain:
-            payer = self._known.get(provider.name) or _Payer(self._budget.standings(access.all_of(provider)))
-            self._known[provider.name] = payer
-            having = [one for one in payer.standings if kind not in one.access.plan.lacks]
-            if states[provider.name].state == "closed" and any(not (one.resting or one.refused) for one in having):
+            payer = self._payers.get(provider.name) or _Payer(self._budget.standings(access.all_of(provider)))
+            self._payers[provider.name] = payer
+            standings = [standing for standing in payer.standings if kind not in standing.access.plan.lacks]
+            ready = any(not (standing.resting or standing.refused) for standing in standings)
+            if states[provider.name].state == "closed" and ready:
                 return payer, endpoint
-            if having:
+            if standings:
                 able.append((payer, endpoint))
         return able[0] if able else None
 
@@ -128,24 +127,21 @@ def wished(kind: Kind, endpoint: Endpoint, entry: Access) -> float:
 
 
 def _stretched(payer: _Payer, viewers: Mapping[str, int]) -> list[tuple[str, float]]:
-    simulated = any(one.access.provider.simulated for one in payer.standings)
+    simulated = any(standing.access.provider.simulated for standing in payer.standings)
     limits = (math.inf, math.inf) if simulated else allowed(payer.standings)
-    found = factors(payer.demands, *limits, viewers)
-    # Whatever is left of this month, the next one brings more.
-    more = max((one.seconds for one in payer.standings), default=0.0)
+    stretched = factors(payer.demands, *limits, viewers)
+    # Daily lists keep their pace: they cost next to nothing, and new coins would be unknown for weeks.
+    stretched |= {dataset: 1.0 for dataset in payer.demands if dataset.traits.daily}
+    # The next month brings a new allowance, so no interval needs to be longer than the rest of this one.
+    rest = max((standing.seconds for standing in payer.standings), default=0.0)
     return [
-        (dataset.name, demand.seconds + min(demand.seconds * (_factor(dataset, found[dataset]) - 1), more))
+        (dataset.name, demand.seconds + min(demand.seconds * (stretched[dataset] - 1), rest))
         for dataset, demand in payer.demands.items()
     ]
 
 
-def _factor(dataset: Dataset, found: float) -> float:
-    # A list a day costs next to nothing, and coins that are new would be unknown for weeks.
-    return 1.0 if dataset.traits.daily else found
-
-
 def pinned(dataset: Dataset) -> bool:
-    """Whether the operator has pinned what the dataset is about."""
+    """Whether the operator has pinned the dataset's coin, or else its currency."""
     if dataset.coin:
         return dataset.coin in settings.SPOT_PINNED_COINS
     return dataset.currency in settings.SPOT_PINNED_CURRENCIES
@@ -156,86 +152,87 @@ def factors(
 ) -> dict[Dataset, float]:
     """How many times longer each interval must be for all polls to fit into so many calls and credits a second.
 
-    Candles get what the others leave, and what FIRST_SHARE leaves at least, so that many charts neither slow down what
-    everybody looks at, nor wait for ever. Among either, see `_divided`.
+    Candles get the rest that the others leave, and at least the part that FIRST_SHARE leaves, so that many charts
+    neither slow down the market nor wait for ever. `_divided` shares the limits among datasets of either group.
     """
-    known = viewers or {}
-    weights = {one: max(1, known.get(one.name, 1)) for one in demands} if known else dict.fromkeys(demands, 1)
+    counts = viewers or {}
+    weights = {dataset: max(1, counts.get(dataset.name, 1)) for dataset in demands}
     first = {dataset: demand for dataset, demand in demands.items() if not dataset.traits.leftover}
     candles = {dataset: demand for dataset, demand in demands.items() if dataset.traits.leftover}
-    both = list(zip((calls, credits), _wanted(first.values()), _wanted(candles.values()), strict=True))
-    most = [may * max(FIRST_SHARE, one / (one + other)) if one else may for may, one, other in both]
-    found = _fitted(first, most, weights)
+    rates = list(zip((calls, credits), _wanted(first.values()), _wanted(candles.values()), strict=True))
+    limits = [limit * max(FIRST_SHARE, ours / (ours + rest)) if ours else limit for limit, ours, rest in rates]
+    fitted = _fitted(first, limits, weights)
     used = (
-        sum(demand.calls / demand.seconds / found[one] for one, demand in first.items()),
-        sum(demand.credits / demand.seconds / found[one] for one, demand in first.items()),
+        sum(demand.calls / demand.seconds / fitted[dataset] for dataset, demand in first.items()),
+        sum(demand.credits / demand.seconds / fitted[dataset] for dataset, demand in first.items()),
     )
-    left = [max(0.0, may - taken) for may, taken in zip((calls, credits), used, strict=True)]
-    return found | _fitted(candles, left, weights)
+    left = [max(0.0, limit - spent) for limit, spent in zip((calls, credits), used, strict=True)]
+    return fitted | _fitted(candles, left, weights)
 
 
 def _fitted(
     demands: Mapping[Dataset, Demand], limits: Sequence[float], weights: Mapping[Dataset, int]
 ) -> dict[Dataset, float]:
     """The factors that fit into both limits, calls and credits a second. Lists, since there may be a thousand."""
-    shares, held = [weights[dataset] for dataset in demands], [pinned(dataset) for dataset in demands]
+    shares, pins = [weights[dataset] for dataset in demands], [pinned(dataset) for dataset in demands]
     calls = [demand.calls / demand.seconds for demand in demands.values()]
     credits = [demand.credits / demand.seconds for demand in demands.values()]
-    found = [1.0] * len(shares)
-    for rates, may in zip((calls, credits), limits, strict=True):
-        if sum(rates) > may:
-            found = list(map(max, found, _divided(rates, shares, held, may)))
-    return dict(zip(demands, found, strict=True))
+    stretched = [1.0] * len(shares)
+    for rates, limit in zip((calls, credits), limits, strict=True):
+        if sum(rates) > limit:
+            stretched = list(map(max, stretched, _divided(rates, shares, pins, limit)))
+    return dict(zip(demands, stretched, strict=True))
 
 
-def _divided(rates: list[float], weights: list[int], held: list[bool], may: float) -> list[float]:
-    """The factors by which polls at these rates fit into a limit: the smaller, the more weight a dataset has; but what
-    is pinned (`held`) gets PINNED_SHARE of the limit, if it wants so much."""
-    found = _levelled(rates, weights, may)
-    due = min(sum(compress(rates, held)), may * PINNED_SHARE)
-    if sum(rate / factor for rate, factor in compress(zip(rates, found, strict=True), held)) >= due * 0.999:
-        return found
-    others = [not one for one in held]
-    ours = iter(_levelled(list(compress(rates, held)), list(compress(weights, held)), due))
-    theirs = iter(_levelled(list(compress(rates, others)), list(compress(weights, others)), may - due))
-    return [next(ours) if one else next(theirs) for one in held]
+def _divided(rates: list[float], weights: list[int], pins: list[bool], limit: float) -> list[float]:
+    """The factors by which polls at these rates fit into a limit: the smaller, the more weight a dataset has; but
+    pinned datasets get PINNED_SHARE of the limit, if they want so much."""
+    level = _levelled(rates, weights, limit)
+    due = min(sum(compress(rates, pins)), limit * PINNED_SHARE)
+    if sum(rate / factor for rate, factor in compress(zip(rates, level, strict=True), pins)) >= due * 0.999:
+        return level
+    others = [not pin for pin in pins]
+    ours = iter(_levelled(list(compress(rates, pins)), list(compress(weights, pins)), due))
+    theirs = iter(_levelled(list(compress(rates, others)), list(compress(weights, others)), limit - due))
+    return [next(ours) if pin else next(theirs) for pin in pins]
 
 
-def _levelled(rates: list[float], weights: list[int], may: float) -> list[float]:
-    """One level for all, divided by a dataset's weight; one that would then be polled faster than wished is not."""
-    found, slow = [1.0] * len(rates), [n for n, rate in enumerate(rates) if rate]
+def _levelled(rates: list[float], weights: list[int], limit: float) -> list[float]:
+    """One level for all, divided by a dataset's weight; no dataset is polled faster than wished."""
+    stretched, slow = [1.0] * len(rates), [n for n, rate in enumerate(rates) if rate]
     while slow:
-        level = sum(weights[n] * rates[n] for n in slow) / may if may > 0 else math.inf
+        level = sum(weights[n] * rates[n] for n in slow) / limit if limit > 0 else math.inf
         left = [n for n in slow if weights[n] < level]
         if len(left) == len(slow):
             for n in slow:
-                found[n] = min(_LONGEST, level / weights[n])
+                stretched[n] = min(_LONGEST, level / weights[n])
             break
-        may -= sum(rates[n] for n in slow if weights[n] >= level)
+        limit -= sum(rates[n] for n in slow if weights[n] >= level)
         slow = left
-    return found
+    return stretched
 
 
 def allowed(standings: Iterable[Standing]) -> tuple[float, float]:
     """Calls and credits a second that polls may plan to use of these accounts together; infinite without limits. Pure.
 
-    A refused key allows nothing, unless all are refused. Of the calls a minute, and of the credits that will accrue,
-    SHARE is allowed. What has accrued and was left over is spent over the next SAVED_SECONDS, or until the month ends
-    if that is sooner.
+    A refused key allows nothing, unless all are refused. SHARE of the calls a minute, and of the credits that will
+    accrue, is allowed. Credits that have accrued and were left over are spent over the next SAVED_SECONDS, or until the
+    month ends if that is sooner.
     """
     calls = credits = 0.0
     every = list(standings)
-    for one in [one for one in every if not one.refused] or every:
-        calls += SHARE * one.per_minute / 60 if one.per_minute else float("inf")
-        if one.left == float("inf"):
-            credits = float("inf")
+    for standing in [standing for standing in every if not standing.refused] or every:
+        calls += SHARE * standing.per_minute / 60 if standing.per_minute else math.inf
+        seconds, saved = max(1.0, standing.seconds), standing.saved
+        if standing.left == math.inf:
+            credits = math.inf
         else:
-            seconds = max(1.0, one.seconds)
-            credits += SHARE * max(0.0, one.left - one.saved) / seconds + one.saved / min(SAVED_SECONDS, seconds)
+            credits += SHARE * max(0.0, standing.left - saved) / seconds + saved / min(SAVED_SECONDS, seconds)
     return calls, credits
 
 
 def _wanted(demands: Iterable[Demand]) -> tuple[float, float]:
     """Calls and credits a second, as wished for."""
-    kept = list(demands)
-    return sum(one.calls / one.seconds for one in kept), sum(one.credits / one.seconds for one in kept)
+    every = list(demands)
+    calls = sum(demand.calls / demand.seconds for demand in every)
+    return calls, sum(demand.credits / demand.seconds for demand in every)

@@ -1,9 +1,9 @@
-"""Rows that cannot be true are dropped and counted, one by one; an answer most of which cannot be true is refused.
+"""Implausible rows are dropped and counted; an answer with mostly implausible rows is refused.
 
-What cannot be true: no id, a price (of a coin, or one of a candle's) that is no finite number above zero, and a coin's
-price more than `FACTOR` times above or below the last one believed, if that is younger than `BELIEVED_MS`. Coins are
-redenominated, though: a level that has been seen for `DOUBTED_MS`, or that two sources agree on, is believed. What is
-doubted meanwhile is remembered by dataset, in Redis.
+A row is implausible without an id, with a price that is no finite number above zero, or with a coin's price more than
+`FACTOR` times above or below the last accepted one, if that is younger than `BELIEVED_MS`. Coins are redenominated,
+though: a price level that was seen for `DOUBTED_MS`, or that two sources agree on, is accepted. Redis stores the doubts
+of each dataset meanwhile.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from redis import Redis
 from providers.datasets import Dataset, Row, Traits
 from providers.errors import BadPayload
 
-#: How far a price may move between two believed values, up or down.
+#: The factor by which a price may move between two accepted values, up or down.
 FACTOR = 1_000.0
-#: How old the last believed price may be to be held against a new one.
+#: The age up to which the last accepted price is compared with a new one.
 BELIEVED_MS = 3_600_000
-#: For how long a doubted level must have been seen to be believed.
+#: The time after which a doubted level is accepted.
 DOUBTED_MS = 600_000
-#: What counts as the same level: no further apart than this factor.
+#: Prices within this factor are of the same level.
 SAME_LEVEL = 2.0
-#: So many rows, and more than half of all, make an answer that is refused whole.
+#: An answer is refused when this many of its rows, and more than half, are implausible.
 MANY = 3
 
 
 class Before(Protocol):
-    """The snapshot that is in place: its rows, and when they were fetched (epoch ms), from whomever."""
+    """The snapshot that is in place: its rows, and when they were fetched (epoch ms), from any provider."""
 
     @property
     def simulated(self) -> bool: ...
@@ -45,8 +45,8 @@ class Before(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A coin whose price is not believed: what was believed last and when, and what came instead, since when, from
-    whom. Times are epoch ms."""
+    """A coin whose price is not accepted: the last accepted price and its time, the new level, since when it is seen,
+    and its source. Times are epoch ms."""
 
     believed: float
     believed_at: int
@@ -57,7 +57,7 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What is believed of an answer, how many rows are not, and what is doubted from now on, by coin."""
+    """The accepted rows of an answer, the number of dropped ones, and the doubts from now on, by coin."""
 
     rows: list[Row]
     dropped: int = 0
@@ -72,18 +72,18 @@ def judge(
     source: str,
     now_ms: int,
 ) -> Judged:
-    """Pick the rows that can be true. Pure. BadPayload when most of them cannot."""
+    """Pick the plausible rows. Pure. BadPayload when most are implausible."""
     sound = [row for row in rows if _sound(dataset.traits, row)]
-    kept, doubted = _held_against(_last(before, doubts, now_ms), doubts, sound, source, now_ms)
+    accepted, doubted = _compared(_last(before, doubts, now_ms), doubts, sound, source, now_ms)
     seen = {row.get("id") for row in sound}
-    # Who is not in this answer may be in the next.
+    # A coin that is missing from this answer may be in the next.
     doubted |= {
         coin: doubt for coin, doubt in doubts.items() if coin not in seen and now_ms - doubt.believed_at < BELIEVED_MS
     }
-    dropped = len(rows) - len(kept)
+    dropped = len(rows) - len(accepted)
     if dropped >= MANY and dropped * 2 > len(rows):
         raise BadPayload(f"{dropped} of {len(rows)} rows cannot be true")
-    return Judged(kept, dropped, doubted)
+    return Judged(accepted, dropped, doubted)
 
 
 def _sound(traits: Traits, row: Row) -> bool:
@@ -97,39 +97,39 @@ def _positive(value: Any) -> bool:
 
 
 def _last(before: Before | None, doubts: Mapping[str, Doubt], now_ms: int) -> dict[str, tuple[float, int]]:
-    """By coin, the price believed last and when; a doubted coin is in no snapshot, but its doubt remembers."""
-    known = {coin: (doubt.believed, doubt.believed_at) for coin, doubt in doubts.items()}
+    """By coin, the last accepted price and its time; of a doubted coin, which is in no snapshot, the doubt has them."""
+    prices = {coin: (doubt.believed, doubt.believed_at) for coin, doubt in doubts.items()}
     if before is not None:
-        known |= {
+        prices |= {
             row["id"]: (row["price"], before.fetched_at)
             for row in before.rows
             if isinstance(row.get("id"), str) and _positive(row.get("price"))
         }
-    return {coin: (price, at) for coin, (price, at) in known.items() if now_ms - at < BELIEVED_MS}
+    return {coin: (price, at) for coin, (price, at) in prices.items() if now_ms - at < BELIEVED_MS}
 
 
-def _held_against(
+def _compared(
     last: Mapping[str, tuple[float, int]],
     doubts: Mapping[str, Doubt],
     rows: Iterable[Row],
     source: str,
     now_ms: int,
 ) -> tuple[list[Row], dict[str, Doubt]]:
-    kept: list[Row] = []
+    accepted: list[Row] = []
     doubted: dict[str, Doubt] = {}
     for row in rows:
         price, coin = row.get("price"), str(row.get("id"))
         if price is None or coin not in last or _apart(price, last[coin][0]) <= FACTOR:
-            kept.append(row)
+            accepted.append(row)
             continue
         doubt = doubts.get(coin)
         if doubt is None or _apart(price, doubt.level) > SAME_LEVEL:
             doubt = Doubt(*last[coin], price, now_ms, source)
         if doubt.source != source or now_ms - doubt.since >= DOUBTED_MS:
-            kept.append(row)
+            accepted.append(row)
         else:
             doubted[coin] = doubt
-    return kept, doubted
+    return accepted, doubted
 
 
 def _apart(a: float, b: float) -> float:
@@ -137,9 +137,9 @@ def _apart(a: float, b: float) -> float:
 
 
 def disagreement(a: float, b: float) -> float:
-    """By how many percent the larger of two prices is above the smaller; infinite when one of them is no price. Pure.
+    """The percentage by which the larger of two prices exceeds the smaller; infinite when one is no price. Pure.
 
-    What is too much is `SPOT_DISAGREE_PERCENT`.
+    `SPOT_DISAGREE_PERCENT` is the limit.
     """
     if not (_positive(a) and _positive(b)):
         return math.inf
@@ -147,7 +147,7 @@ def disagreement(a: float, b: float) -> float:
 
 
 class Doubts:
-    """What is doubted of each dataset, shared by all workers."""
+    """The doubts of each dataset, shared by all workers."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
