@@ -25,13 +25,13 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 SPOT_HOME = Path(env.text("SPOT_HOME", default=str(BASE_DIR / ".spot"))).expanduser().resolve()
 
 
-# Commands that may begin a site. Any other uses the one that is there, and leaves no folder where there is none.
+# Commands that may create a site. Any other uses an existing one, and creates no folder.
 _BEGINNING = {"up", "prepare", "serve", "stream", "migrate", "runserver"}
 SPOT_MAY_BEGIN = Path(sys.argv[0]).name != "manage.py" or bool(_BEGINNING & set(sys.argv[1:2]))
 
 
 def _generated(name: str) -> str:
-    """A secret made on first use and kept in SPOT_HOME with mode 0600; two processes that race agree on one."""
+    """A secret generated on first use, in SPOT_HOME with mode 0600; two processes that race get the same one."""
     if not SPOT_MAY_BEGIN and not (SPOT_HOME / "secrets" / name).exists():
         return secrets.token_urlsafe(48)
     SPOT_HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -48,7 +48,8 @@ def _generated(name: str) -> str:
 
 
 def _private_socket() -> Path:
-    """Where the private Redis listens: in SPOT_HOME, unless its path is longer than the 104 bytes of a socket's."""
+    """The socket of the private Redis: in SPOT_HOME, unless its path is longer than the 104 bytes that sockets
+    allow."""
     path = SPOT_HOME / "redis" / "redis.sock"
     if len(os.fsencode(path)) < 100:
         return path
@@ -63,13 +64,13 @@ SPOT_SECRET_KEYS = env.encryption_keys("SPOT_SECRET_KEYS") or [_generated("provi
 PORT = env.whole("PORT", default=8000, least=1, most=65_535)
 SPOT_BIND = env.bind("SPOT_BIND", default="127.0.0.1")
 SPOT_SERVER = env.word("SPOT_SERVER", default="uvicorn", allowed=("uvicorn", "daphne"))
-SPOT_IO_URING = env.switch("SPOT_IO_URING", default=True)  # one call of the kernel for many frames, where it takes that
+SPOT_IO_URING = env.switch("SPOT_IO_URING", default=True)  # one system call for many frames, where Linux allows it
 SPOT_HTTPS = env.switch("SPOT_HTTPS", default=False)  # True behind a TLS proxy: secure cookies, HSTS
-# The names this site is reached by; the machine itself may always ask, as its health checks do.
+# Host names of this site; the machine itself is always allowed, for its health checks.
 ALLOWED_HOSTS = [*env.hosts("SPOT_ALLOWED_HOSTS"), "localhost", "127.0.0.1", "[::1]"]
 # Origins besides the site's own that may open sockets, as scheme://host[:port]; "*" only with SPOT_DEBUG.
 SPOT_ALLOWED_ORIGINS = env.origins("SPOT_ALLOWED_ORIGINS")
-# Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.
+# Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted.
 SPOT_TRUSTED_PROXIES = env.networks("SPOT_TRUSTED_PROXIES")
 
 # --- upstreams -------------------------------------------------------------------------------------------------------
@@ -99,7 +100,7 @@ SPOT_REQUESTS_PER_ADDRESS = env.whole("SPOT_REQUESTS_PER_ADDRESS", default=100, 
 SPOT_REQUESTS_PER_MINUTE = env.whole("SPOT_REQUESTS_PER_MINUTE", default=1200, least=0)
 SPOT_NEW_DATASETS_PER_HOUR = env.whole("SPOT_NEW_DATASETS_PER_HOUR", default=240, least=0)
 SPOT_QUERIES = env.whole("SPOT_QUERIES", default=10_000, least=0)
-# Always admitted and paced first, whatever else is asked for: the currencies and coins this site is for.
+# Currencies and coins that are always admitted and fetched first.
 SPOT_PINNED_CURRENCIES = env.listed("SPOT_PINNED_CURRENCIES", default=["usd"], lower=True)
 SPOT_PINNED_COINS = env.listed("SPOT_PINNED_COINS", default=["bitcoin", "ethereum"])
 SPOT_CURRENCIES = env.whole("SPOT_CURRENCIES", default=8, least=0)
@@ -111,7 +112,7 @@ SPOT_MESSAGES_PER_SECOND = env.number("SPOT_MESSAGES_PER_SECOND", default=10.0, 
 SPOT_SEND_SECONDS = env.number("SPOT_SEND_SECONDS", default=10.0, least=0)
 SPOT_HEARTBEAT_SECONDS = env.number("SPOT_HEARTBEAT_SECONDS", default=30.0, least=0)
 
-# The first administrator, made when the database has none of that name; there is no default.
+# The first administrator, created when the database has no user of that name; there is no default.
 SPOT_ADMIN_USER = env.text("SPOT_ADMIN_USER", default="")
 SPOT_ADMIN_PASSWORD = env.secret("SPOT_ADMIN_PASSWORD")
 
@@ -122,7 +123,7 @@ REDIS = Server(env.redis("REDIS_URL") or redis_address.private(str(SPOT_PRIVATE_
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        # Messages of a Redis reach subscribers in all its databases: the number keeps two sites on one server apart.
+        # Messages reach subscribers in all databases of a Redis: the number separates two sites on one server.
         "CONFIG": {"hosts": [REDIS.async_pool], "prefix": f"spot-{REDIS.address.db}-"},
     },
 }
@@ -136,7 +137,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
-# A fetch ends itself after 22 s at the latest; what still runs then is stuck.
+# A fetch ends after 22 s at the latest; a task that still runs then is stuck.
 CELERY_TASK_SOFT_TIME_LIMIT = 25
 CELERY_TASK_TIME_LIMIT = 28
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -246,17 +247,17 @@ SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Strict"
 SECURE_SSL_REDIRECT = SPOT_HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]  # asked by the machine itself, without the proxy
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]  # health checks of the machine itself, without the proxy
 SECURE_HSTS_SECONDS = 31_536_000 if SPOT_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SPOT_HTTPS
-# Whether a request came by HTTPS is told by the server, which believes only SPOT_TRUSTED_PROXIES; a header that Django
-# believed could be sent by anybody.
+# The server decides whether a request came by HTTPS, and trusts only SPOT_TRUSTED_PROXIES; a header that Django trusted
+# could be sent by any client.
 SECURE_PROXY_SSL_HEADER = None
 if not SPOT_HTTPS:
     # Plain HTTP on this machine is a supported way to run; the four checks ask for what SPOT_HTTPS=on switches on.
     SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
 
-# --- what nobody has read above: misspelt, most likely (SPOT_SAMPLES is for the tests) --------------------------------
+# --- variables that no setting has read, probably misspelt (SPOT_SAMPLES is for the tests) ----------------------------
 SPOT_READ = sorted(env.read)
 SPOT_UNREAD = sorted(
     name

@@ -1,1 +1,1 @@
-"""Celery tasks, and what streams bring, on the way into the store."""
+"""Celery tasks and stream sinks: polled and streamed data on their way into the store."""

@@ -1,7 +1,7 @@
-"""How old each coin's own price is, beside the age of the market around it. Pure.
+"""The age of each coin's own price, beside the age of the market. Pure.
 
 Providers keep serving a coin whose trading has stopped, with its last price and with the change "in 24 h" of the day it
-stopped. So a row that is stored gets the column `stale`, and what it says of a span that is over becomes unknown.
+stopped. So a stored row gets the column `stale`, and figures of a span that is over become None.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from providers.datasets import Row
 #: A price is stale after an hour at the earliest: small coins are priced every few minutes.
 LEAST_MS = 3_600_000
 _HOUR, _DAY = 3_600_000, 86_400_000
-#: How long the span is that a field tells of, in milliseconds. An older price says nothing of it.
+#: The span of each field in milliseconds. The price of a row must not be older, or the field is None.
 SPANS = {
     "price_change_1h": _HOUR,
     "price_change_24h": _DAY,

@@ -1,6 +1,6 @@
-"""Announcements of exchanges, from the stream to the snapshot `listings`: what the stream worker calls.
+"""Announcements of exchanges, from the stream into the snapshot `listings`; called by the stream's sink.
 
-Synchronous, because the database is: an event loop calls these in a thread.
+Synchronous, because the database is: an event loop calls these functions in a thread.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ log = structlog.get_logger(__name__)
 
 #: Rows in the snapshot.
 KEPT = 500
-#: A sign of life renews the snapshot no more often than this, in seconds. Stale is what has missed a renewal: twice.
+#: Seconds between two renewals of the snapshot by a live stream; and the interval from which its age limit follows.
 _RENEWAL = 30.0
 _PACE = 60.0
 
 
 def announced(row: Row, provider: Provider, *, again: bool = False) -> bool:
-    """Store what the provider announced (`providers.listings.row`) and show it. Whether it is new; a repetition is
-    neither stored nor shown again. `again`: showing it failed before, so it is shown even when it is stored already.
+    """Store and publish an announcement (`providers.listings.row`). Returns whether it is new; a repetition is neither
+    stored nor published. `again`: publishing failed before, so it is published even if it is stored already.
 
-    While the database is out of reach it is shown all the same, and gone when the store is rebuilt.
+    While the database does not answer it is published all the same, and lost when the store is rebuilt.
     """
     close_old_connections()
     now = now_ms()
@@ -39,7 +39,7 @@ def announced(row: Row, provider: Provider, *, again: bool = False) -> bool:
         rows = announcements.newest(KEPT)
     except DatabaseError as error:
         log.warning("announcement not stored", exchange=row["exchange"], title=row["title"], error=str(error))
-        if row["id"] in (before := {one["id"]: one for one in _shown()}):
+        if row["id"] in (before := {shown["id"]: shown for shown in _published()}):
             return False
         rows = [{**row, "source": provider.name, "received_at": now}, *before.values()][:KEPT]
     _save(rows, provider.name, provider.label, now)
@@ -47,19 +47,19 @@ def announced(row: Row, provider: Provider, *, again: bool = False) -> bool:
 
 
 def alive(provider: Provider) -> None:
-    """The provider's stream is alive, so what is shown is all there is: renew its time, at most every 30 seconds."""
+    """The provider's stream is alive, so the snapshot is complete: renew its time, at most every 30 seconds."""
     if provider.stream and "listings" in provider.stream.brings and snapshots.first_in("listings-renewed", _RENEWAL):
         close_old_connections()
         try:
             rows = announcements.newest(KEPT)
         except DatabaseError:
-            rows = _shown()
+            rows = _published()
         _save(rows, provider.name, provider.label, now_ms())
 
 
 def restore() -> None:
-    """Bring back what the store has lost, as old as it is: from the database. Does nothing where there is a snapshot,
-    or nothing was ever announced, or the database is out of reach."""
+    """Restore a lost snapshot from the database, with its age. Does nothing if there is a snapshot, nothing was ever
+    announced, or the database does not answer."""
     fetched_at, _ = snapshots.ages([LISTINGS])[LISTINGS.name]
     if snapshots.realm() != "live" or fetched_at is not None:
         return
@@ -70,11 +70,11 @@ def restore() -> None:
         return
     if rows:
         last = rows[0]
-        known = providers.get(last["source"])
-        _save(rows, last["source"], known.label if known else last["source"], last["received_at"])
+        provider = providers.get(last["source"])
+        _save(rows, last["source"], provider.label if provider else last["source"], last["received_at"])
 
 
-def _shown() -> list[Row]:
+def _published() -> list[Row]:
     snapshot = snapshots.load(LISTINGS)
     return list(snapshot.rows) if snapshot else []
 

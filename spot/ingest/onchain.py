@@ -1,4 +1,4 @@
-"""On-chain events, from the stream to snapshots: the last of each topic. What the stream worker calls; synchronous."""
+"""On-chain events, from the stream into snapshots: the last of each topic. Synchronous; called by the stream's sink."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from spot.snapshots import Snapshot, now_ms
 
 #: Events in a snapshot.
 KEPT = 100
-#: A sign of life renews the snapshots no more often than this, in seconds. Stale is what has missed a renewal: twice.
+#: Seconds between two renewals of a snapshot by a live stream; and the interval from which its age limit follows.
 _RENEWAL = 30.0
 _PACE = 60.0
 
 
 def topics() -> list[str]:
-    """The topics that somebody looks at, most recently wanted first, no more than the limit allows."""
+    """The topics that clients look at, most recently wanted first, within SPOT_ONCHAIN_TOPICS."""
     wanted = [dataset.topic for dataset in snapshots.wanted() if dataset.kind == "onchain"]
     return wanted[: settings.SPOT_ONCHAIN_TOPICS] if settings.SPOT_ONCHAIN_TOPICS else wanted
 
 
 def happened(topic: str, rows: Sequence[Row], provider: Provider) -> int:
-    """Show these events (rows of `ONCHAIN_FIELDS`, oldest first) of a topic. How many of them were new."""
+    """Publish these events (rows of `ONCHAIN_FIELDS`, oldest first) of a topic. Returns how many are new."""
     dataset = Dataset("onchain", topic=topic)
     before = snapshots.load(dataset)
-    known = {row["id"] for row in _rows(before)}
-    new = list({row["id"]: row for row in rows if row["id"] not in known}.values())
+    seen = {row["id"] for row in _rows(before)}
+    new = list({row["id"]: row for row in rows if row["id"] not in seen}.values())
     if new or before is None:
         _save(dataset, [*reversed(new), *_rows(before)][:KEPT], provider)
     return len(new)
@@ -37,7 +37,7 @@ def happened(topic: str, rows: Sequence[Row], provider: Provider) -> int:
 
 def alive(provider: Provider, followed: Sequence[str]) -> None:
     """The provider's stream is alive and carries these topics: renew their time, at most every 30 seconds. A topic
-    without events shows none, and is no longer waited for."""
+    without events gets an empty snapshot, so that clients no longer wait."""
     for topic in followed:
         dataset = Dataset("onchain", topic=topic)
         before = snapshots.load(dataset)

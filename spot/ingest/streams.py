@@ -1,6 +1,6 @@
-"""What streams bring, on its way into snapshots: the sink of `providers.streams.worker`.
+"""The sink of `providers.streams.worker`: streamed data on their way into snapshots.
 
-Prices are gathered and shown at most twice a second, however many ticks there are; `spot.ingest.ticks` says which of
+Prices are gathered and published at most twice a second, however many ticks there are; `spot.ingest.ticks` chooses
 them. Announcements and on-chain events go to `spot.ingest.announcements` and `spot.ingest.onchain`.
 """
 
@@ -30,14 +30,14 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two versions that streams make of a snapshot.
 FLUSH_SECONDS = 0.5
-#: For how long the largest coins of a currency are thought to be the largest, in seconds.
+#: How long the ranking of a currency's coins is cached, in seconds.
 _RANKED_SECONDS = 15.0
-#: How often a sign of life is passed on, in seconds.
+#: Seconds between two renewals on behalf of a live stream.
 _ALIVE_SECONDS = 5.0
 
 
 class Streams:
-    """The sink. `run` shows what was heard; clocks are for tests to hand in."""
+    """The sink. `run` publishes; tests pass clocks."""
 
     def __init__(
         self, now_ms: Callable[[], int] = snapshots.now_ms, clock: Callable[[], float] = time.monotonic
@@ -46,32 +46,32 @@ class Streams:
         self._boards: dict[Dataset, Board] = {}
         self._known: dict[Dataset, Snapshot] = {}
         self._largest: dict[Dataset, tuple[float, list[str]]] = {}
-        #: By provider: our ids of the coins that were asked for, by theirs; and the channels.
+        #: By provider: our ids of the followed coins, by theirs; and the followed channels.
         self._ours: dict[str, dict[str, str]] = {}
         self._channels: dict[str, list[str]] = {}
-        #: What is still to be shown: on-chain events by provider and topic, the newest of each; and announcements that
-        #: the store did not take.
+        #: Unpublished data: on-chain events by provider and topic, the newest of each; and announcements that the store
+        #: did not take.
         self._events: dict[tuple[str, str], tuple[Provider, list[Row]]] = {}
         self._unshown: deque[tuple[Provider, Row]] = deque(maxlen=announcements.KEPT)
         self._alive_due: dict[str, float] = defaultdict(float)
         self._away = False
 
-    # --- what is to be followed ---------------------------------------------------------------------------------------
+    # --- topics -------------------------------------------------------------------------------------------------------
 
     def topics(self, provider: Provider, coins: int, most: int) -> Sequence[Topic]:
-        """The largest coins of each currency that somebody watches, then the channels that somebody watches; nothing
-        while the market shown is simulated. Asks Redis and the database."""
+        """The largest coins of each watched currency, then the watched channels; none while the market is simulated.
+        Asks Redis and the database."""
         stream = provider.stream
         if stream is None or snapshots.realm() != "live":
             return ()
-        found: list[Topic] = []
+        topics: list[Topic] = []
         if "ticks" in stream.brings:
-            found += self._coins(provider, coins, stream.currencies)
+            topics += self._coins(provider, coins, stream.currencies)
         if "onchain" in stream.brings:
-            found += [Topic(onchain=topic) for topic in onchain.topics()]
-        kept = found[:most] if most else found
-        self._channels[provider.name] = [topic.onchain for topic in kept if topic.onchain]
-        return kept
+            topics += [Topic(onchain=topic) for topic in onchain.topics()]
+        topics = topics[:most] if most else topics
+        self._channels[provider.name] = [topic.onchain for topic in topics if topic.onchain]
+        return topics
 
     def _coins(self, provider: Provider, coins: int, currencies: Iterable[str]) -> list[Topic]:
         ranked = {
@@ -95,10 +95,10 @@ class Streams:
             self._largest[dataset] = self._clock() + _RANKED_SECONDS, ids
         return ids
 
-    # --- what comes ---------------------------------------------------------------------------------------------------
+    # --- the sink -----------------------------------------------------------------------------------------------------
 
     async def ticks(self, provider: Provider, ticks: Sequence[Tick]) -> None:
-        """Note prices; they are shown with the next flush. Coins that were not asked for are passed over."""
+        """Gather prices for the next flush. Coins that are not followed are ignored."""
         ours, now = self._ours.get(provider.name, {}), self._now_ms()
         source = Source(provider.name, provider.label, provider.order, provider.url)
         for tick in ticks:
@@ -109,7 +109,7 @@ class Streams:
                 self._boards[dataset].hear(source, coin, tick, now)
 
     async def announced(self, provider: Provider, row: Row) -> None:
-        """Store and show an announcement. While the store is out of reach it waits for the next flush."""
+        """Store and publish an announcement. While the store does not answer it waits for the next flush."""
         try:
             await asyncio.to_thread(announcements.announced, row, provider)
         except (RedisError, OSError) as error:
@@ -117,13 +117,13 @@ class Streams:
             self._unshown.append((provider, row))
 
     async def happened(self, provider: Provider, topic: str, row: Row) -> None:
-        """Note an on-chain event; it is shown with the next flush."""
+        """Gather an on-chain event for the next flush."""
         _, rows = self._events.setdefault((provider.name, topic), (provider, []))
         rows.append(row)
-        del rows[: -onchain.KEPT]  # older ones would not be shown
+        del rows[: -onchain.KEPT]  # older ones would not be published
 
-    async def alive(self, provider: Provider, at_ms: int) -> None:  # noqa: ARG002 - what counts is that it came
-        """Say of what comes rarely that it is up to date."""
+    async def alive(self, provider: Provider, at_ms: int) -> None:  # noqa: ARG002 - the call is the news
+        """Renew the time of snapshots of rare events, because their stream is alive."""
         now = self._clock()
         if now < self._alive_due[provider.name]:
             return
@@ -138,16 +138,16 @@ class Streams:
         if channels := self._channels.get(provider.name):
             onchain.alive(provider, channels)
 
-    # --- showing it ---------------------------------------------------------------------------------------------------
+    # --- publishing ---------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Show what was heard, until cancelled."""
+        """Publish gathered data, until cancelled."""
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             await self.flush()
 
     async def flush(self) -> None:
-        """Show what was heard since the last time, and again what a poll has covered up since."""
+        """Publish data gathered since the last flush, and prices that a poll has overwritten since."""
         try:
             for dataset, board in list(self._boards.items()):
                 if await asyncio.to_thread(self._amend, dataset, board):
@@ -165,7 +165,7 @@ class Streams:
             self._away = True
 
     async def _show_announcements(self) -> None:
-        """Show the announcements that the store did not take."""
+        """Publish the announcements that the store did not take."""
         while self._unshown:
             provider, row = waiting = self._unshown[0]
             await asyncio.to_thread(announcements.announced, row, provider, again=True)
@@ -173,7 +173,7 @@ class Streams:
                 self._unshown.popleft()
 
     async def _show_events(self) -> None:
-        """Show the on-chain events of each topic; those that the store does not take stay for the next flush."""
+        """Publish the on-chain events of each topic; those that the store does not take stay for the next flush."""
         for key, (provider, rows) in list(self._events.items()):
             shown = list(rows)
             await asyncio.to_thread(onchain.happened, key[1], shown, provider)
@@ -201,7 +201,7 @@ class Streams:
 
 
 def _count(board: Board) -> None:
-    """Store what was not believed; what the store does not take is counted with the next flush."""
+    """Store the counts of rejected prices; counts that the store does not take stay for the next flush."""
     counts = board.counted()
     try:
         for what, source in list(counts):

@@ -1,7 +1,7 @@
-"""Celery tasks: look what is due, fetch it, store it. The only periodic one is `tick`.
+"""Celery tasks that fetch and store due datasets. The only periodic one is `tick`.
 
-Nothing overlaps: one tick at a time, one claim per dataset, and what waited too long in the queue expires. A second
-beat, a second worker or a backlog after an outage therefore changes nothing.
+Nothing overlaps: one tick at a time, one claim per dataset, and tasks that waited too long in the queue expire. A
+second beat, a second worker or a backlog after an outage therefore changes nothing.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ log = structlog.get_logger(__name__)
 
 #: Beat starts a tick this often.
 _TICK_SECONDS = 1.0
-#: A claim outlives the wait for the moment and the task's hard time limit, so that a dataset is never fetched twice at
-#: once, and a killed worker's claim is free again soon.
+#: A claim outlives the countdown and the hard time limit of its task, so that a dataset is never fetched twice at once;
+#: the claim of a killed worker ends soon after.
 _CLAIM_SECONDS = settings.CELERY_TASK_TIME_LIMIT + _TICK_SECONDS + 2
 #: Seconds between two tries of real providers that were out of reach, while there is only the demo.
 _PROBE_SECONDS = 60
@@ -140,7 +140,7 @@ def fetch(name: str, token: str, interval: float) -> None:
     """Fetch one dataset, renewed every `interval` seconds now, and store it, or remember why that failed."""
     dataset = Dataset.parse(name)
     if not claims.holds(dataset, token):
-        return  # delivered twice, or so late that somebody else has taken over
+        return  # delivered twice, or so late that another task has the claim
     try:
         refresh(dataset)
     except ProviderError as error:
@@ -158,16 +158,17 @@ def fetch(name: str, token: str, interval: float) -> None:
 
 
 def refresh(dataset: Dataset) -> int:
-    """Fetch one dataset now and store it; its version. Raises `ProviderError`, `NotFound` for what does not exist.
+    """Fetch one dataset now and store it; returns its version. Raises `ProviderError`, `NotFound` for an unknown coin
+    or currency.
 
-    It is stored with the pace at which its source can renew everything that is wanted: with the first real data after a
-    demo, the pace is the real one at once. New prices are held against those in place, and coins get their category.
+    The stored pace is that of its actual source, so that the first real data after a demo have the real pace at once.
+    New prices are compared with those in place, and coins get their category.
     """
     ids = _checked(dataset)
     of_coins = dataset.traits.coins
     fetched = _fetch(dataset, ids, snapshots.load(dataset) if of_coins else None)
     if ids:
-        fetched = replace(fetched, meta={**fetched.meta, "asked": ids})  # what is not among the rows has no price
+        fetched = replace(fetched, meta={**fetched.meta, "asked": ids})  # those without a row have no price
     pace = paces([*_wanted(), dataset], simulated=fetched.simulated)[dataset.name]
     return snapshots.save(_completed(fetched, pace) if of_coins else fetched, pace)
 
@@ -180,43 +181,44 @@ def _completed(fetched: Fetched, pace: float) -> Fetched:
 
 
 def _checked(dataset: Dataset) -> list[str]:
-    """Hold the dataset's currency and coins against the provider's own lists; the ids of a quotes dataset."""
+    """Check the dataset's currency and coins against the lists; returns the coins to ask for by id."""
     if dataset.currency:
         _require(CURRENCIES, dataset.currency)
     if dataset.coin:
         _require(COINS, dataset.coin)
     if not dataset.traits.by_id:
         return []
-    asked, known = snapshots.wanted_coins(dataset.currency, settings.SPOT_EXTRA_COINS or 1000), _ids(COINS)
-    if not any(coin in known for coin in asked):
-        raise _unknown_coin(asked[0]) if asked else _nothing("No coin is asked for.")
-    return [coin for coin in asked if coin in known]
+    wanted, listed = snapshots.wanted_coins(dataset.currency, settings.SPOT_EXTRA_COINS or 1000), _ids(COINS)
+    if not any(coin in listed for coin in wanted):
+        raise _unknown_coin(wanted[0]) if wanted else _not_found("No coin is asked for.")
+    return [coin for coin in wanted if coin in listed]
 
 
 def _require(listing: Dataset, name: str) -> None:
     if name not in _ids(listing):
-        raise _unknown_coin(name) if listing == COINS else _nothing(f"No source has the currency {name!r}.")
+        raise _unknown_coin(name) if listing == COINS else _not_found(f"No source has the currency {name!r}.")
 
 
 def _unknown_coin(asked: str) -> NotFound:
-    """The error that names the coins meant, should it be their symbol."""
+    """The error for an unknown id; it names coins whose symbol the id is."""
     stored = [snapshots.load(dataset) for dataset in (COINS, Dataset("markets", "usd"))]
-    coins, market = (Table(one.rows if one else [], "id", Made(("name",), itemgetter("name"))) for one in stored)
-    said = namesakes.sentence(asked, namesakes.namesakes(asked, coins, [market]))
-    return _nothing(f"{said[0].upper()}{said[1:]}")
+    names = Made(("name",), itemgetter("name"))
+    coins, market = (Table(snapshot.rows if snapshot else [], "id", names) for snapshot in stored)
+    sentence = namesakes.sentence(asked, namesakes.namesakes(asked, coins, [market]))
+    return _not_found(f"{sentence[0].upper()}{sentence[1:]}")
 
 
-def _nothing(sentence: str) -> NotFound:
-    """An error about what was asked for, which visitors read as it is."""
+def _not_found(sentence: str) -> NotFound:
+    """An error about a request, which visitors read as it is."""
     return NotFound(sentence, public=sentence)
 
 
 def _ids(listing: Dataset) -> set[str]:
-    """What the provider lists; fetched first when it never was, by one task however many ask."""
+    """The ids on a list; a list that was never fetched is fetched first, by one task."""
     if (snapshot := snapshots.load(listing)) is None:
         if (token := claims.claim(listing, _CLAIM_SECONDS)) is None:
-            said = f"The list of {listing.name} is just being fetched."
-            raise Unavailable(said, retry_after=2, public=said)
+            message = f"The list of {listing.name} is just being fetched."
+            raise Unavailable(message, retry_after=2, public=message)
         try:
             refresh(listing)
         finally:
@@ -226,10 +228,10 @@ def _ids(listing: Dataset) -> set[str]:
 
 
 def _fetch(dataset: Dataset, ids: list[str], before: Snapshot | None) -> Fetched:
-    """From the real providers, or from the simulated one where SPOT_DEMO says so.
+    """Fetch from the real providers, or from the simulated one, by SPOT_DEMO.
 
-    `auto` shows the demo only while no real data were ever seen here and the providers cannot be reached or refuse the
-    key; it keeps asking.
+    `auto` shows the demo only while this store has never held real data and the providers cannot be reached or refuse
+    the key; it goes on asking them.
     """
     mode = settings.SPOT_DEMO
     if mode == "on":
@@ -245,19 +247,19 @@ def _fetch(dataset: Dataset, ids: list[str], before: Snapshot | None) -> Fetched
             raise
         log.warning("no provider can be used: showing the demo", error=str(error))
         demo.show_because(error.public)
-        if dataset not in (CURRENCIES, COINS):  # another provider may have the market all the same
+        if dataset not in (CURRENCIES, COINS):  # another provider may still serve the market
             snapshots.first_in("probe", _PROBE_SECONDS)
         return fetching.fetch(dataset, ids, simulated=True, before=before)
 
 
 def _remember(dataset: Dataset, error: ProviderError, interval: float) -> None:
-    """Keep the last good data, say why there are no newer ones, and when we try again."""
+    """Store why the fetch failed and when the next try is due; the last good data stay."""
     usual = dataset.traits.retry or min(max(interval, 5.0), 60.0)
     wait = error.retry_after if error.retry_after is not None else usual
     now = now_ms()
     log.warning("fetch failed", dataset=dataset.name, error=str(error), retry_in=round(wait, 1))
     without_list = dataset in (CURRENCIES, COINS) and not snapshots.hold(dataset)
-    if without_list:  # all else is held against them, whoever serves it
+    if without_list:  # every other dataset is checked against them
         snapshots.save(bundled.listing(dataset, simulated=snapshots.realm() == "demo"), interval)
     next_try = now + int(wait * 1000)
     trouble = Trouble("unavailable", str(error), now, next_try, error.permanent, error.public or INSIDE)

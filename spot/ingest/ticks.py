@@ -1,19 +1,20 @@
-"""Streamed prices into polled rows: which tick is shown, and which is not believed.
+"""Streamed prices into polled rows: which tick is shown, and which is rejected.
 
 The rules, in their order:
 
-1. A tick that is not newer than its row is ignored: the poll's rows win until something newer comes.
-2. A price that cannot be true (not above zero, or a thousand times off what is shown) is dropped and counted; of its
-   other values those that cannot be (`providers.cells`).
-3. A price further than `percent` from the one shown is disputed: kept back, counted and shown as such, until the poll
-   comes to agree with it, or until the polled rows are older than they may be; from then on the stream is believed.
-4. Of several sources the first in order is shown while it speaks; the others are held against what is shown.
-5. Another company's stream gives a row its price and changes only. Market cap, volume and supply stay those of the
-   poll, or ranks would jump to and fro with every poll.
+1. A tick that is not newer than its row is ignored.
+2. An impossible price (not above zero, or a thousand times off the one shown) is dropped and counted; so are other
+   impossible values of a tick (`providers.cells`).
+3. A price further than `percent` from the one shown is disputed: not shown, counted and listed in the meta, until the
+   poll agrees with it, or until the polled rows are stale; from then on the stream's price is shown.
+4. Of several sources the first in order is shown while it is not silent; the others are compared with it.
+5. The stream of another provider than the poll's changes price and price changes only. Market cap, volume and supply
+   stay those of the poll, or ranks would change with every poll.
 """
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -28,9 +29,9 @@ from providers.stream import Tick
 from spot.ingest.ageing import aged
 
 Count = Literal["disputed", "absurd"]
-#: A source that has been silent about a coin for so long leaves it to the next one.
+#: After this silence of a source about a coin, the next source is shown.
 SILENT_MS = 45_000
-#: A tick that old is forgotten.
+#: The age at which ticks are dropped.
 FORGOTTEN_MS = 600_000
 #: Disputed prices named in the meta.
 _NAMED = 20
@@ -40,7 +41,7 @@ _OWN = frozenset(COIN_FIELDS) - {"id", "symbol", "name", "logo", "sparkline", "l
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Who streams: `order` says who is shown where several do, lowest first."""
+    """A provider that streams. Of several the one with the lowest `order` is shown."""
 
     name: str
     label: str
@@ -50,9 +51,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """What the ticks are held against: rows and meta of the newest snapshot, who was polled, and whether that is young
-    enough to be believed more than a stream. `at`: the time of rows without one of their own; `max_age_ms`: the age
-    from which the snapshot is stale."""
+    """The newest snapshot, with which ticks are compared: its rows, meta and source. `fresh`: it is young enough to
+    outweigh a stream. `at`: the time of rows without one of their own; `max_age_ms`: the age from which it is stale."""
 
     rows: Sequence[Row]
     meta: Mapping[str, Any]
@@ -72,7 +72,7 @@ class _Heard:
 
 @dataclass(slots=True)
 class _Shown:
-    """What came of one look at all ticks."""
+    """The result of comparing all ticks with the rows."""
 
     rows: list[Row]
     by_source: dict[Source, list[int]] = field(default_factory=dict)
@@ -96,30 +96,30 @@ class Board:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing has been heard for so long that nothing is left to show."""
+        """Whether there are no ticks, because none came for long."""
         return not self._heard and not self._inbox
 
     def hear(self, source: Source, coin: str, tick: Tick, now_ms: int) -> None:
-        """Take note of a tick about a coin (our id). Of several only the last is ever looked at."""
+        """Take in a tick of a coin (our id); it replaces an earlier one."""
         heard = _Heard(tick.values, now_ms if tick.at is None else tick.at, now_ms)
         with self._lock:
             self._inbox[coin, source] = heard
 
     def shown(self, polled: Polled, now_ms: int) -> tuple[list[Row], dict[str, Any]] | None:
-        """Rows and meta with what has been heard; None when they are as they were."""
+        """Rows and meta with the ticks in them; None when nothing changes."""
         self._empty_inbox()
         self._forget(now_ms)
         places = {row["id"]: place for place, row in enumerate(polled.rows)}
-        made = _Shown(list(polled.rows))
+        result = _Shown(list(polled.rows))
         for coin, sources in self._heard.items():
             if (place := places.get(coin)) is not None:
-                self._show(coin, place, sources, polled, made, now_ms)
-        meta = _meta(polled.meta, made, self._sources)
-        same = meta == polled.meta and all(map(_is, made.rows, polled.rows))
-        return None if same else (made.rows, meta)
+                self._show(coin, place, sources, polled, result, now_ms)
+        meta = _meta(polled.meta, result, self._sources)
+        same = meta == polled.meta and all(map(operator.is_, result.rows, polled.rows))
+        return None if same else (result.rows, meta)
 
     def counted(self) -> dict[tuple[Count, str], Counter[str]]:
-        """How often what was not believed since the last call: by (`disputed` or `absurd`, source), then coin."""
+        """The rejected prices since the last call: by (`disputed` or `absurd`, source), then coin."""
         counts, self._counts = self._counts, {}
         return counts
 
@@ -144,27 +144,28 @@ class Board:
                 del self._heard[coin]
 
     def _show(
-        self, coin: str, place: int, sources: dict[Source, _Heard], polled: Polled, made: _Shown, now_ms: int
+        self, coin: str, place: int, sources: dict[Source, _Heard], polled: Polled, result: _Shown, now_ms: int
     ) -> None:
-        """Put the best believable tick into the row; look at the others only to hold them against it."""
-        before = made.rows[place]
+        """Put the first acceptable tick into the row; the others are only compared with it."""
+        before = result.rows[place]
         ranked = sorted(sources.items(), key=lambda one: (now_ms - one[1].received > SILENT_MS, one[0].order))
         taken = False
         for source, heard in ranked:
-            if _is_in(heard, made.rows[place]):
-                made.by_source.setdefault(source, []).append(heard.at)
+            row = result.rows[place]
+            if row["last_updated"] == heard.at and row["price"] == heard.values["price"]:  # shown already
+                result.by_source.setdefault(source, []).append(heard.at)
                 taken = True
-            elif self._believed(coin, source, heard, before, polled, made) and not taken:
+            elif self._acceptable(coin, source, heard, before, polled, result) and not taken:
                 names = _OWN if source.name == polled.source else _ANYBODYS
                 values = {name: value for name, value in heard.values.items() if name in names}
                 sound = self._sound(coin, source, heard, before, values)
                 row = {**before, **sound, "last_updated": heard.at}
-                (made.rows[place],) = aged([row], now_ms, polled.max_age_ms)  # a late tick leaves an old price stale
-                made.by_source.setdefault(source, []).append(heard.at)
+                (result.rows[place],) = aged([row], now_ms, polled.max_age_ms)  # a late tick leaves an old price stale
+                result.by_source.setdefault(source, []).append(heard.at)
                 taken = True
 
-    def _believed(self, coin: str, source: Source, heard: _Heard, row: Row, polled: Polled, made: _Shown) -> bool:
-        """Whether the tick may be shown. What may not is counted once."""
+    def _acceptable(self, coin: str, source: Source, heard: _Heard, row: Row, polled: Polled, result: _Shown) -> bool:
+        """Whether the tick may be shown. A rejected one is counted once."""
         price, shown = heard.values["price"], row["price"]
         if heard.at <= (row["last_updated"] or polled.at):
             return False
@@ -175,7 +176,7 @@ class Board:
         if polled.fresh and apart > self._percent:
             self._count("disputed", source, coin, heard)
             facts = {"price": price, "shown": shown, "percent": round(apart, 2)}
-            made.disputed.append({"id": coin, "source": source.name, **facts})
+            result.disputed.append({"id": coin, "source": source.name, **facts})
             return False
         heard.judged = True
         return True
@@ -183,7 +184,7 @@ class Board:
     def _sound(
         self, coin: str, source: Source, heard: _Heard, row: Row, values: Mapping[str, float | int]
     ) -> Mapping[str, float | int]:
-        """The tick's values without those that cannot be, which are counted once; the row keeps its own there."""
+        """The tick's possible values. The row keeps its own in place of impossible ones, which are counted once."""
         if wrong := set(impossible({**row, **values}, self._currency)) & values.keys():
             heard.judged = False
             self._count("absurd", source, coin, heard)
@@ -195,17 +196,8 @@ class Board:
             self._counts.setdefault((what, source.name), Counter())[coin] += 1
 
 
-def _is_in(heard: _Heard, row: Row) -> bool:
-    """Whether it is this tick that the row shows."""
-    return bool(row["last_updated"] == heard.at and row["price"] == heard.values["price"])
-
-
-def _is(one: Row, other: Row) -> bool:
-    return one is other
-
-
-def _meta(before: Mapping[str, Any], made: _Shown, ours: set[str]) -> dict[str, Any]:
-    """The meta with who streams and what is disputed. What sources have put there that another process hears stays."""
+def _meta(before: Mapping[str, Any], result: _Shown, ours: set[str]) -> dict[str, Any]:
+    """The meta with the streams and the disputed prices. Entries of sources that another process receives stay."""
     meta = {name: value for name, value in before.items() if name not in ("streams", "disputed")}
     streams = [
         {
@@ -215,10 +207,10 @@ def _meta(before: Mapping[str, Any], made: _Shown, ours: set[str]) -> dict[str, 
             "coins": len(times),
             "as_of": max(times),
         }
-        for source, times in sorted(made.by_source.items(), key=lambda one: one[0].order)
+        for source, times in sorted(result.by_source.items(), key=lambda one: one[0].order)
     ]
-    streams += [one for one in before.get("streams", ()) if one["source"] not in ours]
-    disputed = [*made.disputed, *(one for one in before.get("disputed", ()) if one["source"] not in ours)]
+    streams += [stream for stream in before.get("streams", ()) if stream["source"] not in ours]
+    disputed = result.disputed + [price for price in before.get("disputed", ()) if price["source"] not in ours]
     return {
         **meta,
         **({"streams": streams} if streams else {}),

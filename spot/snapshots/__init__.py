@@ -1,7 +1,7 @@
 """The snapshot store: the only package that knows its Redis keys.
 
-Writers (Celery, sync) replace a dataset whole and send one nudge; readers (the hub, async) load what is newer than they
-have. Rows never travel through the channel layer, so a lost nudge costs a few seconds, never data.
+Writers (Celery, sync) replace a dataset whole and send one nudge; readers (the hub, async) load newer versions. Rows
+never travel through the channel layer, so a lost nudge costs a few seconds, never data.
 
 Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values never mix with real ones:
 
@@ -13,17 +13,17 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
                                  charted (the version of the charts)
 `REALM:trouble:NAME`             why the last fetch failed, until one succeeds
 `REALM:changes`                  list: the last changes of a source (JSON), newest first
-`changed:…`                      while it lives, that change has just been noted
-`wanted:KIND`                    sorted set: dataset -> when somebody last looked at it, epoch ms
+`changed:…`                      exists while that change has just been recorded
+`wanted:KIND`                    sorted set: dataset -> when a client last looked at it, epoch ms
 `wanted:quotes:CURRENCY`         the same for coins outside the markets snapshot
 `viewers`                        hash: web process -> how many clients look at each dataset there (JSON)
-`claim:NAME`                     who is fetching a dataset now
-`demo:because`                   why real data cannot be shown in the place of the demo, for visitors
-`probe`                          while it lives, real providers are known to be out of reach
-`category`                       while it lives, a real provider has just been asked for a category
-`streamed`, `listings-renewed`   while they live, what comes by stream was looked after, and announcements renewed
+`claim:NAME`                     the token of the task that fetches a dataset now
+`demo:because`                   why the demo is shown instead of real data, for visitors
+`probe`                          exists while real providers are known to be out of reach
+`category`                       exists while a real provider has just been asked for a category
+`streamed`, `listings-renewed`   exist while streamed datasets have just been checked, announcements renewed
 `worker`                         when a worker last ran the tick
-`write-check`                    nothing: that it can be written is what is asked
+`write-check`                    a value without meaning, to find out whether Redis takes writes
 ===============================  ==============================================================================
 """
 
@@ -54,25 +54,25 @@ from spot.snapshots.nudges import nudge
 log = structlog.get_logger(__name__)
 Realm = Literal["live", "demo"]
 _DAY = 86_400
-#: What a renewal may take from being due to being shown, however short the interval, in seconds.
+#: The time that a renewal may take from being due to being published, however short the interval, in seconds.
 _SLACK_SECONDS = 5
-#: The fields of a stored snapshot: what every reader wants, and what is most of it.
+#: The fields of a stored snapshot: those that every reader needs, and the charts, which are most of its size.
 FIELDS = ["epoch", "version", "meta", "cells"]
 CHARTS = ["charted", "charts"]
-#: Changes of a source that are remembered; the same change of many datasets of a kind is one.
+#: Recorded changes of source; the same change of many datasets of a kind within this time is one.
 _CHANGES = 20
 _SAME_CHANGE_SECONDS = 600
-#: How long trouble is remembered past the next try, in seconds: while somebody looks it is noted anew before.
+#: How long trouble is stored past the next try, in seconds; it is renewed earlier while clients look.
 _TROUBLE_SECONDS = 240
-#: How often an amendment that was overtaken is made anew; polls are seconds apart.
+#: Tries of an amendment that a poll overtakes; polls are seconds apart.
 _AMEND_TRIES = 3
-#: What readiness writes to know that writing works.
+#: The key that readiness writes, to know that Redis takes writes.
 WRITE_CHECK = "spot:write-check"
-#: Datasets of a kind, and coins of a currency, that are remembered as wanted.
+#: The most datasets of a kind, and coins of a currency, that are stored as wanted.
 _WANTED = 1000
-#: A dataset that nobody has looked at for this long is no longer fetched.
+#: A dataset without a viewer for this long is no longer fetched.
 LINGER_MS = 120_000
-#: Web processes say every few seconds who looks at what; one that has been silent for so long (ms) has ended.
+#: Web processes store their viewers every few seconds; one that has not for this long (ms) has ended.
 _VIEWERS_MS = 30_000
 
 
@@ -89,16 +89,16 @@ class Snapshot(Facts):
         return not isinstance(self.rows, Columns) or self.rows.has_charts
 
 
-#: Makes new rows and meta of a snapshot without its charts, or None. It leaves what it is given as it is, and keeps the
-#: rows' number and order: by these the charts belong to them.
+#: Makes new rows and meta of a snapshot without its charts, or None for no change. It must not mutate the snapshot, and
+#: keeps the number and order of rows, by which charts belong to them.
 Amendment = Callable[[Snapshot], tuple[list[Row], dict[str, Any]] | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why a dataset could not be fetched last time, and when it is tried again (epoch ms). `permanent`: asking again
-    will not help; `code` is one of `spot.codes.ERRORS`. `message` is for the operator, `public` for everybody: frames,
-    answers and pages show that one only."""
+    """Why the last fetch of a dataset failed, and when it is tried again (epoch ms). `permanent`: a retry will not
+    help; `code` is one of `spot.codes.ERRORS`. `message` is for the operator; frames, answers and pages show `public`
+    only."""
 
     code: str
     message: str
@@ -110,7 +110,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What the store has for a dataset: the version stored (0: none), and trouble, if the last fetch failed."""
+    """The state of a dataset in the store: its version (0: none), and trouble, if the last fetch failed."""
 
     epoch: str
     version: int
@@ -139,7 +139,7 @@ def connection() -> redis.Redis:
 
 
 def try_write(client: redis.Redis) -> None:
-    """Write something of no meaning. Raises when Redis does not answer, and when it does and refuses."""
+    """Write a value without meaning. Raises when Redis does not answer, and when it refuses."""
     client.set(WRITE_CHECK, 1, ex=60)
 
 
@@ -154,7 +154,7 @@ def seen_live() -> bool:
 
 
 def save(fetched: Fetched, interval_s: float) -> int:
-    """Store what was fetched as the dataset's newest snapshot, nudge the hubs, and return its version.
+    """Store a fetched dataset as its newest snapshot, nudge the hubs, and return the version.
 
     `interval_s` is the pace at which the dataset is renewed now.
     """
@@ -177,7 +177,7 @@ def save(fetched: Fetched, interval_s: float) -> int:
 
 
 def max_age_ms(interval_s: float, settle_ms: int) -> int:
-    """The age from which data are stale that are renewed every `interval_s` seconds: they have missed a renewal, even
+    """The age from which data are stale when they are renewed every `interval_s` seconds: a renewal is missing, even
     with the provider's own delay (`settle_ms`)."""
     return int(max(2 * interval_s, interval_s + _SLACK_SECONDS) * 1000) + settle_ms
 
@@ -192,10 +192,10 @@ def _store(
     kept_s: int | None = None,
     real: bool = False,
 ) -> tuple[int, bytes | None, bool]:
-    """Run `store.lua`, which says what the arguments and the answer mean."""
+    """Run `store.lua`, which describes the arguments and the answer."""
     names = (f"table:{name}", "version", "epoch", f"trouble:{name}")
-    keys = [*(f"spot:{where}:{one}" for one in names), "spot:seen-live"]
-    limits = ["" if one is None else one for one in (newest, kept_s)]
+    keys = [*(f"spot:{where}:{key}" for key in names), "spot:seen-live"]
+    limits = ["" if limit is None else limit for limit in (newest, kept_s)]
     (cells, charts), life = Columns.pack(rows), secrets.token_hex(4)
     args: list[Any] = [now_ms(), orjson.dumps(facts.stored()), cells, limits[0], life, limits[1], "1" if real else ""]
     if kept_s is not None:  # a poll's; an amendment leaves the charts as they are
@@ -205,7 +205,7 @@ def _store(
 
 
 def _note_change(where: Realm, fetched: Fetched, before: dict[str, Any]) -> None:
-    """Remember that the data come from another source than before."""
+    """Record that the data come from another source than before."""
     kind, currency = fetched.dataset.kind, fetched.dataset.currency
     if before["source"] == fetched.source:
         return
@@ -221,23 +221,23 @@ def _note_change(where: Realm, fetched: Fetched, before: dict[str, Any]) -> None
 def changes() -> list[dict[str, Any]]:
     """The last changes of a source, newest first: `at` (epoch ms), `kind`, `currency`, and the labels of the sources
     `before` and `after`."""
-    kept: Any = connection().lrange(f"spot:{realm()}:changes", 0, -1)
-    return [orjson.loads(one) for one in kept]
+    texts: Any = connection().lrange(f"spot:{realm()}:changes", 0, -1)
+    return [orjson.loads(text) for text in texts]
 
 
 def amend(dataset: Dataset, change: Amendment, known: Snapshot | None = None) -> Snapshot | None:
-    """Store what `change` makes of the newest real snapshot's rows and meta as a newer version, and return the newest
-    snapshot; None when there is none. `change` returns None when there is nothing to change.
+    """Store the rows and meta that `change` makes of the newest real snapshot as a newer version, and return the newest
+    snapshot; None when there is none.
 
-    Times, source and age limit stay those of the poll. Should a poll store another snapshot meanwhile, `change` is
-    asked again with that one: an amendment never takes the place of what it has not seen. `known` spares reading rows
-    that the caller has. Nobody is nudged: `nudges.tell` does that.
+    Times, source and age limit stay those of the poll. If a poll stores another snapshot meanwhile, `change` is called
+    again with that one: an amendment never replaces a snapshot that it has not seen. `known` is the caller's newest
+    snapshot, to save reading its rows. No hub is nudged: `nudges.tell` does that.
     """
     for _ in range(_AMEND_TRIES):
         known = _newest(dataset, known)
-        if known is None or (made := change(known)) is None:
+        if known is None or (amendment := change(known)) is None:
             return known
-        rows, meta = made
+        rows, meta = amendment
         if len(rows) != len(known.rows):
             raise ValueError(f"an amendment keeps all rows of {dataset.name}: their charts stay where they are")
         amended = replace(known, rows=rows, meta=meta)
@@ -248,7 +248,7 @@ def amend(dataset: Dataset, change: Amendment, known: Snapshot | None = None) ->
 
 
 def _newest(dataset: Dataset, known: Snapshot | None) -> Snapshot | None:
-    """The newest real snapshot, without its charts; the one that is known, if it still is."""
+    """The newest real snapshot, without its charts; `known`, if it still is the newest."""
     key, client = f"spot:live:table:{dataset.name}", connection()
     now: Any = client.hmget(key, ["epoch", "version"])
     if known and None not in now and (known.epoch, known.version) == (now[0].decode(), int(now[1])):
@@ -267,7 +267,7 @@ def _end_demo(client: redis.Redis) -> None:
 
 
 def set_trouble(dataset: Dataset, trouble: Trouble) -> None:
-    """Remember why a fetch failed, and tell the hubs."""
+    """Store why a fetch failed, and nudge the hubs."""
     key = f"spot:{realm()}:trouble:{dataset.name}"
     rest = max(0, (trouble.next_try or 0) - now_ms()) // 1000
     connection().set(key, orjson.dumps(trouble), ex=min(3600, rest + _TROUBLE_SECONDS))
@@ -275,17 +275,17 @@ def set_trouble(dataset: Dataset, trouble: Trouble) -> None:
 
 
 def keep_trouble(dataset: Dataset) -> None:
-    """Remember for another while why there is nothing, since somebody still looks."""
+    """Renew the trouble of a dataset, since a client still looks."""
     connection().expire(f"spot:{realm()}:trouble:{dataset.name}", _TROUBLE_SECONDS)
 
 
 def hold(dataset: Dataset) -> bool:
-    """Keep what there is of a dataset for another full term, since it cannot be renewed; whether there is any."""
+    """Extend the life of a snapshot by a full term, since it cannot be renewed; returns whether there is one."""
     return bool(connection().expire(f"spot:{realm()}:table:{dataset.name}", dataset.traits.kept))
 
 
 def end_trouble(dataset: Dataset) -> None:
-    """Forget why there is nothing: there may be something soon."""
+    """Remove the trouble of a dataset, since data may come soon."""
     connection().delete(f"spot:{realm()}:trouble:{dataset.name}")
     nudge(dataset.name)
 
@@ -334,7 +334,7 @@ def facts(datasets: Sequence[Dataset], where: Realm | None = None) -> dict[str, 
 
 def ages(datasets: Sequence[Dataset]) -> dict[str, tuple[int | None, int | None]]:
     """By name: when each dataset was fetched, and when its next try is due after trouble; None where there is
-    neither. A try that was put off by a clock that has been set back since is due."""
+    neither. A next try that was set before the clock was set back is due."""
     now, times = now_ms(), {}
     for name, (stored, failed) in facts(datasets).items():
         next_try = failed.next_try if failed and not ahead(failed.at, now) else None
@@ -348,8 +348,8 @@ def first_in(name: str, seconds: float) -> bool:
 
 
 def taken(key: str, value: str, seconds: float) -> bool:
-    """Set a key that lives for `seconds`, unless it lives. One that has longer to live than that is of a clock that has
-    been set back since, and counts for nothing."""
+    """Set a key for `seconds`, unless it exists. An existing key with more time left than that was set before the clock
+    was set back, and is replaced."""
     lasts = int(seconds * 1000)
     if connection().set(key, value, nx=True, px=lasts):
         return True
@@ -358,12 +358,12 @@ def taken(key: str, value: str, seconds: float) -> bool:
 
 
 def resting(name: str) -> bool:
-    """Whether somebody was `first_in` that name so lately that it still holds."""
+    """Whether the time of the last `first_in` of that name is not over."""
     return bool(connection().exists(f"spot:{name}"))
 
 
 def mark_worker() -> None:
-    """Note that a worker ran a task just now."""
+    """Record that a worker ran a task just now."""
     connection().set("spot:worker", now_ms(), ex=_DAY)
 
 
@@ -374,7 +374,7 @@ def worker_seen_ms() -> int | None:
 
 
 def wanted() -> list[Dataset]:
-    """The datasets that somebody looked at lately, most recently wanted first."""
+    """The datasets that clients looked at lately, most recently wanted first."""
     keys = [f"spot:wanted:{kind}" for kind in KINDS]
     with connection().pipeline(transaction=False) as pipe:
         for key in keys:
@@ -391,11 +391,11 @@ def viewers() -> dict[str, int]:
     client, now = connection(), now_ms()
     counts: Counter[str] = Counter()
     for process, text in client.hgetall("spot:viewers").items():
-        told = orjson.loads(text)
-        if abs(now - told["at"]) > _VIEWERS_MS:
+        report = orjson.loads(text)
+        if abs(now - report["at"]) > _VIEWERS_MS:
             client.hdel("spot:viewers", process)
         else:
-            counts.update(told["viewers"])
+            counts.update(report["viewers"])
     return dict(counts)
 
 
@@ -407,8 +407,8 @@ def wanted_coins(currency: str, limit: int) -> list[str]:
 
 
 def _forget_demand(client: redis.Redis, key: str) -> None:
-    """Forget what nobody has looked at lately, and what was noted by a clock that has been set back since: hubs note
-    anew every few seconds."""
+    """Remove entries without a recent viewer, and entries from before the clock was set back; hubs renew theirs every
+    few seconds."""
     now = now_ms()
     client.zremrangebyscore(key, "-inf", now - LINGER_MS)
     client.zremrangebyscore(key, now + SLACK_MS, "+inf")
@@ -424,8 +424,8 @@ def want(datasets: Iterable[Dataset], coins: dict[str, list[str]] | None = None)
 
 
 def note_demand(pipe: Any, seen: Mapping[str, int], coins: Mapping[str, Mapping[str, int]]) -> None:
-    """Note when somebody last looked at datasets and, by currency, at coins (epoch ms, by name). Each kind has a list
-    of its own, and each list an end: a flood of one kind pushes out nothing of another."""
+    """Record when clients last looked at datasets and, by currency, at coins (epoch ms, by name). Each kind has a
+    bounded list of its own, so that a flood of one kind evicts nothing of another."""
     lists: dict[str, dict[str, int]] = {f"spot:wanted:quotes:{currency}": dict(ids) for currency, ids in coins.items()}
     for name, at in seen.items():
         lists.setdefault(f"spot:wanted:{name.partition(':')[0]}", {})[name] = at

@@ -1,4 +1,4 @@
-"""Why the demo is shown although real data are wanted."""
+"""The reason why the demo is shown instead of real data."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _KEY, _SECONDS = "spot:demo:because", 86_400
 
 
 def show_because(reason: str) -> None:
-    """Remember why real data cannot be shown in the place of the demo; `reason` is for visitors."""
+    """Store the reason why the demo is shown instead of real data, for visitors."""
     connection().set(_KEY, reason, ex=_SECONDS)
 
 
 def reason() -> str | None:
-    """That reason; None when the demo is meant to be, or none is shown."""
+    """The stored reason; None when the demo is switched on, or not shown."""
     raw: Any = connection().get(_KEY)
     return raw.decode() if raw and realm() == "demo" and settings.SPOT_DEMO == "auto" else None

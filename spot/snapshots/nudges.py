@@ -1,7 +1,6 @@
 """Nudges: "this dataset has news", from workers and streams to every hub, through the channel layer.
 
-Losing one is harmless, since hubs also compare versions on a slow timer. So a nudge that fails is logged, and changes
-nothing for whoever has just stored something.
+A lost nudge is harmless, since hubs also compare versions on a slow timer; it is logged, and the caller goes on.
 """
 
 from __future__ import annotations
@@ -25,9 +24,8 @@ TYPE = "snapshot.news"
 
 
 def nudge(name: str, stored: str | None = None) -> None:
-    """Tell every hub that a dataset has news. Losing it is harmless, since hubs also compare versions on a slow timer:
-    it is logged and changes nothing for the caller.
-    `stored`: the news is a poll's snapshot, which has just been stored in that realm and ended any trouble."""
+    """Tell every hub that a dataset has news. `stored`: the news is a poll's snapshot, which has just been stored in
+    that realm and has ended any trouble."""
     sending = asyncio.run_coroutine_threadsafe(tell(name, stored), _loop(os.getpid()))
     try:
         sending.result(settings.REDIS.timeout)
@@ -38,7 +36,7 @@ def nudge(name: str, stored: str | None = None) -> None:
 
 @cache
 def _loop(_process: int) -> asyncio.AbstractEventLoop:
-    """An event loop in a thread of its own, for each process: the channel layer keeps its connection in a loop, and a
+    """An event loop in a thread of its own, for each process: the channel layer has a connection for each loop, so a
     loop for each nudge would connect for each nudge."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="nudges", daemon=True).start()

@@ -24,8 +24,8 @@ from spot.snapshots import (
     snapshot_of,
 )
 
-#: Reads a snapshot with its charts, but for their text if the reader has it. KEYS: snapshot. ARGV: the version of the
-#: charts that the reader has.
+#: Reads a snapshot with its charts, without their text if the reader has it. KEYS: snapshot. ARGV: the version of the
+#: reader's charts.
 _WITH_CHARTS = """
 local fields = redis.call('hmget', KEYS[1], 'epoch', 'version', 'meta', 'cells', 'charted')
 fields[6] = fields[5] ~= ARGV[1] and redis.call('hget', KEYS[1], 'charts')
@@ -34,17 +34,16 @@ return fields
 
 
 class Reader:
-    """An event loop's view of the store: one connection, since a hub asks one thing at a time, and what the store says
-    now."""
+    """An event loop's view of the store, with one connection, since a hub asks one thing at a time."""
 
     def __init__(self) -> None:
-        # A pool looks at a connection before it hands it out, which costs as much as a small answer.
+        # A pool checks a connection before each use, which costs as much as a small answer.
         self._redis = settings.REDIS.async_client()
         self._id = secrets.token_hex(4)
         self.realm: Realm = realm_of(settings.SPOT_DEMO, seen_live=False)
 
     async def news(self, names: Sequence[str]) -> dict[str, News]:
-        """What the store has of each dataset, in one round trip (two when the realm has just changed)."""
+        """The state of each dataset in the store, in one round trip (two when the realm has just changed)."""
         before = self.realm
         pipe = self._redis.pipeline(transaction=False)
         self._ask_realm(pipe)
@@ -66,14 +65,14 @@ class Reader:
         pipe.get(f"spot:{self.realm}:epoch")
 
     def _settle_realm(self, seen: int, demo: int) -> None:
-        # A store that was emptied forgets what it has seen; we do not, unless it holds a demo now.
+        # A store that was emptied has lost `seen-live`; the realm stays live, unless the store has a demo now.
         self.realm = realm_of(settings.SPOT_DEMO, bool(seen) or (self.realm == "live" and not demo))
 
     async def latest(
         self, dataset: Dataset, *, charts: bool, known: Snapshot | None = None
     ) -> tuple[News, Snapshot | None]:
-        """What the store has of a dataset, with or without its charts, in one round trip: for when it is known to have
-        something new. The charts of the snapshot that is known are not read again if they are still the same."""
+        """The state of a dataset and its snapshot, with or without charts, in one round trip. The charts of `known` are
+        not read again if they are still the same."""
         before, name, at_hand = self.realm, dataset.name, _charts_of(known)
         pipe = self._redis.pipeline(transaction=False)
         self._ask_realm(pipe)
@@ -88,7 +87,7 @@ class Reader:
     async def stored(
         self, dataset: Dataset, *, charts: bool, known: Snapshot | None = None
     ) -> tuple[News, Snapshot | None]:
-        """The same, for less, of what a nudge says was stored just now in the realm in force."""
+        """The same at a lower cost, after a nudge about a snapshot that was just stored in the realm in force."""
         at_hand = _charts_of(known)
         fields: Any = await _ask(self._redis, f"spot:{self.realm}:table:{dataset.name}", at_hand if charts else None)
         return _news(fields[0], fields[1], None), snapshot_of(dataset, fields, at_hand)
@@ -96,8 +95,8 @@ class Reader:
     async def want(
         self, seen: Mapping[str, int], coins: Mapping[str, Mapping[str, int]], viewers: Mapping[str, int]
     ) -> None:
-        """Say when somebody last looked at each of these datasets (epoch ms, by name); `coins`: the same by currency
-        for ids that no markets snapshot has; `viewers`: how many clients look at each dataset here."""
+        """Store when clients last looked at each of these datasets (epoch ms, by name); `coins`: the same by currency
+        for ids that no markets snapshot has; `viewers`: the number of clients of each dataset here."""
         pipe = self._redis.pipeline(transaction=False)
         note_demand(pipe, seen, coins)
         if viewers:
@@ -105,11 +104,11 @@ class Reader:
         await pipe.execute()
 
     async def try_write(self) -> None:
-        """Write something of no meaning. Raises when Redis does not answer, and when it does and refuses."""
+        """Write a value without meaning. Raises when Redis does not answer, and when it refuses."""
         await self._redis.set(WRITE_CHECK, 1, ex=60)
 
     async def fullness(self) -> float:
-        """How much of the memory that Redis may use is in use, from 0 to 1; 0 where there is no limit."""
+        """The used part of the memory that Redis may use, from 0 to 1; 0 where there is no limit."""
         memory = await self._redis.info("memory")
         limit = memory.get("maxmemory", 0)
         return memory["used_memory"] / limit if limit else 0.0
@@ -121,12 +120,12 @@ class Reader:
 
 
 def _ask(client: Any, key: str, charts: Charts | None) -> Any:
-    """Ask for a snapshot; `charts`: with its charts, unless these are they."""
+    """Ask for a snapshot; with its charts, if `charts` are given and are not the newest."""
     return client.hmget(key, FIELDS) if charts is None else client.eval(_WITH_CHARTS, 1, key, charts.version)
 
 
 def _charts_of(snapshot: Snapshot | None) -> Charts:
-    """The snapshot's charts; none, if they were left in the store."""
+    """The snapshot's charts; empty ones, if they were not read."""
     rows = snapshot.rows if snapshot else None
     return rows.charts if isinstance(rows, Columns) and rows.charts else Charts(b"", "none")
 

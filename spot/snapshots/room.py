@@ -1,7 +1,7 @@
-"""Room in the store: how much of what visitors chose is kept after they have left, by weight and last use.
+"""Eviction from the store: the least recently used snapshots that visitors chose, by weight and last use.
 
-A store that is full takes nothing any more, new prices neither, and Redis may not evict by itself: the month's count of
-calls and the queue are in it. So a worker evicts what can be fetched again, the least recently used first.
+A full store takes no new prices, and Redis may not evict by itself, because the month's count of calls and the queue
+are in it. So a worker evicts data that can be fetched again.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _PACE_SECONDS = 15.0
 
 
 def make(wanted: Iterable[Dataset]) -> list[str]:
-    """Evict snapshots that nobody looks at, at most every 15 seconds: those unused for long, and the least recently
-    used past `MOST_BYTES`. The names of what was evicted; wanted and pinned data never are."""
+    """Evict snapshots without viewers, at most every 15 seconds: those unused for long, and the least recently used
+    past `MOST_BYTES`. Returns the names of evicted datasets; wanted and pinned ones never are."""
     if not snapshots.first_in("room", _PACE_SECONDS):
         return []
     try:

@@ -1,4 +1,4 @@
-"""What pages ask for over HTTP besides the feeds: the currencies there are, coins by name, and coins' logos."""
+"""HTTP answers for pages besides the feeds: the list of currencies, coins by name, and logos of coins."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from spot.web.coin_search import search
 
 #: How long a browser waits for a logo that has never been fetched, in seconds; the drawn one stands there meanwhile.
 PATIENCE = 8.0
-#: What a search for coins answers with at most, and how much of its text counts.
+#: The most coins in the answer to a search, and the most characters of its text that count.
 MOST_COINS, LONGEST_TEXT = 8, 100
-#: Where a coin is looked for that this process shows nobody: another may have shown it.
+#: The market in which a coin is looked up that no client of this process sees.
 _USUAL = Dataset("markets", "usd")
 
 
 async def currencies(_request: Request) -> Answer:
-    """The codes in which the providers quote, in order; none while they are not known."""
+    """The currency codes of the providers, sorted; none before their list is there."""
     topic = Hub.current().topics[CURRENCIES.name]
     codes = sorted(topic.table.keys) if topic.table else []
     return json_answer({"currencies": codes}, cache_control=f"max-age={3600 if codes else 0}")
 
 
 async def coins(request: Request) -> Answer:
-    """The coins of the whole list whose symbol, name or id has the text `q`; none while the list is not there."""
+    """The coins of the whole list whose symbol, name or id has the text `q`; none before the list is there."""
     table = Hub.current().topics[COINS.name].table
     found = search((request.parameter("q") or "")[:LONGEST_TEXT], table, MOST_COINS) if table else []
     return json_answer({"coins": found}, cache_control=f"max-age={60 if table else 0}")
@@ -38,8 +38,8 @@ async def coins(request: Request) -> Answer:
 
 @require_safe
 async def logo(request: HttpRequest, coin_id: str) -> HttpResponse:
-    """The picture of a coin. 404 when there is no such coin, or no logo of it; 204 when it cannot be had now, which
-    an <img> takes for a failure without anybody complaining."""
+    """The picture of a coin. 404 when there is no such coin, or no logo of it; 204 when it cannot be fetched now, which
+    an <img> treats as a failure without an error in the console."""
     url = await _logo_url(coin_id) if is_coin_id(coin_id) else ""
     if not url or not logos.allowed(url, logos.origins()):
         return HttpResponseNotFound(headers={"Cache-Control": "no-store"}, content_type="text/plain")
@@ -55,7 +55,7 @@ async def logo(request: HttpRequest, coin_id: str) -> HttpResponse:
 async def _patiently(url: str) -> logos.Picture | None:
     try:
         async with asyncio.timeout(PATIENCE):
-            # Whoever gives up waiting does not end the fetching: the next to ask will find it done.
+            # The fetch goes on when this request gives up, for the next one.
             return await asyncio.shield(asyncio.wrap_future(logos.gallery().ask(url)))
     except TimeoutError:
         return None

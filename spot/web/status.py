@@ -1,7 +1,7 @@
-"""`/status.json`: what every visitor may know of where the data come from and how old they are.
+"""`/status.json`: the sources and ages of the data, for every visitor.
 
-All of it is told on sockets too, dataset by dataset; nothing here is about keys, budgets or who looks at what. Datasets
-that differ only in their coin or channel are told together.
+Sockets report the same, dataset by dataset; nothing here is about keys, budgets or viewers. Datasets that differ only
+in their coin or channel are one row.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from spot.dialects.values import State
 from spot.snapshots import Trouble, demo, now_ms
 from spot.web.answers import Answer, Request, json_answer, refusal
 
-#: However many look, the store is asked no more often than this, in seconds.
+#: How long the facts are cached, in seconds.
 _PACE = 2.0
-#: Told even while nobody looks at them.
+#: Reported even while no client looks at them.
 _MARKET = Dataset("markets", "usd")
 _ALWAYS = (_MARKET, CURRENCIES, COINS)
-#: From the state that is told of several datasets first to the one told last.
+#: Worst state first; a merged row reports the worst.
 _WORST: tuple[State | str, ...] = ("unavailable", "stale", "waiting", "live", "idle", "missing")
 
 _KINDS = list(KINDS)
@@ -104,23 +104,23 @@ def _state(facts: Facts | None, trouble: Trouble | None, wanted: bool, now: int)
 
 
 def _together(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows that differ in coin or channel only, as one: the worst state, the oldest times, and how many they are."""
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    """Merge rows that differ in coin or channel only: the worst state, the oldest times, and their number."""
+    merged: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in sorted(rows, key=lambda row: (_WORST.index(row["state"]), row["as_of"] or 0)):
-        first = found.setdefault((row["kind"], row["currency"], row["block"], row["source"]), row)
+        first = merged.setdefault((row["kind"], row["currency"], row["block"], row["source"]), row)
         if first is not row:
             first["count"] += 1
-    return sorted(found.values(), key=lambda row: (_KINDS.index(row["kind"]), row["currency"] or "", row["block"]))
+    return sorted(merged.values(), key=lambda row: (_KINDS.index(row["kind"]), row["currency"] or "", row["block"]))
 
 
 def _streams() -> list[dict[str, Any]]:
-    """The streams that a process looks after: what each brings, how it is, since when, and when it was last heard."""
-    told = []
+    """The open streams: what each brings, its state, since when, and when its last message came."""
+    streams = []
     for provider in providers.all():
         state = provider.stream and stream_state.read(snapshots.connection(), provider.name)
         if provider.stream and state:
             facts = {"state": state.state, "since": state.since, "heard": state.heard}
-            told.append(
+            streams.append(
                 {
                     "source": provider.name,
                     "label": provider.label,
@@ -129,4 +129,4 @@ def _streams() -> list[dict[str, Any]]:
                 }
                 | facts
             )
-    return told
+    return streams
