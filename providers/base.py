@@ -203,7 +203,7 @@ class Provider:
 
 
 def base_url_problem(url: str) -> str:
-    """What is wrong with a base URL, as a sentence for the person who typed it; "" when nothing is."""
+    """The error of a base URL, as a sentence for the person who typed it; "" when it is valid."""
     return _url_problem(url, ("http", "https"))
 
 

@@ -233,19 +233,19 @@ class Budget:
         until the day ends. One 429 means nothing: another client of our address, or a window that Redis has lost."""
         now, called = self._now_ms(), self._minute.used(_key(access, "window"))
         lowered, suspected = self._redis.mget(_key(access, "lowered"), _key(access, "suspected"))
-        known, left = self._per_minute(access, lowered), 86_400_000 - now % 86_400_000
-        if not LEAST_LOWERED < called < 0.8 * known:
+        limit, left = self._per_minute(access, lowered), 86_400_000 - now % 86_400_000
+        if not LEAST_LOWERED < called < 0.8 * limit:
             return
         if suspected is None:
             self._redis.set(_key(access, "suspected"), called, px=left)
             return
-        found = max(called, int(suspected)) - 1
-        self._redis.set(_key(access, "lowered"), f"{now + left} {found}", px=left)
+        learnt = max(called, int(suspected)) - 1
+        self._redis.set(_key(access, "lowered"), f"{now + left} {learnt}", px=left)
         self._redis.delete(_key(access, "suspected"))
 
     def _per_minute(self, access: Access, lowered: bytes | str | None) -> int:
-        until, _, found = _text(lowered or b"0 0").partition(" ")
-        return _lower(access.per_minute, int(found) if _lies_ahead(int(until), self._now_ms(), _DAY_MS) else 0)
+        until, _, learnt = _text(lowered or b"0 0").partition(" ")
+        return _lower(access.per_minute, int(learnt) if _lies_ahead(int(until), self._now_ms(), _DAY_MS) else 0)
 
     def note(self, access: Access, outcome: dict[str, Any]) -> None:
         """Keep the outcome of the last fetch, for the admin."""
@@ -339,9 +339,9 @@ def _facts(access: Access) -> tuple[str, str]:
     return _key(access, "since"), _key(access, "lowered")
 
 
-def _lower(configured: int, found: int) -> int:
+def _lower(configured: int, learnt: int) -> int:
     """The lower of two limits, 0 being none."""
-    return min(configured, found) if configured and found else configured
+    return min(configured, learnt) if configured and learnt else configured
 
 
 def _milli(credits: float) -> int:

@@ -32,7 +32,9 @@ def of(kind: Kind, simulated: bool = False) -> list[tuple[Provider, Endpoint]]:
 def serving(dataset: Dataset, simulated: bool = False) -> list[tuple[Provider, Endpoint]]:
     """The same for one dataset: one that belongs to a provider is served by no other."""
     able = of(dataset.kind, simulated)
-    return [one for one in able if one[0].name == dataset.topic] if dataset.traits.of_provider else able
+    if not dataset.traits.of_provider:
+        return able
+    return [(provider, endpoint) for provider, endpoint in able if provider.name == dataset.topic]
 
 
 def _chosen(kind: Kind) -> list[str]:

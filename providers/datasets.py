@@ -1,7 +1,7 @@
 """The datasets that providers fill: their kinds, their names, and the shape of their rows. Pure; shared by both apps.
 
-A dataset's name is its identity everywhere: in Redis, in tasks, in logs. What one kind has and another has not is an
-attribute of its row in `KINDS`; nothing else asks which kind a dataset is of.
+A dataset's name is its identity everywhere: in Redis, in tasks, in logs. Every difference between two kinds is an
+attribute of their rows in `KINDS`; no other code compares kinds.
 """
 
 from __future__ import annotations

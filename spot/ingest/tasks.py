@@ -80,12 +80,12 @@ def start_due(wanted: Sequence[Dataset]) -> None:
     wanted = [dataset for dataset in wanted if not dataset.traits.streamed]
     ages, now = snapshots.ages([*wanted, CURRENCIES, COINS]), now_ms()
     missing = {listing for listing in set().union(*map(_checked_against, wanted)) if ages[listing.name][0] is None}
-    wanted = [*missing, *(one for one in wanted if one not in missing and not missing & _checked_against(one))]
+    wanted = [*missing, *(dataset for dataset in wanted if not missing & {dataset, *_checked_against(dataset)})]
     simulated = snapshots.realm() == "demo"
     intervals = paces(wanted, simulated=simulated)
-    waits = {one: _wait(*ages[one.name], intervals[one.name], now) for one in wanted}
-    due = [one for one in wanted if waits[one] < _TICK_SECONDS]
-    market = not missing and any(ages[one.name][0] is not None for one in wanted if one.traits.coins)
+    waits = {dataset: _wait(*ages[dataset.name], intervals[dataset.name], now) for dataset in wanted}
+    due = [dataset for dataset in wanted if waits[dataset] < _TICK_SECONDS]
+    market = not missing and any(ages[dataset.name][0] is not None for dataset in wanted if dataset.traits.coins)
     for dataset in _in_turn(due, market=market, simulated=simulated):
         if (token := claims.claim(dataset, _CLAIM_SECONDS)) is not None:
             interval = intervals[dataset.name]
@@ -116,14 +116,14 @@ def _checked_against(dataset: Dataset) -> set[Dataset]:
 
 def paces(datasets: Sequence[Dataset], *, simulated: bool) -> dict[str, float]:
     """By name, the seconds between two fetches of each of these datasets at their demand together."""
-    found = pacing.intervals(datasets, simulated=simulated, viewers=snapshots.viewers())
-    return {dataset.name: found.get(dataset.name, settings.SPOT_POLL_SECONDS) for dataset in datasets}
+    intervals = pacing.intervals(datasets, simulated=simulated, viewers=snapshots.viewers())
+    return {dataset.name: intervals.get(dataset.name, settings.SPOT_POLL_SECONDS) for dataset in datasets}
 
 
 def _bounded(wanted: Sequence[Dataset]) -> list[Dataset]:
     """The pinned and then the most recently wanted datasets, within the limits, however many web processes ask."""
     pinned = set(settings.SPOT_PINNED_CURRENCIES)
-    others = list(dict.fromkeys(one.currency for one in wanted if one.currency and one.currency not in pinned))
+    others = list(dict.fromkeys(dataset.currency for dataset in wanted if dataset.currency not in {"", *pinned}))
     currencies = {"", *pinned, *(others[: settings.SPOT_CURRENCIES] if settings.SPOT_CURRENCIES else others)}
     counts: Counter[str] = Counter()
     bounded = []

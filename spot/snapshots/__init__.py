@@ -123,7 +123,7 @@ def now_ms() -> int:
 
 
 def realm_of(mode: str, seen_live: bool) -> Realm:
-    """Which snapshots are shown: SPOT_DEMO `on` and `off` decide; `auto` is the demo until real data have been seen."""
+    """The realm to show: SPOT_DEMO `on` and `off` decide; `auto` is the demo until real data have been seen."""
     if mode == "auto":
         return "live" if seen_live else "demo"
     return "demo" if mode == "on" else "live"

@@ -131,5 +131,5 @@ def _charts_of(snapshot: Snapshot | None) -> Charts:
 
 
 def _news(epoch: bytes | None, version: bytes | None, failed: bytes | None) -> News:
-    known = None if failed is None else Trouble(**orjson.loads(failed))
-    return News(epoch.decode() if epoch else "", int(version or 0), known)
+    trouble = None if failed is None else Trouble(**orjson.loads(failed))
+    return News(epoch.decode() if epoch else "", int(version or 0), trouble)

@@ -32,8 +32,8 @@ async def currencies(_request: Request) -> Answer:
 async def coins(request: Request) -> Answer:
     """The coins of the whole list whose symbol, name or id has the text `q`; none before the list is there."""
     table = Hub.current().topics[COINS.name].table
-    found = search((request.parameter("q") or "")[:LONGEST_TEXT], table, MOST_COINS) if table else []
-    return json_answer({"coins": found}, cache_control=f"max-age={60 if table else 0}")
+    matches = search((request.parameter("q") or "")[:LONGEST_TEXT], table, MOST_COINS) if table else []
+    return json_answer({"coins": matches}, cache_control=f"max-age={60 if table else 0}")
 
 
 @require_safe

@@ -33,27 +33,27 @@ _ALWAYS = (_MARKET, CURRENCIES, COINS)
 _WORST: tuple[State | str, ...] = ("unavailable", "stale", "waiting", "live", "idle", "missing")
 
 _KINDS = list(KINDS)
-_kept: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[float, dict[str, Any]]] = weakref.WeakKeyDictionary()
+_cache: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[float, dict[str, Any]]] = weakref.WeakKeyDictionary()
 _turn: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
 
 
 async def facts(_request: Request) -> Answer:
     """The facts as JSON (docs/endpoints.md describes them); 503 while the store does not answer."""
     try:
-        told = await _lately()
+        current = await _lately()
     except (RedisError, OSError):
         return refusal(Refused("unavailable", "The store of this site does not answer at the moment."))
-    return json_answer(told | {"now": now_ms()}, cache_control="no-store")
+    return json_answer(current | {"now": now_ms()}, cache_control="no-store")
 
 
 async def _lately() -> dict[str, Any]:
     loop = asyncio.get_running_loop()
     async with _turn.setdefault(loop, asyncio.Lock()):
-        read_at, told = _kept.get(loop, (0.0, {}))
-        if not told or time.monotonic() - read_at > _PACE:
-            told = await asyncio.to_thread(read)
-            _kept[loop] = (time.monotonic(), told)
-    return told
+        read_at, current = _cache.get(loop, (0.0, {}))
+        if not current or time.monotonic() - read_at > _PACE:
+            current = await asyncio.to_thread(read)
+            _cache[loop] = (time.monotonic(), current)
+    return current
 
 
 def read() -> dict[str, Any]:
