@@ -9,7 +9,7 @@ import numpy as np
 
 from providers.datasets import CANDLE_RANGES, Dataset, Row
 from spot.feeds.base import Feed, Params, plain_shape
-from spot.feeds.params import VS_CURRENCY, Param, parse_coin_id, whole_number
+from spot.feeds.params import VS_CURRENCY, CoinId, Param, Whole
 from spot.query.query import Field, Fields
 from spot.query.table import Made, Table, Universe
 
@@ -46,9 +46,9 @@ OHLCV = Feed(
     channel="historical-ohlcv",
     purpose="candles of one coin; timestamps are opening times, volume is the rolling 24 h figure",
     params=(
-        Param("coin_id", parse_coin_id, None, "a coin id", required=True),
+        Param("coin_id", CoinId(), required=True),
         VS_CURRENCY,
-        Param("days", whole_number("days", 1, 365), 30, "1 to 365"),
+        Param("days", Whole(1, 365), 30),
     ),
     fields=Fields(
         [

@@ -12,17 +12,7 @@ import numpy as np
 
 from providers.datasets import BLOCK, WINDOWS, Dataset, Row
 from spot.feeds.base import Feed, Params, Shape
-from spot.feeds.params import (
-    ONLY_24H,
-    VS_CURRENCY,
-    WINDOWS_ALLOWED,
-    Param,
-    fields,
-    parse_coin_ids,
-    parse_windows,
-    truth,
-    whole_number,
-)
+from spot.feeds.params import ONLY_24H, SOME_WINDOWS, VS_CURRENCY, CoinIds, Param, Truth, Whole, Words
 from spot.query.jsontext import dumps, dumps_row
 from spot.query.query import Field, Fields
 from spot.query.table import Made, Order, Table, Universe
@@ -142,6 +132,7 @@ _MORE = {
     "max_supply": "Max Supply",
     "ath": "ATH",
 }
+_MORE_COLUMNS = Words(tuple(_MORE))
 
 
 def market_headers(params: Params) -> list[str]:
@@ -179,10 +170,10 @@ MARKET = Feed(
     purpose="the market table: columns follow the price-change windows asked for",
     params=(
         VS_CURRENCY,
-        Param("per_page", whole_number("per_page", 1, BLOCK), 250, "1 to 500 coins by market cap"),
-        Param("sparkline", truth("sparkline"), True, "true or false"),
-        Param("price_change_percentage", parse_windows, ("24h", "7d"), WINDOWS_ALLOWED),
-        Param("columns", fields("columns", _MORE), (), f"more columns: any of {', '.join(_MORE)}, comma-separated"),
+        Param("per_page", Whole(1, BLOCK, "coins by market cap"), 250),
+        Param("sparkline", Truth(), True),
+        Param("price_change_percentage", SOME_WINDOWS, ("24h", "7d")),
+        Param("columns", _MORE_COLUMNS, (), f"more columns: {_MORE_COLUMNS.allowed}"),
     ),
     fields=coin_fields(Field("Row", "", "position", ("rank",))),
     datasets=lambda params: (Dataset("markets", params["vs_currency"]),),
@@ -227,10 +218,10 @@ HEATMAP = Feed(
     purpose="tiles for a map of the market: size, label and colour",
     params=(
         VS_CURRENCY,
-        Param("per_page", whole_number("per_page", 1, BLOCK), 250, "1 to 500 coins"),
+        Param("per_page", Whole(1, BLOCK, "coins"), 250),
         Param(
             "page",
-            whole_number("page", 1, 1_000_000),
+            Whole(1, 1_000_000),
             1,
             "without page_size: the page of per_page coins by market cap, as deep as SPOT_DEPTH coins",
         ),
@@ -274,7 +265,7 @@ TAPE = Feed(
     channel="ticker-tape",
     purpose="a short line of coins, in the order asked for",
     params=(
-        Param("coin_ids", parse_coin_ids, None, "1 to 50 coin ids, comma-separated", required=True),
+        Param("coin_ids", CoinIds(most=50), required=True),
         VS_CURRENCY,
         ONLY_24H,
     ),

@@ -5,7 +5,6 @@ Both show the newest first, and come by stream: nobody is asked for them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from providers.datasets import LISTING_FIELDS, LISTINGS, ONCHAIN_CHANNELS, ONCHAIN_FIELDS, Dataset, Row
 from spot.codes import Refused, bad_value
 from spot.feeds.base import Feed, Params, plain_shape
-from spot.feeds.params import Param, choice, names, pattern, whole_number
+from spot.feeds.params import Choice, Names, Param, Pattern, Whole
 from spot.query.jsontext import dumps
 from spot.query.query import Field, Fields
 from spot.query.table import Made, Table, Universe
@@ -51,9 +50,9 @@ LISTINGS_FEED = Feed(
     channel="listings",
     purpose="announcements of exchanges: what they list, delist and warn of; newest first",
     params=(
-        Param("cex", names("cex"), None, "exchanges, comma-separated, such as binance,upbit"),
-        Param("type", names("type"), None, "types, comma-separated, such as spot_listing,spot_delisting"),
-        Param("ticker", names("ticker"), None, "tickers, comma-separated, such as BTC,ETH"),
+        Param("cex", Names("exchanges", ("binance", "upbit"))),
+        Param("type", Names("types", ("spot_listing", "spot_delisting"))),
+        Param("ticker", Names("tickers", ("BTC", "ETH"))),
     ),
     fields=Fields(
         [
@@ -105,12 +104,10 @@ ONCHAIN = Feed(
     channel="onchain",
     purpose="the last 100 events of one on-chain channel, as its provider words them; newest first",
     params=(
-        Param("channel", choice("channel", ONCHAIN_CHANNELS), None, f"one of {', '.join(ONCHAIN_CHANNELS)}", True),
-        Param(
-            "platform_id", whole_number("platform_id", 1, 999_999_999), None, "the provider's number of the chain", True
-        ),
-        Param("address", pattern("address", re.compile(r"[A-Za-z0-9]{8,100}"), _ADDRESS), None, _ADDRESS, True),
-        Param("interval", pattern("interval", re.compile(r"[0-9]{1,3}[smhdw]"), _INTERVAL), None, _INTERVAL),
+        Param("channel", Choice(ONCHAIN_CHANNELS), required=True),
+        Param("platform_id", Whole(1, 999_999_999), note="the provider's number of the chain", required=True),
+        Param("address", Pattern("[A-Za-z0-9]{8,100}", _ADDRESS), required=True),
+        Param("interval", Pattern("[0-9]{1,3}[smhdw]", _INTERVAL)),
     ),
     fields=Fields([Field("id", "id", "text"), Field("at", "at", "number", ("timestamp", "time"))]),
     datasets=lambda params: (Dataset("onchain", topic=_topic(params)),),

@@ -10,7 +10,7 @@ import numpy as np
 from providers.datasets import Dataset
 from spot.feeds.base import Feed, Params, Shape
 from spot.feeds.coins import coin_fields, coin_table, dict_shape
-from spot.feeds.params import VS_CURRENCY, WINDOWS_ALLOWED, Param, amount, parse_windows, whole_number
+from spot.feeds.params import SOME_WINDOWS, VS_CURRENCY, Amount, Param, Whole
 from spot.query.query import Field
 from spot.query.table import Made, Mask, Table, Universe
 
@@ -69,10 +69,10 @@ def _mover(
         purpose=purpose,
         params=(
             VS_CURRENCY,
-            Param("per_page", whole_number("per_page", 1, 250), 10, "1 to 250 coins"),
-            Param("price_change_percentage", parse_windows, ("24h",), WINDOWS_ALLOWED),
-            Param("min_volume", amount("min_volume"), None, f"least 24 h volume, in vs_currency; {least} unless given"),
-            Param("min_market_cap", amount("min_market_cap"), 0.0, "least market cap, in vs_currency"),
+            Param("per_page", Whole(1, 250, "coins"), 10),
+            Param("price_change_percentage", SOME_WINDOWS, ("24h",)),
+            Param("min_volume", Amount(), None, f"least 24 h volume, in vs_currency; {least} unless given"),
+            Param("min_market_cap", Amount(), 0.0, "least market cap, in vs_currency"),
         ),
         fields=coin_fields(Field("rank", "", "position", ("row",))),
         datasets=lambda params: (Dataset("markets", params["vs_currency"]),),
