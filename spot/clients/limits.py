@@ -173,6 +173,15 @@ class Allowance:
             return 0
         return math.ceil(bucket.wait(self._clock(), cost))
 
+    def spend(self, client: Client, cost: float) -> int:
+        """Spend so much, if the client may now: 0, or else the whole seconds until it may."""
+        if (bucket := self._bucket(client)) is None:
+            return 0
+        if wait := bucket.wait(self._clock(), cost):
+            return math.ceil(wait)
+        bucket.take(cost)
+        return 0
+
     def take(self, client: Client, cost: float) -> None:
         """Spend what `wait` has found."""
         if (bucket := self._bucket(client)) is not None:

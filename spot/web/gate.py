@@ -8,6 +8,7 @@ nothing behind the door compares texts.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -93,19 +94,33 @@ class Door:
 
 
 def _spelled(scope: dict[str, Any]) -> list[tuple[bytes, bytes]]:
-    headers = list(scope["headers"])
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
     if scope["type"] == "http" and scope["path"] in HEALTH_PATHS:
         return [(name, value) for name, value in headers if name != b"host"] + [(b"host", b"localhost")]
     scheme = page_scheme(scope.get("scheme", "http"))
     texts = dict(headers)
-    try:
-        own = own_authority(texts.get(b"host", b"").decode("utf-8"), scheme)
-    except ValueError:
+    host, origin = texts.get(b"host", b""), texts.get(b"origin")
+    own = _own_host(host, scheme) if len(host) <= _LONGEST_HOST else None
+    if own is None:
         return headers  # refused by name further inside
-    spelled = {b"host": own.encode()}
-    if b"origin" in texts and _is_own(texts[b"origin"], f"{scheme}://{own}"):
-        spelled[b"origin"] = f"{scheme}://{own}".encode()
-    return [(name, spelled.get(name, value)) for name, value in headers]
+    spelled = {}
+    if own != host:
+        spelled[b"host"] = own
+    if origin is not None and _is_own(origin, f"{scheme}://{own.decode()}"):
+        spelled[b"origin"] = f"{scheme}://{own.decode()}".encode()
+    return [(name, spelled.get(name, value)) for name, value in headers] if spelled else headers
+
+
+_LONGEST_HOST = 1024
+
+
+@lru_cache(maxsize=256)
+def _own_host(host: bytes, scheme: str) -> bytes | None:
+    """The host in our spelling; None when it is none."""
+    try:
+        return own_authority(host.decode("utf-8"), scheme).encode()
+    except ValueError:
+        return None
 
 
 def _is_own(origin: bytes, own: str) -> bool:

@@ -56,14 +56,13 @@ def preflight(origin: str | None) -> Answer:
 
 def charge(client: Client, cost: float) -> None:
     """Take the cost of a request from the client's allowance. Raises `Refused`."""
-    if wait := limits.requests.wait(client, cost):
+    if wait := limits.requests.spend(client, cost):
         raise Refused(
             "too_many_requests",
             f"Too many requests from this address; try again in {wait} s. "
             f"At most {client.plan.requests_per_minute} a minute, and new questions count for several.",
             wait=wait,
         )
-    limits.requests.take(client, cost)
 
 
 def balance_headers(client: Client) -> Headers:

@@ -6,12 +6,12 @@ Same parameters, same rows, same refusals; `ETag` for cheap polling, `format=csv
 from __future__ import annotations
 
 import hashlib
+import weakref
 from collections import OrderedDict
 from urllib.parse import quote
 
 from django.conf import settings
 
-from providers.facts import Facts
 from spot.codes import Refused, bad_value
 from spot.dialects.csv_export import export_name
 from spot.dialects.own import read_address
@@ -25,7 +25,7 @@ from spot.web.encodings import SHELF, preferred
 from spot.web.exports import csv_of
 from spot.web.novelty import admitted
 from spot.web.public import charge
-from spot.web.waiting import current
+from spot.web.waiting import current, standing
 
 _FORMATS = ("json", "csv")
 _VARY = b"Accept-Encoding, Origin"
@@ -35,9 +35,12 @@ async def answer(feed: Feed, request: Request) -> Answer:
     """The newest state of a feed, as the query string asks for it."""
     try:
         question = _question(feed, request)
-        charge(request.client, _extra_cost(question))
-        with admitted(request.client, question.view, question.dialect):
-            update = await current(question.view, question.dialect, request.client.id)
+        if cost := _extra_cost(question):
+            charge(request.client, cost)
+        update = standing(question.view, question.dialect, request.client.id)
+        if update is None:
+            with admitted(request.client, question.view, question.dialect):
+                update = await current(question.view, question.dialect, request.client.id)
         return await _answer(request, question, update)
     except Refused as refused:
         return refusal(refused)
@@ -79,8 +82,8 @@ class _Question:
         self.name = _digest(repr((self.form, self.view.key, self.dialect)))
 
 
-#: How many questions and heads of answers are remembered, the oldest forgotten first. Questions only up to a length:
-#: the parsed form of a long one is a hundred times larger than itself.
+#: How many questions are remembered, the oldest forgotten first, and up to which length: the parsed form of a long one
+#: is a hundred times larger than itself.
 _MOST_REMEMBERED, _REMEMBERED_BYTES = 1024, 512
 _QUESTIONS: dict[tuple[str, bytes, int], _Question] = {}
 
@@ -127,13 +130,13 @@ def _digest(text: str) -> bytes:
 
 
 async def _answer(request: Request, question: _Question, update: Update) -> Answer:
-    tag = _etag(update, question)
+    tag, lasting = _head(question, update)
     now, facts = now_ms(), update.facts
     age = facts.age_ms(now)
     headers = [
-        *_lasting_headers(tag, update),
+        *lasting,
         (b"X-Spot-Age-Ms", b"" if age is None else b"%d" % age),
-        (b"X-Spot-Stale", b"true" if facts.stale(now) else b"false"),
+        (b"X-Spot-Stale", b"true" if age is None or age > facts.max_age_ms else b"false"),
     ]
     asked = request.header(b"if-none-match")
     if asked is not None and _matches(asked, tag):
@@ -153,16 +156,25 @@ async def _answer(request: Request, question: _Question, update: Update) -> Answ
     return Answer(200, headers, body, _VARY)
 
 
-#: The head of each state's answer, and the facts that it tells, by entity tag.
-_HEADS: dict[str, tuple[Facts, Headers]] = {}
+#: The entity tag of each page's answers, and the headers that hold as long as the page does, by the question's name.
+_HEADS: weakref.WeakKeyDictionary[Update, dict[bytes, tuple[str, Headers]]] = weakref.WeakKeyDictionary()
 
 
-def _lasting_headers(tag: str, update: Update) -> Headers:
-    """The headers that hold as long as the state does."""
-    told = _HEADS.get(tag)
-    if told is not None and (told[0] is update.facts or told[0] == update.facts):
-        return told[1]
+def _head(question: _Question, update: Update) -> tuple[str, Headers]:
+    heads = _HEADS.get(update)
+    if heads is None:
+        heads = _HEADS[update] = {}
+    if question.name not in heads:
+        heads[question.name] = _new_head(question, update)
+    return heads[question.name]
+
+
+def _new_head(question: _Question, update: Update) -> tuple[str, Headers]:
+    """A tag is equal while snapshot, freshness and question are equal. It is a weak one, so that an answer has the same
+    tag in every content coding."""
     facts = update.facts
+    state = _digest(f"{facts.epoch} {facts.version} {update.stale} {question.name!r} {update.missing!r}")
+    tag = f'W/"{state.hex()}"'
     texts = {
         "ETag": tag,
         "Cache-Control": "no-cache",
@@ -175,22 +187,12 @@ def _lasting_headers(tag: str, update: Update) -> Headers:
     }
     if update.missing:
         texts["X-Spot-Missing"] = ", ".join(map(quote, update.missing))
-    headers = [(name.encode(), text.encode("latin-1")) for name, text in texts.items()]
-    _HEADS[tag] = (facts, headers)
-    while len(_HEADS) > _MOST_REMEMBERED:
-        del _HEADS[next(iter(_HEADS))]
-    return headers
+    return tag, [(header.encode(), text.encode("latin-1")) for header, text in texts.items()]
 
 
 def _matches(asked: str, tag: str) -> bool:
     """Whether an `If-None-Match` header names the tag."""
+    if asked == tag:
+        return True
     tags = {text.strip().removeprefix("W/") for text in asked.split(",")}
     return bool(tags & {"*", tag.removeprefix("W/")})
-
-
-def _etag(update: Update, question: _Question) -> str:
-    """Equal while snapshot, freshness and question are equal. It is a weak one, so that an answer has the same tag in
-    every content coding."""
-    facts = update.facts
-    name = _digest(f"{facts.epoch} {facts.version} {update.stale} {question.name!r} {update.missing!r}")
-    return f'W/"{name.hex()}"'

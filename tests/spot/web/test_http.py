@@ -1,15 +1,18 @@
 """HTTP beside Django: which requests are answered where, and what ends with its client."""
 
 import asyncio
+import unittest.mock
 
 import pytest
 
 from spot.clients.limits import answering
 from spot.hub.hub import Hub
+from spot.snapshots import now_ms
 from spot.web.http import Http
 from tests.spot import asking
 from tests.spot.asking import ask
-from tests.spot.sockets import put_lists, put_market, run
+from tests.spot.rows import USD, market
+from tests.spot.sockets import eventually, put, put_lists, put_market, run
 
 MARKET = "/tzone_apis/services/spot/market"
 pytestmark = pytest.mark.usefixtures("redis")
@@ -95,5 +98,46 @@ def test_a_request_that_is_ended_by_others_does_not_pass_for_answered() -> None:
         with pytest.raises(asyncio.CancelledError):
             await request
         assert len(answering) == 0
+
+    run(story())
+
+
+def test_a_page_that_still_stands_is_given_again_and_wants_its_data(monkeypatch) -> None:
+    joined = []
+    join = Hub.join
+    monkeypatch.setattr(Hub, "join", lambda hub, member, view: joined.append(view) or join(hub, member, view))
+
+    async def story() -> None:
+        await put_market(2)
+        first = await ask(MARKET)
+        topic = Hub.current().topics[USD.name]
+        topic.gone["192.0.2.1"] = topic.left_at = 0
+        again = await ask(MARKET)
+        assert (again.content, again["ETag"], len(joined)) == (first.content, first["ETag"], 1)
+        assert topic.gone["192.0.2.1"] == topic.left_at > 0
+        await put(USD, market(2, shift=1.0))
+        await eventually(
+            lambda: topic.table is not None and topic.table.column("price")[0] == market(1, 1.0)[0]["price"]
+        )
+        assert (await ask(MARKET)).content != first.content
+        topic.gone.clear()  # others needed the room: whoever asks must find room again
+        before = len(joined)
+        await ask(MARKET)
+        assert len(joined) == before + 1
+
+    run(story())
+
+
+def test_a_page_that_has_gone_stale_is_not_given_as_fresh() -> None:
+    async def story() -> None:
+        await put_lists()
+        await put(USD, market(2), interval=0.1, age_ms=0)
+        first = await ask(MARKET)
+        limit = Hub.current().topics[USD.name].facts.max_age_ms
+        assert first["X-Spot-Stale"] == "false"
+        later = now_ms() + 2 * limit
+        with unittest.mock.patch("time.time_ns", return_value=later * 1_000_000):
+            answer = await ask(MARKET, headers={"if-none-match": first["ETag"]})
+        assert (answer.status_code, answer["X-Spot-Stale"]) == (200, "true")
 
     run(story())
