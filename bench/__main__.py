@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench import machine, queries, report
+from bench import http, machine, queries, report
 from bench.cases import Case, cases
 from bench.contenders import CONTENDERS
 from bench.machine import Missing
@@ -31,7 +31,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="servers, comma-separated: " + ",".join(CONTENDERS))
     parser.add_argument("--clients", default="", help="numbers of clients, such as 1 or 1000,5000 (both; quick: 1000)")
     parser.add_argument("--cases", default="", help="cases whose key contains this, such as 1000-16k-1g")
-    parser.add_argument("--part", choices=("all", "fanout", "queries", "slow"), default="all")
+    parser.add_argument("--part", choices=("all", "fanout", "queries", "slow", "http"), default="all")
     parser.add_argument("--json", type=Path, help="write every single measurement to this file")
     return parser.parse_args()
 
@@ -79,6 +79,14 @@ def query_side(args: argparse.Namespace, results: Results) -> None:
     results.delta = queries.delta_bytes()
 
 
+def over_http(args: argparse.Namespace, results: Results) -> None:
+    """A feed over HTTP."""
+    try:
+        results.http = http.compare(args.rounds)
+    except Missing as why:
+        results.notes.append(f"A feed over HTTP: {why}")
+
+
 def never_read(results: Results) -> None:
     """Clients that never read."""
     try:
@@ -95,6 +103,8 @@ def main() -> None:
     try:
         if args.part in ("all", "queries"):
             query_side(args, results)
+        if args.part in ("all", "http"):
+            over_http(args, results)
         if args.part in ("all", "slow"):
             never_read(results)
         if args.part in ("all", "fanout"):

@@ -144,9 +144,11 @@ def spot_environment(run: Run, server: str = "uvicorn") -> dict[str, str]:
     }
 
 
-def _spot(server: str) -> Callable[[Run], None]:
+def spot(server: str, **settings: str) -> Callable[[Run], None]:
+    """Starts the web process on that server, with a Redis and a publisher."""
+
     def start(run: Run) -> None:
-        env = spot_environment(run, server)
+        env = spot_environment(run, server) | settings
         run.start(sys.executable, "manage.py", "serve", env=env)
         run.publisher(sys.executable, "-m", "bench.publish_spot", run.case.write_rows(run.folder), env=env)
 
@@ -179,9 +181,14 @@ def _ws(run: Run) -> None:
     run.start("node", ROOT / "bench" / "serve_ws.cjs", str(run.port), message, mode, ticks=True, env=env)
 
 
+def nginx() -> str | None:
+    """The program, if it is installed."""
+    return shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+
 def _nchan(run: Run) -> None:
     module = next((path for path in NCHAN if path.exists()), None)
-    program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    program = nginx()
     if program is None or module is None:
         raise Missing("nginx with Nchan is not installed (Debian: apt install libnginx-mod-nchan).")
     template = (ROOT / "bench" / "nginx.conf").read_text()
@@ -220,12 +227,12 @@ class Contender:
 CONTENDERS = {
     one.name: one
     for one in (
-        Contender("spot", "Spot, uvicorn", _spot("uvicorn"), Case.spot_target),
+        Contender("spot", "Spot, uvicorn", spot("uvicorn"), Case.spot_target),
         Contender("nchan", "nginx + Nchan", _nchan, lambda case, group: f"/sub/{group}"),
         Contender("floor", "C, send() only", _floor, lambda case, group: f"/{group}"),
         Contender("ws", "Node ws", _ws, lambda case, group: f"/{group}"),
         Contender("websockets", "Python websockets, uvloop", _websockets, lambda case, group: f"/{group}"),
-        Contender("spot-daphne", "Spot, daphne", _spot("daphne"), Case.spot_target),
+        Contender("spot-daphne", "Spot, daphne", spot("daphne"), Case.spot_target),
         Contender(
             "plain",
             "plain Channels, uvicorn",

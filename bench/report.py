@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench import http
 from bench.cases import Case
 from bench.contenders import CONTENDERS
 from bench.measure import Result
@@ -28,6 +29,8 @@ class Results:
     slow: Result | None = None
     queries: list[tuple[str, list[tuple[str, float, float, float]]]] = field(default_factory=list)
     delta: tuple[int, int] | None = None
+    #: Microseconds of CPU per request of each kind (`bench.http.KINDS`), for each server and round.
+    http: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def add(self, case: Case, server: str, result: Result) -> None:
@@ -185,6 +188,8 @@ TARGETS = (
         0.05,
         lambda results: None if results.delta is None else results.delta[0] / results.delta[1],
     ),
+    Target("20 rows over HTTP: ÷ bare ASGI", 4, lambda results: http.ratio(results.http, 0) if results.http else None),
+    Target("304 by ETag: ÷ bare ASGI", 3, lambda results: http.ratio(results.http, 1) if results.http else None),
     Target("5,000 clients connected and served, s", 3, _value("first_s", 5000, kilobytes=16)),
     Target("KB per idle connection, 5,000 clients", 25, _value(idle_kb, 5000, kilobytes=16)),
     Target(
@@ -218,6 +223,18 @@ def target_table(results: Results) -> str:
 # --- the whole --------------------------------------------------------------------------------------------------------
 
 
+def http_table(results: Results) -> str:
+    """A feed over HTTP, in microseconds of CPU per request."""
+    lines = []
+    for place, kind in enumerate(http.KINDS):
+        medians = [
+            _number(statistics.median(costs[place] for costs in rounds)) if rounds else ""
+            for rounds in results.http.values()
+        ]
+        lines.append([kind, *medians, _number(http.ratio(results.http, place), 2)])
+    return _table(("CPU µs / request", *results.http, "Spot ÷ bare ASGI"), lines)
+
+
 def query_tables(results: Results) -> str:
     """The query side, in microseconds."""
     parts = []
@@ -243,6 +260,8 @@ def whole(results: Results, machine: str, rounds: int, minutes: float) -> str:
             f"web process grew by {slow['grown_kb']:,} KB, the last of them was gone after "
             f"{_number(slow['gone_s'])} s, and the others had their frames after {slow['p50_ms']} ms (median)."
         )
+    if results.http:
+        parts += ["### A feed over HTTP", http_table(results)]
     parts += ["### The query side", query_tables(results)]
     return "\n\n".join(parts)
 
