@@ -1,19 +1,19 @@
-// Why a socket cannot be opened. Browsers do not say; the server answers a plain request of the same address with 426,
-// and gets one instead of a handshake when a proxy before it drops the header Upgrade.
+// Finds out why a socket does not open, which browsers do not tell. The server answers a plain request of the same address
+// with 426; a proxy that drops the header Upgrade turns the handshake into such a request.
 
 export const BLOCKED = "The proxy in front of this site does not pass WebSockets on. Its operator finds what to set in docs/operating.md, under “Behind a proxy, with TLS”.";
 
 export const FORBIDDEN = "This page may not connect.";
 
 const asked = new Map(); // address -> promise
-const hinted = new Set(); // servers of which the console has been told
+const hinted = new Set(); // servers for which the console has the hint
 
-/** Whether the address is of another site than the page. */
+/** Whether the address belongs to another site than the page. */
 export function isForeign(address) {
   return Boolean(globalThis.document) && new URL(address).origin !== location.origin;
 }
 
-/** The sentence for a socket at this address that did not open; "" when the reason is another one. Asks once. */
+/** The reason why a socket at this address did not open, as a sentence; "" if it is unknown. Sends one request. */
 export function whyClosed(address) {
   if (!globalThis.document) return Promise.resolve("");
   if (!asked.has(address)) asked.set(address, isForeign(address) ? askForeign(address) : ask(address));
@@ -39,7 +39,7 @@ async function ask(address) {
     const answer = await fetch(address, { cache: "no-store" });
     return answer.status === 426 && (await answer.json()).code === "upgrade_required" ? BLOCKED : "";
   } catch {
-    asked.delete(address); // no answer at all: the server is away, which the socket says too
+    asked.delete(address); // no answer at all: the server is down
     return "";
   }
 }

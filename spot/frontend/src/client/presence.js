@@ -1,5 +1,5 @@
-// What all open feeds of a page do together: rest in a tab that nobody sees, wake when somebody is back, and come back
-// together once the server answers one of them.
+// All open feeds of a page rest in a hidden tab, wake when it is visible again, and reconnect together once the server
+// answers one of them.
 
 const REST_MS = 5 * 60_000; // hidden for so long, a tab gives its connections up
 const BEAT_MS = 5_000;
@@ -30,7 +30,7 @@ export function listen({ document, window }) {
   document.addEventListener("visibilitychange", shown);
   document.addEventListener("freeze", () => all("rest"));
   window.addEventListener("online", () => all("wake"));
-  window.addEventListener("offline", () => all("wake")); // whoever still has a connection finds out at once
+  window.addEventListener("offline", () => all("wake")); // a feed that looks connected checks its connection
   // A page with open sockets cannot be kept for the Back button.
   window.addEventListener("pagehide", () => all("rest"));
   window.addEventListener("pageshow", ({ persisted }) => persisted && seen());
@@ -50,7 +50,7 @@ export function leave(feed) {
   feeds.delete(feed);
 }
 
-/** The server has answered a feed that was cut: the others need not sit out their delays. */
+/** The server has answered a feed that had lost its connection: the others do not wait for the end of their delays. */
 export function recovered(first) {
   for (const feed of feeds) {
     if (feed === first || feed.link !== "waiting" || feed.server !== first.server) continue;

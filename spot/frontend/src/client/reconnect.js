@@ -4,16 +4,16 @@ const FIRST_MS = 1_000;
 const LONGEST_MS = 30_000;
 const SLOW_MS = [20_000, 60_000]; // from try to try while the server is at a limit
 
-/** Full jitter: anywhere up to a bound that doubles, so that clients cut at one moment do not come back at one. */
+/** Full jitter: a random delay up to a bound that doubles, so that clients do not reconnect all at once. */
 export function delay(attempt, random = Math.random, crowded = false) {
   if (crowded) return Math.round(SLOW_MS[0] + random() * (SLOW_MS[1] - SLOW_MS[0]));
   return Math.round(random() * Math.min(LONGEST_MS, FIRST_MS * 2 ** attempt));
 }
 
 /**
- * What each close code of the server means. `final`: the same request would be refused again. `crowded`: the server is at
- * a limit, so it is asked again, but slowly. `question`: it refuses what was asked, such as a coin that it does not know;
- * the connection itself was fine. The codes are those of CLOSES in spot/codes.py: tests/test_docs_javascript.py compares them.
+ * The close codes of the server. `final`: the same request would be refused again. `crowded`: the server is at a limit;
+ * retry slowly. `question`: it refuses the parameters, such as an unknown coin; the connection itself was fine. The codes
+ * equal those of CLOSES in spot/codes.py, which tests/test_docs_javascript.py checks.
  */
 export const CLOSES = new Map([
   [1009, { final: true, reason: "A message was too big for the server." }],
@@ -30,7 +30,7 @@ export const CLOSES = new Map([
 
 const LOST = { final: false, crowded: false, question: false, reason: "The connection was lost." };
 
-/** What follows from a close code; one that the server does not send means that the connection was lost. */
+/** The meaning of a close code. Codes that the server does not send mean that the connection was lost. */
 export function closing(code) {
   return { ...LOST, ...CLOSES.get(code) };
 }

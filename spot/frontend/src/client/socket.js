@@ -1,4 +1,4 @@
-// The client of a feed: one socket that speaks the envelope with deltas, and comes back by itself.
+// The client of a feed: one WebSocket that receives the envelope with deltas and reconnects by itself.
 //
 //   const feed = new Feed("market", { vs_currency: "usd", page_size: 25 });
 //   feed.addEventListener("frame", ({ detail }) => draw(feed.view, detail.changes));
@@ -20,13 +20,13 @@ export const SOCKETS = "/tzone_apis/services/spot/ws/";
 const SILENCE_MS = 40_000; // the server sends a heartbeat every 30 s
 const ANSWER_MS = 10_000; // for the handshake, a pong, or the snapshot after a resync
 const CHECK_MS = 5_000;
-const UNANSWERED = 2; // tries without an answer, after which another site is asked whether it lives
-const FORBIDDEN_MS = 300_000; // from one try to the next of a page that may not connect
-const PROBE_MS = 1_500; // for a pong when somebody has just come back and looks at the page
+const UNANSWERED = 2; // tries without an answer, after which another site is requested over HTTP
+const FORBIDDEN_MS = 300_000; // between two tries of a page that may not connect
+const PROBE_MS = 1_500; // for a pong after the page has become visible again
 
 let clockOffset = 0; // server time minus ours, learned from pongs
 
-/** Now by the server's clock, so that a wrong clock here does not age the data. */
+/** The time by the server's clock: ages do not depend on the clock of this machine. */
 export function serverNow() {
   return Date.now() + clockOffset;
 }
@@ -49,21 +49,21 @@ export class Feed extends EventTarget {
     super();
     this.path = path;
     this.server = server;
-    this.params = { ...params }; // what we want
-    this.accepted = { ...params }; // what the server last answered with data for
-    this.view = null; // what to show: rows in order, see view.js
+    this.params = { ...params }; // as requested
+    this.accepted = { ...params }; // those of the server's latest snapshot
+    this.view = null; // rows in order, see view.js
     this.head = null; // the frame of the view without its rows: as_of, source, total, page, ...
     this.newest = { view: null, head: null }; // the same as view and head, but while updates wait
     this.paused = false;
-    this.waiting = 0; // updates that a pause keeps from the view
+    this.waiting = 0; // updates that a pause withholds from the view
     this.status = null; // the newest status frame since the last data
     this.reason = ""; // why there is no connection
     this.link = "closed"; // closed, connecting, open, waiting (to reconnect), resting, refused
     this.retryAt = null;
     this.random = random;
     this.attempt = 0;
-    this.crowded = false; // whether the server is at a limit, and asked seldom
-    this.question = false; // whether what was refused is the question, not the connection
+    this.crowded = false; // whether the server is at a limit, so that retries are rare
+    this.question = false; // whether the parameters were refused, not the connection
     this.opened = false; // whether a connection has ever been opened
   }
 
@@ -80,14 +80,14 @@ export class Feed extends EventTarget {
     this.#become("closed");
   }
 
-  /** Gives up the connection until `wake`, as in a tab that nobody has looked at for a while. The view stays. */
+  /** Closes the connection until `wake`, as in a tab that has been hidden for a while. The view stays. */
   rest() {
     if (this.link === "closed" || this.link === "resting") return;
     this.#hangUp();
     this.#become("resting");
   }
 
-  /** Comes back at once from a rest, a wait or a full server; an open connection is asked whether it lives. */
+  /** Reconnects at once after a rest, during a delay or at a full server; checks a connection that is open. */
   wake() {
     if (this.link === "open") return this.#probe();
     if (this.link === "resting") {
@@ -97,14 +97,14 @@ export class Feed extends EventTarget {
     } else this.retry({ refused: false });
   }
 
-  /** Try again now instead of when the delay is over. */
+  /** Reconnects now instead of at the end of the delay. */
   retry({ refused = true } = {}) {
     if (this.link !== "waiting" && !(refused && this.link === "refused")) return;
     clearTimeout(this.retryTimer);
     this.#connect();
   }
 
-  /** Keeps the view as it is. The connection goes on, so that `resume` shows the newest at once. */
+  /** Freezes the view. The connection stays open, so that `resume` shows the newest data at once. */
   pause() {
     this.paused = true;
   }
@@ -114,7 +114,7 @@ export class Feed extends EventTarget {
     if (this.waiting) this.#show();
   }
 
-  /** Changes the parameters that are named; null clears one. Takes effect at once, or with the next connection. */
+  /** Changes the named parameters; null clears one. Applies at once, or with the next connection. */
   update(changes) {
     const news = Object.entries(changes).filter(([name, value]) => (this.params[name] ?? null) !== value);
     if (!news.length) return false;
@@ -122,7 +122,7 @@ export class Feed extends EventTarget {
       if (value === null) delete this.params[name];
       else this.params[name] = value;
     }
-    this.asked = true; // what was asked for is shown even while paused
+    this.asked = true; // the answer is shown even while paused
     this.another = true;
     if (this.link === "refused" || this.crowded) this.retry();
     else if (this.link === "connecting") Object.assign(this.late, Object.fromEntries(news));
@@ -130,7 +130,7 @@ export class Feed extends EventTarget {
     return true;
   }
 
-  /** Asks for the whole range as CSV, which comes as an "export" event; false without a connection. */
+  /** Requests the whole range as CSV, which arrives as an "export" event; false without a connection. */
   export() {
     return this.#send({ action: "export", format: "csv" });
   }
@@ -140,7 +140,7 @@ export class Feed extends EventTarget {
     return this.view ? records(this.view) : [];
   }
 
-  /** Whether the newest data are older than they may be, by the server's word or by our own clock. */
+  /** Whether the newest data are stale, as the server states or by the clock. */
   isStale(now = serverNow()) {
     const { head } = this.newest;
     if (!head) return false;
@@ -148,7 +148,7 @@ export class Feed extends EventTarget {
     return Boolean(stale) || (max_age_ms > 0 && now - (as_of ?? fetched_at) > max_age_ms);
   }
 
-  /** The state in one word, for badges and panels, with the seconds to the next try and a sentence where there is one. */
+  /** The state in one word for badges and panels, with the seconds to the next try and a reason, if there are. */
   condition(now = Date.now()) {
     if (this.link === "refused") return { name: "refused", reason: this.reason, code: this.code, question: this.question };
     if (this.link === "waiting") {
@@ -176,8 +176,8 @@ export class Feed extends EventTarget {
     const socket = new WebSocket(socketUrl(this.server, this.path, this.params));
     this.socket = socket;
     this.dialledAt = Date.now();
-    this.seq = null; // nothing may be applied before the first snapshot
-    this.another = false; // whether the question is another one than this connection began with
+    this.seq = null; // no delta applies before the first snapshot
+    this.another = false; // whether the parameters differ from those in the socket's address
     this.late = {}; // changes made while it connects, which its address does not have
     this.crowded = false;
     this.resyncAt = null;
@@ -260,7 +260,7 @@ export class Feed extends EventTarget {
     else emit(this, "state");
   }
 
-  /** A page of another site that may not connect asks again only when its operator may have changed that. */
+  /** A page of another site that may not connect retries rarely: only the server's operator can change that. */
   #giveUp() {
     clearTimeout(this.retryTimer);
     this.code = "origin";
@@ -272,7 +272,7 @@ export class Feed extends EventTarget {
     this.checks = setInterval(() => this.#check(), CHECK_MS);
   }
 
-  /** Notices a connection that never opens, one that looks open and is not, and a resync that was never answered. */
+  /** Replaces a socket that does not open, one that is dead without being closed, and one that ignored a resync. */
   #check() {
     if (this.link === "connecting" && Date.now() - this.dialledAt > ANSWER_MS) return this.#lost(1006);
     if (this.link !== "open") return;
@@ -283,7 +283,7 @@ export class Feed extends EventTarget {
     else if (silent > SILENCE_MS && !(this.pingedAt > this.heardAt)) this.#ping();
   }
 
-  /** Asks a connection that may have died unseen, say while the machine slept, and does not wait long for the answer. */
+  /** Pings a connection that may be dead, for example after sleep, and replaces it unless the pong comes soon. */
   #probe() {
     const asked = Date.now();
     this.#ping();
@@ -332,7 +332,7 @@ export class Feed extends EventTarget {
     }
   }
 
-  /** Shows what has come, or lets it wait. `changes` is null for a whole view. */
+  /** Shows an update, or counts it while paused. `changes` is null for a whole view. */
   #took(head, changes) {
     const cut = this.attempt > 0;
     this.newest.head = head;
@@ -341,9 +341,9 @@ export class Feed extends EventTarget {
     this.refusal = null;
     this.attempt = 0;
     this.unshown = changes ? merge(this.unshown, changes) : null;
-    const wished = this.asked && !changes;
-    if (wished) this.asked = false;
-    if (this.paused && this.view && !wished) this.#wait();
+    const isAnswer = this.asked && !changes;
+    if (isAnswer) this.asked = false;
+    if (this.paused && this.view && !isAnswer) this.#wait();
     else this.#show();
     emit(this, "state");
     if (cut) recovered(this);
@@ -388,7 +388,7 @@ export class Feed extends EventTarget {
     if (now - this.pingedAt < 2_000) clockOffset = ts - (this.pingedAt + now) / 2;
   }
 
-  /** The server keeps its previous state after a refusal, so we go back to it too. */
+  /** After a refusal the server goes on with the parameters that it accepted before, and so does the feed. */
   #error(frame) {
     const { field } = frame;
     if (this.newest.view && (field in this.params || field in this.accepted)) {

@@ -1,12 +1,12 @@
-// What a panel shows, built from frames: rows by key, in order. Pure: no socket, no DOM.
+// The view of a feed, built from frames: rows by key, in order. Pure: no socket, no DOM.
 //
 // A view is {keys, rows, headers}: `keys` are coin ids (candles: their timestamps) in order, `rows` a Map from key to
 // the row as it came (an object, or for the market table an array of cells), `headers` the market table's columns.
 
-/** A delta that does not fit what we have: the cure is a full snapshot. */
+/** A delta does not apply to the view: a full snapshot is needed. */
 export class Gap extends Error {}
 
-/** What the envelope has beside each row of the market table: properties of the array of its cells. */
+/** Fields that the envelope adds to each row of the market table, as properties of the array of its cells. */
 const BESIDE = ["as_of", "stale"];
 
 function keyed(data) {
@@ -65,18 +65,18 @@ export function applyDelta(view, delta) {
   return changes;
 }
 
-/** A view that can be changed without changing the first: rows are replaced, never written to. */
+/** A copy of a view. Rows are shared: they are replaced, never written to. */
 export function copied({ keys, rows, headers }) {
   return { keys, rows: new Map(rows), headers };
 }
 
-/** Adds the changes of a further delta to those of earlier ones: the first "before" and the last "after" of each cell. */
+/** Merges the changes of consecutive deltas: the first "before" and the last "after" of each cell. */
 export function merge(earlier, later) {
   if (!earlier?.size) return earlier === null ? null : later;
   for (const [key, cells] of later) {
-    const known = new Map((earlier.get(key) ?? []).map((cell) => [cell[0], cell]));
-    for (const [field, before, after] of cells) known.set(field, [field, known.has(field) ? known.get(field)[1] : before, after]);
-    earlier.set(key, [...known.values()]);
+    const merged = new Map((earlier.get(key) ?? []).map((cell) => [cell[0], cell]));
+    for (const [field, before, after] of cells) merged.set(field, [field, merged.has(field) ? merged.get(field)[1] : before, after]);
+    earlier.set(key, [...merged.values()]);
   }
   return earlier;
 }

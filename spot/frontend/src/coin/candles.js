@@ -22,9 +22,9 @@ const KEYS = [
   ["+ − 0", "Zoom in, out, and show everything"],
 ];
 const SPOKEN_KEYS = "Arrow keys step through the candles, Shift and arrow keys move the chart, plus and minus zoom, 0 shows everything, Home and End go to the first and the last candle.";
-const ANNOUNCE_MS = 150; // a key that is held down is not read out at every step
+const ANNOUNCE_MS = 150; // a key that is held down announces only the last candle
 
-function wanted(name, options, otherwise) {
+function fromAddress(name, options, otherwise) {
   const value = address.get(name);
   return options.some(([key]) => key === value) ? value : otherwise;
 }
@@ -62,7 +62,7 @@ class Candles extends Panel {
     page.addEventListener("price", ({ detail }) => this.#hear(detail));
   }
 
-  /** The last candle follows the price above: how seldom candles are fetched is no matter of the page. */
+  /** The last candle follows the live price, so the interval of candles does not count. */
   pace() {
     return 0;
   }
@@ -77,11 +77,11 @@ class Candles extends Panel {
     return el("p", { class: "chart-note" }, "Zoom with the wheel after a click on the chart, with two fingers, or with + and −. TradingView Lightweight Charts™, © TradingView, Inc. Charts by ", link, ".");
   }
 
-  // --- what the visitor chooses -------------------------------------------------------------------------------------
+  // --- choices ----------------------------------------------------------------------------------------------------
 
   #readAddress() {
-    this.days = wanted("days", RANGES, RANGE);
-    this.kind = wanted("chart", KINDS, KINDS[0][0]);
+    this.days = fromAddress("days", RANGES, RANGE);
+    this.kind = fromAddress("chart", KINDS, KINDS[0][0]);
     this.logarithmic = address.get("scale") === "log";
   }
 
@@ -168,7 +168,7 @@ class Candles extends Panel {
     return candles;
   }
 
-  /** The buttons of the ranges say how long their candles are, once that is known: it is the source's choice. */
+  /** Shows the length of candles on the buttons of ranges, once known: the source decides it. */
   #tellLengths(source) {
     if (source !== this.source) this.lengths.clear();
     this.source = source;
@@ -197,7 +197,7 @@ class Candles extends Panel {
     setText(this.notes, words.filter(Boolean).join(" · "));
   }
 
-  /** Which price is which, where the last candle does not follow the price above. */
+  /** Explains the difference where the last candle does not follow the price above. */
   #apart(last) {
     if (!last || this.following || !this.price || this.price.currency !== this.facts.currency || this.price.price === last.close) return "";
     const [chart, price] = [this.facts.asOf, this.price.at].map((time) => clock(time, time, page.locale, page.timeZone));

@@ -1,4 +1,4 @@
-// The canvas under <spot-candles>: the chart library with our colours, our clocks, and a cursor that keys can move.
+// The chart of <spot-candles>: the chart library with our colours and time zone, and a cursor for the keyboard.
 
 import {
   CandlestickSeries, createChartEx, defaultHorzScaleBehavior, HistogramSeries, LineSeries, PriceScaleMode, TrackingModeExitMode,
@@ -101,7 +101,7 @@ export class Chart {
     for (const series of [this.candles, this.line, this.volume]) series?.setData([]);
   }
 
-  /** Candles, `step` ms apart. `isOpen` tells the one that is not over; `volume` whether they have any. */
+  /** Candles, `step` ms apart. `isOpen(candle)`: whether it has not closed yet; `volume`: whether they have any. */
   show(candles, { step, isOpen, volume }) {
     this.bars = bars(candles, step);
     const last = candles.at(-1);
@@ -132,12 +132,12 @@ export class Chart {
     for (const series of [this.candles, this.line]) series.applyOptions({ priceFormat });
   }
 
-  #volumePane(wanted) {
-    if (wanted && !this.volume) {
+  #volumePane(isShown) {
+    if (isShown && !this.volume) {
       this.volume = this.chart.addSeries(HistogramSeries, { lastValueVisible: false, priceLineVisible: false }, 1);
       this.volume.priceScale().applyOptions({ scaleMargins: { top: 0.2, bottom: 0 }, entireTextOnly: true });
       this.chart.panes()[1].setStretchFactor(0.28);
-    } else if (!wanted && this.volume) {
+    } else if (!isShown && this.volume) {
       this.chart.removeSeries(this.volume); // and its pane with it
       this.volume = null;
     }
@@ -150,7 +150,7 @@ export class Chart {
     this.candles.priceScale().applyOptions({ mode: logarithmic ? PriceScaleMode.Logarithmic : PriceScaleMode.Normal });
   }
 
-  // --- what is in view ----------------------------------------------------------------------------------------------
+  // --- the visible range --------------------------------------------------------------------------------------------
 
   /** Everything, with room at the left for the label of the first day. */
   fit() {
@@ -159,7 +159,7 @@ export class Chart {
     this.#aim({ from: -0.5 - (count * LABEL_ROOM) / room, to: count - 0.5 });
   }
 
-  /** What is in view, or what the next drawing brings into view: a key may follow another before anything is drawn. */
+  /** The visible range, including a change that has not been drawn yet: keys may be faster than drawings. */
   #range() {
     return this.aim ?? this.axis.getVisibleLogicalRange();
   }
@@ -170,7 +170,7 @@ export class Chart {
   }
 
   /**
-   * What is in view has changed: by the visitor, or because the chart has another width. Then whole stays whole. A zoom
+   * The visible range has changed, by the visitor or with the width of the chart. The whole range stays whole. A zoom
    * may change the width as well, since prices with more digits need more room; but only a zoom changes the bars' width.
    */
   #watch(onview) {

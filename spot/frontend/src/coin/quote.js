@@ -1,4 +1,4 @@
-// <spot-quote coin="bitcoin">: one coin's price and what belongs to it.
+// <spot-quote coin="bitcoin">: price and facts of one coin.
 
 import { serverNow } from "../client/socket.js";
 import { age, clock, count, isNumber, NONE, percent, spaced } from "../data/format.js";
@@ -91,7 +91,7 @@ class Quote extends Panel {
     setAttribute(cell, "title", isNumber(value) ? null : UNKNOWN);
   }
 
-  /** A stream may bring a price that is too far from this one to be believed: that is said, and not shown as the price. */
+  /** A streamed price that is too far from this one is reported, but not shown as the price. */
   #dispute(other) {
     this.disputed.hidden = !other;
     if (!other) return;

@@ -1,4 +1,4 @@
-// Candles as the chart library takes them, and what there is to say of them in words. Pure.
+// Candles in the format of the chart library, and in words. Pure.
 
 const MOST_GAPS = 1_000;
 const UNITS = [["d", 86_400_000], ["h", 3_600_000], ["min", 60_000]];
@@ -73,7 +73,7 @@ export function shortInterval(milliseconds) {
   return unit ? `${milliseconds / unit[1]} ${unit[0]}` : "";
 }
 
-/** What the volume counts, as [its name, a sentence]; null where the source has none. */
+/** The kind of volume as [its name, an explanation]; null without volume. */
 export function volumeWords(basis) {
   switch (basis) {
     case "rolling_24h": return ["Vol 24 h", "Volume: rolling 24-hour total at each candle's close, not the volume traded within the candle"];

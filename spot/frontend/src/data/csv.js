@@ -2,7 +2,7 @@
 
 import { isoIn } from "./zone.js";
 
-// What a spreadsheet takes for a formula, after signs that nobody sees; the last four are the wide forms.
+// The beginnings that a spreadsheet takes for a formula, after invisible characters; the last four are the wide forms.
 const RUNS = /^[\p{Z}\p{C}]*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|^[\t\r\n]/u;
 
 /** All digits of a number and no exponent: 5.14e-6 is written 0.00000514, which is the same number. */
@@ -37,7 +37,7 @@ function iso(time) {
 
 /**
  * Candles with their times in UTC (and by the visitor's clocks, where those are others) and in epoch ms, and what each
- * number is: in which currency, from whom, as of when. `isComplete` tells of a candle whether it is over.
+ * number is: its currency, source and time. `isComplete(candle)`: whether the candle has closed.
  */
 export function candlesCsv(candles, { currency, intervalMs, volumeBasis, source, asOf, timeZone, isComplete }) {
   const local = timeZone !== "UTC";

@@ -9,13 +9,13 @@ const LARGEST_PERCENT = 1e5; // and percentages
 const LARGEST_COMPACT = 1e15; // from here on numbers are written with a power of ten: Intl knows no word for them
 const LARGEST_EXACT = 1e21;
 const SMALLEST_EXACT = 1e-18;
-const made = new Map();
+const formats = new Map();
 
 /** One Intl object per set of options: making them is what costs. */
 function intl(Type, locale, options) {
   const key = Type.name + locale + JSON.stringify(options);
-  if (!made.has(key)) made.set(key, new Type(locale, options));
-  return made.get(key);
+  if (!formats.has(key)) formats.set(key, new Type(locale, options));
+  return formats.get(key);
 }
 
 /** A window of price changes in words: "24h" as "24 h". */
@@ -51,7 +51,7 @@ export function tinyFraction(value) {
   return `0${zeros}${digits.replace(".", "").replace(/0+$/, "")}`;
 }
 
-/** Which way a percentage goes once it is rounded as shown: "up", "down", "flat", or "none" without a value. */
+/** The direction of a percentage, rounded as shown: "up", "down", "flat", or "none" without a value. */
 export function direction(percent) {
   if (!isNumber(percent)) return "none";
   const rounded = Math.round(Math.abs(percent) * 100);
@@ -90,7 +90,7 @@ export function numbers(locale, currency) {
   }
 
   return {
-    /** With the digits that the source gave, as far as they tell something, and no others. */
+    /** A price with the significant digits that the source gave. */
     price(value) {
       if (!isNumber(value)) return NONE;
       const tiny = tinyFraction(value);

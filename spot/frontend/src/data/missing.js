@@ -1,11 +1,11 @@
-// What a feed says of coins that were asked for and are not in its answer. Pure.
+// Coins that a feed was asked for and does not have, from the `missing` of its frames. Pure.
 
-/** The ids that no coin has any more, of the `missing` of a frame's head. */
+/** The ids that no coin has any more. */
 export function unlisted(missing) {
   return Object.entries(missing ?? {}).filter(([, { code }]) => code === "unknown_coin").map(([id]) => id);
 }
 
-/** The ids that may still come: there is no price of them yet. */
+/** The ids that have no price yet. */
 export function awaited(missing) {
   return Object.keys(missing ?? {}).filter((id) => missing[id].code !== "unknown_coin");
 }

@@ -2,9 +2,9 @@
 
 import { span } from "./format.js";
 
-const LIVE_MS = 120_000; // what is renewed more seldom is not live
+const LIVE_MS = 120_000; // data with longer intervals are not called live
 
-/** A condition of a feed (socket.js) in a word or two. `pace`: how often live data are renewed, in milliseconds. */
+/** A condition of a feed (client/socket.js) in a word or two. `pace`: how often live data are renewed, in milliseconds. */
 export function stateText({ name, seconds, question, pace }) {
   switch (name) {
     case "live": return pace > LIVE_MS ? `Every ${span(pace)}` : "Live";

@@ -10,7 +10,7 @@ function parts(timeZone) {
   return formats.get(timeZone);
 }
 
-/** What the zone's clocks show at a time (epoch ms), written as the epoch ms at which UTC's clocks show the same. */
+/** The local time of a zone at an epoch ms, as the epoch ms at which it is the same time in UTC. */
 export function wallClock(time, timeZone) {
   if (timeZone === "UTC") return time;
   const read = Object.fromEntries(parts(timeZone).formatToParts(time).map(({ type, value }) => [type, Number(value)]));

@@ -1,5 +1,4 @@
-// The base of the elements that other sites embed: a shadow root of its own look, a feed, and the line that says where
-// the data come from and how old they are.
+// The base of embedded elements: a shadow root with its own styles, a feed, and the line with source and age of the data.
 
 import { Feed } from "../client.js";
 import { serverNow } from "../client/socket.js";
@@ -44,7 +43,7 @@ export class Embed extends HTMLElement {
     this.feed.close();
   }
 
-  /** Attributes set one after the other ask for one new feed. */
+  /** Several attributes set in a row open one new feed. */
   attributeChangedCallback() {
     if (!this.isConnected || !this.feed || this.changing) return;
     this.changing = true;
@@ -60,7 +59,7 @@ export class Embed extends HTMLElement {
     return (this.getAttribute("currency") || "usd").toLowerCase();
   }
 
-  /** The address of a coin's page: the embedding site's own, if it names one. */
+  /** The address of a coin's page: of the embedding site if it names one. */
   address(id) {
     return link(this.getAttribute("link"), id, this.feed.server, document.baseURI);
   }
@@ -87,7 +86,7 @@ export class Embed extends HTMLElement {
     this.#tell();
   }
 
-  /** One line of the console for each attribute that says nothing: the element shows the usual instead. */
+  /** Logs a line for each invalid attribute; the element uses the default instead. */
   #complain() {
     this.complained ??= new Set();
     for (const text of complaints(this.localName, (name) => this.getAttribute(name))) {

@@ -1,4 +1,4 @@
-// <spot-heatmap limit="100">, embedded: the market as tiles, sized by what a coin weighs and coloured by how it moved.
+// <spot-heatmap limit="100">, embedded: the market as tiles, sized by market cap or volume and coloured by price change.
 
 import { serverNow } from "../client/socket.js";
 import { percent } from "../data/format.js";

@@ -1,4 +1,4 @@
-// What the attributes of embedded elements may say. Pure.
+// The attributes of embedded elements. Pure.
 
 const MOST = { ticker: 50, heatmap: 500 };
 const WINDOWS = ["1h", "24h", "7d", "14d", "30d", "200d", "1y"];
@@ -25,23 +25,23 @@ export function window(text) {
   return WINDOWS.includes(text) ? text : "24h";
 }
 
-/** What a tile weighs, as a function of its row. */
+/** The function from a row to the size of its tile. */
 export function weight(text) {
   return Object.hasOwn(SIZES, text ?? "") ? SIZES[text] : SIZES.market_cap;
 }
 
 /** The feed of a ticker: the coins that were named in their order, else the largest. */
-export function tickerFeed({ coins: named, limit: wanted }) {
+export function tickerFeed({ coins: named, limit: number }) {
   const ids = coins(named, MOST.ticker);
-  const rows = limit(wanted, ids.length || 20, MOST.ticker);
+  const rows = limit(number, ids.length || 20, MOST.ticker);
   if (ids.length) return ["ticker-tape", { coin_ids: ids.slice(0, rows).join() }];
   return ["coin-heatmap", { per_page: rows }];
 }
 
 /** The feed of a map: the coins that were named, else the largest. */
-export function heatmapFeed({ coins: named, limit: wanted }) {
+export function heatmapFeed({ coins: named, limit: number }) {
   const ids = coins(named);
-  const rows = limit(wanted, ids.length || 100, MOST.heatmap);
+  const rows = limit(number, ids.length || 100, MOST.heatmap);
   if (!ids.length) return ["coin-heatmap", { per_page: rows }];
   return ["coin-heatmap", { per_page: MOST.heatmap, page_size: rows, filters: JSON.stringify({ id: ids }) }];
 }
@@ -71,7 +71,7 @@ function among(text, values) {
   return values.includes(text) ? "" : `one of ${values.join(", ")}`;
 }
 
-// What is wrong with the text of an attribute, as what is allowed; "" for nothing.
+// The allowed values for an attribute whose text is invalid; "" for a valid one.
 const CHECKS = {
   coins: (text) => (text.split(",").map((id) => id.trim()).filter(Boolean).every((id) => ID.test(id)) ? "" : "coin ids with commas between them, such as bitcoin,ethereum"),
   currency: (text) => (/^[a-z0-9]{2,10}$/i.test(text) ? "" : "a currency such as usd"),

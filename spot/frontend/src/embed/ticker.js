@@ -1,4 +1,4 @@
-// <spot-ticker coins="bitcoin,ethereum">, embedded: prices that scroll by, until somebody points at them or says stop.
+// <spot-ticker coins="bitcoin,ethereum">, embedded: scrolling prices, paused by pointer, focus or button.
 
 import { serverNow } from "../client/socket.js";
 import { direction, percent } from "../data/format.js";

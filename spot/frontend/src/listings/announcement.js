@@ -3,7 +3,7 @@
 const RISES = /(^|_)(listing|airdrop|remove|released)$/;
 const FALLS = /(^|_)(delisting|extend)$/;
 
-/** "spot_delisting" as "Spot delisting"; a type of next year reads well enough in the same way. */
+/** "spot_delisting" as "Spot delisting", unknown types as well. */
 export function typeWords(type) {
   const words = type.replaceAll("_", " ").trim();
   return words.charAt(0).toUpperCase() + words.slice(1);
@@ -16,12 +16,12 @@ export function direction(type) {
   return RISES.test(type) ? "up" : "flat";
 }
 
-/** When it happened, as far as anybody knows: published, else noticed, else received. */
+/** The time of an announcement: published, else noticed, else received. */
 export function moment({ published_at, detected_at, received_at }) {
   return published_at ?? detected_at ?? received_at;
 }
 
-/** What stands where a title should be: some keys are not shown it. */
+/** The text for a missing title: some keys do not receive titles. */
 export function titleText({ title }) {
   return title || "(without a title)";
 }

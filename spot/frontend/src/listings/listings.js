@@ -1,4 +1,4 @@
-// <spot-listings>: what exchanges have announced, newest first.
+// <spot-listings>: announcements of exchanges, newest first.
 
 import { Feed, serverNow } from "../client/socket.js";
 import { age, clock } from "../data/format.js";
@@ -11,7 +11,7 @@ import { Pager } from "../widgets/pager.js";
 import { Panel } from "../widgets/panel.js";
 import { SearchField } from "../widgets/search_field.js";
 import { direction, moment, titleText, typeWords } from "./announcement.js";
-import { emptiness, EXCHANGES, KINDS, parameters, wanted } from "./question.js";
+import { choices, emptiness, EXCHANGES, KINDS, parameters } from "./question.js";
 
 const ROWS = 8;
 const TICKERS = 6; // more than that are counted
@@ -25,7 +25,7 @@ class Listings extends Panel {
   aside = true; // prices do not wait for it, so it does not count in the page's own state
 
   build(body, controls) {
-    const { exchange, kind, search } = wanted(read);
+    const { exchange, kind, search } = choices(read);
     this.kinds = select("Show", KINDS.map(([key, text]) => [key, text]), kind, (key) => this.#go({ "news.kind": key }));
     this.exchanges = choice("Exchange", EXCHANGES, exchange, (key) => this.#go({ "news.from": key }));
     this.field = new SearchField("Search announcements", "Search announcements", (text) => this.#go({ "news.q": text }, { step: false }));
@@ -45,14 +45,14 @@ class Listings extends Panel {
   openFeeds() {
     const { signal } = this.abort;
     page.addEventListener("second", () => this.#tellAges(), { signal });
-    const given = Object.entries(parameters(read)).filter(([, value]) => value !== null);
-    return [new Feed("listings", { page_size: ROWS, ...Object.fromEntries(given) })];
+    const entries = Object.entries(parameters(read)).filter(([, value]) => value !== null);
+    return [new Feed("listings", { page_size: ROWS, ...Object.fromEntries(entries) })];
   }
 
   onCurrency() {}
 
   onWalk() {
-    const { exchange, kind, search } = wanted(read);
+    const { exchange, kind, search } = choices(read);
     this.field.show(search);
     this.kinds.querySelector("select").value = kind;
     this.exchanges.choose(exchange);
@@ -88,7 +88,7 @@ class Listings extends Panel {
   }
 
   #tellEmpty(empty) {
-    const chosen = wanted(read);
+    const chosen = choices(read);
     setAttribute(this, "data-few", empty ? "" : null);
     this.none.hidden = !empty;
     this.clear.hidden = !empty || !(chosen.exchange || chosen.kind || chosen.search);

@@ -1,8 +1,8 @@
-// What the listings panel asks, as the address says it. Pure.
+// The query of the listings panel, from the parameters of the address. Pure.
 
 export const EXCHANGES = [["", "All"], ["binance", "Binance"], ["upbit", "Upbit"], ["bithumb", "Bithumb"]];
 
-/** What people look for, and which of the providers' types belong to it. */
+/** The choices, each with its types of announcements. */
 export const KINDS = [
   ["", "Everything", null],
   ["listings", "Listings", "spot_listing,futures_listing,listing"],
@@ -16,7 +16,7 @@ function known(options, value) {
 }
 
 /** The choices in force; nonsense counts as not given. `get(name)` reads the address. */
-export function wanted(get) {
+export function choices(get) {
   const at = Number(get("news.page") || 1);
   return {
     exchange: known(EXCHANGES, get("news.from")),
@@ -27,11 +27,11 @@ export function wanted(get) {
 }
 
 export function parameters(get) {
-  const { exchange, kind, search, page } = wanted(get);
+  const { exchange, kind, search, page } = choices(get);
   return { cex: exchange || null, type: KINDS.find(([key]) => key === kind)[2], search: search || null, page };
 }
 
-/** Why there is nothing to show. */
+/** The message of an empty list. */
 export function emptiness({ exchange, kind, search }) {
   if (!exchange && !kind && !search) return "Nothing announced yet.";
   if (exchange && !kind && !search) return "Nothing announced by this exchange yet.";

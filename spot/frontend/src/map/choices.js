@@ -1,4 +1,4 @@
-// What the visitor may choose about the map, and how the address spells it.
+// The visitor's choices about the map, as parameters of the address.
 
 import { WINDOWS } from "../data/windows.js";
 import * as address from "../page/address.js";
@@ -6,7 +6,7 @@ import { stablecoins } from "./stablecoins.js";
 
 export const COUNTS = ["50", "100", "250", "500"];
 
-const MOST = 500; // what one request may ask for
+const MOST = 500; // coins of one request
 const BITCOIN = "bitcoin";
 const PEGGED = 80; // about how many stablecoins there are among 500
 
@@ -36,7 +36,7 @@ function oneOf(allowed, value, otherwise) {
   return allowed.includes(value) ? value : otherwise;
 }
 
-/** The choices in the address; where it says nothing, what suits the window. */
+/** The choices in the address, with defaults for the width of the window. */
 export function read() {
   const small = innerWidth < 700; // where the largest coin would leave no room for the others
   return {
@@ -49,19 +49,19 @@ export function read() {
   };
 }
 
-/** How many coins to ask for, so that enough are left. */
+/** The number of coins to request, so that enough remain. */
 export function needed({ count, set }) {
   return Math.min(MOST, Number(count) + SETS[set][1]);
 }
 
-/** The ids that a set is made of, in their order. */
+/** The ids of a set, in order. */
 export function members({ count, set }, { keys, rows }) {
   const pegged = set === "no_stable" || set === "neither" ? stablecoins(rows) : new Set();
   const bitcoin = set === "all" || set === "no_stable";
   return keys.filter((id) => (bitcoin || id !== BITCOIN) && !pegged.has(id)).slice(0, Number(count));
 }
 
-/** How many coins there is something to group by of. */
+/** The number of coins that have a category. */
 export function categorised({ keys, rows }) {
   return keys.reduce((count, id) => count + (rows.get(id).category ? 1 : 0), 0);
 }

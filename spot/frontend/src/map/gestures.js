@@ -8,8 +8,8 @@ function wheelFactor({ deltaY, deltaMode, ctrlKey }) {
 }
 
 /**
- * Calls `zoom(factor, x, y)` and `pan(dx, dy)`, in pixels of the element. `isZoomed()` says whether there is anything
- * to pan; the wheel belongs to the page unless the map has the focus or Ctrl is held.
+ * Calls `zoom(factor, x, y)` and `pan(dx, dy)`, in pixels of the element. `isZoomed()`: whether there is anything to
+ * pan; the wheel belongs to the page unless the map has the focus or Ctrl is held.
  */
 export class Gestures {
   #pointers = new Map();

@@ -13,7 +13,7 @@ const SIZE = 12; // pixels of its letters
 const LARGEST = 2; // times that, when the map is enlarged
 const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
-/** What a text takes room as: all digits count as zeros, so that a heading does not come and go with them. */
+/** The text whose width is measured: all digits count as zeros, so that headings do not appear and vanish with them. */
 function shape(text) {
   return text.replace(/\d/g, "0");
 }
@@ -59,7 +59,7 @@ export class MapHeads {
       this.#heads.delete(name);
     }
     for (const [name, box] of groups) {
-      const head = this.#heads.get(name) ?? this.#made(name);
+      const head = this.#heads.get(name) ?? this.#create(name);
       const from = head.box;
       head.box = { ...box, height: box.strip };
       if (gliding && from?.height && box.strip) this.#glide(head, from);
@@ -68,7 +68,7 @@ export class MapHeads {
     this.#fit();
   }
 
-  /** What the headings say: a Map from name to [change as text, its direction, the name for screen readers]. */
+  /** Sets the texts of headings, a Map from name to [change as text, its direction, the name for screen readers]. */
   show(changes) {
     for (const [name, head] of this.#heads) {
       const [text, way, spoken] = changes.get(name) ?? ["", "none", name];
@@ -91,7 +91,7 @@ export class MapHeads {
     return button && !button.hidden ? button.getBoundingClientRect() : null;
   }
 
-  #made(name) {
+  #create(name) {
     const head = { name: el("span", { class: "map-head-name" }, name), change: el("span", { class: "change" }) };
     head.button = el("button", { type: "button", class: "map-head", tabindex: "-1", "data-group": name, onclick: () => this.enlarge(name) }, head.name, " ", head.change); // or 0.00% would be part of its last word
     head.button.addEventListener("pointerenter", ({ pointerType }) => pointerType === "touch" || this.point(name));

@@ -1,4 +1,4 @@
-// <spot-heatmap>: the market as tiles, sized by what a coin weighs and coloured by how it moved.
+// <spot-heatmap>: the market as tiles, sized by market cap or volume and coloured by price change.
 
 import { serverNow } from "../client/socket.js";
 import { clock, count, direction, percent, spaced } from "../data/format.js";
@@ -22,7 +22,7 @@ import { MapView } from "./view.js";
 import { week } from "./week.js";
 
 const RELAYOUT_MS = 60_000; // tiles may change their size once a minute; their colours follow every frame
-const LINGER_MS = 250; // a pointer that passes by asks for no line
+const LINGER_MS = 250; // a pointer that passes by requests no prices
 const DEFAULTS = { set: "all", colour: "24h", group: "none", map: "map" };
 const NO_GROUPS = "No coin that is shown has a category yet";
 
@@ -57,7 +57,7 @@ class Heatmap extends Panel {
     return [this.feed("coin-heatmap", { per_page: choices.needed(this.choices) })];
   }
 
-  /** What is drawn for a coin, {symbol, text, step, x, y, width, height} in the window; null when it has no tile. */
+  /** The tile of a coin, {symbol, text, step, x, y, width, height} in the window, or null. */
   tile(id) {
     return this.map.tile(id);
   }
@@ -111,7 +111,7 @@ class Heatmap extends Panel {
     return this.zooms;
   }
 
-  /** The button keeps its place: another would come under the pointer, or lose the focus. */
+  /** A hidden button would move others under the pointer, or lose the focus. */
   #zoomed(factor) {
     if (this.back) setAttribute(this.back, "aria-disabled", factor === 1 ? "true" : null);
   }
@@ -198,22 +198,22 @@ class Heatmap extends Panel {
     this.placedIn = `${width}x${height}`;
   }
 
-  /** Puts the coins that are shown into groups, if they are to be grouped. Until the next layout they stay there. */
+  /** Groups the coins on the map, if so chosen. Groups stay the same until the next layout. */
   #group() {
     this.categorised = choices.categorised(this.view);
-    const wanted = this.categorised > 0 && this.choices.group === "category";
-    this.groups = wanted ? grouped(this.shown, this.view.rows, [...this.groups.keys()]) : new Map();
+    const isGrouped = this.categorised > 0 && this.choices.group === "category";
+    this.groups = isGrouped ? grouped(this.shown, this.view.rows, [...this.groups.keys()]) : new Map();
     this.groupOf = new Map([...this.groups].flatMap(([label, ids]) => ids.map((id) => [id, label])));
-    if (wanted) this.shown = [...this.groups.values()].flat();
+    if (isGrouped) this.shown = [...this.groups.values()].flat();
   }
 
-  /** How each group has moved, by its label. */
+  /** The change of each group, by its label. */
   #changes() {
     const { window } = this.choices;
     return new Map([...this.groups].map(([label, ids]) => [label, weighted(ids, this.view.rows, window)]));
   }
 
-  /** Only windows that came can be chosen, and groups only when there are any. */
+  /** Disables windows without data, and grouping without categories. */
   #offer() {
     const windows = available(this.view);
     for (const option of this.fields.window.querySelectorAll("option")) option.disabled = !windows.has(option.value);
@@ -224,11 +224,11 @@ class Heatmap extends Panel {
 
   #paintGroups() {
     const over = spaced(this.choices.window);
-    const said = [...this.#changes()].map(([label, value]) => {
+    const changes = [...this.#changes()].map(([label, value]) => {
       const text = this.#percent(value);
       return [label, [text, direction(value), `${label}, ${text} over ${over}`]];
     });
-    this.map.heads.show(new Map(said));
+    this.map.heads.show(new Map(changes));
   }
 
   #paint(id) {
@@ -240,11 +240,11 @@ class Heatmap extends Panel {
     this.map.paint(id, row.symbol, old || this.#percent(value), old ? "none" : String(step(value, window)));
   }
 
-  /** Percentages repeat: writing one with Intl costs more than drawing it. */
+  /** Percentages repeat, and formatting one with Intl costs more than drawing it. */
   #percent(value) {
     const key = Number.isFinite(value) ? Math.round(value * 100) : null;
-    const known = this.#texts.get(key);
-    if (known !== undefined) return known;
+    const cached = this.#texts.get(key);
+    if (cached !== undefined) return cached;
     if (this.#texts.size > 10_000) this.#texts.clear();
     const text = percent(value, page.locale);
     this.#texts.set(key, text);
@@ -253,16 +253,16 @@ class Heatmap extends Panel {
 
   #showTable() {
     const { rows } = this.view;
-    const there = (ids) => ids.filter((id) => rows.has(id));
+    const present = (ids) => ids.filter((id) => rows.has(id));
     const changes = this.#changes();
     const parts = [...this.groups].map(([label, ids]) => ({
       label,
-      ids: there(ids),
+      ids: present(ids),
       change: changes.get(label),
       cap: total(ids, rows, "market_cap"),
       volume: total(ids, rows, "volume_24h"),
     }));
-    const whole = parts.length ? parts : [{ label: null, ids: there(this.shown) }];
+    const whole = parts.length ? parts : [{ label: null, ids: present(this.shown) }];
     this.table.show(whole, rows, this.choices.window, this.numbers, this.summary.textContent);
   }
 
@@ -318,7 +318,7 @@ class Heatmap extends Panel {
     return `as of ${clock(as_of ?? fetched_at, serverNow(), locale, timeZone)}`;
   }
 
-  /** The coin's last week, once somebody has looked at it for a moment. */
+  /** The coin's last week, requested after the pointer has rested on it for a moment. */
   #week(id) {
     if (this.week?.id === id) return this.week.prices;
     clearTimeout(this.week?.timer);

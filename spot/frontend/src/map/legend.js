@@ -4,7 +4,7 @@ import { legend } from "../tiles/scale.js";
 import { el } from "../widgets/dom.js";
 
 export class Legend {
-  #kept = null;
+  #pinned = null;
 
   /** `light(step)` is called with a step, or with null when none is pointed at any more; `pinned(text)` with the words
    * of a step that is kept lit, or with null. */
@@ -17,10 +17,10 @@ export class Legend {
     const steps = [...legend(window), ["none", "No value"]].map(([step, text]) => [String(step), text]);
     if (this.element.children.length) steps.forEach(([, text], index) => (this.element.children[index].firstChild.textContent = text));
     else this.element.append(...steps.map(([step, text]) => this.#step(step, text)));
-    if (this.#kept !== null) this.#pin(this.#kept); // its words are those of another window now
+    if (this.#pinned !== null) this.#pin(this.#pinned); // its words are those of another window now
   }
 
-  /** What each step looks like, as {back, ink, stripe}: the stylesheet says it, for the canvas too. */
+  /** The colours of each step from the style sheet, as {back, ink, stripe}, for the canvas. */
   colours() {
     const looks = [...this.element.children].map((item) => {
       const { backgroundColor: back, color: ink, outlineColor: stripe } = getComputedStyle(item);
@@ -33,22 +33,22 @@ export class Legend {
     this.#pin(null);
   }
 
-  /** A step that comes under a pointer at rest, say because something beside it has vanished, is not pointed at. */
+  /** A step that a change of layout moves under a resting pointer does not count as pointed at. */
   #step(step, text) {
     let entered = null;
     const on = () => this.light(step);
-    const off = () => this.light(this.#kept);
+    const off = () => this.light(this.#pinned);
     const moved = ({ screenX, screenY }) => {
       if (entered && (screenX !== entered.screenX || screenY !== entered.screenY)) on();
     };
     const enter = ({ screenX, screenY }) => (entered = { screenX, screenY });
-    const keep = () => this.#pin(this.#kept === step ? null : step);
+    const keep = () => this.#pin(this.#pinned === step ? null : step);
     const listeners = { onpointerenter: enter, onpointermove: moved, onpointerleave: off, onfocus: on, onblur: off, onclick: keep };
     return el("li", { "data-step": step }, el("button", { type: "button", "aria-pressed": "false", title: "Click to keep only these coins lit", ...listeners }, text));
   }
 
   #pin(step) {
-    this.#kept = step;
+    this.#pinned = step;
     let words = null;
     for (const { dataset, firstChild } of this.element.children) {
       const on = dataset.step === step;

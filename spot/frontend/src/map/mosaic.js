@@ -1,5 +1,5 @@
-// The tiles of the map, drawn on a canvas: 500 elements would cost the browser more to lay out and paint than the
-// whole page has time for. It knows symbols, texts and steps of colour; what they mean the map knows.
+// The tiles of the map on a canvas: laying out and painting 500 elements would be too slow. It draws symbols, texts and
+// steps of colour, and knows nothing of coins.
 
 import { label } from "../tiles/treemap.js";
 import { onScreen, WHOLE } from "./zoom.js";
@@ -49,7 +49,7 @@ export class Mosaic {
     this.#whole = true;
   }
 
-  /** Puts tiles at their places, a Map from id; those that have one already glide there if `gliding`. */
+  /** Moves tiles to their places, a Map from id; with `gliding`, existing tiles glide. */
   place(places, gliding) {
     const before = this.tiles;
     this.tiles = new Map();
@@ -61,7 +61,7 @@ export class Mosaic {
     this.#whole = true;
   }
 
-  /** What a tile says and its step of colour; only what differs is drawn again. */
+  /** Sets the text and the step of colour of a tile; only changed tiles are drawn again. */
   set(id, symbol, text, step) {
     const tile = this.tiles.get(id);
     if (!tile || (tile.step === step && tile.text === text && tile.symbol === symbol)) return;
@@ -74,7 +74,7 @@ export class Mosaic {
     this.#whole = true;
   }
 
-  /** Lights up the tiles of one step by dimming the others; null ends it. */
+  /** Dims the tiles of all steps but one; null dims none. */
   highlight(step) {
     this.lit = step;
     this.#whole = true;
@@ -115,7 +115,7 @@ export class Mosaic {
     return { x: left, y: top, width: snap(x + width) - left - 1, height: snap(y + height) - top - 1 };
   }
 
-  /** The part of a box that is on the canvas: a label stands in the middle of what one sees of its tile. */
+  /** The visible part of a box: a label is centred in it. */
   #seen({ x, y, width, height }) {
     const [left, top] = [Math.max(0, x), Math.max(0, y)];
     return { x: left, y: top, width: Math.min(this.width, x + width) - left, height: Math.min(this.height, y + height) - top };
@@ -160,11 +160,11 @@ export class Mosaic {
     pen.fillText(text, middle, centre + sizes.change * 1.1);
   }
 
-  /** The width of a text at a font size of 1. All digits count as zeros, so that a label does not breathe. */
+  /** The width of a text at a font size of 1. All digits count as zeros, so that the size of a label is steady. */
   #ems(text) {
     const shape = text.replace(/\d/g, "0");
-    const known = this.#widths.get(shape);
-    if (known !== undefined) return known;
+    const cached = this.#widths.get(shape);
+    if (cached !== undefined) return cached;
     this.pen.font = `600 100px ${this.family}`;
     const width = this.pen.measureText(shape).width / 100;
     this.#widths.set(shape, width);

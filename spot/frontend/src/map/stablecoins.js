@@ -1,4 +1,4 @@
-// Which coins are made to follow a currency. The feeds do not say, so it is told by name and by manner. Pure.
+// Recognises stablecoins by their ids and by their prices: the feeds do not mark them. Pure.
 
 const NAMED = new Set([
   "tether", "usd-coin", "dai", "usds", "ethena-usde", "first-digital-usd", "paypal-usd", "usd1-wlfi", "usdd", "true-usd",
@@ -18,8 +18,8 @@ function ratio(change) {
 function isPegged(row, dollar) {
   if (!dollar?.price || !row.price || Math.abs(row.price / dollar.price - 1) > APART) return false;
   const moves = WINDOWS.map((window) => [ratio(row[`price_change_${window}`]), ratio(dollar[`price_change_${window}`])]);
-  const known = moves.filter(([own, its]) => own !== null && its !== null);
-  return known.length > 0 && known.every(([own, its]) => Math.abs(own / its - 1) <= APART);
+  const pairs = moves.filter(([own, its]) => own !== null && its !== null);
+  return pairs.length > 0 && pairs.every(([own, its]) => Math.abs(own / its - 1) <= APART);
 }
 
 /** The ids of the stablecoins among rows by id. */

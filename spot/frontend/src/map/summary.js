@@ -1,11 +1,11 @@
-// The map in a sentence or two, for who does not see it. Pure.
+// The map in a sentence or two, for screen readers. Pure.
 
 import { direction, percent, spaced } from "../data/format.js";
 import { SETS, SIZES } from "./choices.js";
 
 function extremes(ids, value) {
-  const known = ids.filter((id) => Number.isFinite(value(id))).sort((a, b) => value(b) - value(a));
-  return known.length ? [known[0], known.at(-1)] : [];
+  const sorted = ids.filter((id) => Number.isFinite(value(id))).sort((a, b) => value(b) - value(a));
+  return sorted.length ? [sorted[0], sorted.at(-1)] : [];
 }
 
 /** "The 100 largest coins … 34 rose, 60 fell, 6 stood still over 24 h. …" `groups` are [name, change] pairs. */

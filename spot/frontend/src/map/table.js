@@ -1,4 +1,4 @@
-// The coins of the map as a table: the same data, for who reads better than looks.
+// The coins of the map as a table.
 
 import { serverNow } from "../client/socket.js";
 import { count, spaced } from "../data/format.js";
@@ -25,8 +25,8 @@ export class HeatmapTable {
   show(parts, rows, window, numbers, summary) {
     setText(this.heads[3], `${spaced(window)} change`);
     setText(this.caption, summary);
-    const wanted = new Set(parts.flatMap(({ ids }) => ids));
-    for (const [id, { tr }] of this.#lines) if (!wanted.has(id)) this.#drop(id, tr);
+    const shown = new Set(parts.flatMap(({ ids }) => ids));
+    for (const [id, { tr }] of this.#lines) if (!shown.has(id)) this.#drop(id, tr);
     for (const part of parts) this.#showPart(part, rows, window, numbers);
     const labels = new Set(parts.map(({ label }) => label));
     for (const [label, { body }] of this.#parts) if (!labels.has(label)) this.#dropPart(label, body);

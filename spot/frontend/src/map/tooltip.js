@@ -1,4 +1,4 @@
-// The card that names a tile: one for the page, kept inside the window. Esc closes it, the pointer goes through it.
+// The card of a tile: one for the page, inside the window. Escape closes it; the pointer passes through it.
 
 import { el, setAttribute, setText, svg } from "../widgets/dom.js";
 import { points } from "../widgets/sparkline.js";
@@ -14,7 +14,7 @@ function line() {
   return svg("svg", box, svg("polyline", {}));
 }
 
-function made() {
+function tooltip() {
   if (card) return card;
   const parts = { title: el("strong"), note: el("span", { class: "tooltip-note" }), lines: el("dl"), chart: line(), foot: el("span", { class: "tooltip-note" }) };
   card = { ...parts, node: el("div", { class: "tooltip", role: "tooltip", id: ID, hidden: true }, ...Object.values(parts)) };
@@ -22,7 +22,7 @@ function made() {
   return card;
 }
 
-/** Fills in pairs of [label, text], leaving alone what is there already. */
+/** Fills in pairs of [label, text], reusing the elements. */
 function fill(list, lines) {
   while (list.children.length > 2 * lines.length) list.lastChild.remove();
   while (list.children.length < 2 * lines.length) list.append(el(list.children.length % 2 ? "dd" : "dt"));
@@ -47,9 +47,9 @@ function placed(node, box) {
   node.style.top = `${Math.max(GAP, Math.min(box.top, innerHeight - height - GAP))}px`;
 }
 
-/** Shows {title, note, lines, foot} beside a box of the window; `prices` draw the line of a week, null keeps room for it. */
+/** Shows {title, note, lines, foot} beside a box of the window, with the line of `prices`; null reserves its room. */
 export function show(box, { title, note, lines, foot, prices }) {
-  const tip = made();
+  const tip = tooltip();
   setText(tip.title, title);
   setText(tip.note, note);
   setText(tip.foot, foot);

@@ -1,7 +1,6 @@
-// The map as one sees and handles it: the canvas, the tile under the pointer and the tile with the focus as real links,
-// the headings of groups, the card that describes them all, and zooming.
+// The interactive map: the canvas, real links for the tiles under the pointer and with the focus, the headings of groups,
+// the card, and zooming.
 
-import { page } from "../page/page.js";
 import { at, neighbour } from "../tiles/treemap.js";
 import { link, retarget } from "../widgets/coin_name.js";
 import { el, setAttribute } from "../widgets/dom.js";
@@ -21,8 +20,8 @@ export class MapView {
   groups = new Map();
   view = WHOLE;
 
-  /** `name(id)` is what a screen reader says of a tile; `describe(id, box)` shows its card, `describeGroup(name, box)`
-   * that of a group; `zoomed()` is told of zooming. */
+  /** `name(id)` is the accessible name of a tile; `describe(id, box)` shows its card, `describeGroup(name, box)` that of
+   * a group; `zoomed()` is called after zooming. */
   constructor({ name, describe, describeGroup, zoomed }) {
     Object.assign(this, { name, describe, describeGroup, zoomed });
     this.canvas = el("canvas", { "aria-hidden": "true" });
@@ -72,7 +71,7 @@ export class MapView {
     if (!this.mosaic.draw()) this.drawing = requestAnimationFrame(() => this.draw());
   }
 
-  /** Draws in the next frame, however often it is asked for before. */
+  /** Draws in the next frame, once for any number of calls. */
   #soon() {
     cancelAnimationFrame(this.drawing);
     this.drawing = requestAnimationFrame(() => this.draw());
@@ -106,7 +105,7 @@ export class MapView {
     tooltip.hide();
   }
 
-  /** About a place; the buttons enlarge what was pointed at last, or the middle of what one sees. */
+  /** Zooms about a place; the buttons, about the place pointed at last or the middle of the view. */
   zoom(factor, x = this.last?.x ?? this.box.width / 2, y = this.last?.y ?? this.box.height / 2) {
     this.#look(around(this.view, factor, x, y, this.box));
   }
@@ -116,7 +115,7 @@ export class MapView {
     this.#look(WHOLE);
   }
 
-  /** What is drawn for a coin, and where on the screen; null when it has no tile. */
+  /** The tile of a coin with its place on the screen, or null. */
   tile(id) {
     const drawn = this.mosaic.tiles.get(id);
     if (!drawn) return null;
@@ -293,7 +292,7 @@ export class MapView {
     if (this.described) this.refresh();
   }
 
-  /** Goes to another tile; says whether the key was one that does. */
+  /** Moves the focus to another tile; returns whether the key is one that does. */
   #walk(key) {
     this.pointer = null;
     const ids = [...this.places.keys()];

@@ -3,7 +3,7 @@
 const PATH = "/tzone_apis/services/spot/market";
 const KEEP_MS = 600_000; // the points are an hour apart
 const KEEP = 60;
-const kept = new Map(); // "server currency id" -> {at, prices}
+const cache = new Map(); // "server currency id" -> {at, prices}
 
 async function asked(url) {
   const answer = await fetch(url, { headers: { Accept: "application/json" } });
@@ -12,17 +12,17 @@ async function asked(url) {
   return rows[0]?.[headers.indexOf("7d Chart")] ?? null;
 }
 
-/** The prices, a promise of them or of null, oldest first. What was asked lately is not asked again. */
+/** A promise of the prices, oldest first, or of null. Recent answers are cached. */
 export function week(server, currency, id) {
   const key = `${server} ${currency} ${id}`;
-  const known = kept.get(key);
-  if (known && Date.now() - known.at < KEEP_MS) return known.prices;
+  const cached = cache.get(key);
+  if (cached && Date.now() - cached.at < KEEP_MS) return cached.prices;
   const url = new URL(PATH, server);
   const query = { vs_currency: currency, per_page: 500, page_size: 1, price_change_percentage: "24h", filters: JSON.stringify({ id }) };
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
   const prices = asked(url).catch(() => null);
-  kept.delete(key);
-  kept.set(key, { at: Date.now(), prices });
-  if (kept.size > KEEP) kept.delete(kept.keys().next().value);
+  cache.delete(key);
+  cache.set(key, { at: Date.now(), prices });
+  if (cache.size > KEEP) cache.delete(cache.keys().next().value);
   return prices;
 }

@@ -1,4 +1,4 @@
-// The form in which a visitor chooses the columns of the market table, their order, and how tight the rows are.
+// The form for the columns of the market table, their order, and the density of rows.
 
 import { settings } from "../page/settings.js";
 import { choice, el } from "../widgets/dom.js";

@@ -1,4 +1,4 @@
-// The columns of the market table: how each is called, and how its cells are made and filled.
+// The columns of the market table: names, and functions that create and fill their cells.
 
 import { amount, count, NONE, spaced } from "../data/format.js";
 import { page } from "../page/page.js";
@@ -11,7 +11,7 @@ import { SORTS } from "./question.js";
 
 const WINDOW_WORDS = { h: "hour", d: "day", y: "year" };
 
-/** The number with all its digits is made when it is pointed at: for 500 rows a second time is too much. */
+/** The title with all digits is written on hover: formatting 500 rows each second would be too slow. */
 function number(format, missing) {
   const hint = (value, numbers) => (value === null ? `The source gives no ${missing}` : numbers.exact(value));
   return {

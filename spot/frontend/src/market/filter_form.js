@@ -1,4 +1,4 @@
-// The form in which a visitor narrows the market down, and the chips that say how it is narrowed.
+// The form for the filters of the market, and the chips of those in force.
 
 import { percent } from "../data/format.js";
 import { page } from "../page/page.js";
@@ -8,11 +8,11 @@ import { FILTERS, inWords, readRange } from "./filters.js";
 /** A button that opens and closes a box further down; Escape in the box closes it too. */
 export function opener(text, box, onOpen = () => {}) {
   const button = el("button", { type: "button", class: "button", "aria-expanded": "false", "aria-controls": box.id }, text);
-  const open = (wanted) => {
-    box.hidden = !wanted;
-    setAttribute(button, "aria-expanded", String(wanted));
-    button.classList.toggle("button-on", wanted);
-    if (wanted) onOpen();
+  const open = (visible) => {
+    box.hidden = !visible;
+    setAttribute(button, "aria-expanded", String(visible));
+    button.classList.toggle("button-on", visible);
+    if (visible) onOpen();
   };
   button.addEventListener("click", () => open(box.hidden));
   box.addEventListener("keydown", (event) => {
@@ -33,7 +33,7 @@ function writer(numbers) {
   };
 }
 
-/** What is typed back into a field, with all its digits, as the locale writes them. */
+/** A number as the text of an input field: all digits, in the format of the locale. */
 function typed(number) {
   return number === null ? "" : new Intl.NumberFormat(page.locale, { maximumFractionDigits: 20 }).format(number);
 }
@@ -55,7 +55,7 @@ export class FilterForm {
     this.box.append(el("button", { class: "hidden", tabindex: "-1" }, "Apply"));
   }
 
-  /** Shows these filters, but never under the hands of who is typing. */
+  /** Shows these filters, except in the field that has the focus. */
   show(filters) {
     this.filters = filters;
     for (const { id, kind } of FILTERS) {
@@ -67,7 +67,7 @@ export class FilterForm {
     }
   }
 
-  /** Puts a sentence of the server beside the field that it is about. */
+  /** Shows an error message of the server beside its field. */
   refuse(filter, message) {
     this.box.open(true);
     this.#tell(filter.id, { low: message });
@@ -127,7 +127,7 @@ export function conditions(filters, numbers) {
   });
 }
 
-/** A chip: what it says, and the button that removes it. */
+/** A chip: its text and the button that removes it. */
 export function chip(text, remove) {
   const button = el("button", { type: "button", class: "chip-remove", "aria-label": `Remove: ${text}`, title: "Remove", onclick: remove }, el("span", { "aria-hidden": "true" }, "×"));
   return el("li", { class: "chip" }, el("bdi", {}, text), button);

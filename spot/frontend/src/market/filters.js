@@ -1,4 +1,4 @@
-// What the market can be filtered by: from what people type, to the address, to the server, and to words. Pure.
+// The filters of the market: parsed from input and address, written to the address, the server and in words. Pure.
 //
 // A set of filters is an object by filter id: {cap: {low: 1e9, high: null}, name: "bit"}. Absent means no such filter.
 
@@ -51,7 +51,7 @@ function groupOf(locale) {
   return new Intl.NumberFormat(locale).formatToParts(12_345_678).find(({ type }) => type === "group")?.value ?? ",";
 }
 
-/** What was typed into one filter, as {value} (null for no filter), or {low} or {high}: a sentence on what is wrong. */
+/** Parses the input of one filter: {value} (null for no filter), or {low} or {high} with an error message. */
 export function readRange(filter, low, high, locale) {
   const [from, to] = [readNumber(low, locale), readNumber(high, locale)];
   const example = filter.kind === "percent" ? "a percentage such as −5 or 2.5" : "a number such as 1500, 2.5M or 1B";
@@ -116,10 +116,10 @@ export function inWords(filter, value, write) {
   return `${filter.words} ${write(filter, low)} to ${write(filter, high)}`;
 }
 
-/** Which filter a refusal of the server is about, and its sentence with the field's name in words. */
+/** The filter that a refusal of the server concerns, and the message with the field's name in words. */
 export function refusal({ field, message }) {
   const [parameter, name] = (field ?? "").split(".");
-  const filter = parameter === "filters" ? FILTERS.find((one) => one.field === name) : undefined;
+  const filter = parameter === "filters" ? FILTERS.find(({ field }) => field === name) : undefined;
   if (!filter) return { filter: null, message };
   return { filter, message: message.replace(/filters\.[\w.]+/, filter.words) };
 }

@@ -1,4 +1,4 @@
-// Which columns the market table shows, in which order. Pure.
+// The columns of the market table and their order. Pure.
 //
 // Rank and coin lead, because they stay in view while the table is scrolled sideways; the price cannot be hidden. Without
 // a choice of the visitor's own, the width of the table decides. A narrow table keeps a choice of its own.
@@ -32,8 +32,8 @@ function usual(width) {
 /** The columns to show after the leading ones, from what was saved, which may be anything. */
 export function shown(saved, width) {
   if (!Array.isArray(saved)) return usual(width);
-  const known = [...new Set(saved)].filter((id) => OTHERS.includes(id));
-  return known.includes("price") ? known : ["price", ...known];
+  const ids = [...new Set(saved)].filter((id) => OTHERS.includes(id));
+  return ids.includes("price") ? ids : ["price", ...ids];
 }
 
 /** All columns that can be chosen: those shown in their order, then the rest. */
@@ -60,7 +60,7 @@ export function moved(ids, id, by) {
   return list;
 }
 
-/** What the server has to send for these columns. */
+/** The parameters that these columns need. */
 export function parameters(ids) {
   const windows = OTHERS.filter((id) => /^\d/.test(id) && ids.includes(id));
   const more = ids.filter((id) => id in MORE).map((id) => MORE[id]);
@@ -84,5 +84,5 @@ export function measured(ids, width, longest = {}) {
   const size = width < NARROW ? 1 : 0;
   const needed = (id) => (longest[id] ?? 0) * DIGIT[size] + AROUND[size];
   const widths = Object.fromEntries(ids.map((id) => [id, Math.max((WIDTHS[id] ?? WINDOW)[size], needed(id))]));
-  return { widths, least: Object.values(widths).reduce((sum, one) => sum + one, 0) };
+  return { widths, least: Object.values(widths).reduce((sum, width) => sum + width, 0) };
 }

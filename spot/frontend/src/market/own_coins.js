@@ -1,5 +1,4 @@
-// The visitor's own coins that the market table does not hold, say below the first 500: fetched by their ids, and what
-// cannot be had with the reason.
+// Starred coins outside the market table, such as those below the first 500: fetched by their ids.
 
 import { Feed } from "../client/socket.js";
 import { page } from "../page/page.js";
@@ -45,7 +44,7 @@ export class OwnCoins extends EventTarget {
     });
   }
 
-  /** How many have no row yet and may still get one. */
+  /** The number of coins without a row that may still get one. */
   get awaited() {
     const asked = [...this.feeds.keys()].reduce((sum, chunk) => sum + chunk.split(",").length, 0);
     return asked - this.rows.length - this.unlisted.length;

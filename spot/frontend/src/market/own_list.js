@@ -1,12 +1,11 @@
-// The line about the visitor's own coins, shown while only they are: saving the list, adding one from a file, and what of
-// it cannot be shown.
+// The line about starred coins, shown while only they are: export and import of the list, and the coins that are missing.
 
 import { unlistedText } from "../data/missing.js";
 import { read, watchlist } from "../page/watchlist.js";
 import { save } from "../widgets/copying.js";
 import { el, setText } from "../widgets/dom.js";
 
-const HINT = "Your coins are kept in this browser only.";
+const HINT = "Your coins are stored in this browser only.";
 
 export class OwnList {
   constructor() {
@@ -35,7 +34,7 @@ export class OwnList {
     return el("button", { type: "button", class: "button", onclick }, words);
   }
 
-  /** Says which coins are not in the table: `unlisted` ids, how many are `awaited`, how many filters have `left` out. */
+  /** Reports the coins that the table lacks: `unlisted` ids, the number `awaited`, the number `left` out by filters. */
   tell({ unlisted = [], awaited = 0, left = 0 }) {
     this.unlisted = unlisted;
     const waiting = awaited ? `${several(awaited)} of yours cannot be shown: no price has come yet.` : "";
@@ -50,7 +49,7 @@ function several(count) {
 }
 
 function added(text) {
-  const found = read(text).length;
-  if (!found) return "There are no coin ids in this file. It should have one to a line.";
-  return `${watchlist.add(text)} of the ${found} coins in the file are new.`;
+  const count = read(text).length;
+  if (!count) return "There are no coin ids in this file. It should have one to a line.";
+  return `${watchlist.add(text)} of the ${count} coins in the file are new.`;
 }

@@ -1,4 +1,4 @@
-// Rows of coins that were fetched by their ids, among those of the market table. Pure.
+// Merges rows of coins that were fetched by their ids into the market table. Pure.
 
 /** The own coins that a whole answer lacks. */
 export function absent(own, keys) {
@@ -10,8 +10,8 @@ const CELLS = { Logo: "logo", Symbol: "symbol", Name: "name", Price: "price", "M
 
 /** A row of the ticker tape as a row of the market table with these headers. */
 export function cells(row, headers) {
-  const made = headers.map((header) => row[CELLS[header] ?? header.replace(/^(\w+) Change \(%\)$/, "price_change_$1")] ?? null);
-  return Object.assign(made, { as_of: row.as_of ?? null, stale: row.stale ?? false });
+  const cells = headers.map((header) => row[CELLS[header] ?? header.replace(/^(\w+) Change \(%\)$/, "price_change_$1")] ?? null);
+  return Object.assign(cells, { as_of: row.as_of ?? null, stale: row.stale ?? false });
 }
 
 /** A view of the table with more rows, in the order asked for by a header; without one they come last. */
@@ -31,7 +31,7 @@ function cloned(row) {
   return Object.assign(row.slice(), { as_of: row.as_of, stale: row.stale });
 }
 
-/** What has no value comes last, whichever way. */
+/** Missing values come last in both directions. */
 function compared(a, b, way) {
   if (a === null || b === null) return (a === null) - (b === null);
   return way * (typeof a === "string" ? a.localeCompare(b) : a - b);

@@ -1,11 +1,11 @@
-// What the market table asks the server, from what the address says. Pure.
+// The query of the market table, from the parameters of the address. Pure.
 
 import { fromAddress, toWire } from "./filters.js";
 import { parameters } from "./layout.js";
 
 export const SIZES = ["25", "50", "100", "250", "500"];
 
-/** Which field each column sorts by. */
+/** The field by which each column sorts. */
 export const SORTS = {
   rank: "market_cap_rank",
   coin: "name",

@@ -1,6 +1,6 @@
-// The rows of the market table. They are made once, filled in place, and keep their order while somebody points at
-// them or has the focus in them. Of a long page, rows in sight are filled at once, the others in turn every now and
-// then, and in any case when they come into sight: each drawing of 500 rows costs as much as all of the page besides.
+// The rows of the market table. They are created once, updated in place, and keep their order while under the pointer or
+// focused. Drawing 500 rows costs as much as the rest of the page, so of a long page only visible rows are updated at
+// once; the others in turns, or when they scroll into view.
 
 import { serverNow } from "../client/socket.js";
 import { oldness, stopped } from "../data/row_age.js";
@@ -13,11 +13,11 @@ import { COLUMNS } from "./columns.js";
 
 const NEAR = "300px"; // rows this far from the window count as seen
 const AT_ONCE = 100; // so many rows are no long page
-const FIRST = 40; // rows of a long page that are made at once
-const BATCH = 50; // rows out of sight that are made or filled in one go, when the browser is idle
-const MAKE_WITHIN_MS = 50; // rows that are missing do not wait longer for a browser that is never idle
-const FILL_WITHIN_MS = 400; // rows that are out of date
-const BETWEEN_MS = 700; // from one go of these to the next
+const FIRST = 40; // rows of a long page that are created at once
+const BATCH = 50; // rows out of sight that are created or updated in one idle callback
+const MAKE_WITHIN_MS = 50; // missing rows wait at most this long for an idle browser
+const FILL_WITHIN_MS = 400; // outdated rows
+const BETWEEN_MS = 700; // between two batches of outdated rows
 
 const whenIdle = globalThis.requestIdleCallback?.bind(globalThis) ?? ((work) => setTimeout(work, 16));
 
@@ -47,7 +47,7 @@ export class Rows {
 
   /**
    * Shows a view. `style` is equal as long as numbers are written alike; `moving` has the keys of the rows whose
-   * changes are news; `mayHold` says whether it is the same question as before. Returns how many places wait.
+   * changes flash; `mayHold`: whether the query is the same as before. Returns the number of places that wait to change.
    */
   draw({ headers, keys, rows }, { numbers, style, moving, mayHold }) {
     if (style !== this.latest?.style) this.longest = {};
@@ -176,7 +176,7 @@ export class Rows {
   }
 }
 
-/** What the coin's cell shows: the same object as before when nothing of it has changed. */
+/** The value of the coin's cell: the same object as before unless something has changed. */
 function named(row, places, twin, before) {
   const [name, symbol, logo] = [row[places.Name], row[places.Symbol], row[places.Logo]];
   const old = oldness(row, serverNow());

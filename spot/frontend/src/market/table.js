@@ -59,8 +59,8 @@ class Market extends Panel {
     signal.addEventListener("abort", () => widths.disconnect());
     this.#headings();
     this.#tellAsked();
-    const given = Object.entries(this.#question()).filter(([, value]) => value !== null);
-    const feed = this.feed("market", { per_page: COINS, ...Object.fromEntries(given) });
+    const parameters = Object.entries(this.#question()).filter(([, value]) => value !== null);
+    const feed = this.feed("market", { per_page: COINS, ...Object.fromEntries(parameters) });
     feed.addEventListener("export", ({ detail }) => this.#exported(feed.head, detail), { signal });
     return [feed];
   }
@@ -69,7 +69,7 @@ class Market extends Panel {
     const { head } = feed;
     const view = this.#whole(feed);
     this.shown = view;
-    const asked = JSON.stringify([head.params, head.page]); // the params do not say which page
+    const asked = JSON.stringify([head.params, head.page]); // the params do not have the page
     const waiting = this.rows.draw(view, {
       numbers: this.numbers,
       style: `${page.locale} ${head.params.vs_currency}`,
@@ -80,7 +80,7 @@ class Market extends Panel {
     if (this.asked && this.asked !== asked) say(`${count(total, page.locale)} coins, page ${head.page} of ${head.pages}.`, "market");
     this.asked = asked;
     this.pager.show({ ...head, total }, head.params.page_size, view.keys.length);
-    setText(this.heldText, waiting ? `Held still while you point at a row or have the focus in one: ${waiting} ${waiting === 1 ? "place waits" : "places wait"} to change.` : "");
+    setText(this.heldText, waiting ? `Order frozen while you point at a row or have the focus in one: ${waiting} ${waiting === 1 ? "place waits" : "places wait"} to change.` : "");
     this.#tellEmpty(view.keys.length === 0, head);
     this.#measure();
     this.searched = head.params.search;
@@ -88,7 +88,7 @@ class Market extends Panel {
     this.#openWanted();
   }
 
-  /** What the feed shows, and while only the own coins are shown those that it does not have, by their ids. */
+  /** The view of the feed; while only starred coins are shown, with those that the feed lacks. */
   #whole({ view, head }) {
     const mine = Boolean(read("mine")) && "id" in (head.params.filters ?? {});
     const narrowed = read("q") || this.#conditions().length > 0;
@@ -121,7 +121,7 @@ class Market extends Panel {
     if (filter) this.filters.refuse(filter, message);
   }
 
-  // --- what is asked ---
+  // --- the query ---
 
   #question() {
     return question(read, this.ids, watchlist.ids);
@@ -132,7 +132,7 @@ class Market extends Panel {
     this.#again();
   }
 
-  /** Asks what the address, the columns and the own coins say now; the same question is not sent twice. */
+  /** Sends the query of address, columns and starred coins; an unchanged one is not sent again. */
   #again(more = {}) {
     this.ask(this.feeds[0], { ...this.#question(), ...more });
     this.#tellAsked();
@@ -150,7 +150,7 @@ class Market extends Panel {
     this.scroll.scrollTop = 0;
   }
 
-  // --- what stands around the rows ---
+  // --- around the rows ---
 
   #search() {
     this.field = new SearchField("Search coins", "Search name or symbol", (text) => this.#go({ q: text, page: null }, { step: false }));
@@ -262,7 +262,7 @@ class Market extends Panel {
     for (const [name, value] of Object.entries(attributes)) setAttribute(this.scroll, name, wide ? value : null);
   }
 
-  // --- what it tells ---
+  // --- texts ---
 
   #conditions() {
     return conditions(fromAddress(read).filters, numbers(page.locale, page.currency));
@@ -312,7 +312,7 @@ class Market extends Panel {
     setText(this.clear, search && !mine && !asked.length ? "Clear the search" : "Clear filters");
   }
 
-  // --- taking data out ---
+  // --- export ---
 
   async #copy() {
     const view = this.shown;
@@ -327,7 +327,7 @@ class Market extends Panel {
     setTimeout(() => setText(this.copying, "Copy"), 2_000);
   }
 
-  /** The file says by its name whose prices these are, and of when. */
+  /** The name of the file has source and time of the prices. */
   #exported({ source, as_of, fetched_at }, { data, filename }) {
     save(data, filename.replace(/\.csv$/, `-${source}-${stamp(as_of ?? fetched_at)}.csv`), "text/csv;charset=utf-8");
   }

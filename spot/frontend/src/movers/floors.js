@@ -1,4 +1,4 @@
-// Floors of volume and market cap: chosen in dollars, asked for as round sums of the currency at hand. Pure.
+// Floors of volume and market cap: chosen in dollars, requested as round sums of the page's currency. Pure.
 
 const DOLLAR = "tether"; // the server converts its own floor by the price of the same coin
 
@@ -10,7 +10,7 @@ export function rounded(amount) {
   return Number((nearest * power).toPrecision(1));
 }
 
-/** What a dollar costs in a currency, by what feeds show of it: 1 in dollars, null as long as nothing tells. */
+/** The price of a dollar in a currency, from the feeds of the page; null while unknown. */
 export function dollarIn(currency, feeds) {
   if (currency === "usd") return 1;
   for (const { view, head } of feeds) {

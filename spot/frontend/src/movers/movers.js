@@ -1,4 +1,4 @@
-// <spot-movers>: what rises, what falls, and what is traded most.
+// <spot-movers>: gainers, losers and the most traded coins.
 
 import { serverNow } from "../client/socket.js";
 import { numbers, spaced } from "../data/format.js";
@@ -15,7 +15,7 @@ import { Hold, place } from "../widgets/hold.js";
 import { Panel } from "../widgets/panel.js";
 import { nameStar, star } from "../widgets/star.js";
 import { dollarIn, floorIn } from "./floors.js";
-import { CAPS, COUNTS, offered, PARAMETERS, VOLUMES, wanted } from "./question.js";
+import { CAPS, choices, COUNTS, offered, PARAMETERS, VOLUMES } from "./question.js";
 import { MoversTabs } from "./tabs.js";
 
 const LISTS = [
@@ -31,22 +31,22 @@ class Movers extends Panel {
 
   build(body, controls) {
     restore("movers", PARAMETERS);
-    const { window, count } = wanted(read);
+    const { window, count } = choices(read);
     this.window = select("Window", WINDOWS.map((key) => [key, spaced(key)]), window, (key) => this.#go({ movers: key === "24h" ? null : key }));
     this.count = select("Rows", COUNTS.map((key) => [key, key]), count, (key) => this.#go({ "movers.rows": key === COUNTS[0] ? null : key }), "Rows of each list");
     controls.append(this.window, this.count);
     this.lists = LISTS.map((list) => this.#list(list));
     this.guard = el("div", { class: "movers-guard" });
     const lists = el("div", { class: "movers" }, ...this.lists.map(({ box }) => box));
-    this.tabs = new MoversTabs(body, lists, this.lists, this.guard, () => Number(wanted(read).count));
+    this.tabs = new MoversTabs(body, lists, this.lists, this.guard, () => Number(choices(read).count));
     body.append(this.tabs.element, lists, this.guard);
   }
 
   openFeeds() {
     this.#tellGuard();
     return LISTS.map(({ path }) => {
-      const given = Object.entries(this.#parameters(path)).filter(([, value]) => value !== null);
-      return this.feed(path, Object.fromEntries(given));
+      const parameters = Object.entries(this.#parameters(path)).filter(([, value]) => value !== null);
+      return this.feed(path, Object.fromEntries(parameters));
     });
   }
 
@@ -77,17 +77,17 @@ class Movers extends Panel {
   }
 
   onWalk() {
-    const { window, count } = wanted(read);
+    const { window, count } = choices(read);
     this.window.querySelector("select").value = window;
     this.count.querySelector("select").value = count;
     this.#ask();
     this.tabs.arrange();
   }
 
-  // --- what is asked ---
+  // --- the query ---
 
   #parameters(path) {
-    const { window, count, volume, cap } = wanted(read);
+    const { window, count, volume, cap } = choices(read);
     return {
       per_page: Number(count),
       price_change_percentage: window,
@@ -96,7 +96,7 @@ class Movers extends Panel {
     };
   }
 
-  /** So many dollars in the currency of the page; null until something shown tells what a dollar costs in it. */
+  /** An amount of dollars in the page's currency; null while the price of a dollar is unknown. */
   #floor(dollars) {
     return floorIn(dollars, this.#dollar());
   }
@@ -114,7 +114,7 @@ class Movers extends Panel {
     if (this.#dollar() !== null) this.#ask();
   }
 
-  /** Only windows that most coins have can be chosen, as far as the map tells. */
+  /** Disables windows that few coins of the map have. */
   #offer() {
     const map = [...page.feeds].find(({ path, view }) => path === "coin-heatmap" && view);
     if (!map) return;
@@ -178,9 +178,9 @@ class Movers extends Panel {
 
   // --- the guard ---
 
-  /** Says which dust is left out, in controls that change it: without a choice, the server's own floor in dollars. */
+  /** The controls of the floors; without a choice, the server's own floor applies. */
   #tellGuard() {
-    const { volume, cap } = wanted(read);
+    const { volume, cap } = choices(read);
     const { round } = numbers(page.locale, page.currency);
     const dollar = this.#dollar();
     const money = (dollars) => (dollar === null ? numbers(page.locale, "usd").round(Number(dollars)) : round(floorIn(Number(dollars), dollar)));

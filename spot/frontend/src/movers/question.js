@@ -1,4 +1,4 @@
-// What the movers ask for, as the address says it. Pure.
+// The query of the movers, from the parameters of the address. Pure.
 
 import { WINDOWS } from "../data/windows.js";
 
@@ -15,7 +15,7 @@ function whole(text) {
 
 /** Window and number of coins, and the least volume and market cap in dollars, "" for the server's own. Nonsense is not
  * given. */
-export function wanted(get) {
+export function choices(get) {
   const [window, count] = [get("movers"), get("movers.rows")];
   return {
     window: WINDOWS.includes(window) ? window : "24h",

@@ -1,4 +1,4 @@
-// The movers as three lists where these have room, else as tabs of which one shows its list, in whole rows.
+// The movers as three lists where there is room, else as tabs.
 
 import { settings } from "../page/settings.js";
 import { el, setAttribute } from "../widgets/dom.js";

@@ -1,4 +1,4 @@
-// The page's address keeps what the visitor chose, so that it can be reloaded, shared and walked back.
+// The visitor's choices as parameters of the page's address: they survive a reload, and can be shared and undone by Back.
 
 /** The value of a parameter of the address, or the given default. */
 export function get(name, otherwise) {
@@ -17,7 +17,7 @@ export function set(changes, { step = true } = {}) {
   else history.replaceState(null, "", url);
 }
 
-/** Calls back when the visitor walks through the history. */
+/** Calls back when the visitor goes back or forward. */
 export function onWalk(callback, signal) {
   addEventListener("popstate", callback, { signal });
 }

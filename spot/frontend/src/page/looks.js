@@ -1,5 +1,4 @@
-// How the page looks and writes: theme, palette, locale and time zone, as the visitor has chosen them, or as the system
-// has them. Pure, but for `wear`.
+// Theme, palette, locale and time zone, as the visitor chose them or as the system has them. Pure but for `wear`.
 
 export const THEMES = [["system", "As the system"], ["light", "Light"], ["dark", "Dark"]];
 
@@ -9,16 +8,16 @@ export const PALETTES = [["green-red", "Green up"], ["red-green", "Red up"], ["b
 // Locales whose writing of numbers and dates differs; the texts of the page are English in all of them.
 export const LOCALES = ["en-US", "en-GB", "en-IN", "de-DE", "de-CH", "fr-FR", "es-ES", "pt-BR", "it-IT", "nl-NL", "sv-SE", "pl-PL", "tr-TR", "ru-RU", "uk-UA", "ar-EG", "hi-IN", "ja-JP", "ko-KR", "zh-CN"];
 
-function known(options, value) {
+function valid(options, value) {
   return options.some(([key]) => key === value) ? value : options[0][0];
 }
 
 export function theme(settings) {
-  return known(THEMES, settings.get("theme"));
+  return valid(THEMES, settings.get("theme"));
 }
 
 export function palette(settings) {
-  return known(PALETTES, settings.get("palette"));
+  return valid(PALETTES, settings.get("palette"));
 }
 
 /** A locale that Intl takes: the chosen one, the browser's, or English. */

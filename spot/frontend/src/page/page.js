@@ -1,4 +1,4 @@
-// What all panels of a page share: currency, locale and time zone, the feeds, the pause, and the beat of the second.
+// State that all panels of a page share: currency, locale, time zone, feeds, pause, and a tick each second.
 
 import * as address from "./address.js";
 import * as looks from "./looks.js";
@@ -24,7 +24,7 @@ class Page extends EventTarget {
     address.onWalk(() => this.#readCurrency());
   }
 
-  /** Counts a feed in, until the signal ends it. The state of one that stands aside is not the page's; `pace()` says how often it is renewed. */
+  /** Adds a feed to the page until `signal` aborts. `aside` leaves its state out of the page's; `pace()` returns its interval in ms. */
   follow(feed, signal, { aside = false, pace = () => 0 } = {}) {
     this.feeds.add(feed);
     this.paces.set(feed, pace);
@@ -42,12 +42,12 @@ class Page extends EventTarget {
     this.#readCurrency();
   }
 
-  /** Tells the other panels the price of a coin as it is shown: {id, price, at, currency}. */
+  /** Publishes the price of a coin to the other panels: {id, price, at, currency}. */
   tellPrice(price) {
     this.#emit("price", price);
   }
 
-  /** Nobody quotes this currency, or not any more: the page goes on in the default one and says so. */
+  /** After a currency was refused, switches to the default one, with a notice. */
   #refused({ code, message: reason }) {
     const { currency } = this;
     if (code !== "unknown_currency" || currency === DEFAULT || !reason.includes(`'${currency}'`)) return;
@@ -56,7 +56,7 @@ class Page extends EventTarget {
     this.#emit("notice", { code: "unknown_currency", message });
   }
 
-  /** While paused no panel changes what it shows; the feeds go on, so that resuming shows the newest. */
+  /** Freezes all panels. The feeds stay connected, so that resuming shows the newest data. */
   setPaused(paused) {
     this.paused = paused;
     this.#emit("pause");
@@ -66,12 +66,12 @@ class Page extends EventTarget {
     }
   }
 
-  /** How many updates a pause keeps from being shown. */
+  /** Updates that the pause withholds. */
   get waiting() {
     return [...this.feeds].reduce((sum, { waiting }) => sum + waiting, 0);
   }
 
-  /** An address without a currency opens in the one that was chosen last. */
+  /** An address without a currency opens in the one chosen last. */
   #preferCurrency() {
     const preferred = String(settings.get("currency", DEFAULT));
     if (preferred !== DEFAULT && CODE.test(preferred)) address.set({ vs: address.get("vs", preferred) }, { step: false });
@@ -93,8 +93,8 @@ class Page extends EventTarget {
   }
 
   #readCurrency() {
-    const wanted = address.get("vs", DEFAULT).toLowerCase();
-    const currency = CODE.test(wanted) ? wanted : DEFAULT;
+    const code = address.get("vs", DEFAULT).toLowerCase();
+    const currency = CODE.test(code) ? code : DEFAULT;
     if (currency === this.currency) return;
     this.currency = currency;
     this.#emit("currency");

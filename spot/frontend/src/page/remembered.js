@@ -1,18 +1,18 @@
-// Choices that stand in the address and are kept for the next visit too. After the page has opened, the address decides.
+// Choices in the address that are stored for the next visit. Once the page is open, only the address counts.
 
 import * as address from "./address.js";
 import { settings } from "./settings.js";
 
-/** Opens an address that says nothing of these parameters with what was chosen last. */
+/** Sets these parameters to the stored choices, unless the address has one of them. */
 export function restore(name, parameters) {
   if (parameters.some((parameter) => address.get(parameter) != null)) return;
-  const kept = settings.get(name, {});
-  const known = parameters.filter((parameter) => typeof kept?.[parameter] === "string");
-  address.set(Object.fromEntries(known.map((parameter) => [parameter, kept[parameter]])), { step: false });
+  const choices = settings.get(name, {});
+  const stored = parameters.filter((parameter) => typeof choices?.[parameter] === "string");
+  address.set(Object.fromEntries(stored.map((parameter) => [parameter, choices[parameter]])), { step: false });
 }
 
-/** Keeps what the address says of these parameters now. */
+/** Stores the current values of these parameters. */
 export function remember(name, parameters) {
-  const said = parameters.map((parameter) => [parameter, address.get(parameter)]).filter(([, value]) => value != null);
-  settings.set(name, said.length ? Object.fromEntries(said) : null);
+  const choices = parameters.map((parameter) => [parameter, address.get(parameter)]).filter(([, value]) => value != null);
+  settings.set(name, choices.length ? Object.fromEntries(choices) : null);
 }

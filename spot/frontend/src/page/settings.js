@@ -1,12 +1,12 @@
-// What a visitor prefers on this device, kept in the browser and nowhere else. What a person would share with a view
-// stands in the address instead (address.js).
+// The visitor's preferences on this device, stored in the browser only. Choices worth sharing are in the address instead
+// (address.js).
 //
-//   settings.get("density", "roomy");                      // the value, or this one when there is none
-//   settings.set("density", "tight");                      // null or undefined forgets it
+//   settings.get("density", "roomy");                      // the value, or this default
+//   settings.set("density", "tight");                      // null or undefined removes it
 //   settings.addEventListener("change", ({ detail }) => detail.name === "density" && draw(), { signal });
 //
-// Any value that JSON can say will do. Another tab's change arrives here as an event too. Whoever reads a value checks
-// it: it may come from an older version of the page, or from a visitor's own hand. early.js reads two of the names.
+// Values are JSON. A change in another tab is an event here too. Check each value on reading: an older version of the page
+// or the visitor may have written it. early.js reads two of the names.
 
 const PREFIX = "spot:";
 
@@ -19,7 +19,7 @@ function browserStorage() {
 }
 
 export class Settings extends EventTarget {
-  #kept = new Map(); // what storage did not take, or cannot be asked for
+  #unstored = new Map(); // values that storage refused
 
   constructor(storage = browserStorage(), window = globalThis) {
     super();
@@ -31,7 +31,7 @@ export class Settings extends EventTarget {
   }
 
   get(name, otherwise = null) {
-    if (this.#kept.has(name)) return this.#kept.get(name) ?? otherwise;
+    if (this.#unstored.has(name)) return this.#unstored.get(name) ?? otherwise;
     try {
       return JSON.parse(this.storage?.getItem(PREFIX + name) ?? "null") ?? otherwise;
     } catch {
@@ -43,9 +43,9 @@ export class Settings extends EventTarget {
     try {
       if (value == null) this.storage.removeItem(PREFIX + name);
       else this.storage.setItem(PREFIX + name, JSON.stringify(value));
-      this.#kept.delete(name);
+      this.#unstored.delete(name);
     } catch {
-      this.#kept.set(name, value); // full or switched off: it lasts as long as the page
+      this.#unstored.set(name, value); // full or switched off: the value lasts as long as the page
     }
     this.#tell(name);
   }

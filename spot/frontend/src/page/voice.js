@@ -1,22 +1,22 @@
-// What screen readers are told by themselves: one polite live region for the whole page, which speaks seldom.
+// Announcements to screen readers: one polite live region for the whole page, rate limited.
 //
-//   say("Sorted by price, falling.", "table");      // a newer text of the same topic takes the place of one that waits
+//   say("Sorted by price, falling.", "table");      // a newer text replaces a waiting one of the same topic
 
-const PAUSE_MS = 4_000; // between two texts, so that nobody is read to every tick
-const SETTLE_MS = 1_000; // what changes again within this was not worth a word
+const PAUSE_MS = 4_000; // between two texts
+const SETTLE_MS = 1_000; // a text that is replaced within this time is not announced
 
-/** The order and the moments in which texts are said. `speak` puts one into the live region. */
+/** The queue of texts. `speak` puts one into the live region. */
 export class Voice {
   constructor(speak) {
     this.speak = speak;
     this.texts = new Map(); // topic -> the newest text
-    this.said = new Map(); // topic -> the text that was said last
+    this.spoken = new Map(); // topic -> the latest announced text
     this.lastAt = -Infinity;
   }
 
-  /** `repeat` says it even if it is what was said of this topic last. */
+  /** `repeat` announces a text even if it equals the last one of its topic. */
   say(text, topic = "", { repeat = false } = {}) {
-    if (!repeat && this.said.get(topic) === text) this.texts.delete(topic);
+    if (!repeat && this.spoken.get(topic) === text) this.texts.delete(topic);
     else this.texts.set(topic, text);
     this.#schedule();
   }
@@ -32,7 +32,7 @@ export class Voice {
     const [topic, text] = this.texts.entries().next().value ?? [];
     if (text === undefined) return;
     this.texts.delete(topic);
-    this.said.set(topic, text);
+    this.spoken.set(topic, text);
     this.lastAt = Date.now();
     this.speak(text);
     this.#schedule();
@@ -52,7 +52,7 @@ function region() {
   };
 }
 
-/** Says a text to screen readers, politely, when it is its turn. */
+/** Queues a text for screen readers. */
 export function say(text, topic, options) {
   voice ??= new Voice(region());
   voice.say(text, topic, options);

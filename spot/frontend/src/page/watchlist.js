@@ -1,4 +1,4 @@
-// The coins that a visitor has starred. They stay in this browser; `text` and `read` carry them to another.
+// The coins that the visitor has starred, stored in this browser. `text` and `read` export and import them.
 
 import { settings } from "./settings.js";
 

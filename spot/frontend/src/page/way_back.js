@@ -1,4 +1,4 @@
-// The way back to the market: where the visitor was in it, for the Back button and for the links of other pages.
+// The visitor's place in the market, restored by the Back button and by the links of other pages.
 
 import * as address from "./address.js";
 import { page } from "./page.js";
@@ -18,23 +18,23 @@ function write() {
   try {
     sessionStorage.setItem(NAME, JSON.stringify({ search: location.search }));
   } catch {
-    // not allowed: links lead to the beginning of the market
+    // not allowed: links lead to the top of the market
   }
 }
 
-/** Keeps the place on this page, and returns a function that goes to it once what stands there has come. */
+/** Stores the scroll position of this page, and returns a function that restores it once the rows are there. */
 export function keepPlace() {
-  const wanted = history.state?.top ?? 0;
+  const top = history.state?.top ?? 0;
   history.scrollRestoration = "manual"; // the browser would scroll before there are rows
   addEventListener("pagehide", write);
-  let gone = false;
+  let restored = false;
   return () => {
-    if (!gone && wanted > 0 && scrollY === 0) scrollTo({ top: wanted, behavior: "instant" });
-    gone = true;
+    if (!restored && top > 0 && scrollY === 0) scrollTo({ top, behavior: "instant" });
+    restored = true;
   };
 }
 
-/** Lets links to the market lead to the view that the visitor came from, in the currency looked at now. */
+/** Points links to the market at the view that the visitor came from, in the current currency. */
 export function leadBack() {
   const links = document.querySelectorAll("a[data-market]");
   const { search = "" } = read();

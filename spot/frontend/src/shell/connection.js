@@ -21,9 +21,9 @@ function condition() {
   const feeds = [...page.feeds].filter((feed) => !page.asides.has(feed));
   const judged = feeds.map((feed) => [feed, feed.condition()]).filter(([, { question }]) => !question);
   if (!judged.length) return { name: feeds.length ? "answered" : "connecting" };
-  const conditions = judged.map(([, one]) => one);
+  const conditions = judged.map(([, condition]) => condition);
   const state = worst(conditions);
-  const seconds = Math.min(...conditions.filter(({ name }) => name === state.name).map((one) => one.seconds ?? 0));
+  const seconds = Math.min(...conditions.filter(({ name }) => name === state.name).map((state) => state.seconds ?? 0));
   return { ...state, seconds, pace: Math.max(...judged.map(([feed]) => page.paces.get(feed)())) };
 }
 

@@ -19,7 +19,7 @@ export function tellDemo(simulated, now = performance.now()) {
     .catch(() => {}); // the next minute asks again
 }
 
-/** Puts the reason beside the notice; without one it says what the demo is. */
+/** Shows the reason for the demo beside its notice, or what the demo is. */
 export function explainDemo(reason) {
   for (const notice of document.querySelectorAll("[data-demo]")) {
     const text = notice.querySelector(".demo-more");

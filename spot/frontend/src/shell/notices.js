@@ -1,4 +1,4 @@
-// What the server has to say to people, such as a change of provider: each thing once, though every feed tells it.
+// Notices of the server, such as a change of provider: each is shown once, though every feed receives it.
 
 import { serverNow } from "../client/socket.js";
 import { clock } from "../data/format.js";
@@ -11,15 +11,15 @@ const SHOWN_MS = 30_000;
 const MOST = 3;
 const KEPT = 50; // in the list of this tab
 
-/** Tells what is news from what another feed has just told. Pure but for its memory. */
+/** Recognises notices that another feed has just received. Pure but for its memory. */
 export class Repetitions {
-  #told = new Map();
+  #recent = new Map();
 
   isNews({ code, message }, now) {
-    for (const [text, at] of this.#told) if (now - at > SAME_MS) this.#told.delete(text);
+    for (const [text, at] of this.#recent) if (now - at > SAME_MS) this.#recent.delete(text);
     const text = `${code} ${message}`;
-    const news = !this.#told.has(text);
-    this.#told.set(text, now);
+    const news = !this.#recent.has(text);
+    this.#recent.set(text, now);
     return news;
   }
 }
@@ -77,7 +77,7 @@ function list() {
   dialog.showModal();
 }
 
-/** <spot-notices>: the button that lists what has been told, once there is something. */
+/** <spot-notices>: the button that lists past notices, once there are any. */
 class Notices extends HTMLElement {
   connectedCallback() {
     this.show();

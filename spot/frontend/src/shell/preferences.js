@@ -27,12 +27,12 @@ class Preferences extends HTMLElement {
 
   /** Made when it is first wanted: some 450 time zones are not free. */
   #open() {
-    this.dialog ??= this.appendChild(this.#made());
+    this.dialog ??= this.appendChild(this.#createDialog());
     this.#tellSample();
     this.dialog.showModal();
   }
 
-  #made() {
+  #createDialog() {
     const dialog = el("dialog", { class: "preferences", "aria-labelledby": "preferences-title" });
     dialog.append(
       el("header", {}, el("h2", { id: "preferences-title" }, "Display"), el("button", { type: "button", class: "button", onclick: () => dialog.close() }, "Done")),

@@ -1,7 +1,7 @@
 // Single keys for the whole page, and the list of them that "?" shows. They never fire while somebody types.
 //
 //   shortcut("p", "Pause or resume updates", () => page.setPaused(!page.paused));
-//   keysOf("Market map", [["← ↑ → ↓", "Go to the next coin"]]);      // keys that a panel handles by itself: told only
+//   keysOf("Market map", [["← ↑ → ↓", "Go to the next coin"]]);      // keys that a panel handles by itself: listed only
 
 import { settings } from "../page/settings.js";
 import { el } from "../widgets/dom.js";
@@ -37,7 +37,7 @@ function pressed(event) {
 function lists() {
   return [...sections].filter(([, keys]) => keys.size).map(([where, keys]) => {
     const list = el("dl", {});
-    for (const [key, words] of keys) list.append(el("div", {}, el("dt", {}, ...key.split(" ").map((one) => el("kbd", {}, one))), el("dd", {}, words)));
+    for (const [key, words] of keys) list.append(el("div", {}, el("dt", {}, ...key.split(" ").map((name) => el("kbd", {}, name))), el("dd", {}, words)));
     return el("section", {}, el("h3", {}, where), list);
   });
 }
@@ -58,7 +58,7 @@ export function showShortcuts() {
   dialog.showModal();
 }
 
-/** <spot-shortcuts>: the button that shows the list, for who does not know the key. */
+/** <spot-shortcuts>: the button that shows the list. */
 class Shortcuts extends HTMLElement {
   connectedCallback() {
     this.replaceChildren(el("button", { type: "button", class: "button shortcuts-button", "aria-label": "Keyboard shortcuts", title: "Keyboard shortcuts (?)", onclick: showShortcuts }, el("span", { "aria-hidden": "true" }, "?")));

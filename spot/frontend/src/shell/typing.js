@@ -1,4 +1,4 @@
-// Which key presses are text, and which are free to be shortcuts. Pure.
+// Tells key presses that enter text from those that can be shortcuts. Pure.
 
 /** Whether a key press is text, or belongs to whatever has the focus. */
 export function isTyping({ target, isComposing, ctrlKey, metaKey, altKey, defaultPrevented }) {

@@ -1,4 +1,4 @@
-// <spot-status> says where the data come from, how old they are, and what has changed.
+// <spot-status>: sources and ages of the data, and the last changes of source.
 
 import { age, clock, span } from "../data/format.js";
 import { sentence } from "../data/state.js";
@@ -54,16 +54,16 @@ class Status extends HTMLElement {
     return { section, table, rows, nothing, headers };
   }
 
-  /** Asks for the facts, and again a while after they have come; not in a tab that nobody sees. */
+  /** Requests the facts, and again a while after each answer; not in a hidden tab. */
   async #ask() {
     clearTimeout(this.next);
     if (document.hidden || page.paused || this.asking) return;
     this.asking = true;
     try {
       const answer = await fetch(FACTS, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
-      const told = await answer.json();
-      if (answer.ok) this.#took(told);
-      else this.#problem(told.message ?? "The server cannot say how it is.", "offline");
+      const facts = await answer.json();
+      if (answer.ok) this.#took(facts);
+      else this.#problem(facts.message ?? "The server cannot report its status.", "offline");
     } catch {
       this.#problem("The server does not answer", "offline"); // no network, no answer, or not ours
     }
@@ -71,7 +71,7 @@ class Status extends HTMLElement {
     this.next = setTimeout(() => this.#ask(), EVERY_MS);
   }
 
-  /** While paused nothing on the page changes, ages neither. */
+  /** While paused nothing on the page changes, including ages. */
   #tellPause() {
     setText(this.pause, page.paused ? "Resume updates" : "Pause updates");
     this.pause.classList.toggle("button-on", page.paused);

@@ -1,4 +1,4 @@
-// What the status page says of the server's facts, in words. Pure.
+// The facts of the status page in words. Pure.
 
 const DATA = {
   live: ["Fresh", "live"],
@@ -20,11 +20,11 @@ const BRINGS = { ticks: "prices", listings: "announcements", onchain: "on-chain 
 const BLOCK = 500; // coins in one part of the market
 const SILENT_MS = 60_000; // a worker marks itself every second
 
-function several(count, one, many) {
-  return `${count} ${count === 1 ? one : many}`;
+function several(count, singular, plural) {
+  return `${count} ${count === 1 ? singular : plural}`;
 }
 
-/** What a row of `data` is about. */
+/** The subject of a row of `data`. */
 export function subject({ kind, currency, block, count }) {
   const money = currency?.toUpperCase();
   switch (kind) {
@@ -50,10 +50,10 @@ export function streamState(state) {
 
 /** ["ticks", "listings"] as "prices, announcements". */
 export function brings(what) {
-  return what.map((one) => BRINGS[one] ?? one).join(", ");
+  return what.map((kind) => BRINGS[kind] ?? kind).join(", ");
 }
 
-/** How the whole site is, as [a sentence, the tone of its mark]. */
+/** The state of the whole site, as [a sentence, the tone of its mark]. */
 export function verdict({ data, simulated, worker_seen: seen, now }) {
   if (seen == null || now - seen > SILENT_MS) return ["Nothing is being renewed at the moment", "offline"];
   const looked = data.filter(({ state }) => state !== "idle" && state !== "missing");

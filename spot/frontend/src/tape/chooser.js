@@ -53,14 +53,14 @@ export class TapeChooser {
     this.hits = el("ul", { class: "chooser-hits", "aria-label": "Coins found" });
     this.none = el("p", { class: "chooser-none", "aria-live": "polite" });
     this.rows = el("ol", { class: "chooser-rows", "aria-label": "Coins of the ticker" });
-    this.told = el("p", { class: "chooser-told", role: "status" });
+    this.status = el("p", { class: "chooser-told", role: "status" });
     this.starred = button("Add my starred coins", () => this.list.add(...watchlist.ids));
     this.usual = button("Back to the usual coins", () => this.list.forget());
     this.dialog = el(
       "dialog",
       { class: "chooser", "aria-labelledby": "chooser-title", onclose: () => this.#closed() },
       el("header", {}, el("h2", { id: "chooser-title" }, "Coins of the ticker"), button("Done", () => this.dialog.close())),
-      this.field.element, this.hits, this.none, this.told, this.rows,
+      this.field.element, this.hits, this.none, this.status, this.rows,
       el("footer", {}, this.starred, this.usual),
     );
     this.dialog.addEventListener("click", ({ target }) => target === this.dialog && this.dialog.close()); // beside it
@@ -93,36 +93,36 @@ export class TapeChooser {
   }
 
   #showHits() {
-    const found = this.text ? this.#hitsOf(this.text) : [];
-    for (const [id, coin] of found) this.#names.set(id, coin);
-    setText(this.none, this.text && this.listed && !found.length ? `No coin found for “${this.text}”.` : "");
-    const shape = found.map(([id]) => id + this.list.ids.includes(id)).join();
-    if (shape === this.foundShape) return; // prices moved, names did not: keep the focus where it is
-    this.foundShape = shape;
-    this.hits.replaceChildren(...found.map(([id, coin]) => this.#hit(id, coin)));
+    const hits = this.text ? this.#hitsOf(this.text) : [];
+    for (const [id, coin] of hits) this.#names.set(id, coin);
+    setText(this.none, this.text && this.listed && !hits.length ? `No coin found for “${this.text}”.` : "");
+    const shape = hits.map(([id]) => id + this.list.ids.includes(id)).join();
+    if (shape === this.hitShape) return; // prices moved, names did not: keep the focus where it is
+    this.hitShape = shape;
+    this.hits.replaceChildren(...hits.map(([id, coin]) => this.#hit(id, coin)));
   }
 
   #hit(id, coin) {
-    const there = this.list.ids.includes(id);
-    const words = there ? `${coin.name} is in the ticker` : `Add ${coin.name}`;
+    const isAdded = this.list.ids.includes(id);
+    const words = isAdded ? `${coin.name} is in the ticker` : `Add ${coin.name}`;
     const add = () => {
       this.list.add(id);
       this.field.element.focus();
     };
-    return el("li", {}, el("button", { type: "button", "aria-label": words, disabled: there || this.list.isFull, onclick: add }, ...named(id, coin), el("span", { "aria-hidden": "true" }, there ? "✓" : "+")));
+    return el("li", {}, el("button", { type: "button", "aria-label": words, disabled: isAdded || this.list.isFull, onclick: add }, ...named(id, coin), el("span", { "aria-hidden": "true" }, isAdded ? "✓" : "+")));
   }
 
   #show() {
     const { ids } = this.list;
-    const held = this.dialog.contains(document.activeElement) ? document.activeElement.dataset : {};
-    const heldAt = [...this.rows.children].findIndex(({ dataset }) => dataset.coin === held.coin);
+    const focus = this.dialog.contains(document.activeElement) ? document.activeElement.dataset : {};
+    const place = [...this.rows.children].findIndex(({ dataset }) => dataset.coin === focus.coin);
     this.gone = unlisted(this.tape.head?.missing);
-    setText(this.told, `${ids.length} of at most ${MOST} coins`);
+    setText(this.status, `${ids.length} of at most ${MOST} coins`);
     this.usual.hidden = !this.list.isOwn;
     this.starred.hidden = !watchlist.ids.some((id) => !ids.includes(id)) || this.list.isFull;
     this.rows.replaceChildren(...ids.map((id, at) => this.#row(id, at, ids.length)));
-    if (held.does) this.#focus(held, heldAt);
-    this.foundShape = null;
+    if (focus.does) this.#focus(focus, place);
+    this.hitShape = null;
     this.#showHits();
   }
 

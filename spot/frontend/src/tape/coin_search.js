@@ -2,7 +2,7 @@
 
 const LIST = "/coins.json";
 const KEEP = 50;
-const known = new Map(); // text -> a promise of the answer
+const cache = new Map(); // text -> a promise of the answer
 
 async function asked(text) {
   const url = new URL(LIST, location.href);
@@ -15,12 +15,12 @@ async function asked(text) {
 
 /** The coins of which symbol, name or id has the text, a promise of [id, {name, symbol}]; null when it cannot be asked. */
 export function searchCoins(text) {
-  if (known.has(text)) return known.get(text);
+  if (cache.has(text)) return cache.get(text);
   const answer = asked(text).catch(() => {
-    known.delete(text);
+    cache.delete(text);
     return null;
   });
-  known.set(text, answer);
-  if (known.size > KEEP) known.delete(known.keys().next().value);
+  cache.set(text, answer);
+  if (cache.size > KEEP) cache.delete(cache.keys().next().value);
   return answer;
 }

@@ -1,4 +1,4 @@
-// Which coins the ticker shows, and in which order: the visitor's own list, or else the page's. Kept in this browser.
+// The coins of the ticker in order: the visitor's own list, stored in this browser, or else that of the page.
 
 import { settings } from "../page/settings.js";
 import { read } from "../page/watchlist.js";
@@ -33,7 +33,7 @@ export class TapeList extends EventTarget {
     this.#save([...new Set([...this.ids, ...ids])]);
   }
 
-  /** The last coin stays: an empty ticker says nothing. */
+  /** The last coin cannot be removed. */
   remove(...ids) {
     const left = this.ids.filter((id) => !ids.includes(id));
     if (left.length) this.#save(left);
@@ -51,9 +51,9 @@ export class TapeList extends EventTarget {
   }
 
   #own() {
-    const kept = this.store.get(NAME, []);
+    const stored = this.store.get(NAME, []);
     const isId = (id) => typeof id === "string" && read(id)[0] === id;
-    return Array.isArray(kept) ? [...new Set(kept.filter(isId))].slice(0, MOST) : [];
+    return Array.isArray(stored) ? [...new Set(stored.filter(isId))].slice(0, MOST) : [];
   }
 
   #save(ids) {

@@ -1,5 +1,5 @@
-// <spot-ticker coins="bitcoin,ethereum">: prices that scroll by, until somebody points at them or says stop. The
-// visitor's own list, if there is one, takes the place of the attribute's.
+// <spot-ticker coins="bitcoin,ethereum">: scrolling prices, paused by pointer, focus or button. The visitor's own list, if
+// there is one, replaces that of the attribute.
 
 import { serverNow } from "../client/socket.js";
 import { awaited, awaitedText, unlisted, unlistedText } from "../data/missing.js";
@@ -15,8 +15,8 @@ import { TapeChooser } from "./chooser.js";
 import { TapeList } from "./list.js";
 
 const PIXELS_PER_SECOND = 40;
-const SETTLE_MS = 300; // who puts coins in order presses a button several times
-const AWAITED_MS = 5_000; // a coin outside the market is fetched within this; later its absence is worth a word
+const SETTLE_MS = 300; // ordering coins takes several clicks
+const AWAITED_MS = 5_000; // a coin outside the market is usually fetched within this; later its absence is reported
 const PAUSED = "tape-paused";
 
 class Ticker extends Panel {
@@ -48,7 +48,7 @@ class Ticker extends Panel {
     return [this.feed("ticker-tape", { coin_ids: this.list.ids.join() })];
   }
 
-  /** A list of which no coin is known any more is not the end: the usual coins are one click away. */
+  /** If no coin of the list is listed any more, a button restores the default list. */
   onRefusal(feed, refusal) {
     super.onRefusal(feed, refusal);
     this.refused = refusal.code === "unknown_coin" && this.list.isOwn;
@@ -108,11 +108,11 @@ class Ticker extends Panel {
     this.watcher.observe(this.rail);
   }
 
-  /** Copies of the list after it, as many as fill the rail when the list itself has left it: the wrap is never seen. */
+  /** Appends copies of the list until they fill the rail behind it, so that the loop is seamless. */
   #repeat() {
     const { view } = this.feeds[0];
-    const wanted = Math.ceil(this.rail.clientWidth / Math.max(1, this.track.firstChild.offsetWidth));
-    for (let n = this.track.children.length - 1; n < wanted; n += 1) {
+    const copies = Math.ceil(this.rail.clientWidth / Math.max(1, this.track.firstChild.offsetWidth));
+    for (let n = this.track.children.length - 1; n < copies; n += 1) {
       this.track.append(this.#copy(view.keys, view.rows, true));
       for (const key of view.keys) this.#show(key, view.rows.get(key));
     }
@@ -195,7 +195,7 @@ class Ticker extends Panel {
     this.#run();
   }
 
-  /** Brings the item that got the focus into sight by moving the tape, where the browser would scroll and leave a gap. */
+  /** Moves the tape to the focused item: scrolling by the browser would leave a gap. */
   #reveal(item) {
     if (!this.motion) return;
     this.rail.scrollLeft = 0;
@@ -212,8 +212,8 @@ class Ticker extends Panel {
 
   #run() {
     if (!this.motion) return;
-    const held = this.stopped || page.paused || this.rail.matches(":hover, :focus-within");
-    if (held) this.motion.pause();
+    const isPaused = this.stopped || page.paused || this.rail.matches(":hover, :focus-within");
+    if (isPaused) this.motion.pause();
     else this.motion.play();
   }
 }

@@ -1,4 +1,4 @@
-// The colour scale of changes: which window has which steps. Pure.
+// The colour scale of changes: the steps of each window. Pure.
 
 // Upper bounds in percent of the first three of four steps to each side; the fourth is open.
 const BOUNDS = {

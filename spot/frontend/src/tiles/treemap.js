@@ -20,8 +20,7 @@ export class Layout {
   /**
    * Places items `{id, size}` in a box of the given size; returns a Map from id to {x, y, width, height} in pixels.
    * While the items and the box are the same, tiles only grow and shrink: each keeps its neighbours. Items with a `group`
-   * lie within the rectangle of that, the groups in the order in which they come; `strip(name, box)` says how high the
-   * heading of one is.
+   * lie within the rectangle of that, the groups in the given order; `strip(name, box)` returns the height of a heading.
    */
   place(items, width, height, strip = () => 0) {
     const sizes = named(items, bounded(new Map(items.map(({ id, size }) => [id, size]))), width * height);
@@ -118,7 +117,7 @@ export function at(places, x, y) {
   return null;
 }
 
-const SMALL = 9; // pixels: below this nobody reads a label, so it is left out
+const SMALL = 9; // pixels: a smaller label is illegible, and left out
 
 /**
  * The font sizes of a tile's two lines, 0 for what does not fit: the symbol, and below it the percentage.

@@ -14,7 +14,7 @@ export function changeCell() {
   return el("span", { class: "change" }, el("span", { class: "arrow", "aria-hidden": "true" }), el("span"));
 }
 
-/** The sign is in the text and in the arrow, never in the colour alone. */
+/** Text and arrow show the sign, never the colour alone. */
 export function showChange(cell, value) {
   const way = direction(value);
   setAttribute(cell, "data-way", way);
@@ -22,13 +22,13 @@ export function showChange(cell, value) {
   setText(cell.lastChild, percent(value, page.locale));
 }
 
-/** Lights an element up for a moment, because it is new. */
+/** Flashes a new element. */
 export function light(element) {
   if (page.calm.matches) return;
   element.animate([{ backgroundColor: "var(--raised)" }, { backgroundColor: "transparent" }], { duration: 4 * SHOWN_MS, easing: "ease-out" });
 }
 
-/** Lights an element up for a moment by the direction in which its number moved, at most once a second. */
+/** Flashes an element in the colour of its change, at most once a second. */
 export function flash(element, before, after) {
   if (page.calm.matches || typeof before !== "number" || typeof after !== "number" || before === after) return;
   const now = performance.now();

@@ -1,4 +1,4 @@
-// Making elements. Text always goes in as text: nothing here, or anywhere in this folder, parses markup.
+// Creating elements. Strings become text nodes: no module of the front end parses markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -21,7 +21,7 @@ export function svg(name, attributes = {}, ...children) {
   return filled(document.createElementNS(SVG, name), attributes, children);
 }
 
-/** Sets text only when it differs, which spares the browser the layout. */
+/** Sets text only when it differs, to avoid a layout. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

@@ -1,10 +1,10 @@
-// Whether somebody points at a list or has the focus in it, so that its order has to wait.
+// Whether a list is under the pointer or has the focus, so that its rows must not move.
 
 export class Hold {
   #pointed = false;
   #focused = false;
 
-  /** `released` is called when that is over. */
+  /** `released` is called when neither is the case any more. */
   constructor(list, released) {
     this.released = released;
     list.addEventListener("pointerenter", ({ pointerType }) => this.#set({ pointed: pointerType !== "touch" }));
@@ -25,7 +25,7 @@ export class Hold {
   }
 }
 
-/** Puts elements into their order, moving only those that are out of it: one that is moved loses the focus. */
+/** Orders elements, moving only those out of place: an element that is moved loses the focus. */
 export function place(list, elements) {
   let at = list.firstChild;
   for (const element of elements) {

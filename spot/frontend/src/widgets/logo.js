@@ -1,19 +1,19 @@
-// A coin's logo on its lettered disc. The letter stays below it, and is what remains where there is no picture.
+// A coin's logo on its lettered disc. The letter below it shows where there is no picture.
 
 import { el } from "./dom.js";
 
-const failed = new Set(); // asked for once a page: what has just failed will not be there a second later
+const failed = new Set(); // ids whose logo could not be loaded: requested once a page
 
-// By the address of this file, so that an element on somebody else's page asks our server too.
+// Relative to this file, so that embedded elements request it from our server.
 const addressOf = (id) => new URL(`/logo/${encodeURIComponent(id)}`, import.meta.url).href;
 
-/** `logo` is what the coin's row says: where it is empty, as in the demo, nothing is asked for. */
+/** `logo` is that of the coin's row; if it is empty, as in the demo, nothing is requested. */
 export function showLogo(mark, id, logo) {
-  const wanted = logo && !failed.has(id) ? id : "";
+  const source = logo && !failed.has(id) ? id : "";
   const shown = mark.querySelector("img");
-  if ((shown?.dataset.logo ?? "") === wanted) return;
+  if ((shown?.dataset.logo ?? "") === source) return;
   shown?.remove();
-  if (wanted) mark.append(picture(id));
+  if (source) mark.append(picture(id));
 }
 
 function picture(id) {

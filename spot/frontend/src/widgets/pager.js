@@ -1,4 +1,4 @@
-// The pager below a table: which rows these are, and the way to the others.
+// The pager below a table: the range of its rows, and buttons for the other pages.
 
 import { count } from "../data/format.js";
 import { page } from "../page/page.js";
@@ -8,7 +8,7 @@ export class Pager {
   at = 1;
   last = 1;
 
-  /** `turn(page)` and `resize(size)` are called with what the visitor wants. */
+  /** `turn(page)` and `resize(size)` are called with the visitor's choice. */
   constructor(name, turn, { sizes = [], size = null, resize = null } = {}) {
     this.turn = turn;
     this.where = el("span", { class: "pager-where" });

@@ -1,4 +1,4 @@
-// The base of every panel: its frame on the page, its feeds, its states, and the line that says how old its data are.
+// The base of every panel: its frame on the page, its feeds, its states, and the line with the age of its data.
 
 import { Feed, serverNow } from "../client/socket.js";
 import { merge } from "../client/view.js";
@@ -9,15 +9,15 @@ import { page } from "../page/page.js";
 import { el, setAttribute, setText } from "./dom.js";
 import { showSource, sourceLink } from "./source.js";
 
-// From best to worst; a panel with several feeds is as good as its worst one.
+// From best to worst; the state of a panel is the worst of its feeds.
 const CONDITIONS = ["live", "demo", "stale", "connecting", "waiting", "unavailable", "reconnecting", "offline", "refused"];
-const FLASH_MS = 5_000; // a change that has waited longer than this to be drawn is no news any more
+const FLASH_MS = 5_000; // a change that waited longer for its drawing does not flash
 
 export function worst(conditions) {
   return conditions.reduce((a, b) => (CONDITIONS.indexOf(b.name) > CONDITIONS.indexOf(a.name) ? b : a));
 }
 
-/** What a panel without data says, as [headline, explanation]. */
+/** The message of a panel without data, as [headline, explanation]. */
 function explained(condition, nothing) {
   const retry = condition.seconds ? `Trying again in ${condition.seconds} s.` : "";
   switch (condition.name) {
@@ -37,7 +37,7 @@ function trouble({ reason, nextTry }) {
   return (sentence(reason) + next).trim();
 }
 
-/** What keeps prices fresh between the polls that the rest of the line is about. */
+/** The streams that update prices between two polls. */
 function showStreams(place, streams, now) {
   while (place.children.length > streams.length) place.lastChild.remove();
   while (place.children.length < streams.length) place.append(el("span", {}, el("span"), sourceLink(), el("span")));
@@ -52,7 +52,7 @@ function showStreams(place, streams, now) {
 /** Subclasses give `heading`, `build(body, controls)`, `openFeeds()` and `draw(feed, changes)`. */
 export class Panel extends HTMLElement {
   nothing = "No data";
-  aside = false; // whether the page's own state leaves it out
+  aside = false; // whether the page's state ignores this panel
 
   connectedCallback() {
     this.abort = new AbortController();
@@ -76,7 +76,7 @@ export class Panel extends HTMLElement {
     for (const feed of this.feeds) feed.close();
   }
 
-  /** How often what a feed shows is renewed, in milliseconds. */
+  /** The interval in which a feed's data are renewed, in milliseconds. */
   pace(feed) {
     return feed.head ? paceOf(feed.head) : 0;
   }
@@ -90,21 +90,21 @@ export class Panel extends HTMLElement {
     for (const feed of this.feeds) this.ask(feed, { vs_currency: page.currency });
   }
 
-  /** Numbers and times are to be written in another way, with data that are there already. */
+  /** The locale or the time zone has changed. */
   onLocale() {
     this.redraw();
     this.#tellState();
   }
 
-  /** The visitor has gone back or forward: the address may ask for another view. */
+  /** The visitor has gone back or forward: the address may have other parameters. */
   onWalk() {}
 
-  /** Changes what a feed shows; the panel is marked busy until the answer comes. */
+  /** Changes a feed's parameters; the panel is marked busy until the answer comes. */
   ask(feed, changes) {
     if (feed.update(changes)) this.setAttribute("aria-busy", "true");
   }
 
-  /** Draws again with what is there, say after a choice that needs no new data. */
+  /** Draws again with the same data, after a choice that needs no others. */
   redraw() {
     for (const feed of this.feeds) if (feed.view && !this.pending.has(feed)) this.pending.set(feed, new Map());
     this.#schedule();
@@ -144,12 +144,12 @@ export class Panel extends HTMLElement {
 
   onRefusal(feed, { message, code }) {
     this.removeAttribute("aria-busy");
-    if (!feed.view) return; // the panel's message says it
+    if (!feed.view) return; // the panel's message shows it
     this.problem.replaceChildren(message, el("small", {}, `Code: ${code}`));
     this.problem.hidden = false;
   }
 
-  /** What is pending of a feed is null for a whole view: nothing in that has moved, it is all new. */
+  /** The pending changes of a feed are null for a whole view: none of its rows flashes. */
   #took(feed, { changes, whole }) {
     this.removeAttribute("aria-busy");
     this.problem.hidden = true;
@@ -159,7 +159,7 @@ export class Panel extends HTMLElement {
     this.#schedule();
   }
 
-  /** At most one drawing per frame of the screen, none while hidden; the newest state wins. */
+  /** Draws at most once per frame of the screen, not while hidden, and only the newest state. */
   #schedule() {
     if (this.drawing || !this.pending.size) return;
     this.drawing = requestAnimationFrame(() => {
@@ -195,7 +195,7 @@ export class Panel extends HTMLElement {
     this.message.replaceChildren(el("strong", {}, headline), el("span", {}, explanation), ...more);
   }
 
-  /** The line below every panel: the oldest of its feeds, where it comes from, and an age that keeps counting. */
+  /** The line below every panel: time, source and age of its oldest feed. */
   #tellAge(condition) {
     const heads = this.feeds.map((feed) => feed.head).filter(Boolean);
     if (!heads.length) return;

@@ -1,24 +1,24 @@
-// A search field that tells what to look for a moment after the last key.
+// A search field that reports its text a moment after the last key.
 
 import { el } from "./dom.js";
 
 const TYPING_MS = 90;
 
 export class SearchField {
-  /** `asked(text)` is called with what has been typed, without the blanks around it. */
+  /** `asked(text)` is called with the trimmed text. */
   constructor(label, placeholder, asked) {
     this.asked = asked;
     this.element = el("input", { type: "search", placeholder, "aria-label": label, autocomplete: "off", spellcheck: "false", maxlength: "100" });
     for (const type of ["input", "compositionend"]) this.element.addEventListener(type, (event) => this.#typed(event));
   }
 
-  /** Shows a text that somebody else chose; what was being typed is forgotten. */
+  /** Shows another text and discards pending input. */
   show(text) {
     clearTimeout(this.typing);
     this.element.value = text;
   }
 
-  /** Tells at once what stands in the field. */
+  /** Reports the text at once. */
   ask() {
     clearTimeout(this.typing);
     this.asked(this.element.value.trim());

@@ -1,8 +1,8 @@
-// The name of a source as a link to its site, near the data: attribution guides ask for that.
+// The name of a source as a link to its site, which attribution guides require near the data.
 
 import { el, setAttribute, setText } from "./dom.js";
 
-/** A place for the name of a source; without an address it is plain text. */
+/** An element for the name of a source; without an address it is plain text. */
 export function sourceLink(className = "source") {
   return el("a", { class: className, target: "_blank", rel: "noopener" });
 }

@@ -1,4 +1,4 @@
-// The star that puts a coin among the visitor's own, wherever coins are shown.
+// The button that stars a coin.
 
 import { say } from "../page/voice.js";
 import { MOST, watchlist } from "../page/watchlist.js";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { emptiness, KINDS, parameters, wanted } from "../../src/listings/question.js";
+import { choices, emptiness, KINDS, parameters } from "../../src/listings/question.js";
 
 const address = (parameters) => (name) => parameters[name] ?? "";
 
@@ -22,7 +22,7 @@ test("no type belongs to two kinds", () => {
 });
 
 test("an empty list says what is empty", () => {
-  assert.match(emptiness(wanted(address({}))), /yet/);
-  assert.match(emptiness(wanted(address({ "news.from": "upbit" }))), /this exchange/);
-  assert.match(emptiness(wanted(address({ "news.q": "x", "news.from": "upbit" }))), /fits/);
+  assert.match(emptiness(choices(address({}))), /yet/);
+  assert.match(emptiness(choices(address({ "news.from": "upbit" }))), /this exchange/);
+  assert.match(emptiness(choices(address({ "news.q": "x", "news.from": "upbit" }))), /fits/);
 });
