@@ -28,7 +28,8 @@ BODY_BYTES = 1_048_576  # forms of the admin; nothing else posts
 BODY_SECONDS = 30  # and its body
 ANSWER_SECONDS = 60  # to take an answer that has been written
 SERVERS = ("uvicorn", "daphne")
-#: The ASGI extension by which a server tells that the peer has taken what was sent: `{"wait": coroutine function}`.
+#: The ASGI extension by which a server tells that the peer has taken what was sent: `{"then": function}` calls the
+#: function that it is given, at once or later.
 TAKEN = "spot.taken"
 
 #: Set once this process has been asked to end: it answers what it has and wants nothing new.

@@ -27,17 +27,22 @@ class SpotHttpProtocol(HttpToolsProtocol):
         self.request_line: bytes | None = b""  # what has come of it; None once the parser has begun on the request
         self.head_bytes = 0
         self.body_bytes = 0
+        self.patience: float | None = None  # seconds until what is missing of a request must be there
         self.deadline: asyncio.TimerHandle | None = None
         self.answer_deadline: asyncio.TimerHandle | None = None
+        self.when_taken: list[Callable[[], object]] = []
+        self.lost = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=0)  # what the kernel has not taken, the peer has not
         self._expect_within(listening.HEAD_SECONDS)
+        self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
         self._expect_nothing()
         self._answer_taken()
+        self._tell_taken()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -50,6 +55,25 @@ class SpotHttpProtocol(HttpToolsProtocol):
         super().resume_writing()
         if self.cycle is None or self.cycle.response_complete:
             self._answer_taken()
+        if self.when_taken and not self.transport.get_write_buffer_size():
+            self.transport.set_write_buffer_limits()
+            self._tell_taken()
+
+    def _call_when_taken(self, callback: Callable[[], object]) -> None:
+        """Call back once the kernel has all that was written; a small answer it has after this turn of the loop."""
+        self.when_taken.append(callback)
+        self.loop.call_soon(self._look_what_is_taken)
+
+    def _look_what_is_taken(self) -> None:
+        if self.lost or not self.transport.get_write_buffer_size():
+            self._tell_taken()
+        else:  # told by `resume_writing`: what the kernel has not taken, the peer has not
+            self.transport.set_write_buffer_limits(high=0)
+
+    def _tell_taken(self) -> None:
+        callbacks, self.when_taken = self.when_taken, []
+        for callback in callbacks:
+            callback()
 
     def on_response_complete(self) -> None:
         if not self.transport.get_write_buffer_size():
@@ -71,10 +95,12 @@ class SpotHttpProtocol(HttpToolsProtocol):
             self._refuse(431, "Request head too large.")
         elif data:
             super().data_received(data)
+        if self.patience is not None:
+            self._set_deadline()
 
     def _take_request_line(self, data: bytes) -> bytes:
         """What the parser may have: nothing until the line is whole, then the mended line and what followed it."""
-        if not self.request_line and self.deadline is None:
+        if not self.request_line and self.patience is None:
             self._expect_within(listening.HEAD_SECONDS)
         self.request_line = ((self.request_line or b"") + data).lstrip(b"\r\n")
         line, newline, rest = self.request_line.partition(b"\n")
@@ -90,7 +116,7 @@ class SpotHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._expect_within(listening.BODY_SECONDS)
         self.head_bytes = self.body_bytes = 0
-        self.scope["extensions"] = {listening.TAKEN: {"wait": self.flow.drain}}
+        self.scope["extensions"] = {listening.TAKEN: {"then": self._call_when_taken}}
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -113,9 +139,15 @@ class SpotHttpProtocol(HttpToolsProtocol):
 
     def _expect_within(self, seconds: float) -> None:
         self._expect_nothing()
-        self.deadline = self.loop.call_later(seconds, self._refuse, 408, "Request took too long to arrive.")
+        self.patience = seconds
+
+    def _set_deadline(self) -> None:
+        """Most requests come whole, and need no timer."""
+        if self.deadline is None and self.patience is not None:
+            self.deadline = self.loop.call_later(self.patience, self._refuse, 408, "Request took too long to arrive.")
 
     def _expect_nothing(self) -> None:
+        self.patience = None
         if self.deadline is not None:
             self.deadline.cancel()
             self.deadline = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from functools import partial
 from typing import Any
 
 from spot.clients.limits import answering
@@ -50,11 +51,13 @@ class Turnstile:
                 await self._serve_admin(scope, receive, send)
             else:
                 await self.application(scope, receive, send)
-            if TAKEN in scope.get("extensions", {}):
-                await scope["extensions"][TAKEN]["wait"]()
         finally:
             if scope["path"] not in _HEALTH:
-                answering.leave(client)
+                taken = scope.get("extensions", {}).get(TAKEN)
+                if taken is None:
+                    answering.leave(client)
+                else:
+                    taken["then"](partial(answering.leave, client))
 
     async def _serve_admin(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if self._in_admin >= _AT_A_TIME + _WAITING:
