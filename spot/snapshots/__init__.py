@@ -33,6 +33,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
@@ -44,6 +45,8 @@ import redis
 import structlog
 from django.conf import settings
 from redis.commands.core import Script
+from redis.exceptions import LockError
+from redis.lock import Lock
 
 from providers.clean import SLACK_MS, ahead
 from providers.datasets import BUNDLED, KINDS, Dataset, Fetched, Row
@@ -344,17 +347,26 @@ def ages(datasets: Sequence[Dataset]) -> dict[str, tuple[int | None, int | None]
 
 def first_in(name: str, seconds: float) -> bool:
     """True for one caller per `seconds`, whatever the number of processes."""
-    return taken(f"spot:{name}", "1", seconds)
+    return acquire(f"spot:{name}", seconds) is not None
 
 
-def taken(key: str, value: str, seconds: float) -> bool:
-    """Set a key for `seconds`, unless it exists. An existing key with more time left than that was set before the clock
-    was set back, and is replaced."""
-    lasts = int(seconds * 1000)
-    if connection().set(key, value, nx=True, px=lasts):
-        return True
-    left: Any = connection().pttl(key)
-    return left > lasts + SLACK_MS and bool(connection().set(key, value, px=lasts))
+def acquire(key: str, seconds: float) -> str | None:
+    """Acquire a lock that expires after `seconds`: its token, or None when another caller has it.
+
+    A lock with longer to live than that dates from before the clock was set back. It is released first; its token makes
+    sure that no lock acquired meanwhile is.
+    """
+    lock = Lock(connection(), key, timeout=seconds, thread_local=False)
+    if not lock.acquire(blocking=False):
+        token: Any = connection().get(key)
+        left_ms: Any = connection().pttl(key)
+        if token is None or left_ms <= seconds * 1000 + SLACK_MS:
+            return None
+        with suppress(LockError):
+            lock.do_release(token)
+        if not lock.acquire(blocking=False):
+            return None
+    return str(lock.local.token.decode())
 
 
 def resting(name: str) -> bool:

@@ -340,7 +340,7 @@ def test_a_claim_that_passes_on_while_it_is_released_stays_with_the_new_holder(m
 
 def test_a_claim_that_cannot_be_released_ends_by_itself(monkeypatch) -> None:
     token = claims.claim(USD, 0.05)
-    monkeypatch.setattr(Lock, "release", lambda _self: (_ for _ in ()).throw(NoConnection))
+    monkeypatch.setattr(Lock, "do_release", lambda *_: (_ for _ in ()).throw(NoConnection))
     claims.release(USD, token)
     deadline = time.monotonic() + 5
     while claims.holds(USD, token) and time.monotonic() < deadline:
@@ -419,6 +419,25 @@ def test_a_claim_and_a_turn_of_a_clock_that_was_set_back_count_for_nothing(redis
     assert claims.claim(USD, 30) is not None
     assert snapshots.first_in("tick", 0.8)
     assert claims.claim(USD, 30) is None
+
+
+def test_a_stale_claim_goes_to_one_of_two_that_find_it(monkeypatch, redis) -> None:
+    """The second acquires it between the first one's look at its time to live and the release."""
+    look, tokens = Redis.pttl, []
+    assert claims.claim(USD, 30) is not None
+    redis.pexpire(f"spot:claim:{USD.name}", 3_630_000)
+
+    def overtaken(client, name):
+        left = look(client, name)
+        monkeypatch.undo()
+        tokens.append(claims.claim(USD, 30))
+        return left
+
+    monkeypatch.setattr(Redis, "pttl", overtaken)
+    tokens.append(claims.claim(USD, 30))
+    assert tokens[0] is not None
+    assert tokens[1] is None
+    assert claims.holds(USD, tokens[0])
 
 
 def test_demand_of_a_clock_that_was_set_back_is_forgotten(redis) -> None:
