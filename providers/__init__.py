@@ -1,6 +1,6 @@
-"""Everything about talking to upstreams; knows nothing of `spot`.
+"""Communication with upstream providers; independent of `spot`.
 
-The folder `adapters` is the registry: a file dropped into it is a provider, found by its `provider` attribute.
+The folder `adapters` is the registry: each file in it declares a provider as its attribute `provider`.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 @cache
 def all() -> tuple[Provider, ...]:  # noqa: A001 - `providers.all()` is how it reads at the call
-    """Every provider, in the order in which they are asked. ValueError when two share a name."""
+    """Every provider in its default order. Raises `ValueError` when two have the same name."""
     from providers import adapters  # noqa: PLC0415 - Django imports this package before adapters may be
 
     modules = [
-        importlib.import_module(f"{adapters.__name__}.{found.name}")
-        for found in pkgutil.iter_modules(adapters.__path__)
+        importlib.import_module(f"{adapters.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(adapters.__path__)
     ]
     return ordered(tuple(module.provider for module in modules))
 
 
-def ordered(found: tuple[Provider, ...]) -> tuple[Provider, ...]:
-    """Those providers by `order`, then name; duplicates refused."""
-    names = [provider.name for provider in found]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise ValueError(f"two adapters declare {', '.join(sorted(twice))}")
-    return tuple(sorted(found, key=lambda provider: (provider.order, provider.name)))
+def ordered(adapters: tuple[Provider, ...]) -> tuple[Provider, ...]:
+    """The providers by `order`, then name. Raises `ValueError` for duplicates."""
+    names = [provider.name for provider in adapters]
+    if duplicates := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"two adapters declare {', '.join(sorted(duplicates))}")
+    return tuple(sorted(adapters, key=lambda provider: (provider.order, provider.name)))
 
 
 def get(name: str) -> Provider | None:
@@ -40,6 +40,6 @@ def get(name: str) -> Provider | None:
 
 
 def site(name: str) -> str:
-    """The address of that provider's own site; "" when there is none."""
+    """The URL of that provider's website; "" if unknown."""
     provider = get(name)
     return provider.url if provider else ""

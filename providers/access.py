@@ -1,9 +1,9 @@
-"""How a provider is to be reached right now: addresses, key and limits, by the order of precedence.
+"""The access to a provider: addresses, key and limits in force.
 
-The key's own row, then the provider's, then the environment, then the plan's own. Read anew for every fetch, so that
-what an operator changes holds from the next call on, in every process.
+Precedence: the key's row, the provider's row, the environment, the plan. Every fetch reads them, so that an operator's
+changes apply from the next call, in every process.
 
-Several enabled keys are several accesses, each with an allowance of its own; `Budget.in_turn` says which is next.
+Each enabled key is an access with an allowance of its own; `Budget.in_turn` orders them.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from providers.vault import Locked, Secret
 
 log = structlog.get_logger("providers.access")
 
-#: What the database last said to this process, and the providers about which it says nothing now.
-_known: dict[str, tuple[ProviderSettings, list[ApiKey]]] = {}
-_away: set[str] = set()
+#: The last rows that this process read, and the providers whose rows it cannot read now.
+_cache: dict[str, tuple[ProviderSettings, list[ApiKey]]] = {}
+_unread: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Addresses without a slash at their end; `key` is false when none is sent; 0 is no limit. `per_minute` counts
-    calls, `per_month` what the provider bills: credits, or calls where that is the same."""
+    """Addresses have no trailing slash; `key` is false without a key; a limit of 0 is none. `per_minute` counts calls,
+    `per_month` credits (which are calls with some providers)."""
 
     provider: Provider
     plan: Plan
@@ -45,18 +45,18 @@ class Access:
 
     @property
     def usable(self) -> bool:
-        """Whether anything may be asked with it: switched on, and with a key where the plan needs one."""
+        """Whether calls are possible with it: enabled, and with a key where the plan needs one."""
         return self.enabled and (bool(self.key) or not self.plan.header)
 
     @property
     def key_name(self) -> str:
-        """The key's name wherever one is shown: its last four characters, as `ApiKey.masked` has them."""
+        """The name of the key for display: its last four characters, as in `ApiKey.masked`."""
         text = self.key.reveal()
         return "no key" if not text else f"••••{text[-4:]}" if len(text) >= 12 else "••••"
 
     @property
     def account(self) -> str:
-        """Whose allowance a call spends: another key is another account, and comes with a clean slate."""
+        """The account whose allowance a call spends. Each key is an account of its own."""
         return (
             f"{self.provider.name}:{_short(self.key.reveal())}"
             if self.key
@@ -65,7 +65,7 @@ class Access:
 
     @property
     def route(self) -> str:
-        """Short name of address, plan and key together: what a rest is about, so that mending any of them ends it."""
+        """A short hash of address, plan and key: a rest applies to the three together, and ends when one changes."""
         return _short(f"{self.base_url} {self.plan.name} {self.key.reveal()}")
 
     @property
@@ -79,25 +79,25 @@ def _short(text: str) -> str:
 
 
 def of(provider: Provider, key: ApiKey | None = None) -> Access:
-    """Today's access to the provider, the newest key's where there are several; with `key`, as if that one were the
-    one in use (to try it). Where a key is needed and there is none, it is not `usable`."""
+    """The access to the provider in force, with the newest of several keys; or the one with `key`, to test it. Without
+    a key that the provider needs, it is not `usable`."""
     row, keys = _rows(provider)
     return _accesses(provider, row, [key] if key else keys)[0]
 
 
 def all_of(provider: Provider) -> list[Access]:
-    """Every access that may be used now, newest key first: one an enabled key that can be read, else the environment's
-    key, else the plan that takes none. Empty for a provider that is switched off, or needs a key and has none."""
+    """All usable accesses, newest key first: one per enabled key that can be decrypted, else the environment's key,
+    else the plan without a key. Empty for a provider that is switched off, or lacks a key that it needs."""
     return [entry for entry in _accesses(provider, *_rows(provider)) if entry.usable]
 
 
 def serving(provider: Provider, kind: Kind) -> list[Access]:
-    """Those of `all_of` by which that kind of dataset can be had: over REST, with a plan that does not lack it."""
+    """The accesses of `all_of` that can serve that kind of dataset over REST: their plan has it."""
     return [entry for entry in all_of(provider) if entry.base_url and kind not in entry.plan.lacks]
 
 
 def secrets_of(row: ProviderSettings) -> list[Secret]:
-    """Every key of a provider that can be read, in use or switched off, and the environment's."""
+    """Every key of a provider that can be decrypted, enabled or not, and the environment's."""
     provider = row.provider
     if provider is None:
         return []
@@ -106,8 +106,8 @@ def secrets_of(row: ProviderSettings) -> list[Secret]:
 
 
 def _accesses(provider: Provider, row: ProviderSettings, keys: list[ApiKey]) -> list[Access]:
-    made = [_access(provider, row, *found) for found in _credentials(provider, keys)]
-    return list({entry.account: entry for entry in reversed(made)}.values())[::-1]  # the same key twice is one account
+    entries = [_access(provider, row, *credential) for credential in _credentials(provider, keys)]
+    return list({entry.account: entry for entry in reversed(entries)}.values())[::-1]  # a repeated key is one account
 
 
 def _access(provider: Provider, row: ProviderSettings, plan: Plan, secret: Secret, key: ApiKey | None) -> Access:
@@ -125,21 +125,21 @@ def _access(provider: Provider, row: ProviderSettings, plan: Plan, secret: Secre
 
 
 def _rows(provider: Provider) -> tuple[ProviderSettings, list[ApiKey]]:
-    """The settings and the enabled keys, newest first; while the database is away, what it last said to this process,
-    because prices must go on without it."""
+    """The settings and the enabled keys, newest first. While the database is unreachable, those that this process read
+    last, since fetching must go on."""
     try:
         row = ProviderSettings.objects.filter(name=provider.name).first() or ProviderSettings(name=provider.name)
-        _known[provider.name] = row, list(row.keys.filter(enabled=True).order_by("-pk")) if row.pk else []
-        _away.discard(provider.name)
+        _cache[provider.name] = row, list(row.keys.filter(enabled=True).order_by("-pk")) if row.pk else []
+        _unread.discard(provider.name)
     except DatabaseError as error:
-        if provider.name not in _away:
-            _away.add(provider.name)
-            log.warning("settings unread, the last known hold", provider=provider.name, error=str(error))
-    return _known.get(provider.name) or (ProviderSettings(name=provider.name), [])
+        if provider.name not in _unread:
+            _unread.add(provider.name)
+            log.warning("settings not read, using the last ones", provider=provider.name, error=str(error))
+    return _cache.get(provider.name) or (ProviderSettings(name=provider.name), [])
 
 
 def _credentials(provider: Provider, keys: list[ApiKey]) -> list[tuple[Plan, Secret, ApiKey | None]]:
-    """The keys that can be read and whose plan exists; else the environment's; else the first plan without any."""
+    """The keys that can be decrypted and whose plan exists; else the environment's key; else the first plan."""
     return [*_stored(provider, keys)] or [(*_environment(provider), None)]
 
 
@@ -150,7 +150,7 @@ def _stored(provider: Provider, keys: list[ApiKey]) -> Iterator[tuple[Plan, Secr
             if plan and plan.header:
                 yield plan, key.secret, key
         except Locked:
-            continue  # the system check and the admin say so; the next best is used meanwhile
+            continue  # the system check and the admin report it
 
 
 def _environment(provider: Provider) -> tuple[Plan, Secret]:
@@ -160,15 +160,14 @@ def _environment(provider: Provider) -> tuple[Plan, Secret]:
 
 
 def planned(provider: Provider, name: str, *, keyed: bool) -> Plan | None:
-    """The plan of that name; None when there is none. Without a name, for a key the first plan that takes one, else
-    the first of all."""
+    """The plan of that name, or None. Without a name: the first plan with a key if there is one, else the first."""
     if name:
         return provider.plan(name)
     return next((plan for plan in provider.plans if keyed and plan.header), provider.plans[0])
 
 
 def _setting(provider: Provider, what: str) -> Any:
-    """COINGECKO_BASE_URL and its like: settings.py has the names that exist."""
+    """A setting such as COINGECKO_BASE_URL."""
     return getattr(settings, f"{provider.name.upper()}_{what}", None)
 
 

@@ -1,4 +1,4 @@
-"""The app: registers its system checks, and sees to it that every provider has its row to be changed."""
+"""The app: registers its system checks, and creates the settings row of every provider."""
 
 from django.apps import AppConfig
 from django.apps import apps as installed
@@ -18,12 +18,11 @@ class ProvidersConfig(AppConfig):
         from providers import checks  # noqa: F401, PLC0415 - importing registers them, and they need models
 
         post_migrate.connect(make_rows, sender=self)
-        post_migrate.connect(make_observers, sender=self)  # after Django's own receiver, which makes the permissions
+        post_migrate.connect(make_observers, sender=self)  # after Django's own receiver, which creates the permissions
 
 
 def make_rows(using: str, apps: Apps = installed, **_kwargs: object) -> None:
-    """Add a settings row for each provider, and an order for each kind of dataset, that has none yet: the admin changes
-    rows, it does not add them.
+    """Create the missing settings row of each provider and order of each kind: the admin changes rows and adds none.
 
     `flush` sends the signal as well, without `apps`.
     """
@@ -31,7 +30,7 @@ def make_rows(using: str, apps: Apps = installed, **_kwargs: object) -> None:
         rows = apps.get_model("providers", "ProviderSettings").objects.using(using)
         orders = apps.get_model("providers", "Chain").objects.using(using)
     except LookupError:
-        return  # migrated back to nothing, or to before there were orders
+        return  # migrated backwards, to before these tables existed
     for provider in providers.all():
         rows.get_or_create(name=provider.name)
     for kind in ordered_kinds():
@@ -39,7 +38,7 @@ def make_rows(using: str, apps: Apps = installed, **_kwargs: object) -> None:
 
 
 def ordered_kinds() -> list[str]:
-    """The kinds of which the operator chooses the order of providers: those that one may serve instead of another."""
+    """The kinds of which the operator chooses the order of providers: those for which one can replace another."""
     real = (provider for provider in providers.all() if not provider.simulated)
     kinds = {endpoint.kind for provider in real for endpoint in provider.endpoints}
     return sorted(kind for kind in kinds if not (KINDS[kind].of_provider or KINDS[kind].optional))

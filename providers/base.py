@@ -35,7 +35,7 @@ class Plan:
     header: str = ""  # the header that carries the key; "": the plan takes none
     paid: bool = False  # paid plans are served from a fresher cache
     stream_url: str = ""  # ws:// or wss://; "": the plan has no stream
-    stream_topics: int = 0  # subscriptions one connection may hold; 0: no limit
+    stream_channels: int = 0  # subscriptions one connection may hold; 0: no limit
     lacks: frozenset[Kind] = frozenset()
 
     def __post_init__(self) -> None:
@@ -44,7 +44,7 @@ class Plan:
             raise ValueError(f"plan {self.name}: {problem}")
         if self.stream_url and (problem := stream_url_problem(self.stream_url)):
             raise ValueError(f"plan {self.name}: {problem}")
-        if self.per_minute < 0 or self.per_month < 0 or self.stream_topics < 0:
+        if self.per_minute < 0 or self.per_month < 0 or self.stream_channels < 0:
             raise ValueError(f"plan {self.name}: limits are counts, 0 for none")
 
 

@@ -1,7 +1,6 @@
-"""The lists that ship with Spot, for a start without the provider of our ids: its largest coins, and currencies.
+"""Lists that ship with Spot, for a start without the provider of our ids: the largest coins, and currencies.
 
-They are facts of the day `AS_OF`, the same that the simulated market is made of; nothing in them is a price. Providers
-that have newer lists are asked on.
+They are as of `AS_OF`, and the basis of the simulated market; they have no prices. Spot goes on fetching newer lists.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ def assets() -> list[Row]:
 
 
 def listing(dataset: Dataset, simulated: bool) -> Fetched:
-    """The list of coins or of currencies. Coins that a provider listed here before count as well. Asks the database."""
+    """The list of coins or currencies. Coins in the asset table, from a former provider's list, take precedence."""
     rows: list[Row] = [{"id": currency} for currency in SUPPORTED]
     if dataset == COINS:
-        known = Asset.objects.values_list("pk", "symbol", "name")
-        rows = [{"id": pk, "symbol": symbol, "name": name} for pk, symbol, name in known] or [
+        stored = Asset.objects.values_list("pk", "symbol", "name")
+        rows = [{"id": pk, "symbol": symbol, "name": name} for pk, symbol, name in stored] or [
             {"id": row["foreign_id"], "symbol": row["symbol"], "name": row["name"]} for row in assets()
         ]
     return Fetched(dataset, rows, as_of=AS_OF, fetched_at=AS_OF, source=BUNDLED, label=LABEL, simulated=simulated)

@@ -1,4 +1,4 @@
-"""System checks: what in the environment or in the rows cannot work as it was meant, with a hint for the operator."""
+"""System checks: invalid values in the environment or the database, with a hint for the operator."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from providers.vault import Locked
 
 @register("providers")
 def environment(**_kwargs: Any) -> list[CheckMessage]:
-    """What the environment says about each provider."""
+    """Check the environment of each provider."""
     return [message for provider in providers.all() for message in _of(provider)]
 
 
@@ -29,7 +29,7 @@ def _of(provider: Provider) -> Iterator[CheckMessage]:
             yield Error(f"{prefix}_{what} cannot be used: {problem}", id="providers.E001")
     per_minute = getattr(settings, f"{prefix}_CALLS_PER_MINUTE", None)
     if per_minute is not None and (per_minute < 0 or 0 < per_minute < LEAST_PER_MINUTE):
-        hint = f"At least {LEAST_PER_MINUTE}, because one look at the market is two calls; or 0 for no limit."
+        hint = f"At least {LEAST_PER_MINUTE}, because a fetch of the market is two calls; or 0 for no limit."
         yield Error(f"{prefix}_CALLS_PER_MINUTE is {per_minute}.", hint=hint, id="providers.E002")
     if (getattr(settings, f"{prefix}_CALLS_PER_MONTH", None) or 0) < 0:
         yield Error(f"{prefix}_CALLS_PER_MONTH is below zero.", hint="0 means no limit.", id="providers.E003")
@@ -37,20 +37,20 @@ def _of(provider: Provider) -> Iterator[CheckMessage]:
 
 
 def _of_key(provider: Provider, prefix: str) -> Iterator[CheckMessage]:
-    key, named = (getattr(settings, f"{prefix}_{what}", "").strip() for what in ("API_KEY", "PLAN"))
-    plan = planned(provider, named, keyed=bool(key))
+    key, name = (getattr(settings, f"{prefix}_{what}", "").strip() for what in ("API_KEY", "PLAN"))
+    plan = planned(provider, name, keyed=bool(key))
     if plan is None:
-        known = ", ".join(plan.name for plan in provider.plans)
-        yield Error(f"{prefix}_PLAN is {named!r}.", hint=f"{provider.label} has: {known}.", id="providers.E004")
+        plans = ", ".join(plan.name for plan in provider.plans)
+        yield Error(f"{prefix}_PLAN is {name!r}.", hint=f"{provider.label} has: {plans}.", id="providers.E004")
     elif key and not plan.header:
-        taking = ", ".join(plan.name for plan in provider.plans if plan.header)
-        hint = f"Set {prefix}_PLAN to the key's plan ({taking}), or leave it out for the first of these."
+        with_key = ", ".join(plan.name for plan in provider.plans if plan.header)
+        hint = f"Set {prefix}_PLAN to the key's plan ({with_key}), or leave it out for the first of these."
         yield checks.Warning(
             f"{prefix}_API_KEY is set, but plan {plan.name} sends no key.", hint=hint, id="providers.W001"
         )
-    elif named and plan.header and not key:
-        instead = f"plan {provider.plans[0].name} is used" if provider.keyless else "it is asked for nothing"
-        hint = f"Until there is a key, here or in the admin, {instead}."
+    elif name and plan.header and not key:
+        fallback = f"plan {provider.plans[0].name} is used" if provider.keyless else "the provider is not used"
+        hint = f"Until there is a key, here or in the admin, {fallback}."
         yield checks.Warning(
             f"{prefix}_PLAN is {plan.name}, but {prefix}_API_KEY is empty.", hint=hint, id="providers.W002"
         )
@@ -58,7 +58,7 @@ def _of_key(provider: Provider, prefix: str) -> Iterator[CheckMessage]:
 
 @register(Tags.database)
 def rows(databases: Iterable[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
-    """What the rows say; run by migrate, and by `check --database default`."""
+    """Check the rows; run by migrate, and by `check --database default`."""
     if "default" not in (databases or ()) or not _migrated():
         return []
     return [*_orphans(), *_locked()]
@@ -73,8 +73,8 @@ def _migrated() -> bool:
 def _orphans() -> Iterator[CheckMessage]:
     for row in ProviderSettings.objects.all():
         if row.provider is None:
-            hint = "Delete it in the admin, or bring the adapter back."
-            yield checks.Warning(f"No adapter is called {row.name!r} any more.", hint=hint, id="providers.W003")
+            hint = "Delete the row in the admin, or restore the adapter."
+            yield checks.Warning(f"There is no adapter {row.name!r} any more.", hint=hint, id="providers.W003")
 
 
 def _locked() -> Iterator[CheckMessage]:

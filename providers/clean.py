@@ -1,5 +1,4 @@
-"""Making upstream values believable: what is no finite number, no plain text and no possible time gets no further.
-Pure."""
+"""Cleans upstream values: only finite numbers, printable texts and plausible times pass. Pure."""
 
 from __future__ import annotations
 
@@ -7,23 +6,23 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-#: Beyond this a float is exact no longer, and 64-bit JSON encoders refuse larger integers.
+#: The largest integer that a float represents exactly; 64-bit JSON encoders reject larger integers.
 _EXACT = 2**53
-#: The longest name or address that is passed on; the longest real coin name has 60 letters.
+#: The longest name or URL that passes; the longest real coin name has 60 letters.
 _TEXT = 300
-#: Letters that are drawn as nothing though they count as printable.
+#: Letters that are invisible although Unicode calls them printable.
 _UNSEEN = dict.fromkeys(map(ord, "\u115f\u1160\u2800\u3164\uffa0"))
-#: The first day of 2009, the year of the first bitcoin, in epoch ms: nothing had a price before. A time in seconds
-#: reads as January 1970 and is excluded as well.
+#: The first day of 2009, the year of the first bitcoin, in epoch ms. A time in seconds would be in January 1970, and is
+#: excluded as well.
 FIRST_MS = 1_230_768_000_000
 #: How far a provider's clock may be ahead of ours.
 SLACK_MS = 60_000
 
 
 class Cleaner:
-    """Cleans the values of one answer and counts, in `blanked`, those that were there and could not be believed.
+    """Cleans the values of one answer and counts, in `blanked`, the invalid ones.
 
-    `now_ms` is when the answer came: no time in it can be later. None: times are not held against a clock.
+    `now_ms` is the time of the answer: later times are invalid. None: times are not compared with a clock.
     """
 
     def __init__(self, now_ms: int | None = None) -> None:
@@ -31,35 +30,35 @@ class Cleaner:
         self._now_ms = now_ms
 
     def number(self, value: Any, *, signed: bool = False) -> float | int | None:
-        """The number, or None: for null, text, booleans, NaN, infinities, and below zero unless `signed`."""
-        made = _finite(value)
-        if made is not None and made < 0 and not signed:
-            made = None
-        if made is None and value is not None:
+        """The number, or None for null, text, booleans, NaN, infinities, and negative numbers unless `signed`."""
+        number = _finite(value)
+        if number is not None and number < 0 and not signed:
+            number = None
+        if number is None and value is not None:
             self.blanked += 1
-        return made
+        return number
 
     def numbers(self, values: Any) -> list[float | int]:
-        """Those of the values that are numbers, in order."""
+        """The valid numbers of a list, in order."""
         if not isinstance(values, list):
             return []
-        return [made for made in map(self.number, values) if made is not None]
+        return [number for number in map(self.number, values) if number is not None]
 
     def millis(self, value: Any) -> int | None:
         """Epoch milliseconds of an ISO 8601 time, or None: see `stamp`."""
         return self.stamp(None if value is None else _milliseconds(value))
 
     def stamp(self, value: Any, ahead_ms: int = 0) -> int | None:
-        """The time in epoch milliseconds, or None: for what is no number, before 2009, and later than now by more than
-        `ahead_ms` and what clocks differ by. Within that it is no later than now and `ahead_ms`."""
-        made = moment(value, None if self._now_ms is None else self._now_ms + ahead_ms)
-        if made is None and value is not None:
+        """A time in epoch milliseconds, or None for anything but a number, before 2009, or later than now by more than
+        `ahead_ms` and the tolerance between clocks. The result is at most now plus `ahead_ms`."""
+        time_ms = moment(value, None if self._now_ms is None else self._now_ms + ahead_ms)
+        if time_ms is None and value is not None:
             self.blanked += 1
-        return made
+        return time_ms
 
 
 def moment(value: Any, latest_ms: int | None) -> int | None:
-    """A number as a time in epoch milliseconds that is possible, not later than `latest_ms`; None if it is not."""
+    """A plausible time in epoch milliseconds, at most `latest_ms`; else None."""
     number = _finite(value)
     if number is None or number < FIRST_MS or (latest_ms is not None and number > latest_ms + SLACK_MS):
         return None
@@ -67,13 +66,13 @@ def moment(value: Any, latest_ms: int | None) -> int | None:
 
 
 def ahead(noted_ms: int, now_ms: int) -> bool:
-    """Whether a time that was noted here is later than now by more than clocks differ: since then the clock has been
-    set back, and how long ago it was nobody knows."""
+    """Whether a time recorded by us is in the future by more than the tolerance: the clock has been set back since, and
+    the age is unknown."""
     return noted_ms > now_ms + SLACK_MS
 
 
 def _milliseconds(value: Any) -> float:
-    """Epoch milliseconds of an ISO 8601 time; NaN when it is none."""
+    """Epoch milliseconds of an ISO 8601 time; NaN for anything else."""
     try:
         parsed = datetime.fromisoformat(value)
         return parsed.replace(tzinfo=parsed.tzinfo or UTC).timestamp() * 1000
@@ -85,22 +84,22 @@ def _finite(value: Any) -> float | int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
-        made = value if isinstance(value, int) and abs(value) <= _EXACT else float(value)
+        number = value if isinstance(value, int) and abs(value) <= _EXACT else float(value)
     except OverflowError:
         return None
-    return made if math.isfinite(made) else None
+    return number if math.isfinite(number) else None
 
 
 def impossible(price: Any) -> bool:
-    """Whether a number stands where a price should, and no price can be that: it is below zero, or not finite."""
+    """Whether a price is a number below zero or not finite."""
     if isinstance(price, bool) or not isinstance(price, int | float):
         return False
-    made = _finite(price)
-    return made is None or made < 0
+    number = _finite(price)
+    return number is None or number < 0
 
 
 def text(value: Any) -> str:
-    """The text without invisible ends, cut to a sane length, encodable; "" when it is none."""
+    """A text without invisible characters and outer spaces, of limited length; "" for anything else."""
     if not isinstance(value, str):
         return ""
     plain = value[:_TEXT].encode("utf-8", "replace").decode().translate(_UNSEEN)
@@ -108,13 +107,12 @@ def text(value: Any) -> str:
 
 
 def titles(coin: str, symbol: Any, name: Any) -> tuple[str, str]:
-    """A coin's symbol, upper case, and its name, as they are shown. In the place of a blank name stands the id, in that
-    of a blank symbol the name: what is only for show never makes a coin unknown."""
-    called = text(name) or coin
-    return text(symbol).upper() or called, called
+    """A coin's symbol in upper case, and its name. The id replaces a blank name, and the name a blank symbol."""
+    title = text(name) or coin
+    return text(symbol).upper() or title, title
 
 
 def link(value: Any) -> str:
-    """The address when it is one that a page may load, else ""."""
-    made = text(value)
-    return made if made.startswith("https://") else ""
+    """A URL that a page may load (https), else ""."""
+    url = text(value)
+    return url if url.startswith("https://") else ""

@@ -1,8 +1,8 @@
 """The only outbound HTTP of the project.
 
-Every request has a connect and a read timeout and, because a timeout in `requests` is only between two bytes, a
-deadline for the whole; a cap on decoded bytes; no redirects, because a redirect would take the key along; and the key
-in one header, out of reach of exceptions and logs. What goes wrong leaves as a `ProviderError`.
+Every request has connect and read timeouts, and a deadline, since a read timeout of `requests` applies between two
+bytes; a limit of decoded bytes; no redirects, since a redirect would send the key to another host; and the key in one
+header, where exceptions and logs do not see it. Every failure becomes a `ProviderError`.
 """
 
 from __future__ import annotations
@@ -41,28 +41,28 @@ from providers.errors import (
 )
 
 CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 3.05, 10.0, 20.0
-#: /coins/list, the largest answer there is, has some 2 MB; pages of markets with sparklines 1 MB.
+#: The largest response, /coins/list, has some 2 MB; pages of markets with sparklines 1 MB.
 MAX_BYTES = 16 * 1024 * 1024
 _ERROR_BYTES = 64 * 1024
 _CHUNK = 64 * 1024
 _USER_AGENT = "Spot/0.1 (self-hosted market-data gateway)"
 
-#: Foreign exceptions and ours; the first that fits. Their own texts hold URLs, so only the sentence here goes on.
+#: Exceptions of libraries and ours; the first match wins. Their texts contain URLs, so the message here replaces them.
 _FOREIGN: tuple[tuple[type[Exception], type[ProviderError], str], ...] = (
-    (requests.exceptions.ReadTimeout, Unavailable, "no answer in time"),
-    (requests.exceptions.ConnectTimeout, Unreachable, "no connection in time"),
+    (requests.exceptions.ReadTimeout, Unavailable, "the response timed out"),
+    (requests.exceptions.ConnectTimeout, Unreachable, "the connection timed out"),
     (requests.exceptions.SSLError, Unreachable, "the certificate or the TLS handshake failed"),
     (requests.exceptions.ProxyError, Unreachable, "the proxy refused or failed"),
     (requests.exceptions.ContentDecodingError, BadPayload, "the body cannot be decompressed"),
     (requests.exceptions.RequestException, Unavailable, "the request failed"),
-    (urllib3.exceptions.ReadTimeoutError, Unavailable, "the answer stopped coming"),
+    (urllib3.exceptions.ReadTimeoutError, Unavailable, "the response timed out midway"),
     (urllib3.exceptions.DecodeError, BadPayload, "the body cannot be decompressed"),
-    (urllib3.exceptions.HTTPError, Unavailable, "the answer was cut off"),
-    (OSError, Unavailable, "the answer was cut off"),
+    (urllib3.exceptions.HTTPError, Unavailable, "the connection was lost during the response"),
+    (OSError, Unavailable, "the connection was lost during the response"),
 )
 _STATUSES: dict[int, type[ProviderError]] = {
     401: Unauthorized,
-    403: RateLimited,  # the edge turns addresses away that ask too much; a wrong key is 401 or 400 with a code
+    403: RateLimited,  # CDNs block addresses with too many requests; a wrong key is 401 or 400 with a code
     408: Unavailable,
     425: Unavailable,
     429: RateLimited,
@@ -70,7 +70,7 @@ _STATUSES: dict[int, type[ProviderError]] = {
 
 
 class _KeyHeader(AuthBase):
-    """Adds the key at the last moment. Being an `auth`, it also keeps `requests` from adding one from a .netrc."""
+    """Adds the key when the request is prepared. As an `auth` it also stops `requests` from reading a .netrc."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -91,15 +91,14 @@ def fetch_json(
     max_bytes: int = MAX_BYTES,
     clock: Callable[[], float] = time.monotonic,
 ) -> Answer:
-    """GET the call's JSON within that many seconds, retries and all. ProviderError when there is none to be had.
+    """GET the call's JSON within that many seconds, retries included. Raises `ProviderError`.
 
-    What may pass by itself (5xx, a timeout, a cut-off) is tried again with a jittered pause, after `may_retry` did not
-    raise OutOfBudget; a 429 is not, since the provider has just said when. Refused connections are not either: they do
-    not mend within a second.
+    Temporary errors (5xx, timeouts, lost connections) are retried with jitter, unless `may_retry` raises `OutOfBudget`.
+    A 429 is not, since it states when to retry, nor is a refused connection, which does not recover within a second.
     """
     deadline = clock() + seconds
     failures: list[ProviderError] = []
-    # Not after half of the time: a second long wait would not fit into the rest.
+    # No retry after half of the time: it might not fit into the rest.
     policy = stamina.retry_context(on=Unavailable, attempts=tries, timeout=seconds / 2, wait_initial=0.3, wait_max=2.0)
     try:
         for attempt in policy:
@@ -126,8 +125,8 @@ def _try(
         error.message = scrub(error.message, access)
         error.args = (error.message,)
         failures.append(error)
-    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as foreign:
-        failures.append(_translated(foreign, urlsplit(access.base_url).netloc))
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as cause:
+        failures.append(_translated(cause, urlsplit(access.base_url).netloc))
     raise failures[-1] from None
 
 
@@ -135,7 +134,7 @@ def _exchange(access: Access, call: Call, deadline: float, max_bytes: int, clock
     if problem := base_url_problem(access.base_url):
         raise Unreachable(f"the base URL is wrong: {problem}", permanent=True)
     if not (access.key.reveal().isascii() and access.key.reveal().isprintable()):
-        raise Unauthorized("the key holds characters that cannot be sent")
+        raise Unauthorized("the key has characters that a header cannot contain")
     session = _session(os.getpid())
     request = session.prepare_request(_request(access, call))
     _check_address(str(request.url), access, call)
@@ -144,7 +143,8 @@ def _exchange(access: Access, call: Call, deadline: float, max_bytes: int, clock
         if response.status_code != 200:
             raise _refusal(response, body, access)
         if "json" not in response.headers.get("content-type", ""):
-            raise Unavailable(f"a page came instead of data ({_content_type(response)})")
+            content_type = text(response.headers.get("content-type", "no type"))[:60]
+            raise Unavailable(f"the response is not JSON ({content_type})")
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(parse(body), headers, len(body))
 
@@ -152,38 +152,37 @@ def _exchange(access: Access, call: Call, deadline: float, max_bytes: int, clock
 def fetch_picture(
     url: str, *, seconds: float, max_bytes: int, clock: Callable[[], float] = time.monotonic
 ) -> tuple[str, bytes]:
-    """GET a picture once, with no key and no cookie: its content type, "" if none, and its bytes. ProviderError when
-    there is none to be had within that many seconds and bytes. Whether the address may be asked is the caller's care.
+    """GET a picture once, without key and cookies: its content type, or "", and its bytes. Raises `ProviderError`, also
+    past that many seconds or bytes. The caller must check that the URL is allowed.
     """
-    session, deadline, where = _session(os.getpid()), clock() + seconds, urlsplit(url).netloc
+    session, deadline, host = _session(os.getpid()), clock() + seconds, urlsplit(url).netloc
     headers = {"accept": "image/webp,image/png,image/jpeg,image/gif", "user-agent": _USER_AGENT}
     try:
         request = session.prepare_request(requests.Request("GET", url, headers=headers, auth=_no_key))
         with _send(session, request, deadline, clock) as response:
             if response.status_code != 200:
-                raise _kind(response.status_code)(f"{where}: answered {response.status_code}")
+                raise _kind(response.status_code)(f"{host}: answered {response.status_code}")
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
             return kind, _body(response, deadline, max_bytes, clock)
-    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as foreign:
-        raise _translated(foreign, where) from None
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as cause:
+        raise _translated(cause, host) from None
 
 
 def _no_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """An `auth` that adds nothing: without one, `requests` would look into a .netrc."""
+    """An `auth` that adds nothing: without one, `requests` would read a .netrc."""
     return request
 
 
 def _send(
     session: requests.Session, request: requests.PreparedRequest, deadline: float, clock: Callable[[], float]
 ) -> requests.Response:
-    """The answer as far as its headers; its body is still to be read."""
+    """The response with its headers; the body is not read yet."""
     left = max(0.1, deadline - clock())
-    # This machine is reached directly, whatever proxy the environment names for the rest of the world.
-    proxied: Any = (
-        {} if _local(str(request.url)) else session.merge_environment_settings(request.url, {}, True, None, None)
-    )
+    # Loopback addresses bypass the proxies of the environment.
+    loopback = _is_loopback(str(request.url))
+    environment: Any = {} if loopback else session.merge_environment_settings(request.url, {}, True, None, None)
     timeout = (min(CONNECT_SECONDS, left), min(READ_SECONDS, left))
-    options: Any = {"proxies": {}, **proxied, "stream": True, "timeout": timeout, "allow_redirects": False}
+    options: Any = {"proxies": {}, **environment, "stream": True, "timeout": timeout, "allow_redirects": False}
     with until(deadline, clock):
         return session.send(request, **options)
 
@@ -195,31 +194,31 @@ def _request(access: Access, call: Call) -> requests.Request:
 
 
 def _check_address(url: str, access: Access, call: Call) -> None:
-    """The last look before sending: nothing may have moved host or path from what was meant."""
-    meant, made = urlsplit(access.base_url + call.full_path), urlsplit(url)
-    same = (made.scheme, made.netloc, made.path) == (meant.scheme, meant.netloc.lower(), meant.path)
-    if not same or {".", ".."} & set(made.path.split("/")):
-        raise NotFound(f"refused to ask for {text(call.full_path)!r}: it leads somewhere else")
+    """Check before sending that the prepared URL has the intended host and path."""
+    intended, prepared = urlsplit(access.base_url + call.full_path), urlsplit(url)
+    target = (intended.scheme, intended.netloc.lower(), intended.path)
+    if (prepared.scheme, prepared.netloc, prepared.path) != target or {".", ".."} & set(prepared.path.split("/")):
+        raise NotFound(f"not requested: {text(call.full_path)!r} leads to another address")
 
 
 def _body(response: requests.Response, deadline: float, max_bytes: int, clock: Callable[[], float]) -> bytes:
-    """The decoded body, read as it comes: `iter_content` would wait for full chunks, past any deadline."""
+    """The decoded body, read as it arrives: `iter_content` would wait for full chunks, past the deadline."""
     chunks, size = [], 0
     while chunk := response.raw.read1(_CHUNK, decode_content=True):
         chunks.append(chunk)
         size += len(chunk)
         if size > max_bytes:
             if response.status_code == 200:
-                raise BadPayload(f"the answer is larger than {max_bytes} bytes")
+                raise BadPayload(f"the response is larger than {max_bytes} bytes")
             break
         if clock() > deadline:
-            raise Unavailable("the answer came too slowly")
+            raise Unavailable("the response took too long")
     return b"".join(chunks)
 
 
 def parse(body: bytes) -> Any:
-    """The JSON value. NaN and infinities, which JSON has not but servers send, become None or infinite, so that one bad
-    number costs one number. BadPayload when it is no JSON."""
+    """The JSON value. NaN and infinities, which are not JSON but occur, become None or infinite, so that only the
+    number is lost. Raises `BadPayload` for anything but JSON."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -236,14 +235,14 @@ def _refusal(response: requests.Response, body: bytes, access: Access) -> Provid
     kind = (access.provider.codes.get(code) if code is not None else None) or _kind(status)
     wait = retry_after(response.headers.get("retry-after", ""))
     if kind is Unavailable and wait is not None:
-        kind = RateLimited  # it has said when to come back, so nothing is tried before
+        kind = RateLimited  # it states when to retry
     message = f"{status}: {sentence}" if sentence else f"answered {status}"
     return kind(message, retry_after=wait if issubclass(kind, RateLimited) else None)
 
 
 def _kind(status: int) -> type[ProviderError]:
     if status < 400:
-        return BadPayload  # redirects, which are not followed, and answers without a body
+        return BadPayload  # redirects, which are not followed, and responses without a body
     return _STATUSES.get(status) or (Unavailable if status >= 500 else NotFound)
 
 
@@ -255,7 +254,7 @@ def _explained(body: bytes, access: Access) -> tuple[int | None, str]:
 
 
 def retry_after(value: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float | None:
-    """Seconds of a Retry-After header, which is a count or an HTTP date; at least one; None when it says nothing."""
+    """Seconds of a Retry-After header, which is a number or an HTTP date; at least one. None if it is neither."""
     value = value.strip()
     if value.isascii() and value.isdigit():
         return max(1.0, float(value[:9]))
@@ -266,28 +265,21 @@ def retry_after(value: str, now: Callable[[], datetime] = lambda: datetime.now(U
     return max(1.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now()).total_seconds())
 
 
-def _translated(foreign: Exception, where: str) -> ProviderError:
-    if type(foreign) is requests.exceptions.ConnectionError and _never_connected(foreign):
-        return Unreachable(f"no connection to {where}: refused, or no such name")
-    kind, sentence = next((ours, text) for theirs, ours, text in _FOREIGN if isinstance(foreign, theirs))
-    return kind(f"{where}: {sentence}")
-
-
-def _never_connected(foreign: requests.exceptions.ConnectionError) -> bool:
-    reason = getattr(foreign.args[0], "reason", None) if foreign.args else None
-    return isinstance(reason, urllib3.exceptions.NewConnectionError)
+def _translated(cause: Exception, host: str) -> ProviderError:
+    reason = getattr(cause.args[0], "reason", None) if cause.args else None
+    not_connected = isinstance(reason, urllib3.exceptions.NewConnectionError)
+    if type(cause) is requests.exceptions.ConnectionError and not_connected:
+        return Unreachable(f"cannot connect to {host}: connection refused or unknown host")
+    kind, sentence = next((ours, text) for theirs, ours, text in _FOREIGN if isinstance(cause, theirs))
+    return kind(f"{host}: {sentence}")
 
 
 def scrub(message: str, access: Access) -> str:
-    """The message without the key, should somebody have echoed it."""
+    """The message without the key, in case the provider echoed it."""
     return message.replace(access.key.reveal(), "***") if access.key else message
 
 
-def _content_type(response: requests.Response) -> str:
-    return text(response.headers.get("content-type", "no type"))[:60]
-
-
-def _local(url: str) -> bool:
+def _is_loopback(url: str) -> bool:
     host = urlsplit(url).hostname or ""
     try:
         return ip_address(host).is_loopback
@@ -297,7 +289,7 @@ def _local(url: str) -> bool:
 
 @functools.cache
 def _session(_process: int) -> requests.Session:
-    """One a process: a pool shared across a fork would mix up answers. It keeps no cookies: we are no visitor."""
+    """One session per process: a pool shared across a fork would mix up responses. It stores no cookies."""
     session = requests.Session()
     for scheme in ("https://", "http://"):
         session.mount(scheme, Adapter())

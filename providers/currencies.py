@@ -1,9 +1,8 @@
-"""The 63 currencies that prices are commonly quoted in, and what a dollar buys of each, to an order of magnitude.
-Pure.
+"""The 63 common quote currencies, and the rough rate of each to the dollar. Pure.
 
-The simulated market quotes in them: the fiat ones at these fixed rates, coins among them (btc, eth, sats, ...) at what
-they cost there at that instant, so that one bitcoin is always one btc. The order of magnitude also bounds what an
-amount can be (`providers.cells`), and the codes stand in for a provider's list that cannot be had.
+The simulated market quotes in them: fiat currencies at these fixed rates, coins (btc, eth, sats, ...) at their
+simulated price, so that one bitcoin is always one btc. The rough rates also bound amounts (`providers.cells`), and the
+codes replace a provider's list while that is unavailable.
 """
 
 from __future__ import annotations
@@ -18,25 +17,25 @@ PER_USD = {
     "twd": 31.0, "uah": 42.0, "vef": 0.1, "vnd": 26_300.0, "zar": 17.2, "xdr": 0.73, "xag": 1 / 73.0,
     "xau": 1 / 4600.0,
 }  # fmt: skip
-#: Currencies that are coins of the market: the coin's id, and how many units make one coin.
+#: Currencies that are coins: the coin's id, and the units of the currency per coin.
 COINS = {
     "btc": ("bitcoin", 1.0), "eth": ("ethereum", 1.0), "ltc": ("litecoin", 1.0), "bch": ("bitcoin-cash", 1.0),
     "bnb": ("binancecoin", 1.0), "eos": ("eos", 1.0), "xrp": ("ripple", 1.0), "xlm": ("stellar", 1.0),
     "link": ("chainlink", 1.0), "dot": ("polkadot", 1.0), "yfi": ("yearn-finance", 1.0), "sol": ("solana", 1.0),
     "bits": ("bitcoin", 1e6), "sats": ("bitcoin", 1e8),
 }  # fmt: skip
-#: Dollars for one coin of those, to an order of magnitude.
+#: Rough price of these coins in dollars.
 _DOLLARS = {
     "btc": 1e5, "eth": 3e3, "ltc": 1e2, "bch": 5e2, "bnb": 7e2, "eos": 1.0, "xrp": 1.0, "xlm": 0.3, "link": 10.0,
     "dot": 3.0, "yfi": 5e3, "sol": 1e2, "bits": 1e5, "sats": 1e5,
 }  # fmt: skip
-#: Of a currency that is not known here: the cheapest ones in use.
+#: The rate for unknown currencies: that of the cheapest ones in use.
 _CHEAPEST = 1e6
 SUPPORTED = [*list(COINS)[:-2], *PER_USD, "bits", "sats"]
 
 
 def per_dollar(currency: str) -> float:
-    """Units of the currency for one dollar, to an order of magnitude; for an unknown one as if it were the cheapest."""
+    """Units of the currency for one dollar, roughly; unknown currencies count as the cheapest."""
     if currency in COINS:
         return COINS[currency][1] / _DOLLARS[currency]
     return PER_USD.get(currency, _CHEAPEST)

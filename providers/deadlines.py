@@ -1,7 +1,7 @@
-"""Connections on which no read outlasts the deadline of its request, not even that of headers that drip in.
+"""HTTP connections with a deadline for the whole response, headers included.
 
-A read timeout is between two bytes, so an upstream that sends one now and then could hold a worker for ever. Here each
-single read has the smaller of that timeout and what is left until the deadline.
+A read timeout applies between two bytes, so an upstream that sends single bytes could block a worker for ever. Here the
+timeout of each read is at most the time left until the deadline.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _left: ContextVar[Callable[[], float]] = ContextVar("left")
 
 @contextmanager
 def until(deadline: float, clock: Callable[[], float]) -> Iterator[None]:
-    """Answers to what is sent meanwhile, headers and bodies, are read until `clock()` is at `deadline`."""
+    """Set the deadline, on `clock`, for the responses of requests sent inside."""
     token = _left.set(lambda: deadline - clock())
     try:
         yield
@@ -33,7 +33,7 @@ def until(deadline: float, clock: Callable[[], float]) -> Iterator[None]:
 
 
 class _Reads(io.RawIOBase):
-    """What comes in from a socket, each read with as much time as is left. TimeoutError when there is none."""
+    """Reads of a socket within the time left. Raises `TimeoutError` when the deadline has passed."""
 
     def __init__(self, sock: socket.socket, left: Callable[[], float]) -> None:
         self._sock, self._left, self._usual = sock, left, sock.gettimeout()
@@ -62,27 +62,27 @@ class _Response(http.client.HTTPResponse):
             self.fp = io.BufferedReader(_Reads(sock, left))
 
 
-class _Connection(HTTPConnection):
+class _DeadlineConnection(HTTPConnection):
     response_class = _Response
 
 
-class _SecureConnection(HTTPSConnection):
+class _SecureDeadlineConnection(HTTPSConnection):
     response_class = _Response
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
+    ConnectionCls = _DeadlineConnection
 
 
 class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
+    ConnectionCls = _SecureDeadlineConnection
 
 
 _POOLS = {"http": _Pool, "https": _SecurePool}
 
 
 class Adapter(HTTPAdapter):
-    """Mounted into a `requests` session, makes its connections such ones, through a proxy too."""
+    """An adapter of `requests` with these connections, through proxies too."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)

@@ -1,13 +1,13 @@
-"""What can go wrong with a provider, as one tree that carries the two facts a caller acts on. Pure.
+"""Errors of providers: one tree with the two facts that a caller needs, whether and when to retry. Pure.
 
 ProviderError
-├── RateLimited     429, or turned away at the edge (403)
-├── Unauthorized    the key is missing, wrong, or belongs to another host or plan
-├── Unreachable     no connection: refused, no such name, TLS, connect timeout
-├── Unavailable     connected, but no answer in time, 5xx, cut off, a page instead of data
-├── BadPayload      answered, and the answer is not what was asked for
-├── NotFound        the provider does not know the coin or currency, or refuses the request as such
-└── OutOfBudget     not asked at all: the minute, the month or a cool-down stands in the way
+├── RateLimited     429, or blocked by a CDN (403)
+├── Unauthorized    the key is missing, wrong, or of another host or plan
+├── Unreachable     no connection: refused, unknown host, TLS error, connect timeout
+├── Unavailable     connected, then a timeout, 5xx, a lost connection, or no JSON
+├── BadPayload      a response with unusable content
+├── NotFound        the provider does not have the coin or currency, or rejects the request as such
+└── OutOfBudget     no call was made, because of the minute, the month or a rest
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import ClassVar
 
 
 class ProviderError(Exception):
-    """`permanent`: asking again will not help until somebody changes something. `retry_after`: seconds, if known.
+    """`permanent`: a retry cannot succeed until a configuration changes. `retry_after`: seconds, if known.
 
-    `message` is for the operator: it may name hosts, keys' states and budgets. It never holds a key: the client scrubs
-    it before raising. `public` is for visitors and names none of that; "" until `for_visitors` or the caller fills it.
-    `code` is stable and goes to logs and clients.
+    `message` is for the operator: it may name hosts, states of keys and budgets, but no key, which the client removes.
+    `public` is for visitors and has none of these; it is "" until `for_visitors` or the caller sets it. `code` is
+    stable, and used in logs and for clients.
     """
 
     code: ClassVar[str] = "provider_error"
@@ -64,7 +64,7 @@ class NotFound(ProviderError):
 
 
 class OutOfBudget(ProviderError):
-    """Raised before anything is sent. `reason`: minute, month, probe, or the code of the error that led to a rest."""
+    """No call was made. `reason`: minute, month, probe, or the code of the error that caused the rest."""
 
     code = "out_of_budget"
 
@@ -73,8 +73,8 @@ class OutOfBudget(ProviderError):
         self.reason = reason
 
 
-#: What visitors read, by an error's code or by the reason for which nothing was asked; the label of the provider is
-#: put in. No sentence says anything of keys, addresses or figures.
+#: Messages for visitors, by an error's code or an `OutOfBudget`'s reason, with a place for the provider's label. They
+#: reveal no keys, addresses or figures.
 _PUBLIC = {
     "rate_limited": "{} asks this site to wait.",
     "unauthorized": "{} refuses this site's access.",
@@ -86,12 +86,12 @@ _PUBLIC = {
     "month": "This site has used its share of {}'s calls for now.",
     "probe": "{} is being tried again after a pause.",
 }
-_UNTOLD = "{} cannot serve this at the moment."
-#: For visitors, where the fault is this site's own.
+_OTHER = "{} cannot serve this at the moment."
+#: For visitors, for errors of this site itself.
 INSIDE = "This site failed to process the data; its operator can find the reason in the log."
 
 
 def for_visitors(error: ProviderError, label: str) -> str:
-    """The sentence that a visitor may read of an error of the provider with that label; the error's own, if any."""
+    """The message for visitors of an error of the provider with that label."""
     reason = error.reason if isinstance(error, OutOfBudget) else error.code
-    return error.public or _PUBLIC.get(reason, _UNTOLD).format(label)
+    return error.public or _PUBLIC.get(reason, _OTHER).format(label)

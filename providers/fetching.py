@@ -17,7 +17,7 @@ from providers import access, chains
 from providers.access import Access
 from providers.attempt import Attempt, Question
 from providers.base import Endpoint, Provider
-from providers.breaker import Breaker, Leave
+from providers.breaker import Breaker, Permit
 from providers.budget import Budget, connection, wall_ms
 from providers.datasets import Dataset, Fetched, Kind, is_coin_id
 from providers.errors import (
@@ -100,11 +100,11 @@ class _Round:
         resting: list[_Turn] = []
         spare: Fetched | None = None
         for at, turn in enumerate(turns):
-            leave = self._leave(turn.provider)
-            if leave.verdict == "open":
+            permit = self._permit(turn.provider)
+            if permit.verdict == "open":
                 resting.append(turn)
                 continue
-            fetched, in_front = self._ask(turn, leave, others=len(turns) - at - 1 + (spare is not None))
+            fetched, in_front = self._ask(turn, permit, others=len(turns) - at - 1 + (spare is not None))
             if fetched is not None and in_front:
                 return fetched
             spare = spare or fetched
@@ -113,11 +113,11 @@ class _Round:
     def _last_resort(self, resting: list[_Turn]) -> Fetched:
         """No other provider serves, so those with an open breaker may be asked sooner than otherwise."""
         for at, turn in enumerate(resting):
-            leave = self._leave(turn.provider, alone=True)
-            if leave.verdict == "open":
-                self._failures.append((turn.provider, self._resting(turn.provider, leave)))
+            permit = self._permit(turn.provider, alone=True)
+            if permit.verdict == "open":
+                self._failures.append((turn.provider, self._resting(turn.provider, permit)))
                 continue
-            fetched, _ = self._ask(turn, leave, others=len(resting) - at - 1)
+            fetched, _ = self._ask(turn, permit, others=len(resting) - at - 1)
             if fetched is not None:
                 return fetched
         raise _together(self._failures)
@@ -132,13 +132,13 @@ class _Round:
             raise NotFound(reasons or f"no provider serves {kind}", public="No source that this site may use has this.")
         return able
 
-    def _leave(self, provider: Provider, *, alone: bool = False) -> Leave:
-        return Leave("closed") if provider.simulated else self._breaker.ask(provider.name, alone=alone)
+    def _permit(self, provider: Provider, *, alone: bool = False) -> Permit:
+        return Permit("closed") if provider.simulated else self._breaker.ask(provider.name, alone=alone)
 
-    def _ask(self, turn: _Turn, leave: Leave, others: int) -> tuple[Fetched | None, bool]:
+    def _ask(self, turn: _Turn, permit: Permit, others: int) -> tuple[Fetched | None, bool]:
         """The provider's dataset, if it delivers one, and whether its breaker lets it be used. The provider gets its
         share of the time left."""
-        trial = leave.verdict == "trial" and others > 0
+        trial = permit.verdict == "trial" and others > 0
         share = (self._deadline - time.monotonic()) / (others + 1)
         deadline = time.monotonic() + (min(TRIAL_SECONDS, share) if trial else share)
         question = replace(self._question, tries=1) if trial else self._question
@@ -155,10 +155,10 @@ class _Round:
                 return fetched, turn.provider.simulated or self._breaker.succeeded(turn.provider.name)
         assert error is not None
         self._failures.append((turn.provider, error))
-        self._count(turn.provider, error if attempt.asked else None, leave)
+        self._count(turn.provider, error if attempt.asked else None, permit)
         return None, False
 
-    def _count(self, provider: Provider, error: ProviderError | None, leave: Leave) -> None:
+    def _count(self, provider: Provider, error: ProviderError | None, permit: Permit) -> None:
         """Record the failure with the breaker. Calls that were never sent, and optional kinds of data, end a trial
         without a verdict."""
         if provider.simulated:
@@ -167,14 +167,14 @@ class _Round:
             error = None
         if error is not None:
             self._breaker.failed(provider.name, error)
-        elif leave.verdict == "trial":
+        elif permit.verdict == "trial":
             self._breaker.released(provider.name, asked=False)
 
-    def _resting(self, provider: Provider, leave: Leave) -> ProviderError:
+    def _resting(self, provider: Provider, permit: Permit) -> ProviderError:
         """The error of a provider that was not asked; `Unreachable` stays so, because the demo depends on it."""
         code, _, reason = self._breaker.state(provider.name).reason.partition(" ")
         kind = Unreachable if code == Unreachable.code else Unavailable
-        return kind(f"{provider.label} is left alone for {leave.wait:.0f} s more: {reason}", retry_after=leave.wait)
+        return kind(f"{provider.label} is left alone for {permit.wait:.0f} s more: {reason}", retry_after=permit.wait)
 
 
 def _why_not(provider: Provider, kind: Kind) -> str:

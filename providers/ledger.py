@@ -1,7 +1,7 @@
-"""The ledger: what each account used on each day (UTC).
+"""The ledger: the usage of each account by day (UTC).
 
-Calls are counted in Redis, so that prices go on without the database; a task copies the counters over every minute.
-Copying twice changes nothing. Whoever fetches calls `note` once a fetch; what streams cost, the budget counts itself.
+Redis counts the calls, so that fetching does not need the database; a task copies the counters every minute. Copying
+twice changes nothing. Each fetch calls `note` once; the budget counts the cost of streams itself.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from providers.access import Access
 from providers.models import DailyUsage
 
 _FIELDS = ("calls", "failures", "millicredits")
-#: Days for which the counters wait to be copied, while the database is away.
+#: Days for which the counters stay in Redis, should the database be unreachable.
 _KEEP_DAYS = 40
 
 
 def note(redis: Redis, access: Access, calls: int, millicredits: int, failures: int, now_ms: int) -> None:
-    """Count what was just used."""
+    """Count the usage of a fetch."""
     pipe = redis.pipeline(transaction=False)
     count(pipe, access, calls, millicredits, failures, now_ms)
     pipe.execute()
@@ -43,14 +43,13 @@ def count(pipe: Any, access: Access, calls: int, millicredits: int, failures: in
 
 
 def keep(redis: Redis, now_ms: int) -> int:
-    """Copy the counters into the database; the number of lines written. What was copied whole and cannot change any
-    more is forgotten. A counter that was lost never lowers what is in the database."""
+    """Copy the counters into the database; the number of lines written. Complete counters of former days are deleted.
+    A counter that Redis lost never lowers the number in the database."""
     today, names = _day(now_ms), key_names()
     lines = 0
     for key in sorted(redis.scan_iter(match=_key("*"))):
         day = date.fromisoformat(key.decode().rpartition(":")[2])
-        counted = redis.hgetall(key)
-        for (provider, account), amounts in _by_account(counted).items():
+        for (provider, account), amounts in _by_account(redis.hgetall(key)).items():
             _write(provider, account, day, amounts, names.get(account, ""))
             lines += 1
         if day < today - timedelta(days=1):
@@ -58,26 +57,25 @@ def keep(redis: Redis, now_ms: int) -> int:
     return lines
 
 
-def _by_account(counted: Mapping[Any, Any]) -> dict[tuple[str, str], dict[str, int]]:
-    found: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
-    for field, amount in counted.items():
+def _by_account(counters: Mapping[Any, Any]) -> dict[tuple[str, str], dict[str, int]]:
+    amounts: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    for field, amount in counters.items():
         provider, account, name = field.decode().split(" ")
-        found[provider, account][name] = int(amount)
-    return found
+        amounts[provider, account][name] = int(amount)
+    return amounts
 
 
 def key_names() -> dict[str, str]:
-    """By account, the name under which its key is shown everywhere; those of keys that are in use."""
+    """By account, the name of its key, for keys in use."""
     return {entry.account: entry.key_name for provider in providers.all() for entry in access.all_of(provider)}
 
 
 def _write(provider: str, account: str, day: date, amounts: dict[str, int], name: str) -> None:
-    first = {**amounts, "key": name}
-    line, made = DailyUsage.objects.get_or_create(provider=provider, account=account, day=day, defaults=first)
-    if not made:
-        higher = {field: Greatest(field, amount) for field, amount in amounts.items()}
-        named = {"key": name} if name else {}
-        DailyUsage.objects.filter(pk=line.pk).update(**higher, **named)
+    defaults = {**amounts, "key": name}
+    line, created = DailyUsage.objects.get_or_create(provider=provider, account=account, day=day, defaults=defaults)
+    if not created:
+        changes: dict[str, Any] = {field: Greatest(field, amount) for field, amount in amounts.items()}
+        DailyUsage.objects.filter(pk=line.pk).update(**changes, **({"key": name} if name else {}))
 
 
 def _day(now_ms: int) -> date:

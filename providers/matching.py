@@ -1,14 +1,14 @@
-"""Which of our coins a coin of another provider is. Pure.
+"""Matches the coins of another provider with ours. Pure.
 
-Symbols are no identity: dozens of coins are called BTC somewhere. A coin is recognised by evidence, strongest first:
+A symbol does not identify a coin: dozens of coins are called BTC somewhere. Coins match by evidence, strongest first:
 
 1. stated: the provider itself gives our id;
 2. contract: a contract address in common;
 3. slug: its slug is our id, and the symbols agree;
-4. name: symbol and name agree, letter case and spaces aside.
+4. name: symbol and name agree, ignoring case and spaces.
 
-The match must be the best for both: where two of our coins fit equally well, or two of theirs fit the same coin of ours
-equally well, nobody knows, and None is the answer until an operator says which it is.
+The match must be the best for both sides. Where two of our coins match equally well, or two of theirs match the same
+coin of ours equally well, the match is ambiguous: there is none until an operator decides.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from typing import NamedTuple
 
 from providers.datasets import Row
 
-#: How a coin can have been recognised, best first, besides by `HAND`.
+#: Kinds of evidence, best first; `HAND` comes besides.
 HOW = ("stated", "contract", "slug", "name")
-#: An operator has said which coin it is, or that it is none of ours: never overruled.
+#: An operator decided on the coin, or on none: never overruled.
 HAND = "hand"
 
 Evidence = tuple[bool, ...]
 
 
 class Match(NamedTuple):
-    """A provider's id, our coin or None, and how it was recognised ("" where it was not)."""
+    """A provider's id, our coin or None, and the evidence ("" without a match)."""
 
     foreign_id: str
     coin: str | None
     how: str
 
 
-class _Known:
-    """Our coins, by everything they can be recognised by."""
+class _Index:
+    """Our coins, indexed by id, contract, and symbol with name."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self.rows = {row["foreign_id"]: row for row in rows}
@@ -49,14 +49,13 @@ class _Known:
                 self._by_contract[contract].add(coin)
 
     def candidates(self, row: Row) -> set[str]:
-        """The coins for which there is any evidence."""
-        found = {coin for coin in (row["coin"], row["slug"]) if coin in self.rows} | self._by_title.get(
-            _title(row), set()
-        )
-        return found.union(*(self._by_contract.get(contract, set()) for contract in row["contracts"]))
+        """The coins with any evidence."""
+        by_id = {coin for coin in (row["coin"], row["slug"]) if coin in self.rows}
+        by_contract = (self._by_contract.get(contract, set()) for contract in row["contracts"])
+        return by_id.union(self._by_title.get(_title(row), set()), *by_contract)
 
     def evidence(self, row: Row, coin: str) -> Evidence:
-        """What speaks for that coin, in the order of `HOW`."""
+        """The evidence for that coin, in the order of `HOW`."""
         ours = self.rows[coin]
         return (
             row["coin"] == coin,
@@ -68,48 +67,48 @@ class _Known:
 
 def match(
     listed: Sequence[Row],
-    known: Iterable[Row],
+    coins: Iterable[Row],
     *,
     before: Mapping[str, str] | None = None,
     taken: Collection[str] = (),
 ) -> list[Match]:
-    """For each row of `listed` (`ASSET_FIELDS`, as the other provider has them) the coin that it is.
+    """A match for each row of `listed` (`ASSET_FIELDS`, of the other provider).
 
-    `known` are our coins in the same fields, `foreign_id` being our id. `before` is what was found last time, by their
-    id: where the evidence is equal it stands, so that a newcomer of the same name takes nothing away. `taken` coins are
-    given to nobody.
+    `coins` are ours in the same fields, with our ids as `foreign_id`. `before` has the former matches by their id: with
+    equal evidence a former match stays, so that a new coin of the same name does not end it. `taken` coins match
+    nothing.
     """
-    before, coins = before or {}, _Known(known)
-    chosen = [_best(row, coins, before.get(row["foreign_id"])) for row in listed]
-    claims: dict[str, list[Evidence]] = defaultdict(list)
-    for found in chosen:
-        if found is not None:
-            claims[found[0]].append(found[1])
+    before, index = before or {}, _Index(coins)
+    matches = [_best(row, index, before.get(row["foreign_id"])) for row in listed]
+    rivals: dict[str, list[Evidence]] = defaultdict(list)
+    for best in matches:
+        if best is not None:
+            rivals[best[0]].append(best[1])
     return [
-        _judged(row["foreign_id"], found, claims[found[0]] if found else [], taken)
-        for row, found in zip(listed, chosen, strict=True)
+        _unambiguous(row["foreign_id"], best, rivals[best[0]] if best else [], taken)
+        for row, best in zip(listed, matches, strict=True)
     ]
 
 
-def _best(row: Row, coins: _Known, earlier: str | None) -> tuple[str, Evidence] | None:
-    """The one coin for which most speaks; None where that is nothing, or the same for two."""
+def _best(row: Row, index: _Index, before: str | None) -> tuple[str, Evidence] | None:
+    """The coin with the best evidence; None without any, or with the same for two coins."""
     scores = {
-        coin: (*evidence, coin == earlier)
-        for coin in coins.candidates(row)
-        if any(evidence := coins.evidence(row, coin))
+        coin: (*evidence, coin == before)
+        for coin in index.candidates(row)
+        if any(evidence := index.evidence(row, coin))
     }
     highest = max(scores.values(), default=None)
     best = [coin for coin, score in scores.items() if score == highest]
     return (best[0], scores[best[0]]) if len(best) == 1 else None
 
 
-def _judged(
-    foreign_id: str, found: tuple[str, Evidence] | None, rivals: list[Evidence], taken: Collection[str]
+def _unambiguous(
+    foreign_id: str, best: tuple[str, Evidence] | None, rivals: list[Evidence], taken: Collection[str]
 ) -> Match:
-    """The match, unless another of theirs fits that coin as well or better."""
-    if found is None:
+    """The match, unless another of their coins matches that coin as well or better."""
+    if best is None:
         return Match(foreign_id, None, "")
-    coin, evidence = found
+    coin, evidence = best
     if coin in taken or evidence != max(rivals) or rivals.count(evidence) > 1:
         return Match(foreign_id, None, "")
     return Match(foreign_id, coin, HOW[evidence.index(True)])

@@ -1,5 +1,5 @@
-"""What an operator can change while it runs. Providers and plans are stored by name and checked against the registry in
-`clean`, never as `choices`: a new adapter needs no migration."""
+"""Settings that an operator changes at run time, and records. Providers and plans are stored by name and validated
+against the registry in `clean`, not by `choices`, so that a new adapter needs no migration."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from providers.base import Plan, Provider, base_url_problem, stream_url_problem
 from providers.datasets import Kind
 from providers.vault import Secret
 
-#: A markets fetch is two calls in one go, so a limit of one a minute could never be kept and served.
+#: A fetch of the market is two calls at once, so a limit of one a minute would allow none.
 LEAST_PER_MINUTE = 2
 
 
 class ProviderSettings(models.Model):
-    """One row a provider, made by migrate. What is left empty follows the environment, and else the plan."""
+    """One row per provider, created by migrate. An empty field falls back to the environment, then to the plan."""
 
     name = models.CharField(max_length=40, unique=True, editable=False)
     enabled = models.BooleanField(default=True, help_text="Off: no calls, no stream.")
@@ -61,7 +61,7 @@ class ProviderSettings(models.Model):
 
     @property
     def provider(self) -> Provider | None:
-        """What the row is about; None when its adapter has gone."""
+        """The provider of the row; None when its adapter is not installed."""
         return providers.get(self.name)
 
     def clean(self) -> None:
@@ -73,13 +73,13 @@ class ProviderSettings(models.Model):
         if self.stream_url and (problem := stream_url_problem(self.stream_url)):
             problems["stream_url"] = problem
         if self.per_minute is not None and 0 < self.per_minute < LEAST_PER_MINUTE:
-            problems["per_minute"] = f"At least {LEAST_PER_MINUTE}, because one look at the market is two calls; or 0."
+            problems["per_minute"] = f"At least {LEAST_PER_MINUTE}, because a fetch of the market is two calls; or 0."
         if problems:
             raise ValidationError(problems)
 
 
 class ApiKey(models.Model):
-    """A provider's key, and the plan it belongs to. Enabled ones are used in turn; the text is never shown again."""
+    """A provider's key and its plan. Enabled keys are used in turn; the text is never shown."""
 
     provider = models.ForeignKey(ProviderSettings, on_delete=models.CASCADE, related_name="keys")
     plan = models.CharField(max_length=40)
@@ -113,12 +113,12 @@ class ApiKey(models.Model):
 
     @property
     def masked(self) -> str:
-        """All that is ever shown of it."""
+        """The only form in which it is shown."""
         return f"••••{self.last_four}"
 
     @property
     def secret(self) -> Secret:
-        """The key itself. vault.Locked when the secret that encrypted it is gone."""
+        """The key itself. Raises `vault.Locked` when the secret that encrypted it is not configured."""
         return vault.unlock(self.token)
 
     @secret.setter
@@ -128,22 +128,22 @@ class ApiKey(models.Model):
 
     @property
     def tariff(self) -> Plan | None:
-        """The plan by its declaration; None when the adapter no longer has it."""
+        """The declaration of the plan; None when the adapter no longer has it."""
         return self.provider.provider.plan(self.plan) if self.provider.provider else None
 
     def clean(self) -> None:
         provider = self.provider.provider if self.provider_id else None
         if provider is None:
             return
-        keyed = [plan.name for plan in provider.plans if plan.header]
-        if not keyed:
+        plans = [plan.name for plan in provider.plans if plan.header]
+        if not plans:
             raise ValidationError({"provider": f"{provider.label} takes no key."})
-        if self.plan not in keyed:
-            raise ValidationError({"plan": f"{provider.label} has no such plan. It has: {', '.join(keyed)}."})
+        if self.plan not in plans:
+            raise ValidationError({"plan": f"{provider.label} has no such plan. It has: {', '.join(plans)}."})
 
 
 class Chain(models.Model):
-    """Who is asked for one kind of dataset, in which order. Without a row, or with an empty one: as adapters say."""
+    """The order of providers for one kind of dataset. Without a row or names, the adapters' own order applies."""
 
     kind = models.CharField(max_length=20, unique=True, editable=False)
     order = models.CharField(
@@ -162,20 +162,21 @@ class Chain(models.Model):
 
     @property
     def names(self) -> list[str]:
-        """The providers named, in order."""
+        """The names of the providers, in order."""
         return [name for part in self.order.split(",") if (name := part.strip())]
 
     def clean(self) -> None:
-        able = [one.name for one in providers.all() if not one.simulated and one.endpoint(cast("Kind", self.kind))]
-        if unknown := [name for name in self.names if name not in able]:
-            said = f"{', '.join(unknown)}: no provider of {self.kind}. There are: {', '.join(able)}."
-            raise ValidationError({"order": said})
+        kind = cast("Kind", self.kind)
+        capable = [provider.name for provider in providers.all() if not provider.simulated and provider.endpoint(kind)]
+        if unknown := [name for name in self.names if name not in capable]:
+            problem = f"{', '.join(unknown)}: no provider of {self.kind}. There are: {', '.join(capable)}."
+            raise ValidationError({"order": problem})
         if len(set(self.names)) != len(self.names):
-            raise ValidationError({"order": "Each provider once."})
+            raise ValidationError({"order": "Name each provider only once."})
 
 
 class Asset(models.Model):
-    """A coin by its canonical id, which is the first provider's own. Symbols are no identity: many coins share one."""
+    """A coin by its canonical id, that of the first provider. A symbol is no identity: many coins share one."""
 
     id = models.CharField(max_length=100, primary_key=True)
     symbol = models.CharField(max_length=60, db_index=True)
@@ -189,7 +190,7 @@ class Asset(models.Model):
 
 
 class AssetAlias(models.Model):
-    """What another provider calls a coin. `asset` is empty while nobody knows for certain which coin it is."""
+    """A coin of another provider. `asset` is empty without an unambiguous match."""
 
     provider = models.CharField(max_length=40)
     foreign_id = models.CharField(max_length=100)
@@ -208,7 +209,7 @@ class AssetAlias(models.Model):
 
 
 class DailyUsage(models.Model):
-    """The ledger: what one account used on one day (UTC). `account` tells keys apart and is no secret."""
+    """The ledger: the usage of one account on one day (UTC). `account` identifies the key and is not secret."""
 
     provider = models.CharField(max_length=40)
     account = models.CharField(max_length=80)
@@ -229,7 +230,7 @@ class DailyUsage(models.Model):
 
 
 class Announcement(models.Model):
-    """What an exchange announced, once however often it arrived. Times are epoch milliseconds."""
+    """An announcement of an exchange, stored once. Times are epoch milliseconds."""
 
     id = models.CharField(max_length=40, primary_key=True)
     exchange = models.CharField(max_length=40, db_index=True)
@@ -250,11 +251,11 @@ class Announcement(models.Model):
 
 
 def key_problem(text: str) -> str:
-    """What is wrong with a key that somebody typed, as a sentence that does not repeat it; "" when nothing is."""
+    """The problem with a key that was entered, as a sentence without the key; "" if there is none."""
     if not text:
         return "Paste the key."
     if not (text.isascii() and text.isprintable()) or " " in text:
-        return "A key is one word of plain letters, digits and signs: something else came along when it was copied."
+        return "A key has only letters, digits and signs, and no spaces. Copy it again."
     if not 8 <= len(text) <= 200:
         return f"A key has between 8 and 200 characters, this has {len(text)}."
     return ""

@@ -1,4 +1,4 @@
-"""One call to find out whether a provider, and its key, are well: behind the admin's buttons."""
+"""One call that tests a provider and its key: the admin's Test buttons."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from providers import client, ledger
 from providers.access import Access
 from providers.budget import Budget, connection, wall_ms
 from providers.errors import ProviderError, RateLimited
-from providers.stream import Dropped, Refused, Stream
-from providers.streams.dialling import dial, ending, scrubbed
+from providers.stream import Dropped, Rejected, Stream
+from providers.streams.dialling import close_error, dial, scrubbed
 
-#: The longest that somebody in front of a page is kept waiting.
+#: Timeout of the test, since somebody waits for the page.
 _SECONDS = 8.0
 
 
 def probe(entry: Access, redis: Redis | None = None) -> str:
-    """What the provider says to this access. ProviderError when it refuses or does not answer.
+    """Test an access; the result as a phrase. Raises `ProviderError` when the provider rejects it or is unreachable.
 
-    It counts like any other call. It may break a rest, since somebody is here and has mended something; only where the
-    provider itself told us to wait, waiting is all there is. Where there is only a stream, a connection is the call.
+    The call counts like any other. It ends a rest after errors, since the operator may have fixed the cause, but not
+    one after a rate limit. A provider with a stream only is tested by a connection.
     """
     if not entry.base_url and entry.provider.stream:
-        return asyncio.run(_greeted(entry, entry.provider.stream))
+        return asyncio.run(_test_stream(entry, entry.provider.stream))
     redis = redis or connection()
     budget, call = Budget(redis), entry.provider.probe(entry.plan)
     if not budget.usage(entry).rest_reason.startswith(RateLimited.code):
@@ -35,7 +35,7 @@ def probe(entry: Access, redis: Redis | None = None) -> str:
     try:
         answer = client.fetch_json(entry, call, tries=1, seconds=_SECONDS)
         paid = call.credits
-        said = entry.provider.proven(answer.payload)
+        result = entry.provider.proven(answer.payload)
         failures = 0
     except ProviderError as error:
         budget.failed(entry, error)
@@ -44,11 +44,11 @@ def probe(entry: Access, redis: Redis | None = None) -> str:
         budget.settle(reservation, paid)
         ledger.note(redis, entry, 1, paid * 1000, failures, wall_ms())
     budget.succeeded(entry)
-    return said
+    return result
 
 
-async def _greeted(entry: Access, stream: Stream) -> str:
-    """Connect, and wait for the first thing that the provider says."""
+async def _test_stream(entry: Access, stream: Stream) -> str:
+    """Connect, and wait for the first valid message."""
     socket = await dial(entry, stream, open_seconds=_SECONDS, close_seconds=1.0)
     session = stream.session(entry.key.reveal())
     try:
@@ -57,15 +57,15 @@ async def _greeted(entry: Access, stream: Stream) -> str:
                 await socket.send(message)
             while True:
                 for event in session.receive(await socket.recv(), wall_ms()):
-                    if isinstance(event, Refused):
+                    if isinstance(event, Rejected):
                         raise scrubbed(event.error, entry)
                     if not isinstance(event, Dropped):
                         return "accepted"
     except TimeoutError:
-        return "connected, but it has said nothing yet"
+        return "connected, but no message so far"
     except ConnectionClosed as closed:
-        if error := ending(closed, entry, stream):
+        if error := close_error(closed, entry, stream):
             raise error from None
-        return "connected, and closed again by the provider"
+        return "connected, but the provider closed the connection"
     finally:
         await socket.close()

@@ -1,11 +1,11 @@
-"""What a Redis says when it answers and is of no use, in words for the operator. Pure."""
+"""Errors of a Redis that answers and cannot be used, in words for the operator. Pure."""
 
 from __future__ import annotations
 
 import re
 
-#: What an error names, by its class in redis-py or by the code within its text (of a script's error the class says
-#: nothing). The first that fits counts.
+#: A pattern for the class in redis-py or for the code in the text (errors of scripts have a generic class), and its
+#: explanation. The first match wins.
 _WORDS = {
     r"ReadOnlyError|READONLY|read.only replica": "refuses writes: it is a read-only replica",
     r"OutOfMemoryError|\bOOM\b": "is full: raise its maxmemory, or find what else fills it",
@@ -23,23 +23,23 @@ _WORDS = {
     r"NOREPLICAS": "refuses writes: too few of its replicas are connected",
     r"MaxConnectionsError|max number of clients": "has all the clients that it takes",
 }
-#: Those that another server behind the same address may not have: the connection to this one is given up.
+#: Errors that another server behind the same address may not have: the connection is closed.
 _WRONG_SERVER = re.compile(r"ReadOnlyError|READONLY|read.only replica|MasterDownError|MASTERDOWN")
 
 
 def refusal(error: BaseException) -> str:
-    """Why the Redis that answered is of no use, to continue "Redis"; "" when the error says nothing of the kind."""
-    named = _named(error)
-    return next((words for pattern, words in _WORDS.items() if re.search(pattern, named)), "")
+    """Why Redis cannot be used, to continue "Redis …"; "" when the error matches no pattern."""
+    description = _description(error)
+    return next((words for pattern, words in _WORDS.items() if re.search(pattern, description)), "")
 
 
 def wrong_server(error: BaseException) -> bool:
-    """Whether the error says that another server is the primary now."""
-    return bool(_WRONG_SERVER.search(_named(error)))
+    """Whether the error means that another server is the primary now."""
+    return bool(_WRONG_SERVER.search(_description(error)))
 
 
 def why(error: BaseException) -> str:
-    """Why Redis cannot be used, as a sentence without any part of an address."""
+    """Why Redis cannot be used, as a sentence without any part of its URL."""
     if refused := refusal(error):
         return f"Redis {refused}."
     if re.search("Timeout", type(error).__name__):
@@ -49,8 +49,8 @@ def why(error: BaseException) -> str:
     return f"Redis answers with an error ({type(error).__name__})."
 
 
-def _named(error: BaseException) -> str:
-    """The classes of an error and of its causes, with their texts: redis-py takes the code off the text, and wraps."""
+def _description(error: BaseException) -> str:
+    """The classes and texts of an error and its causes: redis-py removes the code from the text, and wraps errors."""
     texts: list[str] = []
     cause: BaseException | None = error
     while cause is not None and len(texts) < 5:

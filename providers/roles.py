@@ -1,18 +1,18 @@
-"""The group of those who may see everything of ours in the admin, and change or start nothing."""
+"""The group with read-only access to all of Spot's models in the admin."""
 
 from __future__ import annotations
 
 from django.apps import apps as installed
 from django.apps.registry import Apps
 
-#: Made by migrate; add a user to it in the admin (docs/admin.md).
+#: Created by migrate; operators add users to it in the admin (docs/admin.md).
 OBSERVERS = "Observers"
 
 
 def make_observers(using: str, apps: Apps = installed, **_kwargs: object) -> None:
-    """Make the group, and give it the permission to view each model of ours that it lacks.
+    """Create the group, and grant it the missing permissions to view Spot's models.
 
-    Runs after every migrate, so models that come later are seen as well. What an operator has added to the group stays.
+    It runs after every migrate, so that new models are included. Permissions that an operator added stay.
     """
     try:
         group, permission = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")

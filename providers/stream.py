@@ -1,7 +1,7 @@
-"""What an adapter declares about a stream, and what a stream brings. Pure: `providers.streams.worker` does the talking.
+"""A stream as an adapter declares it, and the events it produces. Pure: `providers.streams.worker` does the I/O.
 
-A `Session` is one connection's side of a provider's protocol: messages in, events out. It opens no socket, reads no
-clock and waits for nothing, so that it can be tried message by message.
+A `Session` is the protocol of one connection: messages in, events out. It opens no socket, reads no clock and does not
+wait, so tests drive it message by message.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from providers.errors import ProviderError
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
-    """What can be followed: a coin's price (`coin` is the provider's own id) in a currency, or an on-chain channel
-    (`onchain` is a dataset's topic). A stream of announcements needs none."""
+class Channel:
+    """A subscription to one stream: a coin's price (`coin` is the provider's own id) in a currency, or on-chain events
+    (`onchain` is a dataset's topic). A stream of announcements has no channels."""
 
     coin: str = ""
     currency: str = "usd"
@@ -26,8 +26,8 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A coin's newest values. `coin` is the provider's own id; `values` holds some of `COIN_FIELDS`, at least `price`;
-    `at` is the provider's time in epoch ms. `sequence` grows with time where the provider counts, else 0."""
+    """A coin's newest values. `coin` is the provider's own id; `values` has some of `COIN_FIELDS`, at least `price`;
+    `at` is the provider's time in epoch ms. `sequence` is the provider's sequence number, 0 where it sends none."""
 
     coin: str
     currency: str
@@ -38,14 +38,14 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """An announcement: a row of `LISTING_FIELDS` but for `received_at` and `source`."""
+    """An announcement: a row of `LISTING_FIELDS` without `received_at` and `source`."""
 
     row: Row
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
-    """An on-chain event: the topic it belongs to, and a row of `ONCHAIN_FIELDS`."""
+class OnchainEvent:
+    """An on-chain event: the topic of its dataset, and a row of `ONCHAIN_FIELDS`."""
 
     topic: str
     row: Row
@@ -53,66 +53,66 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """A sign of life without data: a heartbeat, an acknowledgement."""
+    """The connection works, without data: a heartbeat, an acknowledgement."""
 
     at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """The provider said no. `fatal`: the connection is of no more use; else only this request was refused."""
+class Rejected:
+    """The provider rejected a request. `fatal`: the connection is unusable; else only this request failed."""
 
     error: ProviderError
     fatal: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
-    """The provider is about to close: connect again within that many seconds."""
+class GoingAway:
+    """The provider announces that it will close the connection: reconnect within that many seconds."""
 
     within: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A message that could not be believed. `why` goes to the log and is counted."""
+    """An invalid message, ignored. `why` is logged and counted."""
 
     why: str
 
 
-Event = Tick | Announced | Happened | Alive | Refused | Leaving | Dropped
+Event = Tick | Announced | OnchainEvent | Alive | Rejected | GoingAway | Dropped
 
 
 class Session(Protocol):
-    """One connection. All methods return at once; texts to be sent come back as lists, oldest first."""
+    """The protocol of one connection. No method blocks; each returns the messages to send, oldest first."""
 
     def opened(self) -> list[str]:
-        """The connection stands: what to say first."""
+        """The first messages of an open connection."""
 
-    def follow(self, topics: Sequence[Topic]) -> list[str]:
-        """Carry exactly these from now on. May be called before the provider's welcome; what must wait for it is said
-        by `receive` through `pending`."""
+    def subscribe(self, channels: Sequence[Channel]) -> list[str]:
+        """Subscribe to exactly these channels. It may be called before the provider's welcome; messages that must wait
+        for the welcome are returned by `pending`."""
 
     def pending(self) -> list[str]:
-        """What is to be sent now because of what was received."""
+        """The messages that the last `receive` made necessary."""
 
     def receive(self, message: str | bytes, now_ms: int) -> list[Event]:
-        """What a message means. Never raises: what cannot be read is `Dropped`."""
+        """Decode a message. Never raises: an invalid message is `Dropped`."""
 
     def beat(self, now_ms: int) -> list[str]:
-        """What is due by the clock, such as pings; called about once a second."""
+        """The messages due by the clock, such as pings; called about once a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """How a provider's stream is had.
+    """A provider's stream.
 
-    `session(key)` makes the protocol side of one connection (the key, for providers that want it in a message).
-    `headers(key)` go with the handshake. `refused(status, body)` says what an HTTP answer to the handshake means,
-    `closed(code, reason)` what a close does (None: nothing wrong, connect again). `silence_seconds`: without any
-    message for so long the connection is dead; `stale_seconds`: without data for so long, although something is
-    followed, it is frozen (None: data come rarely). Reconnects back off from `first_pause` to `longest_pause` seconds.
-    `millicredits` is what the month is charged for a message with data, in thousandths of a credit.
+    `session(key)` makes the protocol of one connection (with the key, for providers that expect it in a message).
+    `headers(key)` are sent with the handshake. `refused(status, body)` translates an HTTP response to the handshake,
+    `closed(code, reason)` a close (None: no error, reconnect). After `silence_seconds` without any message the
+    connection is dead; after `stale_seconds` without data, although channels are subscribed, it is frozen (None: data
+    are rare). Reconnects back off from `first_pause` to `longest_pause` seconds. Each message with data costs
+    `millicredits`, thousandths of a credit, of the month.
     """
 
     session: Callable[[str], Session]
@@ -125,5 +125,5 @@ class Stream:
     longest_pause: float = 300.0
     millicredits: int = 0
     brings: frozenset[str] = field(default_factory=frozenset)  # "ticks", "listings", "onchain"
-    currencies: frozenset[str] = frozenset({"usd"})  # in which it states prices; empty: in any
-    query: Mapping[str, Any] = field(default_factory=dict)  # of the handshake's address
+    currencies: frozenset[str] = frozenset({"usd"})  # of its prices; empty: any
+    query: Mapping[str, Any] = field(default_factory=dict)  # of the handshake's URL

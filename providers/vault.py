@@ -1,4 +1,4 @@
-"""Provider keys at rest: encrypted with keys derived from settings.SPOT_SECRET_KEYS, the first of which encrypts."""
+"""Provider keys at rest, encrypted with keys derived from settings.SPOT_SECRET_KEYS; the first of them encrypts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Locked(Exception):
 
 
 class Secret:
-    """A key that cannot be printed, logged or formatted by accident; `reveal` is the only way to its text."""
+    """A key that cannot be printed, logged or formatted by accident; only `reveal` returns its text."""
 
     __slots__ = ("_text",)
 
@@ -38,7 +38,7 @@ class Secret:
         return "Secret(***)" if self._text else "Secret()"
 
     def __reduce__(self) -> str:
-        raise TypeError("a Secret is not to be stored or sent")
+        raise TypeError("a Secret cannot be pickled")
 
 
 def _fernets() -> MultiFernet:
@@ -51,12 +51,12 @@ def _derived(text: str) -> bytes:
 
 
 def lock(secret: Secret) -> str:
-    """The token to store."""
+    """Encrypt a secret; the token to store."""
     return _fernets().encrypt(secret.reveal().encode()).decode()
 
 
 def unlock(token: str) -> Secret:
-    """The secret of a token. Locked when none of today's keys opens it."""
+    """Decrypt a token. Raises `Locked` when none of the present keys decrypts it."""
     try:
         return Secret(_fernets().decrypt(token.encode()).decode())
     except InvalidToken:
@@ -64,7 +64,7 @@ def unlock(token: str) -> Secret:
 
 
 def relock(token: str) -> str:
-    """The token made anew with the newest key, so that older ones can be retired. Locked as above."""
+    """Encrypt a token again with the newest key, so that older keys can be removed. Raises `Locked` as above."""
     try:
         return _fernets().rotate(token.encode()).decode()
     except InvalidToken:

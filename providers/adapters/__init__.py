@@ -1,1 +1,1 @@
-"""One provider a file; the folder is the registry (`providers.all`)."""
+"""One file per provider; the folder is the registry (`providers.all`)."""

@@ -1,12 +1,12 @@
-"""CoinAPI: https://docs.coinapi.io/market-data. Exchange rates over REST, and the same by stream.
+"""CoinAPI: https://docs.coinapi.io/market-data. Exchange rates over REST and by stream.
 
-Prices are exchange rates: averages of 24 hours, weighted by volume; no market cap, volume or change comes with them.
-Assets are known by symbol-like ids (BTC), which are not ours.
+Prices are exchange rates: volume-weighted averages of 24 hours, without market cap, volume or change. Assets have
+symbol-like ids (BTC), which are not ours.
 
-A call costs one credit; where `limit` is given, one for each hundred items. The quota is over the last 24 hours, always
-counted back from now, and stated in X-RateLimit-* headers. Documented are 100 a day (free) and 10,000 (streamer); 1,000
-and 100,000 are steps of the price list. The months here are thirty such days, which the budget spends evenly. Of calls
-a minute nothing is published but that calls at the same time are limited: the figures here are careful ones.
+A call costs one credit; with `limit`, one per hundred items. The quota applies to the last 24 hours, and is stated in
+X-RateLimit-* headers. Documented are 100 a day (free) and 10,000 (streamer); 1,000 and 100,000 are steps of the price
+list. The months here are thirty such days, which the budget spends evenly. Limits a minute are not published, except
+that concurrent calls are limited: the figures here are conservative.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from providers.protocols.coinapi import KEY_HEADER, STREAM, meaning, sentence_of
 
 _HOST, _STREAM = "https://rest.coinapi.io", "wss://ws.coinapi.io/v1/"
 _DAY_MS = 86_400_000
-#: Assets a call: a filter of so many ids still makes a short address.
+#: Assets per call, so that the URL stays short.
 _BATCH = 100
-#: What a hundred items cost one credit for; no range here needs more.
+#: Items that one credit buys; no range here needs more.
 _LIMIT = 100
-#: Pseudo-codes for what its sentences say, since its errors have none.
+#: Pseudo-codes for its error texts, since its errors have no codes.
 _CODES: dict[int, type[ProviderError]] = {403: RateLimited, 404: NotFound}
 
 
 @dataclass(frozen=True, slots=True)
 class _Period:
-    """A length of candles, as it spells it."""
+    """A length of candles and its name in the API."""
 
     name: str
     length_ms: int
@@ -46,7 +46,7 @@ _PERIODS = {1: _HALF_HOUR, 7: _HOURS_4, 14: _HOURS_4, 30: _HOURS_8, 90: _DAY, 18
 
 # --- quotes ---------------------------------------------------------------------------------------------------------
 def quote_calls(dataset: Dataset, ids: tuple[str, ...], _now_ms: int = 0) -> tuple[Call, ...]:
-    """What a unit of the currency buys of each asset, turned over by `invert`: the price of each asset."""
+    """The rates of the currency to each asset; `invert` makes them prices of the assets."""
     return tuple(
         Call(
             "/v1/exchangerate/{base}",
@@ -58,7 +58,7 @@ def quote_calls(dataset: Dataset, ids: tuple[str, ...], _now_ms: int = 0) -> tup
 
 
 def normalise_quotes(dataset: Dataset, answers: list[Answer]) -> Normalised:
-    """Prices and nothing else: what CoinAPI does not know is None. As old as the oldest of them. Upstream::
+    """Prices only; the other fields are None. As old as the oldest price. Upstream::
 
     {"asset_id_base": "USD",
      "rates": [{"time": "2026-05-03T12:00:01.1230000Z", "asset_id_quote": "BTC", "rate": 67012.2}, …]}
@@ -67,7 +67,7 @@ def normalise_quotes(dataset: Dataset, answers: list[Answer]) -> Normalised:
     raws = [raw for answer in answers for raw in _rates(dataset, answer)]
     rows = {row["id"]: row for raw in raws if (row := _quote(raw, cleaner))}
     if not rows:
-        raise BadPayload(f"none of {len(raws)} rates is readable") if raws else NotFound("no rate of any of the assets")
+        raise BadPayload(f"none of {len(raws)} rates is valid") if raws else NotFound("no rate of any of the assets")
     as_of = min((row["last_updated"] for row in rows.values() if row["last_updated"]), default=None)
     return Normalised(list(rows.values()), as_of, {}, len(raws) - len(rows), cleaner.blanked)
 
@@ -75,7 +75,7 @@ def normalise_quotes(dataset: Dataset, answers: list[Answer]) -> Normalised:
 def _rates(dataset: Dataset, answer: Answer) -> list[Any]:
     payload = answer.payload
     if not isinstance(payload, dict) or not isinstance(payload.get("rates"), list):
-        raise BadPayload("the answer has no rates")
+        raise BadPayload("the response has no rates")
     if payload.get("asset_id_base") != dataset.currency.upper():
         raise BadPayload(f"rates of another currency than {dataset.currency}")
     return payload["rates"]
@@ -86,16 +86,15 @@ def _quote(raw: Any, cleaner: Cleaner) -> Row | None:
     if not isinstance(asset, str) or not is_coin_id(asset):
         return None
     price = cleaner.number(raw.get("rate"))
-    if not price:  # an asset worth nothing is one that is not traded
+    if not price:  # an asset with price 0 is not traded
         return None
-    known = {"id": asset, "symbol": asset.upper(), "name": asset, "logo": "", "price": price}
-    return dict.fromkeys(COIN_FIELDS) | known | {"last_updated": cleaner.millis(raw.get("time"))}
+    fields = {"id": asset, "symbol": asset.upper(), "name": asset, "logo": "", "price": price}
+    return dict.fromkeys(COIN_FIELDS) | fields | {"last_updated": cleaner.millis(raw.get("time"))}
 
 
 # --- candles --------------------------------------------------------------------------------------------------------
 def candle_calls(dataset: Dataset, _ids: tuple[str, ...], now_ms: int) -> tuple[Call, ...]:
-    """The history of the rate. Its times must be given: as many whole periods as the days hold, and the one that is
-    not yet over."""
+    """The history of the rate. The API needs start and end: the complete periods of these days, and the present one."""
     period = _PERIODS[dataset.days]
     end = -(-now_ms // period.length_ms) * period.length_ms
     start = end - (dataset.days * _DAY_MS // period.length_ms + 1) * period.length_ms
@@ -109,20 +108,20 @@ def _iso(ms: int) -> str:
 
 
 def normalise_candles(dataset: Dataset, answers: list[Answer]) -> Normalised:
-    """Candles of the rate, by the start of their period; a rate has no volume. Upstream::
+    """Candles of the rate by start time, without volume. Upstream::
 
     [{"time_period_start": "2026-05-03T00:00:00.0000000Z", "time_period_end": "2026-05-03T04:00:00.0000000Z",
       "time_open": "…", "time_close": "…", "rate_open": 1.0, "rate_high": 1.0, "rate_low": 1.0, "rate_close": 1.0}, …]
     """
     payload, cleaner = answers[0].payload, Cleaner(answers[0].at)
     if not isinstance(payload, list):
-        raise BadPayload(f"a list was asked for, the answer is {type(payload).__name__}")
-    made = [candle for raw in payload if (candle := _candle(raw, cleaner))]
-    if not made:
-        raise BadPayload("no candle is readable") if payload else NotFound(f"no history of {dataset.coin}")
-    rows = {row["timestamp"]: row for row, _ in made}
+        raise BadPayload(f"the response is not a list but {type(payload).__name__}")
+    candles = [candle for raw in payload if (candle := _candle(raw, cleaner))]
+    if not candles:
+        raise BadPayload("no candle is valid") if payload else NotFound(f"no history of {dataset.coin}")
+    rows = {row["timestamp"]: row for row, _ in candles}
     meta = {"interval_ms": _PERIODS[dataset.days].length_ms, "volume_basis": "none"}
-    as_of = max(closing or row["timestamp"] for row, closing in made)
+    as_of = max(closing or row["timestamp"] for row, closing in candles)
     return Normalised([rows[stamp] for stamp in sorted(rows)], as_of, meta, len(payload) - len(rows), cleaner.blanked)
 
 
@@ -132,27 +131,27 @@ def _candle(raw: Any, cleaner: Cleaner) -> tuple[Row, int | None] | None:
     start = cleaner.millis(raw.get("time_period_start"))
     names = ("open", "high", "low", "close")
     prices = {name: cleaner.number(raw.get(f"rate_{name}")) for name in names}
-    kept = [price for price in prices.values() if price]
-    if start is None or len(kept) < len(names) or prices["high"] != max(kept) or prices["low"] != min(kept):
+    valid = [price for price in prices.values() if price]
+    if start is None or len(valid) < len(names) or prices["high"] != max(valid) or prices["low"] != min(valid):
         return None
     return {"timestamp": start, **prices, "volume": None}, cleaner.millis(raw.get("time_close"))
 
 
 # --- assets ---------------------------------------------------------------------------------------------------------
 def normalise_assets(_dataset: Dataset, answers: list[Answer]) -> Normalised:
-    """What is traded and is no money of a state. Upstream, some twenty thousand, most values left out here::
+    """Traded assets without fiat currencies. Upstream, some twenty thousand, most fields left out here::
 
     [{"asset_id": "BTC", "name": "Bitcoin", "type_is_crypto": 1, "volume_1day_usd": 1.0, "price_usd": 67012.2,
       "chain_addresses": [{"chain_id": "ETHEREUM", "network_id": "MAINNET", "address": "0x…"}]}, …]
     """
     payload = answers[0].payload
     if not isinstance(payload, list):
-        raise BadPayload(f"a list was asked for, the answer is {type(payload).__name__}")
-    readable = [raw for raw in payload if _is_asset(raw)]
-    rows = {raw["asset_id"]: _asset(raw) for raw in readable if raw.get("type_is_crypto")}
+        raise BadPayload(f"the response is not a list but {type(payload).__name__}")
+    valid = [raw for raw in payload if _is_asset(raw)]
+    rows = {raw["asset_id"]: _asset(raw) for raw in valid if raw.get("type_is_crypto")}
     if not rows:
-        raise BadPayload("no asset in the answer")
-    return Normalised(list(rows.values()), dropped=len(payload) - len(readable))
+        raise BadPayload("no asset in the response")
+    return Normalised(list(rows.values()), dropped=len(payload) - len(valid))
 
 
 def _is_asset(raw: Any) -> bool:
@@ -161,37 +160,36 @@ def _is_asset(raw: Any) -> bool:
 
 def _asset(raw: dict[str, Any]) -> Row:
     asset, chains = raw["asset_id"], raw.get("chain_addresses")
-    addresses = (
-        [chain.get("address") for chain in chains if isinstance(chain, dict)] if isinstance(chains, list) else []
-    )
+    listed = chains if isinstance(chains, list) else []
+    addresses = [text(chain.get("address")).lower() for chain in listed if isinstance(chain, dict)]
     return {
         "foreign_id": asset,
         "symbol": asset.upper(),
         "name": text(raw.get("name")) or asset,
         "slug": "",
         "coin": "",
-        "contracts": [made for address in addresses if (made := text(address).lower())],
+        "contracts": list(filter(None, addresses)),
     }
 
 
 # --- errors, costs and keys -----------------------------------------------------------------------------------------
 def explain(body: Any) -> tuple[int | None, str]:
-    """The sentence of an error body, and a code of ours for what it speaks of: status 550 means that there are no data,
-    and 403 both that the plan lacks something and that its credits are used up."""
+    """A code of ours for the text of an error body, and the text: status 550 means that there are no data, and 403 that
+    the plan lacks something or that its credits are used up."""
     sentence = sentence_of(body)
     return {NotFound: 404, RateLimited: 403}.get(meaning(sentence) or ProviderError), sentence
 
 
 def charged(answer: Answer) -> int | None:
-    """What an answer cost, by its X-RateLimit-Request-Cost header."""
-    stated = answer.headers.get("x-ratelimit-request-cost", "")
-    return int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 7 else None
+    """The cost of a response, by its X-RateLimit-Request-Cost header."""
+    cost = answer.headers.get("x-ratelimit-request-cost", "")
+    return int(cost) if cost.isascii() and cost.isdigit() and len(cost) < 7 else None
 
 
 def proven(payload: Any) -> str:
-    """What the answer to the probe says: `{"asset_id_base": "BTC", "asset_id_quote": "USD", "rate": …}`."""
+    """The result of the probe: `{"asset_id_base": "BTC", "asset_id_quote": "USD", "rate": …}`."""
     if not isinstance(payload, dict) or "rate" not in payload:
-        raise BadPayload("this does not answer like CoinAPI")
+        raise BadPayload("the response is not one of CoinAPI")
     return "accepted"
 
 
@@ -211,7 +209,7 @@ provider = Provider(
     name="coinapi",
     label="CoinAPI",
     url="https://www.coinapi.io/",
-    order=45,  # its rate is an average of 24 hours: as a live price it comes after all others
+    order=45,  # last of the real providers, since its rate is an average of 24 hours
     foreign=True,
     plans=(
         _plan("free", 100, 10, paid=False),

@@ -1,8 +1,8 @@
 """CoinGecko's REST API, version 3: https://docs.coingecko.com.
 
-One call is one credit; only a 200 costs one, but every request counts for the minute. The published demo rate has been
-both 30 and 100 a minute, and keyless has no published figure and is shared by everybody behind one address (5 to 15
-were seen): the cautious figures stand here, and the admin can raise them.
+A call with status 200 costs one credit; every request counts for the minute. The published demo limit has been 30 and
+100 a minute. Keyless has no published limit and is shared by all clients of an address (5 to 15 were observed). The
+figures here are the lower ones, and can be raised in the admin.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from providers.clean import Cleaner, impossible, link, text, titles
 from providers.datasets import BLOCK, WINDOWS, Dataset, Row, is_coin_id, is_currency
 from providers.errors import BadPayload, NotFound, ProviderError, Unauthorized
 
-#: /coins/markets takes no more a page, and no more ids can come back in one.
+#: The largest page of /coins/markets, and so the most ids per call.
 PAGE = 250
 _EVERYTHING = {
     "order": "market_cap_desc",
@@ -40,10 +40,10 @@ _CATEGORIES = {
     "layer-1": "layer-1",
     "real-world-assets": "real-world-assets-rwa",
 }
-#: How long candles are by the documentation, in milliseconds, by the days asked for; for more days the longest.
+#: The documented length of candles in milliseconds, by days; the longest for more days.
 _LENGTHS = {1: 1_800_000, 7: 14_400_000, 14: 14_400_000, 30: 14_400_000}
 _LONGEST = 345_600_000
-#: Our field: theirs. None of these can be below zero.
+#: Our field: theirs. None of these can be negative.
 _AMOUNTS = {
     "price": "current_price",
     "market_cap": "market_cap",
@@ -72,7 +72,7 @@ def market_calls(dataset: Dataset, _ids: tuple[str, ...], _now_ms: int = 0) -> t
 
 
 def quote_calls(dataset: Dataset, ids: tuple[str, ...], _now_ms: int = 0) -> tuple[Call, ...]:
-    """The coins by id, as many a call as one page of answers holds."""
+    """The coins by id, a page of them per call."""
     return tuple(
         Call("/coins/markets", {"vs_currency": dataset.currency, "ids": ",".join(ids[at : at + PAGE]), **_EVERYTHING})
         for at in range(0, len(ids), PAGE)
@@ -80,7 +80,7 @@ def quote_calls(dataset: Dataset, ids: tuple[str, ...], _now_ms: int = 0) -> tup
 
 
 def market_ended(call: Call, answer: Answer) -> bool:
-    """Whether no coin comes after this page. BadPayload for a page that is shorter than the total says it should be."""
+    """Whether this is the last page. Raises `BadPayload` for a page shorter than the total requires."""
     if "page" not in call.params or not isinstance(answer.payload, list):
         return False
     total, before = _total(answer), (int(call.params["page"]) - 1) * PAGE
@@ -90,7 +90,7 @@ def market_ended(call: Call, answer: Answer) -> bool:
 
 
 def normalise_markets(dataset: Dataset, answers: list[Answer]) -> Normalised:
-    """All pages as one list by market cap, each coin once. A row upstream (null wherever nothing is known)::
+    """All pages as one list by market cap, each coin once. A row upstream (null for unknown values)::
 
     {"id": "bitcoin", "symbol": "btc", "name": "Bitcoin", "image": "https://…/bitcoin.png?1696501400",
      "current_price": 122780, "market_cap": 2447267044011, "market_cap_rank": 1, "total_volume": 69490686984,
@@ -124,46 +124,46 @@ def _coin(raw: Any, cleaner: Cleaner) -> Row | None:
 
 
 def _change(raw: dict[str, Any], window: str) -> Any:
-    asked = raw.get(f"price_change_percentage_{window}_in_currency")
-    return raw.get(f"price_change_percentage_{window}") if asked is None and window == "24h" else asked
+    change = raw.get(f"price_change_percentage_{window}_in_currency")
+    return raw.get(f"price_change_percentage_{window}") if change is None and window == "24h" else change
 
 
 def _refuse_repeats(pages: list[list[Row]]) -> None:
-    """A coin or two slip over a page boundary between two calls; a whole page that comes twice is a fault."""
+    """Raise `BadPayload` for a repeated page. A few coins may move to the next page between two calls."""
     for page, following in pairwise(pages):
         ids = {row["id"] for row in page}
-        both = sum(row["id"] in ids for row in following)
-        if following and both > max(25, len(following) // 2):
-            raise BadPayload(f"{both} of {len(following)} coins stand on two pages at once")
+        repeats = sum(row["id"] in ids for row in following)
+        if following and repeats > max(25, len(following) // 2):
+            raise BadPayload(f"{repeats} of {len(following)} coins are on two pages at once")
 
 
 def _merged(rows: Iterable[Row]) -> list[Row]:
     newest: dict[str, Row] = {}
     for row in rows:
-        known = newest.get(row["id"])
-        if known is None or (row["last_updated"] or 0) > (known["last_updated"] or 0):
+        former = newest.get(row["id"])
+        if former is None or (row["last_updated"] or 0) > (former["last_updated"] or 0):
             newest[row["id"]] = row
     return sorted(newest.values(), key=lambda row: (row["market_cap"] is None, -(row["market_cap"] or 0), row["id"]))
 
 
 def _as_of(pages: list[list[Row]]) -> int | None:
-    """The pages are cached apart from each other, so the whole is as old as its oldest page."""
+    """The time of the oldest page, since the provider caches pages separately."""
     ages = [max((row["last_updated"] or 0 for row in page), default=0) for page in pages if page]
     return min(ages, default=0) or None
 
 
 def _empty(dataset: Dataset, answers: list[Answer], raws: int) -> ProviderError:
     if dataset.kind == "quotes" and not raws:
-        return NotFound("none of the coins asked for has a price")
+        return NotFound("none of the requested coins has a price")
     total = _total(answers[0])
     if total is not None and dataset.block > 1 and total <= (dataset.block - 1) * BLOCK:
         return NotFound(f"there are only {total} coins")
-    return BadPayload("no coin in the answer" if not raws else f"none of {raws} coins is readable")
+    return BadPayload("no coin in the response" if not raws else f"none of {raws} coins is valid")
 
 
 def _total(answer: Answer) -> int | None:
-    stated = answer.headers.get("total", "")
-    return int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 10 else None
+    total = answer.headers.get("total", "")
+    return int(total) if total.isascii() and total.isdigit() and len(total) < 10 else None
 
 
 # --- candles --------------------------------------------------------------------------------------------------------
@@ -176,15 +176,16 @@ def candle_calls(dataset: Dataset, _ids: tuple[str, ...], _now_ms: int = 0) -> t
 def normalise_candles(dataset: Dataset, answers: list[Answer]) -> Normalised:
     """Candles by their OPEN time, with the volume of the 24 hours before their close.
 
-    Upstream stamps the close: `[[close_ms, open, high, low, close], …]`, the last of them unfinished and in the future.
-    The chart is `{"prices": [[ms, price], …], "total_volumes": [[ms, volume], …]}`, at irregular times, not all sorted.
+    Upstream has the close time: `[[close_ms, open, high, low, close], …]`; the last candle is unfinished, its time in
+    the future. The chart is `{"prices": [[ms, price], …], "total_volumes": [[ms, volume], …]}`, at irregular times, and
+    not always sorted.
     """
     ohlc, chart = answers
     cleaner = Cleaner(ohlc.at)
     raws, longest = _list(ohlc), _LENGTHS.get(dataset.days, _LONGEST)
     closes = {candle[0]: candle for raw in raws if (candle := _candle(raw, longest, cleaner))}
     if not closes:
-        raise BadPayload("no candle is readable") if raws else NotFound(f"no candles of {dataset.coin}")
+        raise BadPayload("no candle is valid") if raws else NotFound(f"no candles of {dataset.coin}")
     stamps = sorted(closes)
     step = _step(stamps, dataset.days)
     volumes = _series(chart, "total_volumes", cleaner)
@@ -200,10 +201,10 @@ def _candle(raw: Any, length: int, cleaner: Cleaner) -> tuple[int, list[float | 
     if not isinstance(raw, list) or len(raw) != 5:
         return None
     stamp = cleaner.stamp(raw[0], ahead_ms=length)
-    kept = [price for value in raw[1:] if (price := cleaner.number(value)) is not None]
-    if stamp is None or len(kept) != 4 or kept[1] < max(kept) or kept[2] > min(kept):
+    prices = [price for value in raw[1:] if (price := cleaner.number(value)) is not None]
+    if stamp is None or len(prices) != 4 or prices[1] < max(prices) or prices[2] > min(prices):
         return None
-    return stamp, kept
+    return stamp, prices
 
 
 def _published(candle: tuple[int, list[float | int]], step: int, volume: float | None) -> Row:
@@ -212,7 +213,7 @@ def _published(candle: tuple[int, list[float | int]], step: int, volume: float |
 
 
 def _step(stamps: list[int], days: int) -> int:
-    """The candles' length: the commonest distance, or with a single candle what the range has by the documentation."""
+    """The length of the candles: the most frequent distance, or for a single candle the documented length."""
     gaps = Counter(later - earlier for earlier, later in pairwise(stamps))
     if gaps:
         return min(gaps, key=lambda gap: (-gaps[gap], gap))
@@ -242,18 +243,18 @@ def normalise_currencies(_dataset: Dataset, answers: list[Answer]) -> Normalised
     raws = _list(answers[0])
     ids = sorted({code for raw in raws if is_currency(code := text(raw).lower())})
     if not ids:
-        raise BadPayload("no currency in the answer")
+        raise BadPayload("no currency in the response")
     return Normalised([{"id": code} for code in ids], dropped=len(raws) - len(ids))
 
 
 def normalise_coins(_dataset: Dataset, answers: list[Answer]) -> Normalised:
-    """`[{"id": "bitcoin", "symbol": "btc", "name": "Bitcoin"}, …]`, some 17,000. Ids unfit for a URL fall out."""
+    """`[{"id": "bitcoin", "symbol": "btc", "name": "Bitcoin"}, …]`, some 17,000. Ids unfit for a URL are dropped."""
     raws = _list(answers[0])
-    rows = {raw["id"]: _listed(raw) for raw in raws if isinstance(raw, dict) and isinstance(raw.get("id"), str)}
-    kept = [row for coin, row in rows.items() if is_coin_id(coin)]
-    if not kept:
-        raise BadPayload("no coin in the answer")
-    return Normalised(kept, dropped=len(raws) - len(kept))
+    listed = {raw["id"]: _listed(raw) for raw in raws if isinstance(raw, dict) and isinstance(raw.get("id"), str)}
+    rows = [row for coin, row in listed.items() if is_coin_id(coin)]
+    if not rows:
+        raise BadPayload("no coin in the response")
+    return Normalised(rows, dropped=len(raws) - len(rows))
 
 
 def _listed(raw: dict[str, Any]) -> Row:
@@ -262,26 +263,26 @@ def _listed(raw: dict[str, Any]) -> Row:
 
 
 def category_calls(dataset: Dataset, _ids: tuple[str, ...], _now_ms: int = 0) -> tuple[Call, ...]:
-    """The largest members of a category: who is not among them is in no snapshot of the market either."""
-    about = {"vs_currency": "usd", "category": _CATEGORIES[dataset.topic], "order": _EVERYTHING["order"]}
-    return (Call("/coins/markets", {**about, "per_page": str(PAGE), "page": "1"}),)
+    """The largest members of a category; smaller ones are in no snapshot of the market."""
+    params = {"vs_currency": "usd", "category": _CATEGORIES[dataset.topic], "order": _EVERYTHING["order"]}
+    return (Call("/coins/markets", {**params, "per_page": str(PAGE), "page": "1"}),)
 
 
 def normalise_members(dataset: Dataset, answers: list[Answer]) -> Normalised:
-    """Rows as of the market, of which the ids count. A category that is not known has none."""
+    """Rows as of the market, of which only the ids are used. An unknown category has no rows."""
     raws = _list(answers[0])
     if not raws:
-        raise NotFound(f"nothing is in the category {dataset.topic}")
+        raise NotFound(f"the category {dataset.topic} is empty")
     ids = {raw["id"]: None for raw in raws if isinstance(raw, dict) and isinstance(raw.get("id"), str)}
-    kept = [{"id": coin} for coin in ids if is_coin_id(coin)]
-    if not kept:
-        raise BadPayload("no coin in the answer")
-    return Normalised(kept, dropped=len(raws) - len(kept))
+    members = [{"id": coin} for coin in ids if is_coin_id(coin)]
+    if not members:
+        raise BadPayload("no coin in the response")
+    return Normalised(members, dropped=len(raws) - len(members))
 
 
 def normalise_assets(_dataset: Dataset, answers: list[Answer]) -> Normalised:
-    """The same list with `"platforms": {"ethereum": "0xdac17f…", …}` in each: on which chain, at which address."""
-    made = normalise_coins(_dataset, answers)
+    """The list of coins with contract addresses by chain: `"platforms": {"ethereum": "0xdac17f…", …}`."""
+    coins = normalise_coins(_dataset, answers)
     raws = [raw for raw in answers[0].payload if isinstance(raw, dict)]
     platforms = {raw["id"]: raw.get("platforms") for raw in raws if isinstance(raw.get("id"), str)}
     rows = [
@@ -293,25 +294,25 @@ def normalise_assets(_dataset: Dataset, answers: list[Answer]) -> Normalised:
             "coin": row["id"],
             "contracts": _contracts(platforms[row["id"]]),
         }
-        for row in made.rows
+        for row in coins.rows
     ]
-    return Normalised(rows, dropped=made.dropped)
+    return Normalised(rows, dropped=coins.dropped)
 
 
 def _contracts(platforms: Any) -> list[str]:
     addresses = platforms.values() if isinstance(platforms, dict) else ()
-    return sorted({address for one in addresses if (address := text(one).lower())})
+    return sorted({contract for address in addresses if (contract := text(address).lower())})
 
 
 def _list(answer: Answer) -> list[Any]:
     if not isinstance(answer.payload, list):
-        raise BadPayload(f"a list was asked for, the answer is {type(answer.payload).__name__}")
+        raise BadPayload(f"the response is not a list but {type(answer.payload).__name__}")
     return answer.payload
 
 
 # --- errors and keys ------------------------------------------------------------------------------------------------
 def explain(body: Any) -> tuple[int | None, str]:
-    """The code and the sentence of an error body, which comes in four shapes (and a fifth at 500)::
+    """The code and the text of an error body, which has one of four shapes (or a fifth with status 500)::
 
     {"status": {"error_code": 429, "error_message": "…"}}
     {"error_code": 10010, "status": {"error_message": "…"}}
@@ -332,19 +333,19 @@ def explain(body: Any) -> tuple[int | None, str]:
 
 
 def probe(plan: Plan) -> Call:
-    """Paid keys can ask for their own allowance; for the others any call shows whether the key is taken."""
+    """The key's allowance for paid plans; for others, a ping shows whether the key is accepted."""
     return Call("/key") if plan.paid else Call("/ping")
 
 
 def proven(payload: Any) -> str:
-    """What the answer to `probe` says: `{"gecko_says": "…"}`, or the plan and what is left of the month."""
-    known = payload if isinstance(payload, dict) else {}
-    if "gecko_says" in known:
+    """The result of `probe`: `{"gecko_says": "…"}`, or the plan and the rest of the month."""
+    fields = payload if isinstance(payload, dict) else {}
+    if "gecko_says" in fields:
         return "accepted"
-    if "monthly_call_credit" not in known:
-        raise BadPayload("this does not answer like CoinGecko")
-    left, total = known.get("current_remaining_monthly_calls"), known["monthly_call_credit"]
-    return text(f"accepted: plan {known.get('plan')}, {left} of {total} calls left this month")
+    if "monthly_call_credit" not in fields:
+        raise BadPayload("the response is not one of CoinGecko")
+    left, total = fields.get("current_remaining_monthly_calls"), fields["monthly_call_credit"]
+    return text(f"accepted: plan {fields.get('plan')}, {left} of {total} calls left this month")
 
 
 provider = Provider(
@@ -416,7 +417,7 @@ provider = Provider(
         ),
     ),
     explain=explain,
-    # 10005 and 10012 speak of one request, not of the key: the endpoint or the years asked for are not in the plan.
+    # 10005 and 10012 concern one request, not the key: the plan lacks the endpoint or the range.
     codes={10002: Unauthorized, 10010: Unauthorized, 10011: Unauthorized, 10005: NotFound, 10012: NotFound},
     probe=probe,
     proven=proven,

@@ -1,11 +1,11 @@
 """CoinMarketCap's API: https://coinmarketcap.com/api/documentation/pro-api-reference/cryptocurrency.
 
-Calls count for the minute, credits for the month: a credit for every 200 coins of the list, every 100 of the quotes and
-every 100 candles, none for the map of ids and for the key's own state; errors cost none. Each answer says what it cost.
+The minute counts calls, the month credits: one for 200 coins of the list, 100 of the quotes or 100 candles, none for
+the map of ids, the key's state and errors. Each response states its cost.
 
-Keyless calls go to a root of their own, which has no candles; no figure is published for it. The limits of the plans
-are not in the reference either: those here are the ones that directories of APIs list, and 450,000 credits for Startup
-is confirmed by CoinMarketCap's guides. Newer pages call Hobbyist Builder, and Standard Growth.
+Calls without a key use another root, which has no candles and no published limit. The limits of the plans are not in
+the reference either: those here are from directories of APIs, and the 450,000 credits of Startup from CoinMarketCap's
+guides. Newer pages call Hobbyist Builder, and Standard Growth.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from providers.errors import BadPayload, NotFound, ProviderError
 from providers.protocols.coinmarketcap import KEY_HEADER, STREAM
 from providers.protocols.coinmarketcap_errors import CODES, error_of, explain, whole
 
-#: Rows for one credit: of the list, of the quotes and of candles. A call with more costs as much as two.
+#: Rows per credit: of the list, of the quotes and of candles.
 LISTED, QUOTED, CANDLES = 200, 100, 100
-#: The map takes no more a page; some 10,000 coins are active, so not all of these pages are asked for.
+#: The page size of the map, and the most pages; with some 10,000 active coins, not all of them are needed.
 MAP_PAGE, MAP_PAGES = 5000, 4
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
-#: Up to here a range is served in candles of an hour, beyond in candles of a day. There are no others: `interval` only
-#: leaves some of them out. Startup has hours of one month, so these are within every plan that has candles.
+#: The longest range with hourly candles; longer ones have daily candles. There are no other lengths: `interval` only
+#: skips some. Startup has hourly candles of one month, so every plan with candles allows these.
 HOURLY_DAYS = 14
 #: The newest candle is published 5 minutes after the hour, or 5 to 10 after midnight (UTC).
 _LATE_MS = 900_000
@@ -46,7 +46,7 @@ _STATED = {
     "max_supply": "max_supply",
 }
 _NO_CANDLES: frozenset[Kind] = frozenset({"candles"})
-#: What they write as 0 where they do not know it.
+#: Fields in which 0 means unknown.
 _ZERO_IS_UNKNOWN = ("market_cap", "circulating_supply", "fully_diluted_valuation", "total_supply", "max_supply")
 
 
@@ -59,7 +59,7 @@ def market_calls(dataset: Dataset, _ids: tuple[str, ...], _now_ms: int = 0) -> t
 
 
 def quote_calls(dataset: Dataset, ids: tuple[str, ...], _now_ms: int = 0) -> tuple[Call, ...]:
-    """The coins by id, a hundred a call. One unknown id would fail the whole call, were it not skipped."""
+    """The coins by id, a hundred a call. `skip_invalid`: without it, one unknown id would fail the call."""
     shared = {"convert": dataset.currency.upper(), "skip_invalid": "true", "aux": _AUX}
     return tuple(
         Call("/v3/cryptocurrency/quotes/latest", {"id": ",".join(ids[at : at + QUOTED]), **shared})
@@ -72,8 +72,8 @@ def _credits(rows: int, for_one: int) -> int:
 
 
 def normalise_markets(dataset: Dataset, answers: list[Answer]) -> Normalised:
-    """The coins by market cap, each once. Version 3 answers like this; versions 1 and 2 have the quote as an object by
-    currency, and version 2 its coins in an object by id::
+    """The coins by market cap, each once. Version 3 is shown here; versions 1 and 2 have the quote as an object by
+    currency, and version 2 the coins as an object by id::
 
     {"status": {"timestamp": "2026-11-02T09:14:40.117Z", "error_code": 0, "credit_count": 3, "total_count": 8705, …},
      "data": [{"id": 1, "name": "Bitcoin", "symbol": "BTC", "slug": "bitcoin", "cmc_rank": 1,
@@ -86,28 +86,29 @@ def normalise_markets(dataset: Dataset, answers: list[Answer]) -> Normalised:
     """
     cleaner = Cleaner(answers[0].at)
     raws = [raw for answer in answers for raw in _listed(answer)]
-    made = [row for raw in raws if (row := _coin(raw, dataset.currency, cleaner))]
-    rows = _merged(made)
+    valid = [row for raw in raws if (row := _coin(raw, dataset.currency, cleaner))]
+    rows = _merged(valid)
     total = _total(answers[0]) if dataset.kind == "markets" else None
     if not rows:
         raise _empty(dataset, raws, total)
     if total is not None and len(raws) < min(BLOCK, total - (dataset.block - 1) * BLOCK):
         raise BadPayload(f"the list has {len(raws)} coins of {total}: a part is missing")
     as_of = max((row["last_updated"] or 0 for row in rows), default=0) or None
-    return Normalised(rows, as_of, {} if total is None else {"universe": total}, len(raws) - len(made), cleaner.blanked)
+    meta = {} if total is None else {"universe": total}
+    return Normalised(rows, as_of, meta, len(raws) - len(valid), cleaner.blanked)
 
 
 def _listed(answer: Answer) -> list[Any]:
     """The coins: a list, or an object by id."""
     data = _data(answer)
     if not isinstance(data, list | dict):
-        raise BadPayload("the answer has no list of coins")
+        raise BadPayload("the response has no list of coins")
     return data if isinstance(data, list) else list(data.values())
 
 
 def _data(answer: Answer) -> Any:
     if not isinstance(answer.payload, dict) or "data" not in answer.payload:
-        raise BadPayload("the answer has no data")
+        raise BadPayload("the response has no data")
     return answer.payload["data"]
 
 
@@ -125,37 +126,37 @@ def _coin(raw: Any, currency: str, cleaner: Cleaner) -> Row | None:
         f"price_change_{span}": cleaner.number(quote.get(f"percent_change_{span}"), signed=True) for span in WINDOWS
     }
     row["last_updated"] = cleaner.millis(quote.get("last_updated") or raw.get("last_updated"))
-    return {name: row.get(name) for name in COIN_FIELDS}  # high, low, records and the sparkline are in no answer
+    return {name: row.get(name) for name in COIN_FIELDS}  # the API has no high, low, records and sparkline
 
 
 def _quote(quotes: Any, currency: str) -> dict[str, Any] | None:
-    """The quote in that currency, from a list of them or from an object by currency."""
-    wanted = currency.upper()
+    """The quote in that currency, from a list or from an object by currency."""
+    symbol = currency.upper()
     if isinstance(quotes, dict):
-        found = quotes.get(wanted)
+        match = quotes.get(symbol)
     else:
         listed = [quote for quote in quotes if isinstance(quote, dict)] if isinstance(quotes, list) else []
-        found = next((quote for quote in listed if text(quote.get("symbol")).upper() == wanted), None)
-    return found if isinstance(found, dict) else None
+        match = next((quote for quote in listed if text(quote.get("symbol")).upper() == symbol), None)
+    return match if isinstance(match, dict) else None
 
 
 def _merged(rows: Iterable[Row]) -> list[Row]:
     newest: dict[str, Row] = {}
     for row in rows:
-        known = newest.get(row["id"])
-        if known is None or (row["last_updated"] or 0) > (known["last_updated"] or 0):
+        former = newest.get(row["id"])
+        if former is None or (row["last_updated"] or 0) > (former["last_updated"] or 0):
             newest[row["id"]] = row
     return sorted(newest.values(), key=lambda row: (row["market_cap"] is None, -(row["market_cap"] or 0), row["id"]))
 
 
 def _empty(dataset: Dataset, raws: list[Any], total: int | None) -> ProviderError:
     if raws:
-        return BadPayload(f"none of {len(raws)} coins is readable")
+        return BadPayload(f"none of {len(raws)} coins is valid")
     if dataset.kind == "quotes":
-        return NotFound("none of the coins asked for has a price")
+        return NotFound("none of the requested coins has a price")
     if total is not None and dataset.block > 1 and total <= (dataset.block - 1) * BLOCK:
         return NotFound(f"there are only {total} coins")
-    return BadPayload("no coin in the answer")
+    return BadPayload("no coin in the response")
 
 
 def _total(answer: Answer) -> int | None:
@@ -169,7 +170,7 @@ def _status(answer: Answer) -> dict[str, Any]:
 
 # --- candles --------------------------------------------------------------------------------------------------------
 def candle_calls(dataset: Dataset, _ids: tuple[str, ...], _now_ms: int = 0) -> tuple[Call, ...]:
-    """One call. `count` includes the candle that is not finished, which is not delivered."""
+    """One call. `count` includes the unfinished candle, which the API does not return."""
     hourly = dataset.days <= HOURLY_DAYS
     candles = dataset.days * 24 if hourly else dataset.days
     period = "hourly" if hourly else "daily"
@@ -184,7 +185,7 @@ def candle_calls(dataset: Dataset, _ids: tuple[str, ...], _now_ms: int = 0) -> t
 
 
 def normalise_candles(dataset: Dataset, answers: list[Answer]) -> Normalised:
-    """Finished candles by their open time, oldest first; the volume is that of the candle::
+    """Finished candles by open time, oldest first, with the volume of the candle::
 
     {"status": {"timestamp": "2026-11-02T09:14:40.117Z", "error_code": 0, …},
      "data": {"id": 1, "name": "Bitcoin", "symbol": "BTC", "quotes": [
@@ -194,26 +195,26 @@ def normalise_candles(dataset: Dataset, answers: list[Answer]) -> Normalised:
     """
     cleaner = Cleaner(answers[0].at)
     raws = list(_candles_of(dataset, _data(answers[0])))
-    made = {row["timestamp"]: row for raw in raws if (row := _candle(raw, dataset.currency, cleaner))}
-    if not made:
-        raise BadPayload("no candle is readable") if raws else NotFound(f"no candles of {dataset.coin}")
-    rows = [made[stamp] for stamp in sorted(made)]
+    candles = {row["timestamp"]: row for raw in raws if (row := _candle(raw, dataset.currency, cleaner))}
+    if not candles:
+        raise BadPayload("no candle is valid") if raws else NotFound(f"no candles of {dataset.coin}")
+    rows = [candles[stamp] for stamp in sorted(candles)]
     step = HOUR_MS if dataset.days <= HOURLY_DAYS else DAY_MS
     meta = {"interval_ms": step, "volume_basis": "interval"}
     as_of = _as_of(rows[-1]["timestamp"] + step, step, cleaner.millis(_status(answers[0]).get("timestamp")))
-    return Normalised(rows, as_of, meta, len(raws) - len(made), cleaner.blanked)
+    return Normalised(rows, as_of, meta, len(raws) - len(candles), cleaner.blanked)
 
 
 def _candles_of(dataset: Dataset, data: Any) -> Iterator[Any]:
-    """The candles of the coin: `data` is about it, or holds it by its id."""
-    found = data if isinstance(data, dict) else {}
-    if "quotes" not in found:
-        found = found.get(dataset.coin) or {}
-    if not isinstance(found, dict) or not isinstance(found.get("quotes"), list):
-        raise BadPayload("the answer has no candles")
-    if str(found.get("id", dataset.coin)) != dataset.coin:
-        raise BadPayload("these are another coin's candles")
-    yield from found["quotes"]
+    """The candles of the coin: `data` is the coin, or an object with the coin by its id."""
+    coin = data if isinstance(data, dict) else {}
+    if "quotes" not in coin:
+        coin = coin.get(dataset.coin) or {}
+    if not isinstance(coin, dict) or not isinstance(coin.get("quotes"), list):
+        raise BadPayload("the response has no candles")
+    if str(coin.get("id", dataset.coin)) != dataset.coin:
+        raise BadPayload("the response has candles of another coin")
+    yield from coin["quotes"]
 
 
 def _candle(raw: Any, currency: str, cleaner: Cleaner) -> Row | None:
@@ -222,20 +223,20 @@ def _candle(raw: Any, currency: str, cleaner: Cleaner) -> Row | None:
     if not quote or not stamp:
         return None
     row = {name: cleaner.number(quote.get(name)) for name in ("open", "high", "low", "close")}
-    kept = [value for value in row.values() if value is not None]
-    if len(kept) != 4 or kept[1] < max(kept) or kept[2] > min(kept):
+    prices = [value for value in row.values() if value is not None]
+    if len(prices) != 4 or prices[1] < max(prices) or prices[2] > min(prices):
         return None
     return {"timestamp": stamp, **row, "volume": cleaner.number(quote.get("volume"))}
 
 
 def _as_of(ended: int, step: int, answered: int | None) -> int:
-    """As long as no newer candle can be finished the answer is complete, and as old as itself; else as its last one."""
+    """While no newer candle can be finished, the response is complete and as old as itself; else as its last candle."""
     return answered if answered is not None and ended <= answered < ended + step + _LATE_MS else ended
 
 
 # --- assets ---------------------------------------------------------------------------------------------------------
 def asset_calls(_dataset: Dataset, _ids: tuple[str, ...], _now_ms: int = 0) -> tuple[Call, ...]:
-    """The active coins, page by page. They cost nothing."""
+    """The active coins, page by page, for no credits."""
     shared = {"listing_status": "active", "sort": "cmc_rank", "limit": str(MAP_PAGE), "aux": "platform"}
     return tuple(
         Call("/v1/cryptocurrency/map", {"start": str(page * MAP_PAGE + 1), **shared}, credits=0)
@@ -255,7 +256,7 @@ def normalise_assets(_dataset: Dataset, answers: list[Answer]) -> Normalised:
     raws = [raw for answer in answers for raw in _listed(answer)]
     rows = {row["foreign_id"]: row for raw in raws if (row := _asset(raw))}
     if not rows:
-        raise BadPayload("no coin in the answer")
+        raise BadPayload("no coin in the response")
     return Normalised(list(rows.values()), dropped=len(raws) - len(rows))
 
 
@@ -275,23 +276,23 @@ def _asset(raw: Any) -> Row | None:
 
 # --- costs, errors and keys -----------------------------------------------------------------------------------------
 def charged(answer: Answer) -> int | None:
-    """The credits that the answer says it cost."""
+    """The credits that the response states as its cost."""
     return whole(_status(answer).get("credit_count"))
 
 
 def fault(answer: Answer) -> ProviderError | None:
-    """A 200 with a code in its status object is an error, and carries no data that could be used."""
+    """Detects errors returned with status 200: they have a code in the status object, and no usable data."""
     code, sentence = explain(answer.payload)
     return error_of(code, sentence) if code else None
 
 
 def probe(plan: Plan) -> Call:
-    """A key's own state, which costs no credit; without a key, the shortest list."""
+    """The state of the key, for no credits; without a key, the shortest list."""
     return Call("/v1/key/info", credits=0) if plan.header else Call("/v1/cryptocurrency/map", {"limit": "1"}, credits=0)
 
 
 def proven(payload: Any) -> str:
-    """What the answer to `probe` says: `{"data": {"plan": {"credit_limit_monthly": 15000, "rate_limit_minute": 30, …},
+    """The result of `probe`: `{"data": {"plan": {"credit_limit_monthly": 15000, "rate_limit_minute": 30, …},
     "usage": {"current_month": {"credits_used": 84, "credits_left": 14916}, …}}}`, or a list of coins."""
     problem = fault(Answer(payload))
     data = payload.get("data") if isinstance(payload, dict) else None
@@ -302,7 +303,7 @@ def proven(payload: Any) -> str:
     plan, usage = _part(data, "plan"), _part(_part(data, "usage"), "current_month")
     total, minute = whole(plan.get("credit_limit_monthly")), whole(plan.get("rate_limit_minute"))
     if total is None:
-        raise BadPayload("this does not answer like CoinMarketCap")
+        raise BadPayload("the response is not one of CoinMarketCap")
     left = whole(usage.get("credits_left"))
     return f"accepted: {left} of {total} credits left this month, {minute} calls a minute"
 
@@ -313,7 +314,7 @@ def _part(value: Any, name: str) -> dict[str, Any]:
 
 
 def _keyed(name: str, per_minute: int, per_month: int, *, small: bool = False) -> Plan:
-    """A plan with a key. The small ones have neither candles nor the stream."""
+    """A plan with a key. Small plans have neither candles nor the stream."""
     return Plan(
         name=name,
         base_url="https://pro-api.coinmarketcap.com",
@@ -321,7 +322,7 @@ def _keyed(name: str, per_minute: int, per_month: int, *, small: bool = False) -
         per_minute=per_minute,
         per_month=per_month,
         stream_url="" if small else "wss://pro-stream.coinmarketcap.com/v1",
-        stream_topics=0 if small else 100,
+        stream_channels=0 if small else 100,
         lacks=_NO_CANDLES if small else frozenset(),
     )
 

@@ -1,7 +1,7 @@
-"""cryptolisting.ws: announcements of exchanges (listings, delistings, airdrops), pushed within moments.
+"""cryptolisting.ws: announcements of exchanges (listings, delistings, airdrops), pushed at once.
 
-Source: cryptolisting.ws/docs (both generations), September 2026. It has a stream and no REST interface, so it serves no
-dataset that is polled. There are two hosts, each with limits of its own; a key works at either.
+Source: cryptolisting.ws/docs (both versions), September 2026. It has a stream and no REST API, so it serves no polled
+dataset. It has two hosts with separate limits; a key works with both.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from providers.stream import Stream
 
 _HEADER = "X-API-Key"
 
-#: A heartbeat comes every 30 seconds whatever is followed. One may be lost; after two the connection is dead.
+#: Heartbeats are 30 seconds apart. One may be lost; after two the connection is dead.
 _SILENCE_SECONDS = 75.0
 
 
 def _explain(body: Any) -> tuple[int | None, str]:
-    """The `error` of a refusal. It has no numbers."""
+    """The `error` of a response; it has no numeric code."""
     return None, text(body.get("error")) if isinstance(body, dict) else ""
 
 

@@ -1,4 +1,4 @@
-"""The simulated market of `providers.sandbox`: the same protocol as CoinGecko, its own address, no limits, no truth."""
+"""The simulated market of `providers.sandbox`: the protocol of CoinGecko at another address, without limits."""
 
 from __future__ import annotations
 

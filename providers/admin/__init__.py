@@ -1,6 +1,6 @@
-"""The operator's pages. What is saved here holds from the next fetch on, in every process, for each reads it anew.
+"""The operator's pages. Changes apply from the next fetch, in every process, since each fetch reads the settings.
 
-A key goes in and never comes out: forms take it, pages show its last four characters, the log says that it changed.
+A key is write-only: forms accept it, pages show its last four characters, the log records that it changed.
 """
 
 from __future__ import annotations

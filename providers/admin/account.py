@@ -1,4 +1,4 @@
-"""How one account of a provider stands at this moment, in words: its allowance, what is due of it, its last fetch."""
+"""The status of one account of a provider, in words: its allowance, the part accrued so far, its last fetch."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ UNKNOWN = "Redis does not answer"
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """One word, the kind of mark that goes with it (`words.MARKS`), and what there is to say besides. `polls`: polls go
-    on although the mark is not good."""
+    """A state in one word, its mark (`words.MARKS`) and a detail. `polls`: polls continue although the mark is not
+    good."""
 
     mark: str
     word: str
@@ -25,13 +25,13 @@ class Health:
 
     @property
     def serves(self) -> bool:
-        """Whether the next poll can be made."""
+        """Whether the next poll is allowed."""
         return self.mark == "good" or self.polls
 
 
 @dataclass(frozen=True)
 class Account:
-    """One way of asking a provider: a key, or none. `usage` is None while Redis is away."""
+    """One access to a provider, with or without a key. `usage` is None while Redis is unreachable."""
 
     entry: Access
     usage: Usage | None
@@ -44,7 +44,7 @@ class Account:
 
     @property
     def refused(self) -> bool:
-        """Whether the provider does not take its key, so that its allowance is of no use."""
+        """Whether the provider rejects its key, so that its allowance cannot be used."""
         return bool(self.usage and self.usage.refused)
 
     @property
@@ -59,23 +59,23 @@ class Account:
         if self.entry.provider.simulated:
             return "not counted"
         if self.refused:
-            return "none usable: the key is refused"
+            return "none: the key is rejected"
         return "unknown" if used is None else left(used, limit)
 
     @property
     def last_words(self) -> Health:
-        """The last fetch that was made with it."""
+        """Its last fetch."""
         return fetch_words(self.usage.last if self.usage else None, self.now_ms)
 
     @property
     def lowered(self) -> str:
-        """What the provider was found to allow, where that is less than its limit says."""
+        """The limit that the provider turned out to enforce, where that is lower than the configured one."""
         lowered = self.usage.lowered if self.usage else 0
-        return f"{lowered:,} a minute until midnight UTC, because the provider refused more" if lowered else ""
+        return f"{lowered:,} a minute until midnight UTC, because the provider rejected more" if lowered else ""
 
     @property
-    def due(self) -> str:
-        """What may be used by now of a month that is spread evenly, and when there will be more."""
+    def accrued(self) -> str:
+        """The unused part of the month's allowance accrued so far, and when more accrues: it is spread evenly."""
         if self.usage is None or self.refused or not (due := self._due):
             return ""
         rate = f"{due.per_day:,.0f} more each day"
@@ -90,7 +90,7 @@ class Account:
 
     @property
     def outlook(self) -> str:
-        """How long the month's allowance lasts. It is spread evenly, so it ends early only if it was used elsewhere."""
+        """How long the month's allowance lasts. It is spread evenly, so it ends early only when used elsewhere too."""
         if self.usage is None:
             return "unknown"
         if self.refused or not self.entry.per_month:
@@ -101,41 +101,41 @@ class Account:
 
     @property
     def health(self) -> Health:
-        """Whether a call could be made with it now."""
+        """Whether a call with it is possible now."""
         if self.usage is None:
             return Health("unknown", "unknown", UNKNOWN)
         if self.usage.rest_until:
             return self._resting(self.usage)
         if self.refused:
             code, _, message = self.usage.refused.partition(" ")
-            return Health("bad", "refused", f"the next call tries it again: {message or code}")
+            return Health("bad", "rejected", f"the next call tries it again: {message or code}")
         if self.entry.per_month and self.usage.month >= self.entry.per_month:
             return Health("bad", "used up", "until the month ends")
-        return self._held(self.usage) or Health("good", "ready")
+        return self._throttled(self.usage) or Health("good", "ready")
 
     def _resting(self, usage: Usage) -> Health:
         code, _, message = usage.rest_reason.partition(" ")
         detail = f"until {moment(usage.rest_until, self.now_ms)}: {message or code}"
-        return Health("bad", "refused", detail) if self.refused else Health("waiting", "told to wait", detail)
+        return Health("bad", "rejected", detail) if self.refused else Health("waiting", "waiting", detail)
 
-    def _held(self, usage: Usage) -> Health | None:
-        """What Spot itself withholds, so that minute and month last."""
+    def _throttled(self, usage: Usage) -> Health | None:
+        """Calls that Spot itself delays, so that minute and month last."""
         limit = usage.lowered or self.entry.per_minute
         if limit and usage.minute >= limit:
-            return Health("waiting", "held back", "by Spot: the calls for this minute are used up")
+            return Health("waiting", "throttled", "by Spot: the calls for this minute are used up")
         if (due := self._due) is None or due.demand >= 1:
             return None
         why = "by Spot, because the month's calls are spread evenly"
         if due.left >= 1:
             until = f"until {moment(due.next_demand_ms, self.now_ms)}, in {self._in(due.next_demand_ms)}"
-            return Health("waiting", "held back", f"charts and single coins only, {until}, {why}", polls=True)
+            return Health("waiting", "throttled", f"charts and single coins only, {until}, {why}", polls=True)
         return Health(
-            "waiting", "held back", f"until {moment(due.next_ms, self.now_ms)}, in {self._in(due.next_ms)}, {why}"
+            "waiting", "throttled", f"until {moment(due.next_ms, self.now_ms)}, in {self._in(due.next_ms)}, {why}"
         )
 
 
 def fetch_words(last: dict[str, Any] | None, now_ms: int) -> Health:
-    """A fetch: how it went, of what, how long it took."""
+    """A fetch in words: its outcome, dataset and duration."""
     if last is None:
         return Health("unknown", "none yet")
     when = f"{moment(last['at'], now_ms)}, {last['dataset']}"

@@ -1,4 +1,4 @@
-"""What the operator starts from a page: trying an access. Told on the page, and written into the admin's log."""
+"""Actions that the operator starts from a page, such as a test. The page shows the outcome; the admin's log has it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from providers.errors import ProviderError
 from providers.probing import probe
 from providers.vault import Secret
 
-#: As much of a provider's answer as the log has room for.
+#: The length of an outcome in the log.
 _LOGGED = 200
 
 
 class Recorded(admin.ModelAdmin):
-    """A model whose history has old and new value of each field that changed, and of a `Secret` only that it did."""
+    """A model whose history records the old and new value of each changed field, and of a `Secret` only the change."""
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:  # noqa: ARG002
         changes = [_change(form, name, add) for name in (form.fields if add else form.changed_data)]
@@ -31,7 +31,7 @@ class Recorded(admin.ModelAdmin):
 
 
 def _change(form: Any, name: str, add: bool) -> str:
-    """What became of one field, as a sentence; "" for what an addition left empty."""
+    """The change of one field as a sentence; "" for a field that an addition left empty."""
     field = form[name]
     before, after = getattr(form, "before", {}).get(name, field.initial), form.cleaned_data.get(name)
     if name in getattr(form, "unrecorded", ()):
@@ -53,8 +53,8 @@ def _shown(value: Any) -> str:
 
 
 class Buttons(Recorded):
-    """A model whose pages have buttons. Each is a POST to `<id>/<name>/`, open to those who may change the object, and
-    calls the method of that name with request and object; then the object's page is shown again."""
+    """A model whose pages have buttons. Each is a POST to `<id>/<name>/`, allowed with the permission to change the
+    object. It calls the method of that name with request and object, and redirects to the object's page."""
 
     buttons: Sequence[str] = ()
 
@@ -66,22 +66,22 @@ class Buttons(Recorded):
     def _pressed(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        found = self.get_object(request, object_id)
-        if not self.has_change_permission(request, found):
+        subject = self.get_object(request, object_id)
+        if not self.has_change_permission(request, subject):
             raise PermissionDenied
-        if found is None:
+        if subject is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
-        getattr(self, name)(request, found)
+        getattr(self, name)(request, subject)
         page = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
-        return HttpResponseRedirect(reverse(page, args=[found.pk], current_app=self.admin_site.name))
+        return HttpResponseRedirect(reverse(page, args=[subject.pk], current_app=self.admin_site.name))
 
-    def tell(self, request: HttpRequest, subject: Model, level: int, did: str, outcome: str) -> None:
+    def report(self, request: HttpRequest, subject: Model, level: int, action: str, outcome: str) -> None:
         """Show the outcome on the page, and write it into the object's history."""
         messages.add_message(request, level, f"{subject}: {outcome}")
-        self.log_change(request, subject, f"{did}: {outcome}"[:_LOGGED])
+        self.log_change(request, subject, f"{action}: {outcome}"[:_LOGGED])
 
-    def try_out(self, request: HttpRequest, subject: Model, entry: Access, did: str) -> None:
-        """Make one call with that access, and tell the operator what came of it."""
+    def probe(self, request: HttpRequest, subject: Model, entry: Access, action: str) -> None:
+        """Make one call with that access, and report the outcome."""
         if entry.plan.header and not entry.key:
             messages.error(request, f"{subject}: there is no key to test it with.")
             return
@@ -90,12 +90,12 @@ class Buttons(Recorded):
         except ProviderError as error:
             level, outcome = messages.ERROR, f"{error.message}."
         except RedisError:
-            level, outcome = messages.ERROR, "not tested, because Redis, which keeps the budget, does not answer."
-        self.tell(request, subject, level, did, scrub(outcome, entry))
+            level, outcome = messages.ERROR, "not tested: Redis, which has the budget, does not answer."
+        self.report(request, subject, level, action, scrub(outcome, entry))
 
 
 class ReadOnly(admin.ModelAdmin):
-    """What the program writes and nobody else."""
+    """A model that only the program writes."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False

@@ -1,7 +1,7 @@
-"""What a provider was asked on each of the last days, and how this month goes, drawn by the server.
+"""Charts of a provider's calls by day and of its use of the month, drawn by the server.
 
-Two pictures of lines and bars whose places are computed here; the template writes them as SVG with attributes only, so
-that no inline style or script is needed. Each has a title, a sentence, and its figures as a table.
+This module computes the coordinates of lines and bars; the template writes them as SVG with attributes only, so that it
+needs no inline style or script. Each chart has a title, a description, and its figures as a table.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from providers.admin.standing import Standing
+from providers.admin.status import ProviderStatus
 from providers.budget import month_of
 from providers.models import DailyUsage
 
 DAYS = 31
-#: The size of each picture in units of its own; the page scales it.
+#: The size of each chart in SVG units; the page scales it.
 WIDTH, HEIGHT = 620, 180
 LEFT, RIGHT, TOP, BOTTOM = 56, 20, 14, 24
 _PLOT_WIDTH, _PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
@@ -24,7 +24,7 @@ _PLOT_WIDTH, _PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One day of the ledger (UTC), all accounts together. `used` is what the month is charged: credits."""
+    """One day of the ledger (UTC), all accounts together. `used` is in credits."""
 
     day: date
     calls: int = 0
@@ -34,7 +34,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A bar; `tip` is what it says."""
+    """A bar; `tip` is its tooltip."""
 
     x: float
     y: float
@@ -44,8 +44,8 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
-    """A mark on an axis: where, and what stands there."""
+class AxisLabel:
+    """A label on an axis."""
 
     at: float
     text: str
@@ -53,23 +53,23 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Calls a day; the failed ones among them again, over the others."""
+    """Calls by day; the failed ones are drawn over all."""
 
     calls: list[Box]
     failures: list[Box]
-    scale: list[Tick]
-    dates: list[Tick]
+    scale: list[AxisLabel]
+    dates: list[AxisLabel]
 
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """What is used of the month, as a line that rises; `even` is where a pace that lasts would be."""
+    """Credits used this month as a rising line; `even` is an even pace that lasts the month."""
 
     line: str
     even: str
-    allowance: Tick | None
-    scale: list[Tick]
-    dates: list[Tick]
+    allowance: AxisLabel | None
+    scale: list[AxisLabel]
+    dates: list[AxisLabel]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,33 +100,33 @@ class UsageChart:
         return sum(day.failures for day in self.days)
 
 
-def usage_of(standing: Standing) -> UsageChart | None:
-    """The chart of a provider, from the ledger; None for a simulated one, which is not counted. Its allowance is
-    that of all its accounts together but for refused keys, 0 for none."""
-    if standing.provider is None or standing.provider.simulated:
+def usage_of(status: ProviderStatus) -> UsageChart | None:
+    """The chart of a provider, from the ledger; None for a simulated one, which is not counted. Its allowance is the
+    sum of all accounts without rejected keys, 0 for no limit."""
+    if status.provider is None or status.provider.simulated:
         return None
-    today = datetime.fromtimestamp(standing.now_ms / 1000, UTC).date()
-    limits = [account.entry.per_month for account in standing.accounts if not account.refused]
-    days = ledger_days(standing.row.name, today)
+    today = datetime.fromtimestamp(status.now_ms / 1000, UTC).date()
+    limits = [account.entry.per_month for account in status.accounts if not account.refused]
+    days = ledger_days(status.row.name, today)
     return drawn(days, sum(limits) if all(limits) else 0)
 
 
 def ledger_days(provider: str, today: date) -> list[Day]:
-    """The last days, oldest first, those without a line as zeroes."""
+    """The last days, oldest first; days without a line are zero."""
     first = today - timedelta(days=DAYS - 1)
     sums: dict[date, list[int]] = defaultdict(lambda: [0, 0, 0])
     rows = DailyUsage.objects.filter(provider=provider, day__gte=first, day__lte=today)
     for day, *counts in rows.values_list("day", "calls", "failures", "millicredits"):
         sums[day] = [before + more for before, more in zip(sums[day], counts, strict=True)]
-    found = []
+    days = []
     for day in (first + timedelta(days=step) for step in range(DAYS)):
         calls, failures, millicredits = sums[day]
-        found.append(Day(day, calls, failures, millicredits / 1000))
-    return found
+        days.append(Day(day, calls, failures, millicredits / 1000))
+    return days
 
 
 def drawn(days: Sequence[Day], allowance: int) -> UsageChart:
-    """The pictures of these days, the last of which is today."""
+    """The charts of these days, the last of which is today."""
     today = days[-1].day
     month = [day for day in days if (day.day.year, day.day.month) == (today.year, today.month)]
     used = sum(day.used for day in month)
@@ -144,7 +144,7 @@ def _bars(days: Sequence[Day]) -> Bars:
         if day.failures:
             failures.append(_box(x, step, day.failures / top, tip))
         if (len(days) - 1 - place) % 7 == 0:
-            dates.append(Tick(round(x + step / 2, 1), name))
+            dates.append(AxisLabel(round(x + step / 2, 1), name))
     return Bars(calls, failures, scale, dates)
 
 
@@ -157,7 +157,7 @@ def _month(days: Sequence[Day], used: float, allowance: int) -> Month:
     start = days[-1].day.replace(day=1)
     begin, end = month_of(int(datetime(start.year, start.month, 1, tzinfo=UTC).timestamp() * 1000))
     length = round((end - begin) / 86_400_000)
-    # An allowance that is hardly touched would flatten the line: then the picture shows the line, and words the rest.
+    # The scale leaves out an allowance of which hardly anything is used, since it would flatten the line.
     shown = allowance if used * 20 >= allowance else 0
     top, scale = _scale(max(used, shown))
     total, points = 0.0, [f"{LEFT},{_height(0, top)}"]
@@ -168,8 +168,10 @@ def _month(days: Sequence[Day], used: float, allowance: int) -> Month:
     if allowance:
         reach = min(1.0, top / allowance)
         even = f"{LEFT},{_height(0, 1)} {round(LEFT + reach * _PLOT_WIDTH, 1)},{_height(reach * allowance / top, 1)}"
-    dates = [Tick(round(LEFT + (n - 0.5) / length * _PLOT_WIDTH, 1), f"{n}") for n in (1, 8, 15, 22, 29) if n <= length]
-    limit = Tick(_height(shown / top, 1), f"{shown:,}") if shown else None
+    dates = [
+        AxisLabel(round(LEFT + (n - 0.5) / length * _PLOT_WIDTH, 1), f"{n}") for n in (1, 8, 15, 22, 29) if n <= length
+    ]
+    limit = AxisLabel(_height(shown / top, 1), f"{shown:,}") if shown else None
     return Month(" ".join(points), even, limit, scale, dates)
 
 
@@ -177,12 +179,12 @@ def _height(share: float, top: float) -> float:
     return round(HEIGHT - BOTTOM - share / top * _PLOT_HEIGHT, 1)
 
 
-def _scale(most: float) -> tuple[float, list[Tick]]:
-    """A round figure that is no lower than `most`, and the marks of four steps up to it."""
+def _scale(most: float) -> tuple[float, list[AxisLabel]]:
+    """A round figure that is at least `most`, and the labels of four steps up to it."""
     step = 1
     while step * 4 < most:
         step = int(step * (2.5 if str(step).startswith("2") else 2))
-    return step * 4.0, [Tick(_height(place / 4, 1), f"{step * place:,}") for place in range(5)]
+    return step * 4.0, [AxisLabel(_height(place / 4, 1), f"{step * place:,}") for place in range(5)]
 
 
 def _name(day: date) -> str:

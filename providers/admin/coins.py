@@ -1,4 +1,4 @@
-"""Which coin of ours a provider means: what was recognised, what was not, and the operator's own word on it."""
+"""Which coin of ours a provider means: automatic matches, missing ones, and the operator's choices."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from redis.exceptions import RedisError
 
 from providers import identity, mapping
 from providers.admin.acting import Buttons, ReadOnly
-from providers.admin.words import told_lines
+from providers.admin.words import detailed_lines
 from providers.budget import connection
 from providers.matching import HAND
 from providers.models import Asset, AssetAlias
 
-#: Candidates that a row of the list has room for.
+#: Candidates shown in a row of the list.
 _SHOWN = 3
 
 
@@ -25,7 +25,7 @@ class Matched(admin.SimpleListFilter):
     title, parameter_name = "coin", "coin"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
-        return [("none", "Not recognised"), ("found", "Recognised"), (HAND, "Chosen by hand")]
+        return [("none", "Not matched"), ("found", "Matched"), (HAND, "Chosen by hand")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AssetAlias]) -> QuerySet[AssetAlias]:  # noqa: ARG002
         undecided = {"asset__isnull": True}
@@ -38,7 +38,7 @@ class Matched(admin.SimpleListFilter):
 
 @admin.register(Asset)
 class AssetAdmin(ReadOnly):
-    """Our coins: here to be searched, by symbol first."""
+    """Our coins, for search; exact symbols first."""
 
     list_display = ("id", "symbol", "name")
     search_fields = ("=symbol", "^id", "name")
@@ -69,7 +69,7 @@ class AssetAliasAdmin(Buttons):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         kwargs["help_texts"] = {
-            "asset": "Search by symbol, id or name. Empty: none of our coins. It is never overruled."
+            "asset": "Search by symbol, id or name. Empty: none of our coins. Your choice is never overruled."
         }
         return super().get_form(request, obj, change, **kwargs)
 
@@ -87,39 +87,39 @@ class AssetAliasAdmin(Buttons):
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
         if "asset" in form.changed_data:
-            return f"It is {form.instance.asset_id or 'none of our coins'}."
+            return f"Chosen: {form.instance.asset_id or 'none of our coins'}."
         return super().construct_change_message(request, form, formsets, add)
 
     @admin.display(description="our coin")
     def coin(self, alias: AssetAlias) -> str:
-        """The coin and how it was recognised; else those that have the symbol."""
+        """The coin and its evidence; without a match, the coins with the same symbol."""
         if alias.asset_id or alias.matched == HAND:
-            how = "chosen by hand" if alias.matched == HAND else f"recognised by {alias.matched}"
-            return told_lines([(str(alias.asset or "none of ours"), how)])
-        found = identity.candidates(alias.symbol)
-        more = [("", f"and {len(found) - _SHOWN} more")] if len(found) > _SHOWN else []
-        shown = [(f"{name} ({coin})?", "") for coin, name in found[:_SHOWN]]
-        return told_lines([*shown, *more] or [("", "none has the symbol")])
+            how = "chosen by hand" if alias.matched == HAND else f"matched by {alias.matched}"
+            return detailed_lines([(str(alias.asset or "none of ours"), how)])
+        candidates = identity.candidates(alias.symbol)
+        more = [("", f"and {len(candidates) - _SHOWN} more")] if len(candidates) > _SHOWN else []
+        shown = [(f"{name} ({coin})?", "") for coin, name in candidates[:_SHOWN]]
+        return detailed_lines([*shown, *more] or [("", "no coin has the symbol")])
 
     # --- actions ------------------------------------------------------------------------------------------------------
 
     def choose(self, request: HttpRequest, alias: AssetAlias) -> None:
-        """The button beside a candidate: it is that coin."""
+        """The button beside a candidate: choose that coin."""
         asset = Asset.objects.filter(pk=request.POST.get("coin", "")).first()
         if asset is None:
-            messages.error(request, f"{alias}: there is no such coin.")
+            messages.error(request, f"{alias}: this coin does not exist.")
             return
-        self._decide(request, alias, asset, f"it is {asset}")
+        self._decide(request, alias, asset)
 
-    @admin.action(description="It is none of our coins", permissions=["change"])
+    @admin.action(description="Choose none of our coins", permissions=["change"])
     def choose_none(self, request: HttpRequest, queryset: QuerySet[AssetAlias]) -> None:
         for alias in queryset:
-            self._decide(request, alias, None, "it is none of our coins")
+            self._decide(request, alias, None)
 
-    def _decide(self, request: HttpRequest, alias: AssetAlias, asset: Asset | None, said: str) -> None:
+    def _decide(self, request: HttpRequest, alias: AssetAlias, asset: Asset | None) -> None:
         alias.asset, alias.matched = asset, HAND
         alias.save(update_fields=["asset", "matched"])
-        self.tell(request, alias, messages.SUCCESS, "Chosen", f"{said}.")
+        self.report(request, alias, messages.SUCCESS, "Chosen", f"{asset or 'none of our coins'}.")
 
     @admin.action(description="Undo the choice: match automatically again", permissions=["change"])
     def forget(self, request: HttpRequest, queryset: QuerySet[AssetAlias]) -> None:
@@ -127,13 +127,13 @@ class AssetAliasAdmin(Buttons):
         for alias in chosen:
             alias.asset, alias.matched = None, ""
             alias.save(update_fields=["asset", "matched"])
-        when = "the provider is asked for its list now" if _remapped(chosen) else "with the next list"
+        when = "Spot fetches the provider's list now" if _remapped(chosen) else "with the provider's next list"
         for alias in chosen:
-            self.tell(request, alias, messages.SUCCESS, "Forgotten", f"left to recognition: {when}.")
+            self.report(request, alias, messages.SUCCESS, "Choice undone", f"matched automatically again: {when}.")
 
 
 def _remapped(aliases: list[AssetAlias]) -> bool:
-    """Have their providers' lists asked for anew; whether that worked."""
+    """Make a new fetch of their providers' lists due; False when Redis does not answer."""
     try:
         for name in {alias.provider for alias in aliases}:
             mapping.remap(connection(), name)

@@ -1,4 +1,4 @@
-"""What a change does to the site, told on the page once it is saved: a slower market, and data that nobody serves."""
+"""The effects of a change, reported on the page after saving: a slower market, and data without a provider."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from providers.admin.words import span
 from providers.apps import ordered_kinds
 from providers.datasets import Dataset, Kind
 
-#: The pace is told of the market in the usual currency, were nothing else asked for.
+#: The pace reported is that of the market in US dollars, were it the only dataset.
 _MARKET = Dataset("markets", "usd")
 _NO_FAILOVER = "If it fails, no other provider takes over, because the order names no other."
 
@@ -31,8 +31,8 @@ class _State:
 
 
 @contextmanager
-def told(request: HttpRequest, cause: str) -> Iterator[None]:
-    """Make a change inside; what it does to pace and failover is told. `cause`: such as `With this plan`."""
+def reported(request: HttpRequest, cause: str) -> Iterator[None]:
+    """Report how a change inside affects pace and failover. `cause`: such as `With this plan`."""
     before = _state()
     yield
     after = _state()
@@ -43,16 +43,16 @@ def told(request: HttpRequest, cause: str) -> Iterator[None]:
     lost = [kind for kind, labels in before.serving.items() if len(after.serving[kind]) < len(labels)]
     if unserved := [kind for kind in lost if not after.serving[kind]]:
         remedy = "Switch a provider on, enter a key, or name another provider in the order."
-        messages.warning(request, f"No provider serves {', '.join(unserved)} now: the last values grow old. {remedy}")
+        messages.warning(request, f"No provider serves {', '.join(unserved)} now: the values become stale. {remedy}")
     for kind in lost:
         if warning := failover_warning(kind):
             messages.warning(request, f"{kind.capitalize()}: {warning}")
 
 
 def failover_warning(kind: Kind) -> str:
-    """Why nobody takes over when the provider of that kind fails, where that is due to the order; else ""."""
+    """A warning when the order allows no failover for that kind; else ""."""
     labels = _serving(kind)
-    return f"Only {labels[0]} is asked. {_NO_FAILOVER}" if len(labels) == 1 < len(_capable(kind)) else ""
+    return f"Only {labels[0]} is used. {_NO_FAILOVER}" if len(labels) == 1 < len(_capable(kind)) else ""
 
 
 def _state() -> _State:
@@ -64,11 +64,11 @@ def _state() -> _State:
 
 
 def _serving(kind: Kind) -> list[str]:
-    """The labels of the providers that can serve it by the order in force."""
+    """The labels of the providers that can serve it, in the order in force."""
     return [provider.label for provider, _ in chains.of(kind) if access.serving(provider, kind)]
 
 
 def _capable(kind: Kind) -> list[str]:
-    """The labels of those that could serve it if the order named them."""
+    """The labels of the providers that could serve it if the order named them."""
     real = (provider for provider in providers.all() if not provider.simulated and provider.endpoint(kind))
     return [provider.label for provider in real if access.serving(provider, kind)]

@@ -1,4 +1,4 @@
-"""Keys of providers: written, tried, switched on and off, and never shown."""
+"""Keys of providers: entered, tested, switched on and off, and never shown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from providers.admin.account import Account
 from providers.admin.acting import Buttons
 from providers.admin.limits import LimitsForm
 from providers.admin.provider import warn_of_plain_http
-from providers.admin.standing import standing
+from providers.admin.status import status_of
 from providers.admin.words import lines, marked, ordinal
 from providers.base import Plan, Provider
 from providers.models import ApiKey, ProviderSettings, key_problem
@@ -26,7 +26,7 @@ from providers.vault import Locked, Secret
 
 
 class ApiKeyForm(LimitsForm):
-    """The key itself is written here and nowhere shown; left empty on a change, it stays as it is."""
+    """The form of a key. The key can be entered and is never shown; an empty field leaves it unchanged."""
 
     plan = forms.ChoiceField(
         label="Provider and plan", help_text="The plan that this key belongs to. It cannot be read from the key."
@@ -49,10 +49,10 @@ class ApiKeyForm(LimitsForm):
         if self.instance.pk:
             self.initial["plan"] = f"{self.instance.provider.name} {self.instance.plan}"
             self.before = {"plan": self.instance.plan}
-            self.fields["secret"].help_text = f"In place: {self.instance.masked}. Empty: it stays."
+            self.fields["secret"].help_text = f"Current key: {self.instance.masked}. Leave empty to keep it."
 
     def _offered(self) -> list[Provider]:
-        """Those that take a key; a key that is there already stays with its provider."""
+        """The providers with keys; an existing key stays with its provider."""
         if self.instance.pk:
             return [self.instance.provider.provider] if self.instance.provider.provider else []
         return [provider for provider in providers.all() if any(plan.header for plan in provider.plans)]
@@ -68,7 +68,7 @@ class ApiKeyForm(LimitsForm):
 
     @sensitive_variables()
     def clean_secret(self) -> Secret:
-        """From here on it is no text any more, which a report of an error could show."""
+        """Wrap the text, so that no error report can show it."""
         text = self.cleaned_data["secret"]
         problem = "" if not text and self.instance.pk else key_problem(text)
         if problem:
@@ -110,26 +110,26 @@ class ApiKeyAdmin(Buttons):
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         key = self.get_object(request, object_id)
         if key is not None and self.has_view_or_change_permission(request, key):
-            more = {name: getattr(self, name)(key) for name in ("state", "turn", "last", "minute", "month", "due")}
+            more = {name: getattr(self, name)(key) for name in ("state", "turn", "last", "minute", "month", "accrued")}
             kwargs["extra_context"] = {**(kwargs.get("extra_context") or {}), **more}
         return super().change_view(request, object_id, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.ModelForm, change: bool) -> None:
-        with effects.told(request, f"With the {obj.plan} plan"):
+        with effects.reported(request, f"With the {obj.plan} plan"):
             super().save_model(request, obj, form, change)
-        provider, typed = obj.provider.provider, form.cleaned_data["secret"]
+        provider, secret = obj.provider.provider, form.cleaned_data["secret"]
         if provider is None:
             return
-        if typed and not typed.reveal().startswith(provider.key_hint):
+        if secret and not secret.reveal().startswith(provider.key_hint):
             messages.warning(request, f"{provider.label} keys usually begin with {provider.key_hint}, this does not.")
         warn_of_plain_http(request, access.of(provider, obj))
 
     def delete_model(self, request: HttpRequest, obj: ApiKey) -> None:
-        with effects.told(request, "Without this key"):
+        with effects.reported(request, "Without this key"):
             super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        with effects.told(request, "Without these keys"):
+        with effects.reported(request, "Without these keys"):
             super().delete_queryset(request, queryset)
 
     # --- columns ------------------------------------------------------------------------------------------------------
@@ -148,8 +148,8 @@ class ApiKeyAdmin(Buttons):
 
     @admin.display(description="order of use")
     def turn(self, key: ApiKey) -> str:
-        """Its place in the order in which the provider's keys are used."""
-        accounts = [account.entry.account for account in standing(key.provider).accounts]
+        """Its place in the order of the provider's keys."""
+        accounts = [account.entry.account for account in status_of(key.provider).accounts]
         own = _account(key)
         if own is None or not key.enabled or own.entry.account not in accounts:
             return "not in use"
@@ -166,7 +166,7 @@ class ApiKeyAdmin(Buttons):
         return marked(health.mark, health.word, health.detail)
 
     def last(self, key: ApiKey) -> str:
-        """The last fetch that was made with it, for its page."""
+        """Its last fetch, for its page."""
         words = own.last_words if (own := _account(key)) else None
         return marked(words.mark, words.word, words.detail) if words else "-"
 
@@ -176,9 +176,9 @@ class ApiKeyAdmin(Buttons):
     def month(self, key: ApiKey) -> str:
         return own.month if (own := _account(key)) else "-"
 
-    def due(self, key: ApiKey) -> str:
-        """What may be used by now, for its page."""
-        return own.due if (own := _account(key)) else ""
+    def accrued(self, key: ApiKey) -> str:
+        """The allowance accrued so far, for its page."""
+        return own.accrued if (own := _account(key)) else ""
 
     # --- actions ------------------------------------------------------------------------------------------------------
 
@@ -190,16 +190,16 @@ class ApiKeyAdmin(Buttons):
     def test(self, request: HttpRequest, key: ApiKey) -> None:
         """The button: one call with this key, in use or not."""
         if (own := _account(key)) is None:
-            self.tell(request, key, messages.ERROR, "Tested the key", "it cannot be decrypted; enter it again.")
+            self.report(request, key, messages.ERROR, "Tested the key", "it cannot be decrypted; enter it again.")
         else:
-            self.try_out(request, key, own.entry, "Tested the key")
+            self.probe(request, key, own.entry, "Tested the key")
 
 
 def _account(key: ApiKey) -> Account | None:
-    """How the key stands; None when it cannot be read, or its provider has gone."""
+    """The account of a key; None when the key cannot be decrypted or its provider is not installed."""
     provider = key.provider.provider
     try:
         key.secret  # noqa: B018 - reading it is the test
     except Locked:
         return None
-    return standing(key.provider).account(access.of(provider, key)) if provider else None
+    return status_of(key.provider).account(access.of(provider, key)) if provider else None

@@ -1,4 +1,4 @@
-"""Limits that an operator types, held against what the provider documents for the plan."""
+"""Limits that an operator enters, checked against those that the provider documents for the plan."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _PERIODS = {"per_minute": "minute", "per_month": "month"}
 
 
 class LimitsForm(forms.ModelForm):
-    """A form with `per_minute` and `per_month`. More than the plan is documented to have, or no limit at all, is saved
-    only when the operator says that it is meant: a zero too many would spend the month in a day."""
+    """A form with `per_minute` and `per_month`. A limit above the documented one, or none, needs a confirmation: one
+    zero too many would spend the month in a day."""
 
-    #: Fields that allow a change and are none.
+    #: Fields that confirm a change and are not recorded.
     unrecorded = ("beyond", "key_again")
 
     beyond = forms.BooleanField(
@@ -31,12 +31,12 @@ class LimitsForm(forms.ModelForm):
         plans = self.plans()
         chosen = {field: getattr(self.instance, field) for field in _PERIODS}
         self.initial.setdefault("beyond", bool(excesses(plans, chosen)))
-        for field, told in documented(plans).items():
-            if field in self.fields:  # not for those who may only look
-                self.fields[field].help_text += f" Documented: {told}."
+        for field, figures in documented(plans).items():
+            if field in self.fields:  # observers have none
+                self.fields[field].help_text += f" Documented: {figures}."
 
     def plans(self) -> list[Plan]:
-        """The plans in question; none while that is not known."""
+        """The plans that the limits apply to; none while that is unknown."""
         raise NotImplementedError
 
     def clean(self) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class LimitsForm(forms.ModelForm):
         per_minute = data.get("per_minute")
         if per_minute is not None and 0 < per_minute < LEAST_PER_MINUTE:
             self.add_error(
-                "per_minute", f"At least {LEAST_PER_MINUTE}, because one look at the market is two calls; or 0."
+                "per_minute", f"At least {LEAST_PER_MINUTE}, because a fetch of the market is two calls; or 0."
             )
         elif not data.get("beyond"):
             for field, problem in excesses(self.plans(), data).items():
@@ -53,24 +53,24 @@ class LimitsForm(forms.ModelForm):
 
 
 def documented(plans: Sequence[Plan]) -> dict[str, str]:
-    """By field, what the plans are documented with: `demo 30, pro 500`. Those without a figure say so."""
-    figures = {field: [(plan.name, getattr(plan, field)) for plan in plans] for field in _PERIODS if plans}
+    """By field, the documented limits of the plans: `demo 30, pro 500`; `no figure` where there is none."""
+    limits = {field: [(plan.name, getattr(plan, field)) for plan in plans] for field in _PERIODS if plans}
     return {
-        field: ", ".join(f"{name} {figure:,}" if figure else f"{name} no figure" for name, figure in found)
-        for field, found in figures.items()
+        field: ", ".join(f"{name} {limit:,}" if limit else f"{name} no figure" for name, limit in by_plan)
+        for field, by_plan in limits.items()
     }
 
 
 def excesses(plans: Sequence[Plan], chosen: Mapping[str, int | None]) -> dict[str, str]:
-    """By field, a sentence for each limit that is higher than all of the plans are documented with."""
-    found = {}
+    """By field, a sentence for each limit above the documented limits of all plans."""
+    problems = {}
     for field, period in _PERIODS.items():
         value, most = chosen.get(field), max(plans, key=lambda plan: getattr(plan, field), default=None)
         highest = getattr(most, field) if most and all(getattr(plan, field) for plan in plans) else 0
         if most and highest and value is not None and not 0 < value <= highest:
             amount = f"{value:,} a {period}" if value else "no limit"
-            found[field] = (
+            problems[field] = (
                 f"The {most.name} plan is documented with {highest:,} a {period}, this is {amount}. "
                 "Tick “Allow more than documented” if your contract says so."
             )
-    return found
+    return problems

@@ -1,4 +1,4 @@
-"""Providers: how each stands, what it has used, and what can be changed about it."""
+"""Providers: their status, usage and settings."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from providers.admin.account import Account
 from providers.admin.acting import Buttons
 from providers.admin.chart import usage_of
 from providers.admin.limits import LimitsForm
-from providers.admin.standing import standing
-from providers.admin.words import lines, marked, told_lines
+from providers.admin.status import status_of
+from providers.admin.words import detailed_lines, lines, marked
 from providers.base import Plan
 from providers.breaker import Breaker
 from providers.budget import connection
@@ -29,8 +29,8 @@ from providers.vault import Secret
 
 
 class ProviderForm(LimitsForm):
-    """A new address asks for the key again: keys go to whatever address stands here, and a post that was planted, or
-    somebody who may change settings but was never shown a key, must not have them sent elsewhere."""
+    """The form of a provider. A new address requires the key again, since keys are sent to that address: neither a
+    forged request nor a user who does not know a key may redirect them."""
 
     key_again = forms.CharField(
         label="Key, again",
@@ -47,7 +47,7 @@ class ProviderForm(LimitsForm):
 
     @sensitive_variables()
     def clean_key_again(self) -> Secret:
-        """From here on it is no text any more, which a report of an error could show."""
+        """Wrap the text, so that no error report can show it."""
         return Secret(self.cleaned_data["key_again"])
 
     def clean(self) -> dict[str, Any]:
@@ -59,19 +59,18 @@ class ProviderForm(LimitsForm):
         ]
         keys = access.secrets_of(self.instance) if changed else []
         if keys and data.get("key_again") not in keys:
-            said = f"Enter a key of this provider again: keys go to the new {' and '.join(map(str, changed))}."
-            self.add_error("key_again", said)
+            problem = f"Enter a key of this provider again: keys go to the new {' and '.join(map(str, changed))}."
+            self.add_error("key_again", problem)
         return data
 
     def plans(self) -> list[Plan]:
-        provider = self.instance.provider
-        found = [account.entry.plan for account in standing(self.instance).accounts] if provider else []
-        return list(dict.fromkeys(found))
+        accounts = status_of(self.instance).accounts if self.instance.provider else []
+        return list(dict.fromkeys(account.entry.plan for account in accounts))
 
 
 @admin.register(ProviderSettings)
 class ProviderAdmin(Buttons):
-    """One row a provider, made by migrate: nothing to add, and only what has lost its adapter to delete."""
+    """One row per provider, created by migrate. Only a row without an adapter can be deleted."""
 
     form = ProviderForm
     list_display = ("title", "health", "last", "minute", "month", "stream")
@@ -81,17 +80,17 @@ class ProviderAdmin(Buttons):
 
     def get_fieldsets(self, request: HttpRequest, obj: ProviderSettings | None = None) -> Any:
         provider = obj.provider if obj else None
-        wanted = ["enabled", "base_url"] if provider is None or provider.endpoints else ["enabled"]
+        fields = ["enabled", "base_url"] if provider is None or provider.endpoints else ["enabled"]
         if provider is None or not provider.simulated:
-            wanted += ["per_minute", "per_month", "beyond"]
+            fields += ["per_minute", "per_month", "beyond"]
         if provider and provider.stream:
-            wanted += ["stream_url", "stream_coins"]
+            fields += ["stream_url", "stream_coins"]
         if provider and any(plan.header for plan in provider.plans):
-            wanted.append("key_again")
+            fields.append("key_again")
         if not self.has_change_permission(request, obj):
-            wanted = [name for name in wanted if name not in ("beyond", "key_again")]
-        told = "Changes apply from the next fetch, in every process."
-        return (("Settings", {"fields": wanted, "description": told}),)
+            fields = [name for name in fields if name not in ("beyond", "key_again")]
+        description = "Changes apply from the next fetch, in every process."
+        return (("Settings", {"fields": fields, "description": description}),)
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False
@@ -103,12 +102,12 @@ class ProviderAdmin(Buttons):
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         row = self.get_object(request, object_id)
         if row is not None and self.has_view_or_change_permission(request, row):
-            more = {"standing": standing(row), "usage": usage_of(standing(row))}
+            more = {"status": status_of(row), "usage": usage_of(status_of(row))}
             kwargs["extra_context"] = {**(kwargs.get("extra_context") or {}), **more}
         return super().change_view(request, object_id, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: ProviderSettings, form: forms.ModelForm, change: bool) -> None:
-        with effects.told(request, "With these settings"):
+        with effects.reported(request, "With these settings"):
             super().save_model(request, obj, form, change)
         if obj.provider:
             warn_of_plain_http(request, access.of(obj.provider))
@@ -121,30 +120,33 @@ class ProviderAdmin(Buttons):
 
     @admin.display(description="health")
     def health(self, row: ProviderSettings) -> str:
-        health = standing(row).health
+        health = status_of(row).health
         return marked(health.mark, health.word, health.detail)
 
     @admin.display(description="last fetch")
     def last(self, row: ProviderSettings) -> str:
-        last = standing(row).last_words
+        last = status_of(row).last_words
         return marked(last.mark, last.word, last.detail)
 
     @admin.display(description="this minute")
     def minute(self, row: ProviderSettings) -> str:
-        return lines([standing(row).labelled(account, account.minute) for account in standing(row).accounts])
+        status = status_of(row)
+        return lines([status.labelled(account, account.minute) for account in status.accounts])
 
     @admin.display(description="this month")
     def month(self, row: ProviderSettings) -> str:
-        def said(account: Account) -> str:
-            return f"due so far: {account.due}" if account.due else account.outlook
+        def detail(account: Account) -> str:
+            return f"accrued: {account.accrued}" if account.accrued else account.outlook
 
-        stands = standing(row)
-        return told_lines([(stands.labelled(one, one.month), said(one)) for one in stands.accounts])
+        status = status_of(row)
+        return detailed_lines(
+            [(status.labelled(account, account.month), detail(account)) for account in status.accounts]
+        )
 
     @admin.display(description="stream")
     def stream(self, row: ProviderSettings) -> str:
-        words = standing(row).stream_words
-        if words == standing(row).health:
+        words = status_of(row).stream_words
+        if words == status_of(row).health:
             return "see health"
         return marked(words.mark, words.word, words.detail) if words else "-"
 
@@ -157,29 +159,29 @@ class ProviderAdmin(Buttons):
 
     def test(self, request: HttpRequest, row: ProviderSettings) -> None:
         """The button: one call, with the key in use."""
-        entry = standing(row).first
+        entry = status_of(row).first
         if entry is None:
             messages.error(request, f"{row}: there is nothing to test.")
         else:
-            self.try_out(request, row, entry, "Tested the connection")
+            self.probe(request, row, entry, "Tested the connection")
 
-    @admin.action(description="Reset the breaker: ask it in its turn again", permissions=["change"])
+    @admin.action(description="Reset the breaker", permissions=["change"])
     def reset_breakers(self, request: HttpRequest, queryset: QuerySet[ProviderSettings]) -> None:
         for row in queryset:
             self.reset(request, row)
 
     def reset(self, request: HttpRequest, row: ProviderSettings) -> None:
-        """The button: forget what tells against the provider."""
-        did = "Reset the breaker"
+        """The button: close the breaker and forget the failures."""
         try:
             Breaker(connection()).reset(row.name)
         except RedisError:
             messages.error(request, f"{row}: not reset, because Redis does not answer.")
         else:
-            self.tell(request, row, messages.SUCCESS, did, "the next fetch asks it in its turn.")
+            outcome = "the breaker is closed; the next fetch can use the provider again."
+            self.report(request, row, messages.SUCCESS, "Reset the breaker", outcome)
 
 
 def warn_of_plain_http(request: HttpRequest, entry: Access) -> None:
-    """It works, and the operator should know."""
+    """Warn of an address that works and sends the key unencrypted."""
     if entry.key and entry.base_url.startswith("http://"):
         messages.warning(request, f"The key travels unencrypted to {entry.base_url}: the address begins with http://.")

@@ -1,6 +1,6 @@
-"""A middleware that bounds how many requests for the admin a web process works on at once.
+"""A middleware that limits the admin requests that a web process handles at once.
 
-Each of them takes a thread and a connection to the database, which feeds and workers need as well.
+Each of them uses a thread and a database connection, which feeds and workers need as well.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-#: Requests worked on at once, and those that may wait for their turn.
+#: Requests handled at once, and requests that may wait.
 AT_ONCE, WAITING = 8, 64
 
 
 class AdminQueue:
-    """Middleware, above those that need a thread. Without an event loop there is a thread a request anyway."""
+    """Middleware, outside those that need a thread. Without an event loop each request has a thread anyway."""
 
     sync_capable = async_capable = True
 
@@ -41,8 +41,8 @@ class AdminQueue:
     async def _in_turn(self, request: HttpRequest) -> HttpResponse:
         if self._waiting >= WAITING:
             headers = {"Retry-After": "5", "Cache-Control": "no-store"}
-            said = "Too many requests for the admin at this moment. Try again in a few seconds."
-            return HttpResponse(said, status=503, content_type="text/plain; charset=utf-8", headers=headers)
+            text = "Too many requests for the admin at this moment. Try again in a few seconds."
+            return HttpResponse(text, status=503, content_type="text/plain; charset=utf-8", headers=headers)
         turns = self._turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
         self._waiting += 1
         try:

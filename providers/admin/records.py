@@ -1,4 +1,4 @@
-"""What the program writes and operators read: usage by day, announcements, and the admin's own log."""
+"""Records that operators read and the program writes: usage by day, announcements, and the admin's log."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class DailyUsageAdmin(ReadOnly):
 
     @admin.display(description="key", ordering="account")
     def key_name(self, line: DailyUsage) -> str:
-        """The key's name; of lines older than these names, that of a key still in use."""
-        return line.key or ledger.key_names().get(line.account, "a key that is no longer here")
+        """The key's name; for lines older than these names, that of a key in use."""
+        return line.key or ledger.key_names().get(line.account, "a deleted key")
 
     @admin.display(description="credits", ordering="millicredits")
     def credits(self, line: DailyUsage) -> str:
@@ -44,36 +44,36 @@ class AnnouncementAdmin(ReadOnly):
     show_full_result_count = False
 
     @admin.display(description="received", ordering="received_at")
-    def received(self, one: Announcement) -> datetime:
-        return datetime.fromtimestamp(one.received_at / 1000, UTC)
+    def received(self, announcement: Announcement) -> datetime:
+        return datetime.fromtimestamp(announcement.received_at / 1000, UTC)
 
     @admin.display(description="coins")
-    def coins(self, one: Announcement) -> str:
-        return ", ".join(map(str, one.tickers))
+    def coins(self, announcement: Announcement) -> str:
+        return ", ".join(map(str, announcement.tickers))
 
 
 @admin.register(LogEntry)
 class LogEntryAdmin(ReadOnly):
-    """Who changed, tested and reset what: everybody's, which the first page has of oneself only."""
+    """The changes, tests and resets of all users; the first page has only those of the user signed in."""
 
-    list_display = ("when", "user", "of_what", "name", "said")
+    list_display = ("when", "user", "kind", "name", "change")
     list_filter = (("user", admin.RelatedOnlyFieldListFilter), ("content_type", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("user", "content_type")
     date_hierarchy = "action_time"
-    fields = ("when", "user", "of_what", "name", "said")
+    fields = ("when", "user", "kind", "name", "change")
 
     @admin.display(description="when", ordering="action_time")
     def when(self, entry: LogEntry) -> datetime:
         return entry.action_time
 
     @admin.display(description="kind", ordering="content_type")
-    def of_what(self, entry: LogEntry) -> str:
+    def kind(self, entry: LogEntry) -> str:
         return entry.content_type.name if entry.content_type else "-"
 
     @admin.display(description="object", ordering="object_repr")
     def name(self, entry: LogEntry) -> str:
         return entry.object_repr
 
-    @admin.display(description="what was done")
-    def said(self, entry: LogEntry) -> str:
+    @admin.display(description="change")
+    def change(self, entry: LogEntry) -> str:
         return entry.get_change_message() or entry.get_action_flag_display()

@@ -1,13 +1,13 @@
-"""Sign-in, slowed against guessing: by address and name, and in all.
+"""Sign-in with limits against guessing, by network and by name.
 
-- A name from one network: `PAIR` failures, then a pause that ends by itself.
-- A network, whatever the names: `NETWORK` failures.
-- A name, from anywhere: after `NAME` failures, networks from which nobody has signed in under it lately may try it once
-  in `SLOWED_SECONDS`, all of them together. So strangers slow each other down, and lock no administrator out.
-- Passwords are hashed one at a time, and a wrong one costs `PAUSE_SECONDS` more: a flood of guesses gets a small part
-  of one core. Few may wait for their turn.
+- A name from one network: after `PAIR` failures, a lock that expires.
+- A network with any names: after `NETWORK` failures, a lock that expires.
+- A name from any network: after `NAME` failures, all networks without a recent sign-in under that name together may try
+  once in `SLOWED_SECONDS`. So strangers delay each other, and lock no administrator out.
+- Passwords are hashed one at a time, and a wrong one takes `PAUSE_SECONDS` more, so that a flood of guesses uses a
+  small part of one core. The queue is short.
 
-The library `limits` counts, in Redis for all web processes together; while Redis is away, each process for itself.
+The library `limits` counts, in Redis for all web processes; while Redis is unreachable, each process counts alone.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ NETWORK = RateLimitItemPerMinute(20, 10, namespace="network")
 NAME = RateLimitItemPerMinute(20, 15, namespace="name")
 SLOWED_SECONDS = 10
 _SLOWED = RateLimitItemPerSecond(1, SLOWED_SECONDS, namespace="slowed")
-#: How long a network is remembered from which somebody signed in under a name.
+#: How long a network counts as known for a name after a sign-in.
 _KNOWN_SECONDS = 30 * 86_400
-#: How much longer a wrong password keeps others waiting.
+#: The delay after a wrong password.
 PAUSE_SECONDS = 1.0
-#: Sign-ins of one process that may wait for their turn, and how long.
+#: Sign-ins of one process that may wait, and their timeout.
 _QUEUE, _QUEUE_SECONDS = 4, 10.0
-#: For how long Redis is not asked again after it did not answer.
+#: How long Redis is not used after it failed.
 _AWAY_SECONDS = 30.0
 
 _queue = threading.BoundedSemaphore(_QUEUE)
@@ -65,7 +65,7 @@ class Attempts:
         self._away_until = 0.0
 
     def wait(self, network: str, name: str) -> float:
-        """The seconds until this network may try this name; 0 for now."""
+        """Seconds until this network may try this name; 0: at once."""
         return self._count(lambda limiter, redis: _wait(limiter, redis, network, name))
 
     def failed(self, network: str, name: str) -> None:
@@ -79,7 +79,7 @@ class Attempts:
         self._count(count)
 
     def succeeded(self, network: str, name: str) -> None:
-        """Forget the pair's failures, and remember the network."""
+        """Clear the pair's failures, and mark the network as known for the name."""
 
         def forget(limiter: MovingWindowRateLimiter, redis: Redis | None) -> None:
             limiter.clear(PAIR, network, name)
@@ -89,7 +89,7 @@ class Attempts:
         self._count(forget)
 
     def _count(self, action: Callable[[MovingWindowRateLimiter, Redis | None], T]) -> T:
-        """Do something with the counters in Redis; for a while after it did not answer, with those in memory."""
+        """Call `action` with the counters in Redis or, for a while after Redis failed, with those in memory."""
         if time.monotonic() >= self._away_until:
             redis = connection()
             storage = RedisStorage("redis://", connection_pool=redis.connection_pool, key_prefix="spot:signin")
@@ -122,7 +122,7 @@ attempts = Attempts()
 
 
 def network_of(address: str) -> str:
-    """Whom an address belongs to: itself for IPv4, its /64 for IPv6."""
+    """The network of an address: itself for IPv4, its /64 for IPv6."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -135,8 +135,8 @@ def network_of(address: str) -> str:
 
 
 class SignInForm(AdminAuthenticationForm):
-    """The form of the sign-in page. What may not be tried yet is refused before any password is hashed; `wait` is then
-    the seconds until it may be."""
+    """The form of the sign-in page. A locked attempt fails before the password is hashed; `wait` is then the number of
+    seconds until the next may be made."""
 
     wait = 0
 
@@ -149,26 +149,26 @@ class SignInForm(AdminAuthenticationForm):
             if not _hashing.acquire(timeout=_QUEUE_SECONDS):
                 raise self._busy()
             try:
-                return self._judged()
+                return self._checked()
             finally:
                 _hashing.release()
         finally:
             _queue.release()
 
-    def _judged(self) -> dict[str, Any]:
-        typed, address = self.cleaned_data["username"], (self.request and self.request.META.get("REMOTE_ADDR")) or ""
-        network, name = network_of(address), hashlib.sha256(typed.casefold().encode()).hexdigest()[:16]
+    def _checked(self) -> dict[str, Any]:
+        username, address = self.cleaned_data["username"], (self.request and self.request.META.get("REMOTE_ADDR")) or ""
+        network, name = network_of(address), hashlib.sha256(username.casefold().encode()).hexdigest()[:16]
         if wait := attempts.wait(network, name):
             raise self._later(wait)
         try:
             cleaned = super().clean()
         except ValidationError:
             attempts.failed(network, name)
-            log.warning("sign-in failed", address=address, user=_known_user(typed))
+            log.warning("sign-in failed", address=address, user=_loggable_user(username))
             time.sleep(PAUSE_SECONDS)
             raise
         attempts.succeeded(network, name)
-        log.info("signed in", address=address, user=typed)
+        log.info("signed in", address=address, user=username)
         return cleaned
 
     def _later(self, seconds: float) -> ValidationError:
@@ -178,12 +178,11 @@ class SignInForm(AdminAuthenticationForm):
 
     def _busy(self) -> ValidationError:
         self.wait = 5
-        said = "Many people are signing in at this moment. Try again in a few seconds."
-        return ValidationError(said, code="busy")
+        return ValidationError("Too many sign-ins at this moment. Try again in a few seconds.", code="busy")
 
 
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """The sign-in page of the admin, which answers 429 to those who have to wait."""
+    """The sign-in page of the admin; status 429 while locked."""
     response = admin.site.login(request)
     form = (response.context_data or {}).get("form") if isinstance(response, TemplateResponse) else None
     if isinstance(form, SignInForm) and form.wait:
@@ -191,7 +190,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _known_user(typed: str) -> str:
-    """The name, if somebody has it: people type passwords into the wrong field, and these must not be logged."""
-    exists = get_user_model().objects.filter(username=typed).exists()
-    return typed if exists else "(no such user)"
+def _loggable_user(username: str) -> str:
+    """The name, if such a user exists: people type passwords into the wrong field, and these must not be logged."""
+    exists = get_user_model().objects.filter(username=username).exists()
+    return username if exists else "(no such user)"

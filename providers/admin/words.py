@@ -1,4 +1,4 @@
-"""Times, counts and marks as the admin writes them."""
+"""Formats of times, counts and states in the admin."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from django.utils.safestring import SafeString
 
 from providers.datasets import KINDS
 
-#: Of each state its sign, which tells it apart without colour too.
+#: The sign of each state, so that colour is not needed to distinguish them.
 MARKS = {"good": "✓", "waiting": "‖", "bad": "✕", "lacking": "!", "off": "○", "unknown": "?"}
 
-#: The kinds of data as people call them: of datasets, and the ticks of streams.
+#: The kinds of data in plain words: of datasets, and the ticks of streams.
 _KINDS: dict[str, str] = {"ticks": "prices", **{kind: traits.label for kind, traits in KINDS.items()}}
 
 
@@ -23,14 +23,14 @@ def kind_name(kind: str) -> str:
 
 
 def moment(ms: int, now_ms: int) -> str:
-    """A time in epoch ms (UTC): of day alone where that is today's. `DATETIME_FORMAT` writes the others alike."""
+    """A time in epoch ms (UTC), without the date if that is today. `DATETIME_FORMAT` has the same format."""
     then, now = (datetime.fromtimestamp(time / 1000, UTC) for time in (ms, now_ms))
     clock = f"{then:%H:%M:%S} UTC"
     return clock if then.date() == now.date() else f"{then.day} {then:%b %Y}, {clock}"
 
 
 def span(seconds: float) -> str:
-    """A length of time in the unit that suits it: `45 s`, `11 min`, `3 h`, `2 days`."""
+    """A duration in a suitable unit: `45 s`, `11 min`, `3 h`, `2 days`."""
     if seconds < 100:
         return f"{ceil(seconds)} s"
     if seconds < 100 * 60:
@@ -39,12 +39,12 @@ def span(seconds: float) -> str:
 
 
 def left(used: float, limit: int) -> str:
-    """What is left of an allowance; 0 is none."""
+    """The rest of an allowance; a limit of 0 is none."""
     return f"{max(0, limit - round(used)):,} of {limit:,} left" if limit else f"{round(used):,} used, no limit"
 
 
 def grouped(figure: float) -> str:
-    """`12,345`, and `0.4` for what is less than ten and no whole number."""
+    """`12,345`; one decimal, as in `0.4`, for fractions below ten."""
     return f"{figure:,.1f}" if figure < 10 and figure != int(figure) else f"{round(figure):,}"
 
 
@@ -60,7 +60,7 @@ def ordinal(place: int) -> str:
 
 
 def marked(state: str, word: str, detail: str = "") -> SafeString:
-    """A word with its mark, and what there is to say besides."""
+    """A state with its mark, and a detail."""
     shown = format_html(
         '<span class="state state-{}"><span class="state-mark" aria-hidden="true">{}</span> {}</span>',
         state,
@@ -71,11 +71,11 @@ def marked(state: str, word: str, detail: str = "") -> SafeString:
 
 
 def lines(parts: list[str]) -> SafeString | str:
-    """One below the other; a dash for none."""
+    """Texts on lines of their own; a dash for none."""
     return format_html_join("", '<span class="line">{}</span>', ((part,) for part in parts)) if parts else "-"
 
 
-def told_lines(parts: list[tuple[str, str]]) -> SafeString | str:
-    """The same, each with what there is to say besides."""
+def detailed_lines(parts: list[tuple[str, str]]) -> SafeString | str:
+    """The same, each with a detail."""
     line = '<span class="line">{} <span class="quiet">{}</span></span>'
     return format_html_join("", line, parts) if parts else "-"

@@ -1,1 +1,1 @@
-"""The message protocols of the streams: one module a provider, pure, so that each can be tried message by message."""
+"""The message protocols of the streams: one pure module per provider, testable message by message."""

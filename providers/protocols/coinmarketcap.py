@@ -1,11 +1,11 @@
 """CoinMarketCap's stream (beta): https://coinmarketcap.com/api/documentation/pro-api-websocket/overview.
 
-JSON text frames, ten connections a key, a hundred subscriptions each (a coin or an address is one). Prices come in US
-dollars only, about every 5 seconds for the 500 largest coins and every 15 for the others, one coin a message. The
-overview still names a price per subscription; the product page and the newer guides say 0.025 credits a message, which
-is what is charged here.
+JSON text frames; ten connections per key with a hundred subscriptions each (a coin or an address is one). Prices are in
+US dollars only, about every 5 seconds for the 500 largest coins and every 15 for the others, one coin a message. The
+overview still states a price per subscription; the product page and the newer guides state 0.025 credits a message,
+which is used here.
 
-What was seen and is not documented: pongs without a type, checksum spelling in echoed addresses, `txn` for `tx`.
+Observed and undocumented: pongs without a type, checksum spelling in echoed addresses, `txn` for `tx`.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from providers.protocols.coinmarketcap_errors import (
     refused,
     whole,
 )
-from providers.stream import Alive, Dropped, Event, Happened, Refused, Stream, Tick, Topic
+from providers.stream import Alive, Channel, Dropped, Event, OnchainEvent, Rejected, Stream, Tick
 
 KEY_HEADER = "X-CMC_PRO_API_KEY"
 PRICES = "market@crypto_latest_price"
-#: Their field: ours. Percentages are percentages on both sides; there is no change of an hour.
+#: Their field: ours. Percentages need no conversion; there is no change of one hour.
 _VALUES = {
     "vu": "volume_24h",
     "mc": "market_cap",
@@ -44,26 +44,26 @@ _VALUES = {
     "p30d": "price_change_30d",
     "p1y": "price_change_1y",
 }
-#: What the address is called in the parameters of a channel, and the channels that want an interval besides.
+#: The name of the address parameter of a channel, and the channels that need an interval.
 _ADDRESSES = {"pool_metric": "pool_address", "holder_wallet_update": "wallet_address"}
 _INTERVALS = frozenset({"kline", "unique_trader"})
-#: How many coins or addresses go into one request, so that no message grows too long.
+#: Coins or addresses per request, so that messages stay short.
 _BATCH = 50
-#: Documented as a hundred; the acknowledgements say what holds.
+#: Documented as a hundred; acknowledgements state the limit in force.
 _SUBSCRIPTIONS = 100
 _PING_MS, _SHORTEST_PING_MS, _LONGEST_PING_MS = 10_000, 1_000, 60_000
-#: What was refused for the server's own reasons is asked for again after so long.
-_AGAIN_MS = 30_000
-#: The last moment that can be a time in epoch milliseconds, and the deepest nesting that is relayed.
+#: Subscriptions that failed because of the server are retried after this long.
+_RETRY_MS = 30_000
+#: The latest valid time in epoch milliseconds, and the deepest nesting that is relayed.
 _LATEST_MS, _DEEPEST = 10**14, 8
 
 
-# --- what can be followed -------------------------------------------------------------------------------------------
+# --- subscriptions --------------------------------------------------------------------------------------------------
 _Key = tuple[str, int, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _Subscription:
     """One subscription: a coin's id (`platform` 0), or an address on a platform."""
 
     channel: str
@@ -74,12 +74,12 @@ class _Line:
 
     @property
     def key(self) -> _Key:
-        """What it is known by. Addresses come back in another spelling."""
+        """Identifies the subscription. It ignores case, since addresses are echoed in another spelling."""
         return _key(self.channel, self.platform, self.interval, self.member)
 
     @property
     def group(self) -> tuple[str, int, str]:
-        """Lines of a group go into one request."""
+        """Subscriptions of one group share a request."""
         return self.channel, self.platform, self.interval
 
 
@@ -87,20 +87,20 @@ def _key(channel: str, platform: int, interval: str, member: int | str) -> _Key:
     return channel, platform, interval, str(member).lower()
 
 
-def _line(topic: Topic) -> _Line | None:
-    """The subscription for a topic; None for what this stream has not: other currencies, coins without a number, and
-    intervals where there are none or none where they are needed."""
-    if not topic.onchain:
-        coin = whole(topic.coin)
-        return _Line(PRICES, coin) if coin and topic.currency == "usd" else None
-    channel, platform, address, *interval = topic.onchain.split(".")
+def _subscription(wanted: Channel) -> _Subscription | None:
+    """The subscription for a channel of ours. None where this stream has none: other currencies, coins without a
+    number, a missing interval or one where the channel has none."""
+    if not wanted.onchain:
+        coin = whole(wanted.coin)
+        return _Subscription(PRICES, coin) if coin and wanted.currency == "usd" else None
+    channel, platform, address, *interval = wanted.onchain.split(".")
     if (channel in _INTERVALS) != bool(interval):
         return None
-    return _Line(f"onchain@{channel}", address, int(platform), "".join(interval), topic.onchain)
+    return _Subscription(f"onchain@{channel}", address, int(platform), "".join(interval), wanted.onchain)
 
 
-def _params(lines: Sequence[_Line]) -> dict[str, Any]:
-    first, members = lines[0], [line.member for line in lines]
+def _params(subscriptions: Sequence[_Subscription]) -> dict[str, Any]:
+    first, members = subscriptions[0], [subscription.member for subscription in subscriptions]
     if not first.platform:
         return {"crypto_ids": members}
     params = {"platform_id": first.platform, _address_name(first.channel): members}
@@ -111,59 +111,62 @@ def _address_name(channel: str) -> str:
     return _ADDRESSES.get(channel.removeprefix("onchain@"), "address")
 
 
-def _batches(lines: Iterable[_Line]) -> list[list[_Line]]:
-    groups: dict[tuple[str, int, str], list[_Line]] = {}
-    for line in lines:
-        groups.setdefault(line.group, []).append(line)
+def _batches(subscriptions: Iterable[_Subscription]) -> list[list[_Subscription]]:
+    groups: dict[tuple[str, int, str], list[_Subscription]] = {}
+    for subscription in subscriptions:
+        groups.setdefault(subscription.group, []).append(subscription)
     return [group[at : at + _BATCH] for group in groups.values() for at in range(0, len(group), _BATCH)]
 
 
 # --- a connection ---------------------------------------------------------------------------------------------------
 class Session:
-    """One connection: `providers.stream.Session`. Pushes are told apart by channel and parameters, never by ids."""
+    """One connection: `providers.stream.Session`. Pushes are identified by channel and parameters, since they have no
+    request id."""
 
     def __init__(self, _key: str = "") -> None:
         self._ids = count(1)
-        self._wanted: dict[_Key, _Line] = {}
-        self._held: dict[_Key, _Line] = {}  # asked for; what is refused leaves again
-        self._refused: set[_Key] = set()
-        self._asked: dict[int, list[_Line]] = {}  # subscriptions without an answer so far
+        self._wanted: dict[_Key, _Subscription] = {}
+        self._requested: dict[_Key, _Subscription] = {}  # without those that were rejected
+        self._rejected: set[_Key] = set()
+        self._unanswered: dict[int, list[_Subscription]] = {}  # by the id of the request
         self._outbox: list[str] = []
         self._limit = _SUBSCRIPTIONS
         self._ping_ms = _PING_MS
         self._pinged_at: int | None = None
-        self._looked_at = 0
-        self._answers: dict[str, Callable[[dict[str, Any]], list[Event]]] = {
-            "welcome": self._welcomed,
-            "ack": self._acknowledged,
-            "error": self._failed,
+        self._retried_at = 0
+        self._handlers: dict[str, Callable[[dict[str, Any]], list[Event]]] = {
+            "welcome": self._welcome,
+            "ack": self._acknowledgement,
+            "error": self._error,
             "pong": lambda payload: [Alive(_moment(payload.get("ts")))],
         }
 
     def opened(self) -> list[str]:
-        """The key went with the handshake, and the welcome need not be waited for: nothing."""
+        """Nothing: the handshake carried the key, and requests need not wait for the welcome."""
         return []
 
-    def follow(self, topics: Sequence[Topic]) -> list[str]:
-        """Subscriptions and their ends by difference, the first topics first when there is no room for all."""
-        self._wanted = {line.key: line for topic in topics if (line := _line(topic))}
+    def subscribe(self, channels: Sequence[Channel]) -> list[str]:
+        """Subscribe and unsubscribe by difference; where the limit does not allow all, the first channels go first."""
+        self._wanted = {
+            subscription.key: subscription for channel in channels if (subscription := _subscription(channel))
+        }
         return self._difference()
 
     def pending(self) -> list[str]:
-        made, self._outbox = self._outbox, []
-        return made
+        requests, self._outbox = self._outbox, []
+        return requests
 
     def beat(self, now_ms: int) -> list[str]:
         if self._pinged_at is None:
-            self._pinged_at = self._looked_at = now_ms
-        made = []
-        if now_ms - self._looked_at >= _AGAIN_MS:
-            self._looked_at = now_ms
-            made = self._difference()
+            self._pinged_at = self._retried_at = now_ms
+        requests = []
+        if now_ms - self._retried_at >= _RETRY_MS:
+            self._retried_at = now_ms
+            requests = self._difference()
         if now_ms - self._pinged_at >= self._ping_ms:
             self._pinged_at = now_ms
-            made.append(_encoded({"id": next(self._ids), "method": "ping"}))
-        return made
+            requests.append(_encoded({"id": next(self._ids), "method": "ping"}))
+        return requests
 
     def receive(self, message: str | bytes, now_ms: int) -> list[Event]:
         try:
@@ -171,67 +174,70 @@ class Session:
         except orjson.JSONDecodeError:
             return [Dropped("a message is not JSON")]
         if not isinstance(payload, dict):
-            return [Dropped("a message is no object")]
+            return [Dropped("a message is not an object")]
         kind = payload.get("type")
         if kind == "data":
-            return [self._pushed(payload, now_ms)]
+            return [self._push(payload, now_ms)]
         if kind is None and "code" in payload:
             kind = "pong"
-        answer = self._answers.get(kind) if isinstance(kind, str) else None
-        return answer(payload) if answer else [Dropped("a message of a type that is not known")]
+        handler = self._handlers.get(kind) if isinstance(kind, str) else None
+        return handler(payload) if handler else [Dropped("a message of unknown type")]
 
-    # --- requests and their answers -----------------------------------------------------------------------------------
+    # --- requests and responses ---------------------------------------------------------------------------------------
     def _difference(self) -> list[str]:
-        open_to_us = [(key, line) for key, line in self._wanted.items() if key not in self._refused]
-        wanted = dict(open_to_us[: self._limit])
-        leaving = [line for key, line in self._held.items() if key not in wanted]
-        joining = [line for key, line in wanted.items() if key not in self._held]
-        self._held = wanted
+        allowed = [(key, subscription) for key, subscription in self._wanted.items() if key not in self._rejected]
+        wanted = dict(allowed[: self._limit])
+        ended = [subscription for key, subscription in self._requested.items() if key not in wanted]
+        added = [subscription for key, subscription in wanted.items() if key not in self._requested]
+        self._requested = wanted
         return [
-            *(self._request("unsubscribe", lines) for lines in _batches(leaving)),
-            *(self._request("subscribe", lines) for lines in _batches(joining)),
+            *(self._request("unsubscribe", subscriptions) for subscriptions in _batches(ended)),
+            *(self._request("subscribe", subscriptions) for subscriptions in _batches(added)),
         ]
 
-    def _request(self, method: str, lines: list[_Line]) -> str:
+    def _request(self, method: str, subscriptions: list[_Subscription]) -> str:
         number = next(self._ids)
         if method == "subscribe":
-            self._asked[number] = lines
-        return _encoded({"id": number, "method": method, "channel": lines[0].channel, "params": _params(lines)})
+            self._unanswered[number] = subscriptions
+        return _encoded(
+            {"id": number, "method": method, "channel": subscriptions[0].channel, "params": _params(subscriptions)}
+        )
 
-    def _welcomed(self, payload: dict[str, Any]) -> list[Event]:
-        if stated := whole(payload.get("ping_interval_ms")):
-            self._ping_ms = min(max(stated, _SHORTEST_PING_MS), _LONGEST_PING_MS)
+    def _welcome(self, payload: dict[str, Any]) -> list[Event]:
+        if interval := whole(payload.get("ping_interval_ms")):
+            self._ping_ms = min(max(interval, _SHORTEST_PING_MS), _LONGEST_PING_MS)
         return [Alive(_moment(payload.get("ts")))]
 
-    def _acknowledged(self, payload: dict[str, Any]) -> list[Event]:
+    def _acknowledgement(self, payload: dict[str, Any]) -> list[Event]:
         if code := whole(payload.get("code")):
-            return self._turned_down(payload, code, text(payload.get("msg")))
-        self._asked.pop(whole(payload.get("id")) or 0, None)
+            return self._rejection(payload, code, text(payload.get("msg")))
+        self._unanswered.pop(whole(payload.get("id")) or 0, None)
         self._limit = whole(payload.get("sub_limit")) or self._limit
         return [Alive(_moment(payload.get("ts")))]
 
-    def _failed(self, payload: dict[str, Any]) -> list[Event]:
+    def _error(self, payload: dict[str, Any]) -> list[Event]:
         code, sentence = explain(payload)
-        return self._turned_down(payload, code, sentence) if code else [Dropped("an error without a code")]
+        return self._rejection(payload, code, sentence) if code else [Dropped("an error without a code")]
 
-    def _turned_down(self, payload: dict[str, Any], code: int, sentence: str) -> list[Event]:
-        """A refused subscription is not asked for again here, with three exceptions: alone, when one of many may have
-        been to blame; when there is room; and after a while, when the server was in trouble."""
+    def _rejection(self, payload: dict[str, Any], code: int, sentence: str) -> list[Event]:
+        """A rejected subscription is not retried, with three exceptions: alone, when another of its request may be the
+        cause; when the limit allows more; and after a while, when the server failed."""
         error = error_of(code, sentence)
-        lines = [line for line in self._asked.pop(whole(payload.get("id")) or 0, []) if line.key in self._held]
-        if code in PARAMETERS and len(lines) > 1:
-            self._outbox += [self._request("subscribe", [line]) for line in lines]
-            return [Refused(error, fatal=False)]
-        for line in lines:
-            del self._held[line.key]
+        request = self._unanswered.pop(whole(payload.get("id")) or 0, [])
+        subscriptions = [subscription for subscription in request if subscription.key in self._requested]
+        if code in PARAMETERS and len(subscriptions) > 1:
+            self._outbox += [self._request("subscribe", [subscription]) for subscription in subscriptions]
+            return [Rejected(error, fatal=False)]
+        for subscription in subscriptions:
+            del self._requested[subscription.key]
         if code == NO_ROOM:
-            self._limit = max(1, len(self._held))
+            self._limit = max(1, len(self._requested))
         elif not isinstance(error, Unavailable):
-            self._refused.update(line.key for line in lines)
-        return [Refused(error, fatal=code in FATAL)]
+            self._rejected.update(subscription.key for subscription in subscriptions)
+        return [Rejected(error, fatal=code in FATAL)]
 
     # --- data ---------------------------------------------------------------------------------------------------------
-    def _pushed(self, payload: dict[str, Any], now_ms: int) -> Event:
+    def _push(self, payload: dict[str, Any], now_ms: int) -> Event:
         channel, data, params = payload.get("channel"), payload.get("data"), payload.get("params")
         if not isinstance(channel, str) or not isinstance(data, dict):
             return Dropped("a push without channel or data")
@@ -246,33 +252,33 @@ class Session:
         if not coin or not price:
             return Dropped("a price without coin or price")
         if whole(_only(params.get("crypto_ids", coin))) != coin:
-            return Dropped("a price of another coin than it says")
-        if _key(PRICES, 0, "", coin) not in self._held:
-            return Alive(at)  # sent before it knew that nobody wants it any more
+            return Dropped("a price whose coin differs from its parameters")
+        if _key(PRICES, 0, "", coin) not in self._requested:
+            return Alive(at)  # sent before the server processed the unsubscribe
         values = {"price": price}
         for theirs, ours in _VALUES.items():
-            made = cleaner.number(data.get(theirs), signed=ours.startswith("price_change"))
-            if made is not None:
-                values[ours] = made
+            number = cleaner.number(data.get(theirs), signed=ours.startswith("price_change"))
+            if number is not None:
+                values[ours] = number
         return Tick(str(coin), "usd", values, at)
 
     def _event(self, channel: str, data: dict[str, Any], params: dict[str, Any], at: int, stamp: int | None) -> Event:
-        """`at` is a time that can be shown, `stamp` the push's own, which tells events apart though it be wrong."""
+        """`at` is a plausible time to show; `stamp` is the time of the push, which identifies events even if wrong."""
         member, interval = _only(params.get(_address_name(channel))), params.get("interval", "")
         platform = whole(params.get("platform_id"))
         if not (isinstance(member, str) and isinstance(interval, str) and platform):
             return Dropped("an event without platform or address")
-        line = self._held.get(_key(channel, platform, interval, member))
-        if line is None:
+        subscription = self._requested.get(_key(channel, platform, interval, member))
+        if subscription is None:
             return Alive(at)
         relayed = _relayed(data, Cleaner(), 0)
         identity = _identity(channel, relayed, _moment(relayed.get("ts")) or stamp or at)
         at = moment(relayed.get("ts"), at) or at
-        return Happened(line.topic, {"id": identity, "at": at, "data": relayed})
+        return OnchainEvent(subscription.topic, {"id": identity, "at": at, "data": relayed})
 
 
 def _only(value: Any) -> Any:
-    """Pushes name their one coin or address as such; a list of one is read as well."""
+    """The value, or the only item of a list: pushes name their coin or address either way."""
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
@@ -281,8 +287,9 @@ def _moment(value: Any) -> int | None:
 
 
 def _identity(channel: str, data: dict[str, Any], stamp: int) -> str:
-    """The same for an event however often it comes. Swaps and liquidity come once for each token of the pair, and are
-    known by transaction and log index (on Solana: instruction index); the rest by channel, content and time."""
+    """An id that is equal for repetitions of an event. Swaps and liquidity events arrive once for each token of the
+    pair, and are identified by transaction and log index (on Solana: instruction index); others by channel, content
+    and time."""
     transaction = data.get("tx") or data.get("txn")
     index = next((f"{name}{data[name]}" for name in ("lgid", "iix") if whole(data.get(name)) is not None), "")
     if isinstance(transaction, str) and transaction and index:
@@ -292,10 +299,10 @@ def _identity(channel: str, data: dict[str, Any], stamp: int) -> str:
 
 
 def _relayed(value: Any, cleaner: Cleaner, depth: int) -> Any:
-    """A payload as it may be passed on: finite numbers, printable texts, no deeper and no longer than makes sense."""
+    """A payload that is safe to pass on: finite numbers, printable texts, bounded depth and length."""
     if isinstance(value, dict):
-        kept = list(value.items())[:100] if depth < _DEEPEST else []
-        return {text(name): _relayed(part, cleaner, depth + 1) for name, part in kept}
+        items = list(value.items())[:100] if depth < _DEEPEST else []
+        return {text(name): _relayed(part, cleaner, depth + 1) for name, part in items}
     if isinstance(value, list):
         return [_relayed(part, cleaner, depth + 1) for part in value[:100]] if depth < _DEEPEST else []
     if isinstance(value, str):
@@ -312,7 +319,7 @@ STREAM = Stream(
     headers=lambda key: {KEY_HEADER: key},
     refused=refused,
     closed=closed,
-    # A pong answers each ping, every ten seconds, whatever is followed.
+    # A pong answers each ping, every ten seconds, with or without subscriptions.
     silence_seconds=35.0,
     stale_seconds=60.0,
     millicredits=25,

@@ -1,4 +1,4 @@
-"""What CoinMarketCap says when it says no, over REST and over the stream: one table of codes, one status object.
+"""CoinMarketCap's errors, of REST and stream: one table of codes, one status object.
 
 https://coinmarketcap.com/api/documentation/guides/errors-and-rate-limits; the stream's codes and closes are those of
 https://coinmarketcap.com/api/documentation/pro-api-websocket/overview.
@@ -15,7 +15,7 @@ from providers.errors import NotFound, ProviderError, RateLimited, Unauthorized,
 
 
 class Resting(RateLimited):
-    """Turned away for as long as the code implies, since no header says how long."""
+    """A rate limit whose code implies when to retry, since there is no Retry-After header."""
 
     seconds: ClassVar[float]
 
@@ -24,43 +24,43 @@ class Resting(RateLimited):
 
 
 class MinuteSpent(Resting):
-    """The window of calls per minute turns over every 60 seconds."""
+    """The calls of this minute are used up; the window is 60 seconds."""
 
     seconds = 60.0
 
 
 class DaySpent(Resting):
-    """Until the day is over; looked at every hour."""
+    """The day's credits are used up; retried every hour."""
 
     seconds = 3_600.0
 
 
 class MonthSpent(Resting):
-    """Until the month is over; looked at four times a day."""
+    """The month's credits are used up; retried four times a day."""
 
     seconds = 21_600.0
 
 
 class AddressSpent(Resting):
-    """Too much from this machine's address, which may be shared."""
+    """Too many calls from this machine's address, which may be shared."""
 
     seconds = 120.0
 
 
 class ConnectionsSpent(Resting):
-    """All the connections of the key are taken; a dead one of ours is only noticed after a while."""
+    """The key has no connection left; the provider needs a while to notice a dead one of ours."""
 
     seconds = 300.0
 
 
-#: Both interfaces' codes. What the plan lacks (1006, 2302; without a key 1005) is no matter of the account: what else
-#: it holds goes on working.
+#: The codes of both interfaces. An endpoint that the plan lacks (1006, 2302; without a key 1005) is `NotFound`, since
+#: the account's other endpoints go on working.
 CODES: dict[int, type[ProviderError]] = {
     1001: Unauthorized,  # invalid
     1002: Unauthorized,  # missing
     1003: Unauthorized,  # not yet activated
     1004: Unauthorized,  # subscription expired
-    1005: NotFound,  # this endpoint wants a key
+    1005: NotFound,  # this endpoint requires a key
     1006: NotFound,
     1007: Unauthorized,  # disabled
     1008: MinuteSpent,
@@ -80,9 +80,9 @@ CODES: dict[int, type[ProviderError]] = {
     5001: Unavailable,
 }
 _STATUSES: dict[int, type[ProviderError]] = {401: Unauthorized, 402: Unauthorized, 403: RateLimited, 429: RateLimited}
-#: After these the connection is of no use, and is closed if it is not already.
+#: After these the connection is unusable, and is closed.
 FATAL = frozenset({1001, 1002, 1003, 1004, 1005, 1006, 1007, 1009, 1010, 1011, 2304})
-#: One of the ids or addresses of a request may be to blame.
+#: A single id or address of the request may be the cause.
 PARAMETERS = frozenset({2401, 2402})
 NO_ROOM = 2303
 
@@ -90,12 +90,12 @@ _CLOSES: dict[int, tuple[type[ProviderError], str]] = {
     4004: (ConnectionsSpent, "too many connections for this key"),
     4100: (Unauthorized, "the key is invalid"),
     4101: (Unauthorized, "the key is disabled"),
-    4102: (NotFound, "the plan has no stream: Startup and above have"),
+    4102: (NotFound, "the plan has no stream: it needs Startup or higher"),
 }
 
 
 def explain(body: Any) -> tuple[int | None, str]:
-    """The code and the sentence of an answer with a status object; the code comes as a number or as digits::
+    """The code and the text of a response with a status object; the code is a number or a string of digits::
 
     {"status": {"timestamp": "…", "error_code": 1008, "error_message": "…", "elapsed": 3, "credit_count": 0}}
     {"type": "error", "id": 1, "status": {"error_code": "2401", "category": "PROTOCOL", "error_message": "…",
@@ -109,20 +109,20 @@ def explain(body: Any) -> tuple[int | None, str]:
 
 
 def whole(value: Any) -> int | None:
-    """The number of at most nine digits, or of a text of such digits."""
+    """A non-negative integer of at most nine digits, given as a number or a string; else None."""
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value[:10])
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9 else None
 
 
 def error_of(code: int, sentence: str) -> ProviderError:
-    """The error a code stands for: one of the table, else an HTTP status that was repeated as a code."""
+    """The error of a code: from the table, else the code is taken as an HTTP status."""
     kind = CODES.get(code) or _STATUSES.get(code) or (NotFound if 400 <= code < 500 else Unavailable)
     return kind(f"{code}: {sentence}" if sentence else f"error {code}")
 
 
 def refused(status: int, body: bytes) -> ProviderError:
-    """What an HTTP answer to the handshake means: by its code, and by its status when it has none."""
+    """Translate an HTTP response to the handshake: by its code, or by its status where it has no code."""
     try:
         code, sentence = explain(orjson.loads(body))
     except orjson.JSONDecodeError:
@@ -131,8 +131,7 @@ def refused(status: int, body: bytes) -> ProviderError:
 
 
 def closed(code: int, reason: str) -> ProviderError | None:
-    """What a close means. 1000 and 1001 (idle) are ordinary ends; the rest of the documented ones are the server's own
-    troubles."""
+    """Translate a close. 1000 and 1001 (idle) are no errors; the other documented codes are errors of the server."""
     if code in (1000, 1001):
         return None
     kind, sentence = _CLOSES.get(code, (Unavailable, text(reason)[:100]))

@@ -1,1 +1,1 @@
-"""Providers' streams: one worker each, its connection, and what it leaves in Redis."""
+"""Providers' streams: one worker per provider, its connection, and its state in Redis."""

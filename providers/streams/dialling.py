@@ -1,8 +1,8 @@
-"""The only outbound WebSockets of the project: the handshake, and what its failures and a close mean.
+"""The only outbound WebSockets of the project: the handshake; failures and closes as errors.
 
-Like `client`, it follows no redirect, because a redirect would take the key along; it reaches this machine directly,
-whatever proxy the environment names; and it lets no library log what goes over the wire. What goes wrong leaves as a
-`ProviderError` without the key.
+Like `client`, it follows no redirect, because a redirect would send the key to another host; it bypasses proxies for
+loopback addresses; and it does not let the library log messages. Every failure becomes a `ProviderError` without the
+key.
 """
 
 from __future__ import annotations
@@ -20,41 +20,41 @@ from providers.client import retry_after, scrub
 from providers.errors import BadPayload, ProviderError, Unauthorized, Unavailable, Unreachable
 from providers.stream import Stream
 
-#: The largest message that is read, decompressed, in bytes; a price is some hundred.
+#: The largest message accepted, in bytes after decompression; a price has some hundred.
 MAX_BYTES = 1024 * 1024
-#: Messages read ahead of us; past it the provider has to wait.
+#: Messages buffered before reading pauses.
 _AHEAD = 256
 _USER_AGENT = "Spot/0.1 (self-hosted market-data gateway)"
-#: At DEBUG the library writes headers and messages, keys and all, so it gets a logger that never is.
+#: At DEBUG the library logs headers and messages with keys, so its logger is fixed at WARNING.
 _LIBRARY = logging.getLogger("providers.streams.dialling.library")
 _LIBRARY.setLevel(logging.WARNING)
 _TOO_BIG, _NO_CLOSE_FRAME = 1009, 1006
 
 
 class _Direct(connect):
-    """Stays at the address that it was given."""
+    """A connection that follows no redirect."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
-        """No redirect is one."""
+        """Report a redirect as an error."""
         return exc
 
 
 async def dial(access: Access, stream: Stream, *, open_seconds: float, close_seconds: float) -> ClientConnection:
-    """An open connection to the access's stream. ProviderError when there is none to be had.
+    """Open a connection to the access's stream. Raises `ProviderError` when that fails.
 
-    Our own pings are off: watching for silence finds a dead connection as well, and some providers count messages.
+    Pings of our own are off: the check for silence also detects a dead connection, and some providers count messages.
     """
     if problem := stream_url_problem(access.stream_url):
         raise Unreachable(f"the stream URL is wrong: {problem}", permanent=True)
     if not (access.key.reveal().isascii() and access.key.reveal().isprintable()):
-        raise Unauthorized("the key holds characters that cannot be sent")
+        raise Unauthorized("the key has characters that a header cannot contain")
     query = f"?{urlencode(stream.query)}" if stream.query else ""
     try:
         return await _Direct(
             access.stream_url + query,
             additional_headers=stream.headers(access.key.reveal()),
             user_agent_header=_USER_AGENT,
-            proxy=None if _local(access.stream_url) else True,
+            proxy=None if _is_loopback(access.stream_url) else True,
             open_timeout=open_seconds,
             close_timeout=close_seconds,
             ping_interval=None,
@@ -62,46 +62,48 @@ async def dial(access: Access, stream: Stream, *, open_seconds: float, close_sec
             max_queue=_AHEAD,
             logger=_LIBRARY,
         )
-    except (OSError, InvalidHandshake, InvalidURI) as foreign:  # a timeout is an OSError
-        failure = _failure(foreign, access, stream)
-    raise scrubbed(failure, access)
+    except (OSError, InvalidHandshake, InvalidURI) as cause:  # a timeout is an OSError
+        error = _translated(cause, access, stream)
+    raise scrubbed(error, access)
 
 
-def _failure(foreign: Exception, access: Access, stream: Stream) -> ProviderError:
-    where = urlsplit(access.stream_url).netloc
-    if isinstance(foreign, InvalidStatus):
-        error = stream.refused(foreign.response.status_code, bytes(foreign.response.body or b""))
+def _translated(cause: Exception, access: Access, stream: Stream) -> ProviderError:
+    host = urlsplit(access.stream_url).netloc
+    if isinstance(cause, InvalidStatus):
+        error = stream.refused(cause.response.status_code, bytes(cause.response.body or b""))
         if error.retry_after is None:
-            error.retry_after = retry_after(foreign.response.headers.get("Retry-After", ""))
+            error.retry_after = retry_after(cause.response.headers.get("Retry-After", ""))
         return error
-    if isinstance(foreign, TimeoutError):
-        return Unreachable(f"{where}: no connection in time")
-    if isinstance(foreign, InvalidHandshake):
-        return Unavailable(f"{where} answered, but not as a WebSocket")
-    return Unreachable(f"no connection to {where}: refused, no such name, or no TLS")
+    if isinstance(cause, TimeoutError):
+        return Unreachable(f"{host}: the connection timed out")
+    if isinstance(cause, InvalidHandshake):
+        return Unavailable(f"{host} did not answer as a WebSocket server")
+    return Unreachable(f"cannot connect to {host}: connection refused, unknown host or TLS error")
 
 
-def ending(closed: ConnectionClosed, access: Access, stream: Stream) -> ProviderError | None:
-    """What the end of a connection means; None: nothing wrong, connect again."""
-    ours_first = closed.sent is not None and closed.rcvd_then_sent is not True
-    if ours_first and closed.sent is not None and closed.sent.code != 1000:
-        what = f"longer than {MAX_BYTES} bytes" if closed.sent.code == _TOO_BIG else "that is none"
-        return BadPayload(f"a message came {what}")
+def close_error(closed: ConnectionClosed, access: Access, stream: Stream) -> ProviderError | None:
+    """The error that ended a connection; None: no error, reconnect."""
+    closed_by_us = closed.sent is not None and closed.rcvd_then_sent is not True
+    if closed_by_us and closed.sent is not None and closed.sent.code != 1000:
+        too_long = closed.sent.code == _TOO_BIG
+        return BadPayload(
+            f"received a message longer than {MAX_BYTES} bytes" if too_long else "received a broken frame"
+        )
     code = closed.rcvd.code if closed.rcvd else _NO_CLOSE_FRAME
     error = stream.closed(code, closed.rcvd.reason if closed.rcvd else "")
     if error is None and code == _NO_CLOSE_FRAME:
-        return Unavailable("the connection was cut")
+        return Unavailable("the connection was lost")
     return None if error is None else scrubbed(error, access)
 
 
 def scrubbed(error: ProviderError, access: Access) -> ProviderError:
-    """The error without the key, should somebody have echoed it."""
+    """The error without the key, in case the provider echoed it."""
     error.message = scrub(error.message, access)
     error.args = (error.message,)
     return error
 
 
-def _local(url: str) -> bool:
+def _is_loopback(url: str) -> bool:
     host = urlsplit(url).hostname or ""
     try:
         return ip_address(host).is_loopback

@@ -1,4 +1,4 @@
-"""One connection of a stream, from the handshake to its end: messages in, events out, a beat once a second."""
+"""One connection of a stream from handshake to close: reads messages, passes events on, runs a timer every second."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from providers.access import Access
 from providers.base import Provider
 from providers.datasets import Row
 from providers.errors import ProviderError, Unavailable
-from providers.stream import Alive, Announced, Dropped, Event, Happened, Leaving, Refused, Stream, Tick, Topic
-from providers.streams.dialling import dial, ending, scrubbed
+from providers.stream import Alive, Announced, Channel, Dropped, Event, GoingAway, OnchainEvent, Rejected, Stream, Tick
+from providers.streams.dialling import close_error, dial, scrubbed
 from providers.streams.sieve import Sieve
 
 log = structlog.get_logger("providers.stream")
 
-#: Different refusals of single requests that are logged for one connection.
-_REFUSALS = 20
-_DEAF = Unavailable("it reads nothing of what is sent")
+#: Distinct rejections of single requests that are logged per connection.
+_MOST_REJECTIONS = 20
+_SEND_TIMEOUT = Unavailable("the provider does not read what we send")
 
 
 class Sink(Protocol):
-    """Where what a stream brings goes. `topics` is called in a thread; the others give way soon."""
+    """Receiver of a stream's events. `channels` is called in a thread; the other methods must not block."""
 
-    def topics(self, provider: Provider, coins: int, most: int) -> Sequence[Topic]:
-        """What is to be followed now: the `coins` largest of each currency that is looked at, channels, no more than
-        `most` altogether (0: no limit)."""
+    def channels(self, provider: Provider, coins: int, most: int) -> Sequence[Channel]:
+        """The channels to subscribe to now: the `coins` largest coins of each currency in use and the on-chain topics
+        in use, no more than `most` altogether (0: no limit)."""
 
     async def ticks(self, provider: Provider, ticks: list[Tick]) -> None:
-        """Prices, in order, each with a time that is not ahead of ours."""
+        """Prices in order, none with a time in the future."""
 
     async def announced(self, provider: Provider, row: Row) -> None:
         """An announcement."""
@@ -44,17 +44,17 @@ class Sink(Protocol):
         """An on-chain event."""
 
     async def alive(self, provider: Provider, at_ms: int) -> None:
-        """A sign of life without data."""
+        """The connection works, without new data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Seconds; `beat` is how often clocks are looked at, `settled` how long data must have come for a connection to
-    count as good, `linger` how long it stays when nothing is followed any more."""
+    """Intervals and timeouts in seconds. `beat`: between two checks; `settled`: after data for this long a connection
+    counts as good; `linger`: how long an unused connection stays open."""
 
     beat: float = 1.0
     settings: float = 3.0
-    topics: float = 3.0
+    channels: float = 3.0
     lead: float = 12.0
     open: float = 10.0
     close: float = 1.0
@@ -65,8 +65,8 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a connection ended. No `error`: nothing wrong. `settled`: data had come for a while. `within`: connect again
-    in so many seconds, as the provider asked."""
+    """How a connection ended. `settled`: it had carried data for a while. `within`: reconnect within that many seconds,
+    as the provider asked."""
 
     error: ProviderError | None = None
     settled: bool = False
@@ -74,7 +74,8 @@ class End:
 
 
 class Link:
-    """One connection. `may_go_on` says whether we still have the lead; what is charged gathers in `millicredits`."""
+    """One connection. It ends when `may_continue` returns False: another process leads. `millicredits` is its cost so
+    far."""
 
     def __init__(
         self,
@@ -86,28 +87,28 @@ class Link:
         timing: Timing,
         now_ms: Callable[[], int],
         clock: Callable[[], float],
-        may_go_on: Callable[[], bool] = lambda: True,
+        may_continue: Callable[[], bool] = lambda: True,
     ) -> None:
         self.access, self.counts = access, Counter[str]()
         self.millicredits = 0
         self.heard_ms: int | None = None
         self.since_ms: int | None = None
         self.took_ms = 0  # to connect
-        self.followed: Sequence[Topic] = ()
+        self.subscribed: Sequence[Channel] = ()
         self._stream, self._sink, self._sieve, self._timing = stream, sink, sieve, timing
-        self._now_ms, self._clock, self._may_go_on = now_ms, clock, may_go_on
+        self._now_ms, self._clock, self._may_continue = now_ms, clock, may_continue
         self._session = stream.session(access.key.reveal())
-        self._wanted: Sequence[Topic] = ()
-        self._refusals: set[str] = set()
+        self._wanted: Sequence[Channel] = ()
+        self._rejections: set[str] = set()
         self._first_data: float | None = None
-        self._opened = self._heard = self._data = self._following = self._priced = 0.0
+        self._opened = self._heard = self._data = self._subscribed_at = self._priced = 0.0
 
-    def want(self, topics: Sequence[Topic]) -> None:
-        """Follow exactly these, from the next beat on."""
-        self._wanted = topics
+    def want(self, channels: Sequence[Channel]) -> None:
+        """Subscribe to exactly these, with the next beat."""
+        self._wanted = channels
 
     async def run(self) -> End:
-        """Connect, converse, and say how it ended."""
+        """Connect, exchange messages until the connection ends, and return how it ended."""
         started = self._clock()
         try:
             timing = self._timing
@@ -130,36 +131,36 @@ class Link:
     async def _listen(self, socket: ClientConnection) -> End:
         try:
             await self._send(socket, self._session.opened())
-            await self._follow(socket)
+            await self._subscribe(socket)
             while True:
                 message = await socket.recv()
                 now = self._now_ms()
                 self._heard, self.heard_ms = self._clock(), now
-                end = await self._take(self._session.receive(message, now), now)
+                end = await self._handle(self._session.receive(message, now), now)
                 await self._send(socket, self._session.pending())
                 if end:
                     return end
         except ConnectionClosed as closed:
-            return self._end(ending(closed, self.access, self._stream))
+            return self._end(close_error(closed, self.access, self._stream))
         except TimeoutError:
-            return self._end(_DEAF)
+            return self._end(_SEND_TIMEOUT)
 
-    async def _take(self, events: Sequence[Event], now: int) -> End | None:
+    async def _handle(self, events: Sequence[Event], now: int) -> End | None:
         ticks: list[Tick] = []
-        news = 0
+        has_data = False
         end: End | None = None
         for event in events:
             match event:
                 case Tick():
-                    news += 1
+                    has_data = True
                     if (tick := self._sieve.passed(event, now)) is not None:
                         ticks.append(tick)
                 case Announced(row):
-                    news += 1
+                    has_data = True
                     self.counts["data"] += 1
                     await self._sink.announced(self.access.provider, row)
-                case Happened(topic, row):
-                    news += 1
+                case OnchainEvent(topic, row):
+                    has_data = True
                     self.counts["data"] += 1
                     await self._sink.happened(self.access.provider, topic, row)
                 case Alive(at):
@@ -167,38 +168,33 @@ class Link:
                 case Dropped(why):
                     self.counts["dropped"] += 1
                     self.counts[f"dropped: {why[:60]}"] += 1
-                case Refused() | Leaving():
-                    end = self._answered(event) or end
+                case GoingAway(within):
+                    end = End(settled=self._settled, within=within)
+                case Rejected(error, fatal):
+                    end = self._rejected(scrubbed(error, self.access), fatal) or end
         if ticks:
-            self._priced_now(len(ticks))
+            self._data = self._clock()
+            self._first_data = self._data if self._first_data is None else self._first_data
+            self.counts["data"] += len(ticks)
             await self._sink.ticks(self.access.provider, ticks)
-        if news:
+        if has_data:
             self.millicredits += self._stream.millicredits
         return end
 
-    def _answered(self, event: Refused | Leaving) -> End | None:
-        """A refusal of one request is told once; of the connection, or a farewell, it is the end."""
-        if isinstance(event, Leaving):
-            return End(settled=self._settled, within=event.within)
-        error = scrubbed(event.error, self.access)
-        if event.fatal:
+    def _rejected(self, error: ProviderError, fatal: bool) -> End | None:
+        """The end of a connection that was rejected; the rejection of a single request is logged once."""
+        if fatal:
             return self._end(error)
         self.counts["refused"] += 1
-        if error.message not in self._refusals and len(self._refusals) < _REFUSALS:
-            self._refusals.add(error.message)
-            log.warning("stream request refused", provider=self.access.provider.name, error=error.message)
+        if error.message not in self._rejections and len(self._rejections) < _MOST_REJECTIONS:
+            self._rejections.add(error.message)
+            log.warning("stream request rejected", provider=self.access.provider.name, error=error.message)
         return None
-
-    def _priced_now(self, count: int) -> None:
-        self._data = self._clock()
-        self.counts["data"] += count
-        if self._first_data is None:
-            self._first_data = self._data
 
     @property
     def _settled(self) -> bool:
-        """Whether it has been good for a while: by its prices, or where data come rarely, by its signs of life."""
-        if self._stream.stale_seconds is None or not _coins(self.followed):
+        """Whether the connection has been good for a while: by its prices or, where data are rare, by its messages."""
+        if self._stream.stale_seconds is None or not _coins(self.subscribed):
             return self._heard - self._opened >= self._timing.settled
         return self._first_data is not None and self._data - self._first_data >= self._timing.settled
 
@@ -212,38 +208,38 @@ class Link:
             while True:
                 await asyncio.sleep(self._timing.beat)
                 await self._send(socket, self._session.beat(self._now_ms()))
-                await self._follow(socket)
-                if not self._may_go_on():
+                await self._subscribe(socket)
+                if not self._may_continue():
                     return End(settled=self._settled, within=0.0)
-                if error := self._frozen():
+                if error := self._silence():
                     return self._end(error)
         except ConnectionClosed as closed:
-            return self._end(ending(closed, self.access, self._stream))
+            return self._end(close_error(closed, self.access, self._stream))
         except TimeoutError:
-            return self._end(_DEAF)
+            return self._end(_SEND_TIMEOUT)
 
-    async def _follow(self, socket: ClientConnection) -> None:
+    async def _subscribe(self, socket: ClientConnection) -> None:
         wanted = self._wanted
-        if wanted == self.followed:
+        if wanted == self.subscribed:
             return
-        if not self.followed:
-            self._following = self._clock()
-        if not _coins(self.followed):
+        if not self.subscribed:
+            self._subscribed_at = self._clock()
+        if not _coins(self.subscribed):
             self._priced = self._clock()
-        self.followed = wanted
-        await self._send(socket, self._session.follow(wanted))
+        self.subscribed = wanted
+        await self._send(socket, self._session.subscribe(wanted))
 
-    def _frozen(self) -> ProviderError | None:
-        """Whether the connection is dead, or alive without what it is there for."""
+    def _silence(self) -> ProviderError | None:
+        """The error of a connection that is dead, or alive without data; None while it works."""
         now, stream = self._clock(), self._stream
-        if not self.followed and "listings" not in stream.brings:
-            return None  # nothing was asked for, so nothing need come
-        if now - max(self._heard, self._following) > stream.silence_seconds:
+        if not self.subscribed and "listings" not in stream.brings:
+            return None  # without a subscription no data are due
+        if now - max(self._heard, self._subscribed_at) > stream.silence_seconds:
             return Unavailable(f"no message for {stream.silence_seconds:g} s")
-        coins, stale = _coins(self.followed), stream.stale_seconds
+        coins, stale = _coins(self.subscribed), stream.stale_seconds
         if stale is None or not coins or now - max(self._data, self._priced) <= stale:
             return None
-        return Unavailable(f"no data for {stale:g} s, although {coins} coins are followed")
+        return Unavailable(f"no data for {stale:g} s while subscribed to {coins} coins")
 
     async def _send(self, socket: ClientConnection, messages: Sequence[str]) -> None:
         for message in messages:
@@ -251,6 +247,6 @@ class Link:
                 await socket.send(message)
 
 
-def _coins(topics: Sequence[Topic]) -> int:
-    """How many of these are coins, whose prices come all the time."""
-    return sum(bool(topic.coin) for topic in topics)
+def _coins(channels: Sequence[Channel]) -> int:
+    """The number of coins among the channels; only their data are frequent."""
+    return sum(bool(channel.coin) for channel in channels)

@@ -1,14 +1,14 @@
-"""What the stream processes leave in Redis: who leads, how each stream is, and what they could not believe.
+"""The streams' state in Redis: the leading process, the state of each stream, and counts of implausible ticks.
 
 Keys, all below `spot:stream:`; NAME is a provider:
 
 ===============================  ==============================================================================
-`lead:NAME`                      the token of the process that has the connection; ends by itself
-`state:NAME`                     how that stream is (JSON), while a process leads it
-`seen`                           when a stream process last showed a sign of life, epoch ms
-`disputed:NAME`                  hash: coin -> ticks too far from the price shown; ends a week after the last
-`write-check`                    nothing: that it can be written is what is asked
-`absurd:NAME`                    hash: coin -> ticks that cannot be true; ends a week after the last
+`lead:NAME`                      the token of the process that has the connection; expires
+`state:NAME`                     the state of that stream (JSON), while a process leads it
+`seen`                           when a stream process was last alive, epoch ms
+`disputed:NAME`                  hash: coin -> ticks too far from the price shown; expires a week after the last
+`absurd:NAME`                    hash: coin -> impossible ticks; expires a week after the last
+`write-check`                    no meaning: written to see whether Redis accepts writes
 ===============================  ==============================================================================
 """
 
@@ -29,27 +29,27 @@ from redis.exceptions import LockError, RedisError
 
 from providers.redis_trouble import why
 
-Word = Literal["connecting", "live", "idle", "waiting", "paused", "refused"]
+Phase = Literal["connecting", "live", "idle", "waiting", "paused", "refused"]
 Count = Literal["disputed", "absurd"]
-#: A state that is not renewed for so long belongs to a process that is gone.
+#: A state expires when its process has not renewed it for this long.
 _STATE_SECONDS = 30
 _WEEK_SECONDS = 7 * 86_400
-#: How long Redis may take before the lock is thought of as unknown.
-_PATIENCE_SECONDS = 3.0
+#: Timeout of a Redis call about the lock.
+_TIMEOUT_SECONDS = 3.0
 _SEEN = "spot:stream:seen"
 
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """How a stream is; times are epoch ms.
+    """The state of a stream; times are epoch ms.
 
-    `connecting`; `live`: connected, and something is followed; `idle`: nobody looks at what it brings, so there is no
-    connection; `waiting`: for the next try, `until` then; `paused`: the month's credits accrued so far are used up,
-    `until` then; `refused`: `message` says why, and nothing is tried until key, plan or address change.
-    `heard`: the last message; `ticks`: data since this process has led; `followed`: coins and channels.
+    `connecting`; `live`: connected and subscribed; `idle`: nobody needs its data, so there is no connection;
+    `waiting`: for the next attempt, at `until`; `paused`: the month's credits accrued so far are spent, `until` more
+    have; `refused`: the provider rejected us for the reason in `message`, and there is no attempt until key, plan or
+    address change. `heard`: the last message; `ticks`: data since this process leads; `followed`: channels subscribed.
     """
 
-    state: Word
+    state: Phase
     at: int
     message: str = ""
     code: str = ""
@@ -64,7 +64,7 @@ class StreamState:
 
 
 class Lead:
-    """The lock that makes one of several processes the one with the connection. It lives `seconds` without renewal."""
+    """The lock of the one process that has the connection. It expires after `seconds` without renewal."""
 
     def __init__(
         self,
@@ -76,47 +76,48 @@ class Lead:
         self._lock = Lock(client, f"spot:stream:lead:{name}", timeout=seconds, thread_local=False)
         self._seconds, self._clock = seconds, clock
         self._token = secrets.token_hex(8).encode()
-        self._sure_until = self._due = 0.0
+        self._expires = self._renewal_due = 0.0
 
     @property
-    def sure(self) -> bool:
-        """Whether nobody else can have it: it is ours, and was renewed lately enough."""
-        return self._clock() < self._sure_until
+    def owned(self) -> bool:
+        """Whether this process has the lock: no other can acquire it before it expires."""
+        return self._clock() < self._expires
 
-    async def hold(self) -> bool:
-        """Take or keep it; call it about once a second. While Redis is away it stays ours for the rest of its time."""
+    async def acquire(self) -> bool:
+        """Acquire the lock or renew it; call this about once a second. While Redis is unreachable the lock is ours
+        until it expires."""
         now = self._clock()
-        if now < self._due:
-            return self.sure
+        if now < self._renewal_due:
+            return self.owned
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                ours = await self._renewed() or await self._lock.acquire(blocking=False, token=self._token)
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
+                acquired = await self._renew() or await self._lock.acquire(blocking=False, token=self._token)
         except (RedisError, OSError):  # a timeout is an OSError
-            return self.sure
-        self._sure_until = now + self._seconds if ours else 0.0
-        self._due = now + self._seconds / 3 if ours else 0.0
-        return ours
+            return self.owned
+        self._expires = now + self._seconds if acquired else 0.0
+        self._renewal_due = now + self._seconds / 3 if acquired else 0.0
+        return acquired
 
-    async def _renewed(self) -> bool:
-        self._lock.local.token = self._token  # an acquisition whose answer was lost counts too
+    async def _renew(self) -> bool:
+        self._lock.local.token = self._token  # also where Redis acquired the lock and its reply was lost
         try:
             return await self._lock.reacquire()
-        except LockError:  # never acquired, or lost
+        except LockError:  # never acquired, or expired
             return False
 
     async def release(self) -> None:
-        """Let another process take over at once."""
-        if self._sure_until:
-            self._sure_until = self._due = 0.0
+        """Release the lock, so that another process can take over at once."""
+        if self._expires:
+            self._expires = self._renewal_due = 0.0
             try:
-                async with asyncio.timeout(_PATIENCE_SECONDS):
+                async with asyncio.timeout(_TIMEOUT_SECONDS):
                     await self._lock.release()
             except (RedisError, OSError):
-                return  # then it has ended, or ends by itself
+                return  # it has expired, or will
 
 
-async def tell(client: redis.asyncio.Redis, name: str, state: StreamState | None) -> None:
-    """Say how a stream is; None: there is none any more."""
+async def publish(client: redis.asyncio.Redis, name: str, state: StreamState | None) -> None:
+    """Store the state of a provider's stream; None removes it."""
     if state is None:
         await client.delete(f"spot:stream:state:{name}")
     else:
@@ -124,24 +125,24 @@ async def tell(client: redis.asyncio.Redis, name: str, state: StreamState | None
 
 
 def read(client: redis.Redis, name: str) -> StreamState | None:
-    """How a provider's stream is; None when no process leads it: it has no key, is switched off, or none runs."""
+    """The state of a provider's stream; None when no process leads it: no key, switched off, or no stream process."""
     raw = client.get(f"spot:stream:state:{name}")
     return None if raw is None else StreamState(**json.loads(raw))
 
 
 async def mark(client: redis.asyncio.Redis, now_ms: int) -> None:
-    """A sign of life of a stream process."""
+    """Note that a stream process is alive."""
     await client.set(_SEEN, now_ms, ex=86_400)
 
 
 def seen_ms(client: redis.Redis) -> int | None:
-    """When a stream process last showed one; None when none has for a day."""
+    """When a stream process was last alive; None when none was for a day."""
     raw: Any = client.get(_SEEN)
     return None if raw is None else int(raw)
 
 
 def count(client: redis.Redis, what: Count, name: str, coins: Mapping[str, int]) -> None:
-    """Add to what could not be believed of a provider, by coin."""
+    """Add to a provider's counts of implausible ticks, by coin."""
     key = f"spot:stream:{what}:{name}"
     with client.pipeline(transaction=False) as pipe:
         for coin, times in coins.items():
@@ -151,14 +152,14 @@ def count(client: redis.Redis, what: Count, name: str, coins: Mapping[str, int])
 
 
 def counts(client: redis.Redis, what: Count, name: str) -> dict[str, int]:
-    """What could not be believed of a provider, by coin, most often first."""
+    """A provider's counts of implausible ticks by coin, the highest first."""
     raw: Any = client.hgetall(f"spot:stream:{what}:{name}")
-    found = {coin.decode(): int(times) for coin, times in raw.items()}
-    return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
+    numbers = {coin.decode(): int(times) for coin, times in raw.items()}
+    return dict(sorted(numbers.items(), key=lambda item: (-item[1], item[0])))
 
 
 def store_trouble(client: redis.Redis) -> str:
-    """Why Redis cannot be used, as a sentence; "" when it can. A Redis may answer and refuse to be written."""
+    """Why Redis cannot be used, as a sentence; "" when it can. Some Redis answer and refuse writes."""
     try:
         client.set("spot:stream:write-check", 1, ex=60)
     except RedisError as error:

@@ -1,4 +1,4 @@
-"""How the operator's pages write states and figures."""
+"""Template tags for states and figures on the operator's pages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django import template
 from django.utils.safestring import SafeString
 
 from providers.admin.account import Health
-from providers.admin.standing import Standing, standing
+from providers.admin.status import ProviderStatus, status_of
 from providers.admin.words import grouped, marked, number, ordinal
 from providers.budget import connection
 from providers.models import ProviderSettings
@@ -18,16 +18,16 @@ register.filter(grouped)
 
 @register.simple_tag
 def mark(health: Health) -> SafeString:
-    """A state: its mark, its word, what there is to say besides."""
+    """A state with its mark and detail."""
     return marked(health.mark, health.word, health.detail)
 
 
 @register.inclusion_tag("admin/providers/overview.html")
-def providers_overview() -> dict[str, str | list[Standing]]:
-    """How all providers stand, and the store that they need, for the first page."""
+def providers_overview() -> dict[str, str | list[ProviderStatus]]:
+    """The status of all providers and of the store, for the first page."""
     return {
         "store": store_trouble(connection()),
-        "standings": [standing(row) for row in ProviderSettings.objects.all()],
+        "statuses": [status_of(row) for row in ProviderSettings.objects.all()],
     }
 
 

@@ -19,7 +19,7 @@ from providers import identity
 from providers.base import Provider
 from providers.clean import ahead
 from providers.datasets import Dataset, Row
-from providers.stream import Tick, Topic
+from providers.stream import Channel, Tick
 from providers.streams import stream_state
 from spot import snapshots
 from spot.ingest import announcements, onchain
@@ -56,24 +56,24 @@ class Streams:
         self._alive_due: dict[str, float] = defaultdict(float)
         self._away = False
 
-    # --- topics -------------------------------------------------------------------------------------------------------
+    # --- channels -----------------------------------------------------------------------------------------------------
 
-    def topics(self, provider: Provider, coins: int, most: int) -> Sequence[Topic]:
-        """The largest coins of each watched currency, then the watched channels; none while the market is simulated.
-        Asks Redis and the database."""
+    def channels(self, provider: Provider, coins: int, most: int) -> Sequence[Channel]:
+        """The largest coins of each watched currency, then the watched on-chain topics; none while the market is
+        simulated. Asks Redis and the database."""
         stream = provider.stream
         if stream is None or snapshots.realm() != "live":
             return ()
-        topics: list[Topic] = []
+        channels: list[Channel] = []
         if "ticks" in stream.brings:
-            topics += self._coins(provider, coins, stream.currencies)
+            channels += self._coins(provider, coins, stream.currencies)
         if "onchain" in stream.brings:
-            topics += [Topic(onchain=topic) for topic in onchain.topics()]
-        topics = topics[:most] if most else topics
-        self._channels[provider.name] = [topic.onchain for topic in topics if topic.onchain]
-        return topics
+            channels += [Channel(onchain=topic) for topic in onchain.topics()]
+        channels = channels[:most] if most else channels
+        self._channels[provider.name] = [channel.onchain for channel in channels if channel.onchain]
+        return channels
 
-    def _coins(self, provider: Provider, coins: int, currencies: Iterable[str]) -> list[Topic]:
+    def _coins(self, provider: Provider, coins: int, currencies: Iterable[str]) -> list[Channel]:
         ranked = {
             dataset.currency: self._ranked(dataset)[:coins]
             for dataset in snapshots.wanted()
@@ -83,7 +83,10 @@ class Streams:
         theirs = identity.foreign(provider.name, wanted) if provider.foreign else {coin: coin for coin in wanted}
         self._ours[provider.name] = {foreign: coin for coin, foreign in theirs.items()}
         return [
-            Topic(theirs[coin], currency) for currency, ids in sorted(ranked.items()) for coin in ids if coin in theirs
+            Channel(theirs[coin], currency)
+            for currency, ids in sorted(ranked.items())
+            for coin in ids
+            if coin in theirs
         ]
 
     def _ranked(self, dataset: Dataset) -> list[str]:

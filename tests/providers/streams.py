@@ -20,23 +20,23 @@ from providers.errors import ProviderError, RateLimited, Unauthorized, Unavailab
 from providers.stream import (
     Alive,
     Announced,
+    Channel,
     Dropped,
     Event,
-    Happened,
-    Leaving,
-    Refused,
+    GoingAway,
+    OnchainEvent,
+    Rejected,
     Stream,
     Tick,
-    Topic,
 )
 from providers.streams.link import Timing
-from providers.streams.worker import Wish, Worker
+from providers.streams.worker import StreamSettings, Worker
 from providers.vault import Secret
 
 KEY = "canary-5e6f7a8b9c0d1e2f"
-BITCOIN, ETHER = Topic("btc"), Topic("eth")
+BITCOIN, ETHER = Channel("btc"), Channel("eth")
 QUICK = Timing(
-    beat=0.01, settings=0.03, topics=0.03, lead=0.6, open=2.0, close=0.2, settled=0.2, linger=0.1, report=3600.0
+    beat=0.01, settings=0.03, channels=0.03, lead=0.6, open=2.0, close=0.2, settled=0.2, linger=0.1, report=3600.0
 )
 
 
@@ -50,8 +50,8 @@ class ScriptedSession:
     def opened(self) -> list[str]:
         return [json.dumps({"hello": self.key})]
 
-    def follow(self, topics: Sequence[Topic]) -> list[str]:
-        return [json.dumps({"follow": [topic.coin or topic.onchain for topic in topics]})]
+    def subscribe(self, channels: Sequence[Channel]) -> list[str]:
+        return [json.dumps({"follow": [channel.coin or channel.onchain for channel in channels]})]
 
     def pending(self) -> list[str]:
         said, self._pending = self._pending, []
@@ -68,14 +68,14 @@ class ScriptedSession:
             case "news":
                 return [Announced({"id": said["id"], "title": "…"})]
             case "event":
-                return [Happened("kline.1.0x12345678", {"id": said["id"], "at": 1, "data": {}})]
+                return [OnchainEvent("kline.1.0x12345678", {"id": said["id"], "at": 1, "data": {}})]
             case "ask":
                 self._pending.append(json.dumps({"answer": said["id"]}))
                 return [Alive(said.get("at"))]
             case "refuse":
-                return [Refused(Unauthorized(f"no {said.get('echo', '')}"), fatal=said["fatal"])]
+                return [Rejected(Unauthorized(f"no {said.get('echo', '')}"), fatal=said["fatal"])]
             case "leave":
-                return [Leaving(said["within"])]
+                return [GoingAway(said["within"])]
             case "bug":
                 raise RuntimeError("a mistake of ours")
         return [Dropped("no such type")]
@@ -96,7 +96,7 @@ def closed(code: int, reason: str) -> ProviderError | None:
     return RateLimited("too much", retry_after=60.0) if code == 4029 else None
 
 
-def provider(name: str = "scripted", *, topics: int = 0, **changes: Any) -> Provider:
+def provider(name: str = "scripted", *, channels: int = 0, **changes: Any) -> Provider:
     """A provider with a stream of that protocol; `changes` are those of its Stream."""
     facts: dict[str, Any] = {
         "session": ScriptedSession, "headers": lambda key: {"x-key": key}, "refused": refused, "closed": closed,
@@ -110,7 +110,7 @@ def provider(name: str = "scripted", *, topics: int = 0, **changes: Any) -> Prov
         per_month=0,
         header="x-key",
         stream_url="ws://x.test",
-        stream_topics=topics,
+        stream_channels=channels,
     )
     return Provider(
         name=name, label=name.title(), plans=(plan,), endpoints=(), explain=lambda _body: (None, ""), codes={},
@@ -126,13 +126,13 @@ def access_to(one: Provider, url: str, key: str = KEY, *, per_month: int = 0) ->
 class Collector:
     """A sink that keeps everything. `following` is what it wants followed."""
 
-    following: Sequence[Topic] = (BITCOIN,)
+    following: Sequence[Channel] = (BITCOIN,)
     heard: list[Tick] = field(default_factory=list)
     news: list[Any] = field(default_factory=list)
     signs: list[int] = field(default_factory=list)
     asked: list[tuple[int, int]] = field(default_factory=list)
 
-    def topics(self, provider: Provider, coins: int, most: int) -> Sequence[Topic]:
+    def channels(self, provider: Provider, coins: int, most: int) -> Sequence[Channel]:
         self.asked.append((coins, most))
         return self.following
 
@@ -232,12 +232,12 @@ class Stage:
 
     def __init__(self, one: Provider, server: Server, client: redis.asyncio.Redis, sink: Collector) -> None:
         self.provider, self.server, self.client, self.sink = one, server, client, sink
-        self.wish = Wish([access_to(one, server.url)])
+        self.settings = StreamSettings([access_to(one, server.url)])
         self.workers: dict[asyncio.Task[None], Worker] = {}
 
     def worker(self, **options: Any) -> asyncio.Task[None]:
         """Start a worker; `options` are the Worker's."""
-        facts = {"timing": QUICK, "wish": lambda _provider: self.wish, "jitter": lambda: 0.5, **options}
+        facts = {"timing": QUICK, "read_settings": lambda _provider: self.settings, "jitter": lambda: 0.5, **options}
         made = Worker(self.provider, self.sink, self.client, Budget(connection()), **facts)
         task = asyncio.create_task(made.run())
         self.workers[task] = made

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from websockets.sync.client import ClientConnection, connect
 
-from providers.stream import Event, Stream, Topic
+from providers.stream import Channel, Event, Stream
 
 
 class Talk:
@@ -15,8 +15,8 @@ class Talk:
         self.session, self._socket = stream.session(key), socket
         self.say(self.session.opened())
 
-    def follow(self, *topics: Topic) -> None:
-        self.say(self.session.follow(topics))
+    def subscribe(self, *channels: Channel) -> None:
+        self.say(self.session.subscribe(channels))
 
     def beat(self, now_ms: int) -> None:
         self.say(self.session.beat(now_ms))

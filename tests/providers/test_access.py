@@ -124,7 +124,7 @@ def test_what_was_last_known_holds_while_the_database_is_away(monkeypatch) -> No
     monkeypatch.setattr(ProviderSettings, "objects", _Away())
     with capture_logs() as lines:
         assert seen() == seen() == known
-    assert [line["event"] for line in lines] == ["settings unread, the last known hold"]
+    assert [line["event"] for line in lines] == ["settings not read, using the last ones"]
     monkeypatch.setattr(access, "_known", {})
     assert seen() == ("keyless", HOST, "", 5, 0)
     monkeypatch.undo()

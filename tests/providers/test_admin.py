@@ -43,7 +43,7 @@ def test_a_key_is_entered_once_and_shown_nowhere(admin_client: Client, caplog, c
 
 def test_a_key_that_is_refused_is_not_shown_again_either(admin_client: Client) -> None:
     html = post(admin_client, KEYS.format("add"), **typed(secret=f"{KEY} {KEY}"))
-    assert told(html)[-1].startswith("A key is one word")
+    assert told(html)[-1].startswith("A key has only letters")
     assert KEY not in html
     assert not ApiKey.objects.exists()
 
@@ -59,7 +59,7 @@ def test_a_key_that_is_refused_is_not_shown_again_either(admin_client: Client) -
             "Select a valid choice. coingecko keyless is not one of the available choices.",
         ),
         ({"plan": ""}, "This field is required."),
-        ({"per_minute": 1}, "At least 2, because one look at the market is two calls; or 0."),
+        ({"per_minute": 1}, "At least 2, because a fetch of the market is two calls; or 0."),
     ],
 )
 def test_what_is_wrong_with_a_key_is_said_beside_it(admin_client: Client, changes: dict, said: str) -> None:
@@ -80,7 +80,7 @@ def test_a_change_without_a_new_key_keeps_the_old_one(admin_client: Client) -> N
     made().save()
     key = ApiKey.objects.get()
     html = page(admin_client, KEYS.format("change"), key.pk)
-    assert "In place: ••••3210. Empty: it stays." in html
+    assert "Current key: ••••3210. Leave empty to keep it." in html
     post(admin_client, KEYS.format("change"), key.pk, **typed(secret="", plan="coingecko pro"))
     key.refresh_from_db()
     assert (key.secret, key.plan) == (Secret(KEY), "pro")
@@ -182,7 +182,7 @@ def test_a_key_that_cannot_be_read_is_not_tried(admin_client: Client, stand_in: 
 def test_a_test_that_redis_cannot_count_is_not_made(admin_client: Client, stand_in: Upstream, settings) -> None:
     made().save()
     settings.REDIS = NOWHERE
-    assert "Redis, which keeps the budget, does not answer" in test_keys(admin_client)[0]
+    assert "Redis, which has the budget, does not answer" in test_keys(admin_client)[0]
     assert stand_in.asked == []
 
 
@@ -210,7 +210,7 @@ def test_the_list_of_providers_tells_at_a_glance_how_they_are(admin_client: Clie
     with pytest.raises(fetching.ProviderError):
         fetching.fetch(Dataset("currencies"))
     html = page(admin_client, PROVIDERS.format("changelist"))
-    assert "‖ told to wait until" in text(html)
+    assert "‖ waiting until" in text(html)
     assert "&lt;b&gt;slow down" in html
     assert "<b>slow" not in html
 
@@ -226,7 +226,7 @@ def test_limits_and_address_are_saved_and_wrong_ones_explained(admin_client: Cli
     html = post(admin_client, change, row().pk, enabled="on", base_url="coingecko.com", per_minute=1, per_month="")
     assert told(html)[-2:] == [
         "Give a full address, such as https://api.example.com/v3.",
-        "At least 2, because one look at the market is two calls; or 0.",
+        "At least 2, because a fetch of the market is two calls; or 0.",
     ]
     post(admin_client, change, row().pk, enabled="on", base_url="http://127.0.0.1:1/", per_minute=4, per_month=100)
     assert (row().base_url, row().per_minute, row().per_month) == ("http://127.0.0.1:1", 4, 100)

@@ -115,7 +115,7 @@ def test_a_change_that_leaves_the_pace_alone_says_nothing_of_it(admin_client: Cl
 def test_an_order_that_ends_failover_says_so_at_once_and_in_the_list(admin_client: Client) -> None:
     change, pk = ORDERS.format("change"), Chain.objects.get(kind="markets").pk
     html = post(admin_client, change, pk, place_1="coingecko")
-    warning = "Only CoinGecko is asked. If it fails, no other provider takes over, because the order names no other."
+    warning = "Only CoinGecko is used. If it fails, no other provider takes over, because the order names no other."
     assert f"Markets: {warning}" in told(html)
     assert warning in text(page(admin_client, ORDERS.format("changelist")))
     html = post(admin_client, change, pk, place_1="coingecko", place_2="coinmarketcap")

@@ -111,7 +111,7 @@ def test_the_page_draws_it_without_script_or_style_and_says_it_as_a_table(admin_
         assert f'<title id="{named[1]}">' in picture
         assert f'<desc id="{named[2]}">' in picture
     assert "1,234 calls in 31 days, 34 of them failed" in text(section)
-    assert "1,200 credits used; there is no limit, or no key that can be used" in text(section)
+    assert "1,200 credits used; there is no limit, or no usable key" in text(section)
     rows = [text(line) for line in re.findall(r"<tr>(.*?)</tr>", section, re.DOTALL)]
     assert len(rows) == DAYS + 1
     assert rows[1] == f"{today.day} {today.strftime('%b %Y')} 1,234 34 1,200"

@@ -89,7 +89,7 @@ def test_what_an_observer_sees_is_what_an_operator_sees(observer: Client) -> Non
         "30 of 30 left",
         "10,000 of 10,000 left",
         "lasts the month",
-        "Due so far",
+        "Accrued",
         "Usage",
     ):
         assert said in html

@@ -10,7 +10,7 @@ from django.test import Client
 from redis import Redis
 
 from providers import access, fetching
-from providers.admin.standing import streaming_words
+from providers.admin.status import streaming_words
 from providers.breaker import PATIENCE, Breaker
 from providers.budget import Budget, wall_ms
 from providers.datasets import Dataset
@@ -71,7 +71,7 @@ def test_one_that_asked_us_to_wait_says_until_when_and_why(admin_client: Client,
     Budget(redis).failed(entry(), RateLimited("429: <b>slow down</b>", retry_after=50))
     html = own(admin_client)
     assert re.fullmatch(
-        r"‖ told to wait until \d\d:\d\d:\d\d UTC: 429: <b>slow down</b>", fact(html, "Health").replace("  ", " ")
+        r"‖ waiting until \d\d:\d\d:\d\d UTC: 429: <b>slow down</b>", fact(html, "Health").replace("  ", " ")
     )
     assert "<b>slow" not in html
 
@@ -79,7 +79,7 @@ def test_one_that_asked_us_to_wait_says_until_when_and_why(admin_client: Client,
 def test_one_that_refuses_its_key_says_so(admin_client: Client, redis: Redis) -> None:
     made().save()
     Budget(redis).failed(entry(), Unauthorized("401: no such key"))
-    assert fact(own(admin_client), "Health").startswith("✕ refused until ")
+    assert fact(own(admin_client), "Health").startswith("✕ rejected until ")
     states = re.findall(r"field-state[^>]*>(.*?)</td>", page(admin_client, KEYS.format("changelist")))
     assert text(states[0]).endswith("401: no such key")
 
@@ -99,15 +99,15 @@ def test_one_key_at_rest_leaves_the_provider_ready(admin_client: Client, redis: 
     html = own(admin_client)
     assert fact(html, "Health") == "✓ ready 1 of 2 keys"
     table = text(html.split("<caption>Keys, in the order in which they are used</caption>")[1].split("</table>")[0])
-    assert table.index("1st ••••abcd demo ✓ ready") < table.index("2nd ••••3210 demo ‖ told to wait")
+    assert table.index("1st ••••abcd demo ✓ ready") < table.index("2nd ••••3210 demo ‖ waiting")
 
 
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
     """The admin's clock and the budget's, on the 11th of a month."""
     clock = Clock(int(datetime(2026, 11, 11, tzinfo=UTC).timestamp() * 1000))
-    monkeypatch.setattr("providers.admin.standing.wall_ms", clock)
-    monkeypatch.setattr("providers.admin.standing.Budget", lambda redis: Budget(redis, clock))
+    monkeypatch.setattr("providers.admin.status.wall_ms", clock)
+    monkeypatch.setattr("providers.admin.status.Budget", lambda redis: Budget(redis, clock))
     return clock
 
 
@@ -125,19 +125,19 @@ def test_what_spot_itself_withholds_is_told_as_held_back(admin_client: Client, r
     Budget(redis, clock).charge(entry(), 11_000)
     html = own(admin_client)
     assert fact(html, "Health") == (
-        "‖ held back charts and single coins only, until 00:08:38 UTC, in 9 min, "
+        "‖ throttled charts and single coins only, until 00:08:38 UTC, in 9 min, "
         "by Spot, because the month's calls are spread evenly"
     )
-    assert "‖ held back charts" in text(page(admin_client, PROVIDERS.format("changelist")))
+    assert "‖ throttled charts" in text(page(admin_client, PROVIDERS.format("changelist")))
     assert serving(admin_client) == "✓ CoinGecko"  # polls go on
     Budget(redis, clock).charge(entry(), 9_000)
     html = own(admin_client)
     assert fact(html, "Health") == (
-        "‖ held back until 00:04:19 UTC, in 4 min, by Spot, because the month's calls are spread evenly"
+        "‖ throttled until 00:04:19 UTC, in 4 min, by Spot, because the month's calls are spread evenly"
     )
     assert "0, next in 4 min, 333 more each day" in text(html)
     listed = text(page(admin_client, PROVIDERS.format("changelist")))
-    assert "due so far: 0, next in 4 min, 333 more each day" in listed
+    assert "accrued: 0, next in 4 min, 333 more each day" in listed
     with pytest.raises(ProviderError, match="spread evenly"):
         Budget(redis, clock).spend(entry(), 1)
     clock.forward(260)
@@ -146,7 +146,7 @@ def test_what_spot_itself_withholds_is_told_as_held_back(admin_client: Client, r
 
 def test_a_minute_that_is_used_up_is_held_back_too(admin_client: Client, redis: Redis) -> None:
     Budget(redis).spend(entry(), 5)
-    assert fact(own(admin_client), "Health") == "‖ held back by Spot: the calls for this minute are used up"
+    assert fact(own(admin_client), "Health") == "‖ throttled by Spot: the calls for this minute are used up"
 
 
 def test_no_allowance_of_a_refused_key_is_shown_as_usable(admin_client: Client, redis: Redis) -> None:
@@ -155,7 +155,7 @@ def test_no_allowance_of_a_refused_key_is_shown_as_usable(admin_client: Client, 
     Budget(redis).failed(entry(), Unauthorized("401: no such key"))
     html = text(own(admin_client))
     assert html.count("10,000 of 10,000 left") == 1
-    assert html.count("none usable: the key is refused") == 2  # minute and month
+    assert html.count("none: the key is rejected") == 2  # minute and month
     assert "This month: 0 of 10,000 credits" in html
     months = text(page(admin_client, PROVIDERS.format("changelist")))
     assert "••••abcd: 10,000 of 10,000 left" in months
@@ -166,7 +166,7 @@ def test_a_refused_key_stays_unusable_until_it_is_accepted(admin_client: Client,
     made().save()
     Budget(redis, lambda: wall_ms() - 700_000).failed(entry(), Unauthorized("401: no such key"))
     html = own(admin_client)
-    assert fact(html, "Health") == "✕ refused the next call tries it again: 401: no such key"
+    assert fact(html, "Health") == "✕ rejected the next call tries it again: 401: no such key"
     assert "10,000 of 10,000 left" not in html
     Budget(redis).succeeded(entry())
     assert fact(own(admin_client), "Health") == "✓ ready"
@@ -186,7 +186,7 @@ def test_an_open_breaker_is_told_with_its_reason_and_can_be_reset(
     assert "<i>closed" not in html
     assert "Reset the breaker" in html
     html = post(admin_client, PROVIDERS.format("reset"), row().pk)
-    assert told(html) == ["CoinGecko: the next fetch asks it in its turn."]
+    assert told(html) == ["CoinGecko: the breaker is closed; the next fetch can use the provider again."]
     assert fact(html, "Health") == "✓ ready"
     fetching.fetch(Dataset("currencies"))
     assert len(stand_in.asked) == 1
@@ -223,11 +223,11 @@ NOW = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp() * 1000)
     [
         (
             StreamState("live", NOW, since=NOW - 3_600_000, heard=NOW - 2000, followed=20),
-            "connected since 11:00:00 UTC, follows 20 topics, last message 11:59:58 UTC",
+            "connected since 11:00:00 UTC, 20 channels, last message 11:59:58 UTC",
         ),
         (
             StreamState("live", NOW, since=NOW, followed=1),
-            "connected since 12:00:00 UTC, follows 1 topic, nothing heard yet",
+            "connected since 12:00:00 UTC, 1 channel, no message yet",
         ),
         (StreamState("idle", NOW), "idle no page or client asks for its data"),
         (StreamState("connecting", NOW), "connecting"),
@@ -236,7 +236,7 @@ NOW = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp() * 1000)
             StreamState("paused", NOW, until=NOW + 86_400_000),
             "paused until 21 Nov 2026, 12:00:00 UTC: the credits accrued so far are used up",
         ),
-        (StreamState("refused", NOW, message="4101: no such key"), "refused 4101: no such key"),
+        (StreamState("refused", NOW, message="4101: no such key"), "rejected 4101: no such key"),
     ],
 )
 def test_a_stream_says_how_it_is(state: StreamState, said: str) -> None:
@@ -253,7 +253,7 @@ def test_a_providers_page_tells_its_stream_and_what_stood_apart(admin_client: Cl
     redis.set("spot:stream:state:coinapi", json.dumps(state))
     stream_state.count(redis, "disputed", "coinapi", {"bitcoin": 4})
     html = own(admin_client, "coinapi")
-    assert fact(html, "Stream") == "✓ connected follows 3 topics, nothing heard yet"
+    assert fact(html, "Stream") == "✓ connected 3 channels, no message yet"
     assert fact(html, "Streamed prices that disagreed with the market, last 7 days") == "bitcoin 4"
     assert "✓ connected" in text(page(admin_client, PROVIDERS.format("changelist")))
     assert "<dt>Stream</dt>" not in own(admin_client)
@@ -334,7 +334,7 @@ def test_an_order_is_chosen_place_by_place_and_empty_places_close_up(admin_clien
 def test_a_provider_stands_in_an_order_once_and_only_where_it_serves(admin_client: Client) -> None:
     change = ORDERS.format("change")
     html = post(admin_client, change, order().pk, place_1="coingecko", place_2="coingecko")
-    assert "Each provider once." in told(html)
+    assert "Choose each provider only once." in told(html)
     html = post(admin_client, change, order().pk, place_1="cryptolisting")
     assert "Select a valid choice. cryptolisting is not one of the available choices." in told(html)
     assert order().names == []
@@ -345,12 +345,12 @@ def test_the_list_says_who_serves_now(admin_client: Client, redis: Redis) -> Non
     trip(redis)
     assert serving(admin_client) == "✓ CoinMarketCap"
     post(admin_client, ORDERS.format("change"), order().pk, place_1="coingecko")
-    assert serving(admin_client) == "✕ nobody the last good values stay"
+    assert serving(admin_client) == "✕ (none) the last values stay"
 
 
 def test_whose_plan_lacks_a_kind_does_not_serve_it(admin_client: Client, redis: Redis, settings) -> None:
     trip(redis)
-    assert serving(admin_client, "candles") == "✕ nobody the last good values stay"
+    assert serving(admin_client, "candles") == "✕ (none) the last values stay"
     candles = page(admin_client, ORDERS.format("change"), Chain.objects.get(kind="candles").pk)
     assert "! not in its plan keyless has no candles" in text(candles)
     assert "price charts (not with this plan)" in fact(own(admin_client, "coinmarketcap"), "Data it has")
@@ -382,13 +382,13 @@ def test_a_coin_that_nobody_recognised_is_listed_with_its_candidates(admin_clien
     assert "<b>Unicorn" not in html
     assert "Uniswap V3" not in admin_client.get("/admin/providers/assetalias/?coin=found").content.decode()
     html = page(admin_client, ALIASES.format("change"), alias.pk)
-    assert "It is uniswap" in html
+    assert "Choose uniswap" in html
     assert "It is unicorn" in html
 
 
 def test_a_candidate_is_chosen_with_a_button_and_noted(admin_client: Client, alias: AssetAlias) -> None:
     html = post(admin_client, ALIASES.format("choose"), alias.pk, coin="uniswap")
-    assert told(html) == ["Elsewhere 7: it is Uniswap (UNI, uniswap)."]
+    assert told(html) == ["Elsewhere 7: Uniswap (UNI, uniswap)."]
     alias.refresh_from_db()
     assert (alias.asset_id, alias.matched) == ("uniswap", "hand")
     assert "Chosen: it is Uniswap" in page(admin_client, ALIASES.format("history"), alias.pk)
@@ -409,7 +409,7 @@ def test_any_coin_can_be_chosen_by_search(admin_client: Client, alias: AssetAlia
     post(admin_client, ALIASES.format("change"), alias.pk, asset="other")
     alias.refresh_from_db()
     assert (alias.asset_id, alias.matched) == ("other", "hand")
-    assert "It is other." in page(admin_client, ALIASES.format("history"), alias.pk)
+    assert "Chosen: other." in page(admin_client, ALIASES.format("history"), alias.pk)
 
 
 def test_none_of_ours_is_an_answer_and_can_be_taken_back(admin_client: Client, alias: AssetAlias, redis: Redis) -> None:
@@ -422,7 +422,7 @@ def test_none_of_ours_is_an_answer_and_can_be_taken_back(admin_client: Client, a
     html = post(admin_client, ALIASES.format("changelist"), action="forget", **chosen)
     alias.refresh_from_db()
     assert alias.matched == ""
-    assert told(html) == ["Elsewhere 7: left to recognition: the provider is asked for its list now."]
+    assert told(html) == ["Elsewhere 7: matched automatically again: Spot fetches the provider's list now."]
     assert not redis.exists("spot:identity:mapped:elsewhere")
 
 

@@ -228,7 +228,7 @@ def test_a_refused_connection_is_out_of_reach_and_not_tried_again() -> None:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/api/v3"
     tries = []
-    with pytest.raises(Unreachable, match="no connection to 127"):
+    with pytest.raises(Unreachable, match="cannot connect to 127"):
         client.fetch_json(access_to(url), PING, may_retry=lambda: tries.append(1))
     assert tries == []
 
@@ -241,7 +241,7 @@ def test_a_name_that_does_not_exist_is_out_of_reach() -> None:
 # --- time and size --------------------------------------------------------------------------------------------------
 def test_an_answer_that_never_comes_ends_at_the_deadline(upstream: Upstream) -> None:
     upstream.replies["/ping"] = Reply(hang=True)
-    with pytest.raises(Unavailable, match="no answer in time"):
+    with pytest.raises(Unavailable, match="the response timed out"):
         get(upstream, seconds=0.3)
 
 
@@ -256,7 +256,7 @@ def test_an_answer_that_drips_ends_at_the_deadline_however_steadily_it_does(upst
 def test_headers_that_drip_end_at_the_deadline_too(upstream: Upstream) -> None:
     upstream.replies["/ping"] = Reply({}, drip=0.02, slow_head=True)
     started = time.monotonic()
-    with pytest.raises(Unavailable, match="no answer in time"):
+    with pytest.raises(Unavailable, match="the response timed out"):
         get(upstream, seconds=0.5, tries=1)
     assert time.monotonic() - started < 30  # the headers would take 200 s
 

@@ -9,20 +9,20 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from providers.errors import NotFound, RateLimited, Unauthorized, Unavailable
 from providers.protocols.coinapi import STREAM, Session
-from providers.stream import Alive, Dropped, Leaving, Refused, Tick, Topic
+from providers.stream import Alive, Channel, Dropped, GoingAway, Rejected, Tick
 from standins.coinapi import Coinapi
 from tests.providers.talking import talk
 
 KEY = "73034021-canary-0000-0000-000000000000"
 NOW = 1_795_190_412_000
 AT = 1_791_360_516_321
-BTC, ETH = Topic("BTC"), Topic("ETH", "eur")
+BTC, ETH = Channel("BTC"), Channel("ETH", "eur")
 
 
 @pytest.fixture
 def session() -> Session:
     made = Session(KEY)
-    made.follow([BTC, ETH])
+    made.subscribe([BTC, ETH])
     return made
 
 
@@ -46,7 +46,7 @@ def received(session: Session, message: str | bytes) -> object:
 def test_a_hello_names_the_pairs_and_asks_for_heartbeats() -> None:
     session = Session(KEY)
     assert session.opened() == []
-    (hello,) = session.follow([BTC, ETH])
+    (hello,) = session.subscribe([BTC, ETH])
     assert json.loads(hello) == {
         "type": "hello",
         "apikey": KEY,
@@ -59,15 +59,15 @@ def test_a_hello_names_the_pairs_and_asks_for_heartbeats() -> None:
 
 
 def test_a_new_scope_is_a_new_hello_an_equal_one_is_none_and_an_empty_one_ends_the_old(session: Session) -> None:
-    assert session.follow([ETH, BTC]) == []
-    assert json.loads(session.follow([ETH])[0])["subscribe_filter_asset_id"] == ["ETH/EUR"]
-    (ending,) = map(json.loads, session.follow([]))
+    assert session.subscribe([ETH, BTC]) == []
+    assert json.loads(session.subscribe([ETH])[0])["subscribe_filter_asset_id"] == ["ETH/EUR"]
+    (ending,) = map(json.loads, session.subscribe([]))
     assert (ending["type"], ending["subscribe_filter_asset_id"]) == ("unsubscribe", ["ETH/EUR"])
 
 
 def test_without_a_pair_nothing_is_said_because_an_empty_hello_would_ask_for_everything() -> None:
-    strange = [Topic(onchain="kline.14.0xab"), Topic("a/b"), Topic("BTC", "u/d"), Topic("")]
-    assert Session(KEY).follow(strange) == []
+    strange = [Channel(onchain="kline.14.0xab"), Channel("a/b"), Channel("BTC", "u/d"), Channel("")]
+    assert Session(KEY).subscribe(strange) == []
 
 
 # --- what is heard --------------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ def test_a_heartbeat_is_a_sign_of_life_in_both_spellings(session: Session, spell
 )
 def test_a_reconnect_says_within_what_time(session: Session, stated: object, within: float) -> None:
     said = {"type": "reconnect", "within_seconds": stated, "before_time": "2020-08-06T19:19:09.7035429Z"}
-    assert received(session, json.dumps(said)) == Leaving(within)
+    assert received(session, json.dumps(said)) == GoingAway(within)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_an_error_is_the_end_of_the_connection_in_words_without_the_key(
     session: Session, sentence: object, kind: type
 ) -> None:
     refusal = received(session, json.dumps({"type": "error", "message": sentence}))
-    assert isinstance(refusal, Refused)
+    assert isinstance(refusal, Rejected)
     assert refusal.fatal
     assert type(refusal.error) is kind
     assert KEY not in refusal.error.message
@@ -201,7 +201,7 @@ def standin() -> Iterator[Coinapi]:
 
 def test_followed_pairs_come_at_the_prices_of_the_market(standin: Coinapi) -> None:
     with talk(STREAM, standin.stream_url, KEY) as client:
-        client.follow(BTC, ETH)
+        client.subscribe(BTC, ETH)
         standin.until(lambda: standin.messages)
         standin.pulse_now()
         ticks = [*client.next(), *client.next()]
@@ -213,8 +213,8 @@ def test_followed_pairs_come_at_the_prices_of_the_market(standin: Coinapi) -> No
 
 def test_a_second_hello_replaces_the_first_and_silence_brings_heartbeats(standin: Coinapi) -> None:
     with talk(STREAM, standin.stream_url, KEY) as client:
-        client.follow(BTC)
-        client.follow(ETH)
+        client.subscribe(BTC)
+        client.subscribe(ETH)
         standin.until(lambda: len(standin.messages) == 2)
         standin.pulse_now()
         assert [event.coin for event in client.next()] == ["ETH"]
@@ -223,7 +223,7 @@ def test_a_second_hello_replaces_the_first_and_silence_brings_heartbeats(standin
         standin.clock.advance(1_000)
         standin.pulse_now()
         assert [event.at for event in client.next()] == [NOW + 1_000]
-        client.follow()
+        client.subscribe()
         standin.until(lambda: len(standin.messages) == 3)
         standin.clock.advance(1_000)
         standin.pulse_now()
@@ -233,7 +233,7 @@ def test_a_second_hello_replaces_the_first_and_silence_brings_heartbeats(standin
 def test_doubled_and_shuffled_messages_lose_nothing_and_go_back_nowhere(standin: Coinapi) -> None:
     standin.spoil = lambda message: [message, message, {**message, "time": "2020-01-01T00:00:00.0000000Z", "rate": 1}]
     with talk(STREAM, standin.stream_url, KEY) as client:
-        client.follow(BTC)
+        client.subscribe(BTC)
         standin.until(lambda: standin.messages)
         standin.pulse_now()
         events = [event for _ in range(3) for event in client.next()]
@@ -253,7 +253,7 @@ def test_a_wrong_key_in_the_hello_is_an_error_and_a_close(standin: Coinapi) -> N
         **{name: getattr(STREAM, name) for name in STREAM.__slots__} | {"headers": lambda _: {}}
     )
     with talk(headerless, standin.stream_url, "wrong") as client:
-        client.follow(BTC)
+        client.subscribe(BTC)
         (refusal,) = client.next()
         assert type(refusal.error) is Unauthorized
         with pytest.raises(ConnectionClosed):
@@ -263,24 +263,24 @@ def test_a_wrong_key_in_the_hello_is_an_error_and_a_close(standin: Coinapi) -> N
 def test_one_connection_too_many_is_an_error_and_a_close(standin: Coinapi) -> None:
     standin.connections_allowed = 1
     with talk(STREAM, standin.stream_url, KEY) as first, talk(STREAM, standin.stream_url, KEY) as second:
-        first.follow(BTC)
-        second.follow(BTC)
+        first.subscribe(BTC)
+        second.subscribe(BTC)
         (refusal,) = second.next()
         assert type(refusal.error) is RateLimited
 
 
 def test_a_reconnect_is_announced_before_the_close(standin: Coinapi) -> None:
     with talk(STREAM, standin.stream_url, KEY) as client:
-        client.follow(BTC)
+        client.subscribe(BTC)
         standin.until(lambda: standin.messages)
         standin.announce_reconnect(10)
-        assert client.next() == [Leaving(10.0)]
+        assert client.next() == [GoingAway(10.0)]
 
 
 @pytest.mark.parametrize("message", ["x", "[]", '{"type": "hi"}', '{"type": "subscribe"}', '{"type": "hello"}'])
 def test_the_standin_ends_a_conversation_that_it_does_not_understand(standin: Coinapi, message: str) -> None:
     with talk(STREAM, standin.stream_url, KEY) as client:
         client.say([message])
-        assert isinstance(client.next()[0], Refused)
+        assert isinstance(client.next()[0], Rejected)
         with pytest.raises(ConnectionClosed):
             client.next()

@@ -287,7 +287,7 @@ def test_a_code_in_the_answer_to_a_probe_is_no_proof() -> None:
 def test_only_startup_and_above_have_the_stream_and_candles() -> None:
     streaming = [plan.name for plan in PROVIDER.plans if plan.stream_url]
     assert streaming == ["startup", "standard", "professional"]
-    assert {plan.stream_topics for plan in PROVIDER.plans if plan.stream_url} == {100}
+    assert {plan.stream_channels for plan in PROVIDER.plans if plan.stream_url} == {100}
     assert [plan.name for plan in PROVIDER.plans if "candles" not in plan.lacks] == streaming
     assert PROVIDER.keyless
     assert PROVIDER.foreign

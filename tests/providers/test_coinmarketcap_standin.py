@@ -21,7 +21,7 @@ from providers.datasets import ASSET_FIELDS, COIN_FIELDS, ONCHAIN_CHANNELS, Data
 from providers.errors import BadPayload, NotFound, ProviderError, RateLimited, Unauthorized, Unavailable
 from providers.models import Asset, AssetAlias, Chain
 from providers.protocols.coinmarketcap import KEY_HEADER, STREAM
-from providers.stream import Alive, Dropped, Event, Happened, Refused, Session, Tick, Topic
+from providers.stream import Alive, Channel, Dropped, Event, OnchainEvent, Rejected, Session, Tick
 from providers.vault import Secret
 from standins.coinmarketcap import Coinmarketcap
 
@@ -232,7 +232,7 @@ def test_a_lie_about_a_price_is_told_by_both_interfaces(standin: Coinmarketcap) 
     truth, honest = fetched(standin, Dataset("quotes", "usd"), "1")[0].rows[0]["price"], standin.price("bitcoin")
     standin.lies["bitcoin"] = 2.0
     assert fetched(standin, Dataset("quotes", "usd"), "1")[0].rows[0]["price"] == pytest.approx(2 * truth)
-    [tick] = of(Tick, talk(standin, [Topic(coin="1")], lambda events: bool(of(Tick, events))))
+    [tick] = of(Tick, talk(standin, [Channel(coin="1")], lambda events: bool(of(Tick, events))))
     assert tick.values["price"] == pytest.approx(2 * honest)
 
 
@@ -274,15 +274,15 @@ def held_by(standin: Coinmarketcap) -> int:
 
 
 def talk(
-    standin: Coinmarketcap, topics: list[Topic], enough: Callable[[list[Event]], bool], pulses: int = 1
+    standin: Coinmarketcap, channels: list[Channel], enough: Callable[[list[Event]], bool], pulses: int = 1
 ) -> list[Event]:
-    """Follow the topics, wait until they are held, push so many times, and hear until it is enough."""
+    """Follow the channels, wait until they are held, push so many times, and hear until it is enough."""
 
     async def run() -> list[Event]:
         line = await call_up(standin)
         async with line.socket:
-            await line.send(line.session.follow(topics))
-            await asyncio.to_thread(standin.until, lambda: held_by(standin) == len(topics))
+            await line.send(line.session.subscribe(channels))
+            await asyncio.to_thread(standin.until, lambda: held_by(standin) == len(channels))
             for _ in range(pulses):
                 await asyncio.to_thread(standin.pulse_now)
             return await line.hear(enough)
@@ -291,7 +291,7 @@ def talk(
 
 
 def test_prices_of_the_coins_followed_arrive(standin: Coinmarketcap) -> None:
-    events = talk(standin, [Topic(coin="1"), Topic(coin="1027")], lambda events: len(of(Tick, events)) == 2)
+    events = talk(standin, [Channel(coin="1"), Channel(coin="1027")], lambda events: len(of(Tick, events)) == 2)
     assert not of(Dropped, events)
     ticks = {tick.coin: tick for tick in of(Tick, events)}
     assert ticks["1"].values["price"] == pytest.approx(standin.price("bitcoin"))
@@ -303,13 +303,13 @@ def test_prices_of_the_coins_followed_arrive(standin: Coinmarketcap) -> None:
 
 def test_every_on_chain_channel_is_relayed_under_its_topic(standin: Coinmarketcap) -> None:
     timed = ("kline", "unique_trader")
-    topics = [Topic(onchain=f"{name}.14.{TOKEN}" + (".1m" if name in timed else "")) for name in ONCHAIN_CHANNELS]
-    events = talk(standin, topics, lambda events: len(of(Happened, events)) == 2 * len(topics), pulses=2)
-    assert not of(Dropped, events) + of(Refused, events)
-    happened = of(Happened, events)
-    assert {event.topic for event in happened} == {topic.onchain for topic in topics}
+    channels = [Channel(onchain=f"{name}.14.{TOKEN}" + (".1m" if name in timed else "")) for name in ONCHAIN_CHANNELS]
+    events = talk(standin, channels, lambda events: len(of(OnchainEvent, events)) == 2 * len(channels), pulses=2)
+    assert not of(Dropped, events) + of(Rejected, events)
+    happened = of(OnchainEvent, events)
+    assert {event.topic for event in happened} == {channel.onchain for channel in channels}
     assert len({event.row["id"] for event in happened}) == len(
-        topics
+        channels
     )  # the clock stands: the second time is a repetition
 
 
@@ -317,8 +317,8 @@ def test_what_is_followed_can_change_on_the_open_connection(standin: Coinmarketc
     async def run() -> list[Event]:
         line = await call_up(standin)
         async with line.socket:
-            await line.send(line.session.follow([Topic(coin="1"), Topic(coin="52")]))
-            await line.send(line.session.follow([Topic(coin="52"), Topic(coin="74")]))
+            await line.send(line.session.subscribe([Channel(coin="1"), Channel(coin="52")]))
+            await line.send(line.session.subscribe([Channel(coin="52"), Channel(coin="74")]))
             held = {("market@crypto_latest_price", 0, "", number) for number in ("52", "74")}
             await asyncio.to_thread(standin.until, lambda: set(standin.peers[0].memory.get("held", ())) == held)
             await asyncio.to_thread(standin.pulse_now)
@@ -331,14 +331,14 @@ def test_one_unknown_coin_does_not_cost_the_others(standin: Coinmarketcap) -> No
     async def run() -> list[Event]:
         line = await call_up(standin)
         async with line.socket:
-            await line.send(line.session.follow([Topic(coin="1"), Topic(coin="4000000"), Topic(coin="52")]))
-            await line.hear(lambda events: len(of(Refused, events)) == 2)
+            await line.send(line.session.subscribe([Channel(coin="1"), Channel(coin="4000000"), Channel(coin="52")]))
+            await line.hear(lambda events: len(of(Rejected, events)) == 2)
             await asyncio.to_thread(standin.until, lambda: len(standin.peers[0].memory["held"]) == 2)
             await asyncio.to_thread(standin.pulse_now)
             return await line.hear(lambda events: len(of(Tick, events)) == 2)
 
     events = asyncio.run(run())
-    assert not any(refused.fatal for refused in of(Refused, events))
+    assert not any(refused.fatal for refused in of(Rejected, events))
     assert {tick.coin for tick in of(Tick, events)} == {"1", "52"}
 
 
@@ -423,7 +423,7 @@ def test_nonsense_duplicates_and_late_messages_do_no_harm(standin: Coinmarketcap
         "data": {"cid": 1, "p": -1},
     }
     standin.spoil = lambda message: [message, "{", message, odd]
-    events = talk(standin, [Topic(coin="1")], lambda events: len(of(Tick, events) + of(Dropped, events)) == 4)
+    events = talk(standin, [Channel(coin="1")], lambda events: len(of(Tick, events) + of(Dropped, events)) == 4)
     assert [type(event) for event in events[-4:]] == [Tick, Dropped, Tick, Dropped]
 
 
@@ -527,20 +527,20 @@ def test_an_idle_peer_is_sent_away(standin: Coinmarketcap) -> None:
 def test_a_month_that_is_used_up_ends_the_stream(standin: Coinmarketcap) -> None:
     standin.per_month = 0
     events = asyncio.run(_refused(standin))
-    assert isinstance(of(Refused, events)[0].error, RateLimited)
-    assert of(Refused, events)[0].fatal
+    assert isinstance(of(Rejected, events)[0].error, RateLimited)
+    assert of(Rejected, events)[0].fatal
 
 
 async def _refused(standin: Coinmarketcap) -> list[Event]:
     line = await call_up(standin)
     async with line.socket:
-        await line.send(line.session.follow([Topic(coin="1")]))
-        return await line.hear(lambda events: bool(of(Refused, events)))
+        await line.send(line.session.subscribe([Channel(coin="1")]))
+        return await line.hear(lambda events: bool(of(Rejected, events)))
 
 
 def test_the_key_is_sent_in_its_header_only(standin: Coinmarketcap) -> None:
     fetched(standin, Dataset("markets", "usd"))
-    talk(standin, [Topic(coin="1")], lambda events: bool(of(Tick, events)))
+    talk(standin, [Channel(coin="1")], lambda events: bool(of(Tick, events)))
     for request in standin.requests:
         assert request.headers[KEY_HEADER.lower()] == KEY
         rest = replace(

@@ -9,21 +9,21 @@ import pytest
 from providers.errors import NotFound, RateLimited, Unauthorized, Unavailable
 from providers.protocols import coinmarketcap_errors as errors
 from providers.protocols.coinmarketcap import PRICES, STREAM, Session
-from providers.stream import Alive, Dropped, Happened, Refused, Tick, Topic
+from providers.stream import Alive, Channel, Dropped, OnchainEvent, Rejected, Tick
 
 NOW = 1_793_610_880_000
-BTC, ETH = Topic(coin="1"), Topic(coin="1027")
+BTC, ETH = Channel(coin="1"), Channel(coin="1027")
 TOKEN = "0x8ac76a51cc950d9822d68b83fe1ad97b32cd580d"
 WALLET = "6p6xgHyF7AeE6TZkSmFsko444wqoP15icUSqi2jfGiPN"
-KLINE = Topic(onchain=f"kline.14.{TOKEN}.1m")
-SWAPS = Topic(onchain=f"transaction.14.{TOKEN}")
+KLINE = Channel(onchain=f"kline.14.{TOKEN}.1m")
+SWAPS = Channel(onchain=f"transaction.14.{TOKEN}")
 PUSH = {"p": 81187.93, "vu": 29932025976.79, "mc": 1626089237758.01, "cs": 20028706, "p24h": 0.534, "p1y": None}
 
 
-def following(*topics: Topic) -> Session:
+def following(*channels: Channel) -> Session:
     session = Session("key")
     session.opened()
-    session.follow(topics)
+    session.subscribe(channels)
     return session
 
 
@@ -62,28 +62,28 @@ def one(session: Session, message: str | bytes) -> Any:
 def test_nothing_is_said_at_first_and_coins_are_asked_for_in_one_message() -> None:
     session = Session("key")
     assert session.opened() == []
-    assert sent(session.follow([BTC, ETH])) == [
+    assert sent(session.subscribe([BTC, ETH])) == [
         {"id": 1, "method": "subscribe", "channel": PRICES, "params": {"crypto_ids": [1, 1027]}}
     ]
-    assert session.follow([ETH, BTC]) == []
+    assert session.subscribe([ETH, BTC]) == []
 
 
 def test_a_change_is_said_as_the_difference_what_leaves_first() -> None:
     session = following(BTC, ETH)
-    assert sent(session.follow([ETH, Topic(coin="52")])) == [
+    assert sent(session.subscribe([ETH, Channel(coin="52")])) == [
         {"id": 2, "method": "unsubscribe", "channel": PRICES, "params": {"crypto_ids": [1]}},
         {"id": 3, "method": "subscribe", "channel": PRICES, "params": {"crypto_ids": [52]}},
     ]
 
 
 def test_many_coins_go_in_batches_of_fifty_and_no_more_than_a_hundred_the_first_first() -> None:
-    messages = sent(Session().follow([Topic(coin=str(n)) for n in range(1, 131)]))
+    messages = sent(Session().subscribe([Channel(coin=str(n)) for n in range(1, 131)]))
     assert [message["params"]["crypto_ids"] for message in messages] == [list(range(1, 51)), list(range(51, 101))]
 
 
 def test_addresses_share_a_message_by_channel_platform_and_interval() -> None:
-    topics = [KLINE, Topic(onchain="kline.14.0xAbCdEf0123.1m"), Topic(onchain=f"kline.14.{TOKEN}.5m"), SWAPS]
-    assert [message["params"] for message in sent(Session().follow(topics))] == [
+    channels = [KLINE, Channel(onchain="kline.14.0xAbCdEf0123.1m"), Channel(onchain=f"kline.14.{TOKEN}.5m"), SWAPS]
+    assert [message["params"] for message in sent(Session().subscribe(channels))] == [
         {"platform_id": 14, "address": [TOKEN, "0xAbCdEf0123"], "interval": "1m"},
         {"platform_id": 14, "address": [TOKEN], "interval": "5m"},
         {"platform_id": 14, "address": [TOKEN]},
@@ -102,24 +102,24 @@ def test_addresses_share_a_message_by_channel_platform_and_interval() -> None:
     ],
 )
 def test_pools_and_wallets_have_parameters_of_their_own(topic: str, channel: str, params: dict[str, Any]) -> None:
-    assert sent(Session().follow([Topic(onchain=topic)])) == [
+    assert sent(Session().subscribe([Channel(onchain=topic)])) == [
         {"id": 1, "method": "subscribe", "channel": channel, "params": params}
     ]
 
 
 @pytest.mark.parametrize(
-    "topic",
+    "channel",
     [
-        Topic(coin="1", currency="eur"),
-        Topic(coin="bitcoin"),
-        Topic(coin="0"),
-        Topic(),
-        Topic(onchain=f"kline.14.{TOKEN}"),
-        Topic(onchain=f"transaction.14.{TOKEN}.1m"),
+        Channel(coin="1", currency="eur"),
+        Channel(coin="bitcoin"),
+        Channel(coin="0"),
+        Channel(),
+        Channel(onchain=f"kline.14.{TOKEN}"),
+        Channel(onchain=f"transaction.14.{TOKEN}.1m"),
     ],
 )
-def test_what_the_stream_has_not_is_not_asked_for(topic: Topic) -> None:
-    assert Session().follow([topic]) == []
+def test_what_the_stream_has_not_is_not_asked_for(channel: Channel) -> None:
+    assert Session().subscribe([channel]) == []
 
 
 # --- pings ----------------------------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def test_a_price_that_says_two_coins_is_dropped() -> None:
 
 def test_a_late_price_of_a_coin_nobody_follows_any_more_is_but_a_sign_of_life() -> None:
     session = following(BTC)
-    session.follow([ETH])
+    session.subscribe([ETH])
     assert one(session, price()) == Alive(NOW)
 
 
@@ -226,7 +226,7 @@ def test_an_event_belongs_to_the_topic_of_its_channel_and_parameters() -> None:
     session = following(KLINE, SWAPS)
     candle = {"o": 1.0, "h": 1.1, "l": 0.9, "c": 1.05, "vu": 3237.47, "ot": NOW - 60_000}
     happened = one(session, event("kline", candle, interval="1m"))
-    assert isinstance(happened, Happened)
+    assert isinstance(happened, OnchainEvent)
     assert happened.topic == KLINE.onchain
     assert (happened.row["at"], happened.row["data"]) == (NOW, candle)
     assert one(session, event("transaction", SWAP)).topic == SWAPS.onchain
@@ -242,7 +242,7 @@ def test_an_address_may_come_back_in_another_spelling() -> None:
 
 def test_a_swap_is_known_by_transaction_and_log_whichever_token_it_came_for() -> None:
     other = f"transaction.14.0x{'5' * 40}"
-    session = following(SWAPS, Topic(onchain=other))
+    session = following(SWAPS, Channel(onchain=other))
     first = one(session, event("transaction", SWAP))
     second = one(session, event("transaction", SWAP | {"vu": 167}, ts=NOW + 40, address=f"0x{'5' * 40}"))
     assert (first.topic, second.topic) == (SWAPS.onchain, other)
@@ -252,11 +252,11 @@ def test_a_swap_is_known_by_transaction_and_log_whichever_token_it_came_for() ->
 
 
 def test_on_solana_a_swap_is_known_by_transaction_and_instruction() -> None:
-    topic = Topic(onchain=f"liquidity_event.16.{WALLET}")
+    channel = Channel(onchain=f"liquidity_event.16.{WALLET}")
     body = {"txn": "5Kd…", "iix": 3, "tp": "add", "vu": 49.8}
     where = {"platform_id": 16, "address": WALLET}
     ids = [
-        one(following(topic), event("liquidity_event", body | more, **where)).row["id"]
+        one(following(channel), event("liquidity_event", body | more, **where)).row["id"]
         for more in ({}, {"vu": 50}, {"iix": 4})
     ]
     assert ids[0] == ids[1] != ids[2]
@@ -326,16 +326,16 @@ def test_messages_of_any_other_shape_are_dropped(message: str) -> None:
 )
 def test_an_error_says_what_it_means(code: Any, kind: type, fatal: bool, wait: float | None) -> None:
     refused = one(Session(), error(None, code, "This is why.", error_detail="Param 'x'."))
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Rejected)
     assert (type(refused.error) is kind or isinstance(refused.error, kind), refused.fatal) == (True, fatal)
     assert refused.error.message == f"{code}: This is why. Param 'x'."
     assert refused.error.retry_after == wait
 
 
 def test_of_a_batch_with_one_bad_coin_the_good_ones_are_asked_for_alone() -> None:
-    session = following(BTC, Topic(coin="999999"))
+    session = following(BTC, Channel(coin="999999"))
     refused = one(session, error(1, "2402"))
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Rejected)
     assert not refused.fatal
     again = sent(session.pending())
     assert [message["params"]["crypto_ids"] for message in again] == [[1], [999999]]
@@ -343,23 +343,23 @@ def test_of_a_batch_with_one_bad_coin_the_good_ones_are_asked_for_alone() -> Non
     session.receive(ack(again[0]["id"], sub_count=1, sub_limit=100), NOW)
     session.receive(error(again[1]["id"], "2402"), NOW)
     assert session.pending() == []
-    assert session.follow([BTC, Topic(coin="999999")]) == []
+    assert session.subscribe([BTC, Channel(coin="999999")]) == []
     assert isinstance(one(session, price()), Tick)
 
 
 def test_where_there_is_no_room_less_is_asked_for_until_something_leaves() -> None:
     session = following(BTC)
     session.receive(ack(1), NOW)
-    request = sent(session.follow([BTC, ETH]))[0]
+    request = sent(session.subscribe([BTC, ETH]))[0]
     session.receive(error(request["id"], "2303"), NOW)
-    assert session.follow([BTC, ETH]) == []
-    assert [message["method"] for message in sent(session.follow([ETH]))] == ["unsubscribe", "subscribe"]
+    assert session.subscribe([BTC, ETH]) == []
+    assert [message["method"] for message in sent(session.subscribe([ETH]))] == ["unsubscribe", "subscribe"]
 
 
 def test_the_limit_that_is_stated_holds_from_then_on() -> None:
     session = following(BTC, ETH)
     session.receive(ack(1, sub_count=2, sub_limit=2), NOW)
-    assert session.follow([BTC, ETH, Topic(coin="52")]) == []
+    assert session.subscribe([BTC, ETH, Channel(coin="52")]) == []
 
 
 def test_what_failed_for_the_servers_own_reasons_is_asked_for_again_after_a_while() -> None:
@@ -429,7 +429,7 @@ def test_the_key_goes_in_the_header_and_nowhere_else() -> None:
     assert STREAM.headers("a-key") == {"X-CMC_PRO_API_KEY": "a-key"}
     assert not STREAM.query
     session = STREAM.session("canary-key")
-    assert not [text for text in [*session.opened(), *session.follow([BTC]), *session.beat(NOW)] if "canary" in text]
+    assert not [text for text in [*session.opened(), *session.subscribe([BTC]), *session.beat(NOW)] if "canary" in text]
 
 
 @pytest.mark.parametrize(

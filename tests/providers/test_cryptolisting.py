@@ -12,7 +12,7 @@ from websockets.sync.client import ClientConnection, connect
 import providers
 from providers.datasets import LISTING_FIELDS
 from providers.errors import BadPayload, RateLimited, Unauthorized, Unavailable
-from providers.stream import Alive, Announced, Dropped, Refused, Topic
+from providers.stream import Alive, Announced, Channel, Dropped, Rejected
 from standins.cryptolisting import TYPES, Cryptolisting
 
 PROVIDER = providers.get("cryptolisting")
@@ -158,7 +158,7 @@ def test_what_a_welcome_says_of_the_key_is_put_into_words() -> None:
     assert PROVIDER.proven(said) == "the key works (tier premium; all exchanges; 30 more days)"
     said = {"type": "welcome", "allowedCex": ["binance", "upbit"], "expiresInSecs": 60}
     assert PROVIDER.proven(said) == "the key works (binance, upbit; expires soon)"
-    assert PROVIDER.proven([]) == "the key works (it was welcomed)"
+    assert PROVIDER.proven([]) == "the key works (connected)"
 
 
 def test_a_heartbeat_carries_the_providers_time() -> None:
@@ -172,7 +172,7 @@ def test_somebodys_test_is_no_news() -> None:
 
 def test_an_error_refuses_a_request_and_not_the_connection() -> None:
     [event] = heard({"type": "error", "code": "test_rate_limited", "retryAfterSecs": 42})
-    assert isinstance(event, Refused)
+    assert isinstance(event, Rejected)
     assert not event.fatal
     assert isinstance(event.error, RateLimited)
     assert event.error.retry_after == 42
@@ -190,7 +190,7 @@ def test_what_cannot_be_read_is_dropped(garbage) -> None:
 
 def test_nothing_is_ever_sent() -> None:
     session = STREAM.session("dsk_secret")
-    said = [*session.opened(), *session.follow([Topic()]), *session.pending(), *session.beat(NOW)]
+    said = [*session.opened(), *session.subscribe([Channel()]), *session.pending(), *session.beat(NOW)]
     session.receive(json.dumps(NEW), NOW)
     assert [*said, *session.pending(), *session.beat(NOW + 60_000)] == []
 

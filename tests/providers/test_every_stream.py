@@ -20,17 +20,17 @@ from providers import access, identity
 from providers.base import Provider
 from providers.budget import Budget, wall_ms
 from providers.datasets import COIN_FIELDS, LISTING_FIELDS, Row
-from providers.stream import Tick, Topic
+from providers.stream import Channel, Tick
 from providers.streams import stream_state
 from providers.streams.link import Timing
 from providers.streams.stream_state import StreamState
-from providers.streams.worker import Wish, Worker
+from providers.streams.worker import StreamSettings, Worker
 from providers.vault import Secret
 from tests.providers.upstreams import CANARY, STREAMING, Upstreams
 
 pytestmark = pytest.mark.django_db
 #: The lead outlives every jump of the clock.
-QUICK = Timing(beat=0.02, settings=0.05, topics=0.05, lead=86_400, open=5, close=0.2, report=0.05)
+QUICK = Timing(beat=0.02, settings=0.05, channels=0.05, lead=86_400, open=5, close=0.2, report=0.05)
 COINS = ("bitcoin", "ethereum")
 PATIENCE = 8.0
 each = pytest.mark.parametrize("provider", STREAMING)
@@ -40,12 +40,12 @@ each = pytest.mark.parametrize("provider", STREAMING)
 class Sink:
     """Keeps what a stream brings."""
 
-    wanted: Sequence[Topic] = ()
+    wanted: Sequence[Channel] = ()
     prices: list[Tick] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     signs: list[int] = field(default_factory=list)
 
-    def topics(self, _provider: Provider, _coins: int, _most: int) -> Sequence[Topic]:
+    def channels(self, _provider: Provider, _coins: int, _most: int) -> Sequence[Channel]:
         return self.wanted
 
     async def ticks(self, _provider: Provider, ticks: list[Tick]) -> None:
@@ -86,7 +86,7 @@ class Stage:
             client,
             Budget(self.redis),
             timing=QUICK,
-            wish=lambda _provider: Wish(self.entries, 2),
+            read_settings=lambda _provider: StreamSettings(self.entries, 2),
             clock=lambda: time.monotonic() + self.shift,
             jitter=lambda: 0.02,
         )
@@ -150,7 +150,7 @@ def stage(provider: Provider, upstreams: Upstreams, settings: Any, redis: Redis)
         with standins.get(provider.name)(key=CANARY, pulse_seconds=0) as standin:
             setattr(settings, f"{provider.name.upper()}_STREAM_URL", standin.stream_url)
             entry = access.of(provider)
-            wanted = tuple(Topic(coin=coin) for coin in theirs.values())
+            wanted = tuple(Channel(coin=coin) for coin in theirs.values())
             yield Stage(provider, standin, redis, Sink(wanted), [entry], theirs)
 
 
@@ -255,7 +255,7 @@ def test_a_wrong_key_is_told_once_and_not_tried_again_until_it_is_another(stage:
 
     with capture_logs() as logs:
         asyncio.run(story())
-    assert len(told(logs, "stream refused")) == 1
+    assert len(told(logs, "stream rejected")) == 1
     assert wrong not in repr(logs)
     assert not told(logs, "stream failed")
 

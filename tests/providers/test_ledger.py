@@ -81,7 +81,7 @@ def test_while_the_database_is_away_the_counters_wait(redis: Redis, entry, monke
     with monkeypatch.context() as away, capture_logs() as said:
         away.setattr(DailyUsage, "objects", _Away())
         tasks.keep_ledger()
-    assert [line["event"] for line in said] == ["ledger not written, its counters wait"]
+    assert [line["event"] for line in said] == ["usage not written to the database, it stays in Redis"]
     tasks.keep_ledger()
     assert lines() == [("2026-04-01", 5, 0, 5000)]
 

@@ -221,7 +221,7 @@ def test_who_fails_rests_until_something_is_changed(
     with capture_logs() as logs:
         assert mapped(redis, lists) == mapped(redis, lists) == []
     assert lists.asked.count("assets:acme") == 1
-    assert [entry["again_in"] for entry in logs if entry["event"] == "assets not mapped"] == [rest]
+    assert [entry["retry_in"] for entry in logs if entry["event"] == "assets not mapped"] == [rest]
     lists.fail.clear()
     ApiKey.objects.create(
         provider=ProviderSettings.objects.get(name="acme"), plan="basic", secret=Secret("another-key")

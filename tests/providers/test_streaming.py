@@ -10,9 +10,9 @@ import structlog
 
 import providers
 from providers.budget import Budget, connection
-from providers.stream import Topic
+from providers.stream import Channel
 from providers.streams import stream_state, worker
-from providers.streams.worker import Wish, pause, wish
+from providers.streams.worker import StreamSettings, backoff, stream_settings
 from tests.providers.streams import (
     BITCOIN,
     ETHER,
@@ -109,15 +109,15 @@ def test_announcements_are_followed_although_nobody_looks() -> None:
 
 def test_nothing_is_asked_without_a_key_and_a_key_takes_effect() -> None:
     async def story(stage):
-        entries = stage.wish
-        stage.wish = Wish([])
+        entries = stage.settings
+        stage.settings = StreamSettings([])
         stage.worker()
         await asyncio.sleep(0.1)
         assert stage.server.keys == []
         assert state(stage) is None
-        stage.wish = entries
+        stage.settings = entries
         await until(lambda: stage.server.open)
-        stage.wish = Wish([])
+        stage.settings = StreamSettings([])
         await until(lambda: not stage.server.open and state(stage) is None)
 
     staged(story)
@@ -127,7 +127,7 @@ def test_another_key_means_another_connection() -> None:
     async def story(stage):
         stage.worker()
         await until(lambda: stage.server.open)
-        stage.wish = Wish([access_to(stage.provider, stage.server.url, "another-key-0123")])
+        stage.settings = StreamSettings([access_to(stage.provider, stage.server.url, "another-key-0123")])
         await until(lambda: stage.server.keys == [KEY, "another-key-0123"] and len(stage.server.open) == 1)
 
     staged(story)
@@ -135,12 +135,12 @@ def test_another_key_means_another_connection() -> None:
 
 def test_the_sink_is_told_how_many_coins_the_operator_and_the_plan_allow() -> None:
     async def story(stage):
-        stage.wish = replace(stage.wish, coins=7)
+        stage.settings = replace(stage.settings, coins=7)
         stage.worker()
         await until(lambda: stage.sink.asked)
         assert set(stage.sink.asked) == {(7, 15)}
 
-    staged(story, provider(topics=15))
+    staged(story, provider(channels=15))
 
 
 @pytest.mark.django_db
@@ -148,23 +148,23 @@ def test_a_wish_is_what_settings_and_rows_say(settings) -> None:
     from providers.models import ProviderSettings
 
     one = providers.get("tokenmetrics")
-    assert wish(one) == Wish([], 20)
+    assert stream_settings(one) == StreamSettings([], 20)
     settings.TOKENMETRICS_API_KEY = KEY
-    (entry,) = wish(one).entries
+    (entry,) = stream_settings(one).entries
     assert (entry.stream_url, entry.key.reveal()) == (one.plans[0].stream_url, KEY)
     ProviderSettings.objects.filter(name=one.name).update(stream_coins=3, stream_url="ws://127.0.0.1:9/x")
-    assert (wish(one).coins, wish(one).entries[0].stream_url) == (3, "ws://127.0.0.1:9/x")
+    assert (stream_settings(one).coins, stream_settings(one).entries[0].stream_url) == (3, "ws://127.0.0.1:9/x")
     ProviderSettings.objects.filter(name=one.name).update(enabled=False)
-    assert wish(one).entries == []
+    assert stream_settings(one).entries == []
 
 
 @pytest.mark.django_db
 def test_a_plan_without_a_stream_has_none_at_any_address(settings) -> None:
     one = providers.get("coinmarketcap")
     settings.COINMARKETCAP_STREAM_URL = "ws://127.0.0.1:9/x"
-    assert wish(one).entries == []
+    assert stream_settings(one).entries == []
     settings.COINMARKETCAP_API_KEY, settings.COINMARKETCAP_PLAN = KEY, "startup"
-    assert len(wish(one).entries) == 1
+    assert len(stream_settings(one).entries) == 1
 
 
 # --- ends, and beginning again ----------------------------------------------------------------------------------------
@@ -192,15 +192,15 @@ def test_after_any_end_it_connects_and_follows_again(end, caplog) -> None:
 
 def test_pauses_are_anything_up_to_a_bound_that_doubles() -> None:
     stream = replace(provider().stream, first_pause=1.0, longest_pause=300.0)
-    assert [pause(n, stream, 1.0) for n in (1, 2, 3, 4, 10, 1000)] == [1, 2, 4, 8, 300, 300]
-    assert [pause(n, stream, 0.0) for n in (1, 5, 1000)] == [0, 0, 0]
-    assert pause(4, stream, 0.25) == 2
+    assert [backoff(n, stream, 1.0) for n in (1, 2, 3, 4, 10, 1000)] == [1, 2, 4, 8, 300, 300]
+    assert [backoff(n, stream, 0.0) for n in (1, 5, 1000)] == [0, 0, 0]
+    assert backoff(4, stream, 0.25) == 2
 
 
 def test_failures_in_a_row_are_counted_until_data_have_come_for_a_while(monkeypatch) -> None:
     async def story(stage):
         rows = []
-        monkeypatch.setattr(worker, "pause", lambda failures, *_: rows.append(failures) or 0.01)
+        monkeypatch.setattr(worker, "backoff", lambda failures, *_: rows.append(failures) or 0.01)
         stage.server.refuse = (503, "", {})
         stage.worker()
         await until(lambda: len(rows) > 3)
@@ -257,7 +257,7 @@ def test_the_same_old_tick_again_and_again_is_no_data() -> None:
 
 def test_channels_on_which_little_happens_are_not_frozen() -> None:
     async def story(stage):
-        stage.sink.following = (Topic(onchain="kline.1.0x12345678"),)
+        stage.sink.following = (Channel(onchain="kline.1.0x12345678"),)
         stage.worker()
         await until(lambda: stage.server.open)
         for _ in range(20):
@@ -289,7 +289,7 @@ def test_data_keep_a_connection() -> None:
 @pytest.mark.parametrize("how", ["handshake", "message", "close"])
 def test_a_wrong_key_is_told_once_and_not_tried_again_until_it_is_another(how) -> None:
     async def story(stage):
-        stage.wish = Wish([access_to(stage.provider, stage.server.url)])
+        stage.settings = StreamSettings([access_to(stage.provider, stage.server.url)])
         if how == "handshake":
             stage.server.refuse = (401, f"your key is {KEY}", {})
         with structlog.testing.capture_logs() as said:
@@ -303,15 +303,15 @@ def test_a_wrong_key_is_told_once_and_not_tried_again_until_it_is_another(how) -
             await until(lambda: state(stage) == "refused")
             await asyncio.sleep(0.3)
         assert len(stage.server.keys) == 1
-        assert len([one for one in said if one["event"] == "stream refused"]) == 1
+        assert len([one for one in said if one["event"] == "stream rejected"]) == 1
         found = stream_state.read(connection(), stage.provider.name)
         assert found.code == "unauthorized"
         assert "***" in found.message
-        last = Budget(connection()).usage(stage.wish.entries[0]).last
+        last = Budget(connection()).usage(stage.settings.entries[0]).last
         assert (last["outcome"], last["dataset"]) == ("unauthorized", "stream")
         assert KEY not in json.dumps([found.message, last, said], default=str)
         stage.server.refuse = None
-        stage.wish = Wish([access_to(stage.provider, stage.server.url, "the-right-key-77")])
+        stage.settings = StreamSettings([access_to(stage.provider, stage.server.url, "the-right-key-77")])
         await until(lambda: stage.server.open and state(stage) == "live")
         assert stage.server.keys == [KEY, "the-right-key-77"]
 
@@ -321,7 +321,9 @@ def test_a_wrong_key_is_told_once_and_not_tried_again_until_it_is_another(how) -
 def test_of_several_keys_the_next_is_used_when_one_is_refused() -> None:
     async def story(stage):
         url = stage.server.url
-        stage.wish = Wish([access_to(stage.provider, url, "bad-key-00000000"), access_to(stage.provider, url)])
+        stage.settings = StreamSettings(
+            [access_to(stage.provider, url, "bad-key-00000000"), access_to(stage.provider, url)]
+        )
         stage.server.refuse = (401, "", {})
         stage.worker()
         await until(lambda: len(stage.server.keys) == 2)
@@ -341,7 +343,7 @@ def test_a_refused_request_leaves_the_connection_and_is_told_once() -> None:
             stage.server.tick(2.5)
             await until(lambda: stage.sink.heard)
         assert stage.server.connections == 1
-        assert len([one for one in said if one["event"] == "stream request refused"]) == 1
+        assert len([one for one in said if one["event"] == "stream request rejected"]) == 1
 
     staged(story)
 
@@ -381,7 +383,7 @@ def test_a_redirect_is_not_followed_and_takes_no_key_along() -> None:
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:1/feed", "http://127.0.0.1/feed", "ws://127.0.0.1:1/a b"])
 def test_an_address_that_is_none_is_told_in_words(url) -> None:
     async def story(stage):
-        stage.wish = Wish([access_to(stage.provider, url)])
+        stage.settings = StreamSettings([access_to(stage.provider, url)])
         stage.worker()
         await until(lambda: (found := stream_state.read(connection(), stage.provider.name)) and found.message)
         assert stream_state.read(connection(), stage.provider.name).code == "unreachable"
@@ -446,7 +448,7 @@ def test_messages_with_data_are_charged_and_others_are_not() -> None:
             stage.server.tick(float(price + 1))
         stage.server.send({"type": "ask", "id": 1})
         await until(lambda: len(stage.sink.heard) == 4 and stage.sink.signs)
-        entry = stage.wish.entries[0]
+        entry = stage.settings.entries[0]
         await until(lambda: Budget(connection()).usage(entry).month == 10)
         await stage.leave()
         assert Budget(connection()).usage(entry).month == 10
@@ -456,7 +458,7 @@ def test_messages_with_data_are_charged_and_others_are_not() -> None:
 
 def test_a_stream_that_has_used_up_its_share_of_the_month_rests_and_says_until_when() -> None:
     async def story(stage):
-        stage.wish = Wish([access_to(stage.provider, stage.server.url, per_month=1000)])
+        stage.settings = StreamSettings([access_to(stage.provider, stage.server.url, per_month=1000)])
         stage.worker()
         await until(lambda: stage.server.open)
         stage.server.send({"type": "ticks", "ticks": [{"coin": "btc", "price": 1.0}]})

@@ -8,20 +8,20 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from providers.errors import BadPayload, NotFound, RateLimited, Unauthorized, Unavailable
 from providers.protocols.tokenmetrics import STREAM, Session
-from providers.stream import Alive, Dropped, Refused, Tick, Topic
+from providers.stream import Alive, Channel, Dropped, Rejected, Tick
 from standins.tokenmetrics import EXCHANGES, LIMITS, Tokenmetrics
 from tests.providers.talking import talk
 
 KEY = "tm-canary-0000-4444-8888-cccccccccccc"
 NOW = 1_795_190_412_000
 AT = 1_750_779_662_052
-BTC, ETH, AVAX = Topic("bitcoin"), Topic("ethereum"), Topic("avalanche")
+BTC, ETH, AVAX = Channel("bitcoin"), Channel("ethereum"), Channel("avalanche")
 
 
 @pytest.fixture
 def session() -> Session:
     made = Session(KEY)
-    made.follow([BTC, ETH, AVAX])
+    made.subscribe([BTC, ETH, AVAX])
     return made
 
 
@@ -60,12 +60,12 @@ def price_of(event: object) -> float | None:
 def test_the_first_list_is_said_at_once_and_later_ones_at_most_once_a_second() -> None:
     session = Session(KEY)
     assert session.opened() == []
-    assert list(map(json.loads, session.follow([ETH, BTC]))) == [{"is_append": 0, "tokens": ["bitcoin", "ethereum"]}]
+    assert list(map(json.loads, session.subscribe([ETH, BTC]))) == [{"is_append": 0, "tokens": ["bitcoin", "ethereum"]}]
     assert session.beat(NOW) == []
-    assert session.follow([BTC]) == session.follow([AVAX]) == []
+    assert session.subscribe([BTC]) == session.subscribe([AVAX]) == []
     assert session.beat(NOW + 999) == []
     assert list(map(json.loads, session.beat(NOW + 1_000))) == [{"is_append": 0, "tokens": ["avalanche"]}]
-    session.follow([])
+    session.subscribe([])
     assert session.beat(NOW + 1_500) == []
     assert list(map(json.loads, session.beat(NOW + 2_000))) == [{"is_append": 0, "tokens": []}]
     assert session.beat(NOW + 9_000) == []
@@ -74,13 +74,13 @@ def test_the_first_list_is_said_at_once_and_later_ones_at_most_once_a_second() -
 
 def test_a_clock_that_is_set_back_holds_nothing_up(session: Session) -> None:
     session.beat(NOW)
-    session.follow([BTC])
+    session.subscribe([BTC])
     assert session.beat(NOW - 3_600_000)
 
 
 def test_only_tokens_in_dollars_are_asked_for() -> None:
-    strange = [Topic("bitcoin", "eur"), Topic(onchain="kline.14.0xab"), Topic("a b"), Topic("")]
-    assert Session(KEY).follow(strange) == []
+    strange = [Channel("bitcoin", "eur"), Channel(onchain="kline.14.0xab"), Channel("a b"), Channel("")]
+    assert Session(KEY).subscribe(strange) == []
 
 
 # --- what is heard --------------------------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ def test_a_token_is_told_by_its_id_its_name_and_then_its_number(session: Session
 def test_a_token_that_nobody_follows_any_more_is_only_a_sign_of_life(session: Session) -> None:
     assert received(session, frame(cg_id="dogecoin", token_name="Dogecoin", token_id=5)) == Alive()
     received(session, frame())
-    session.follow([ETH])
+    session.subscribe([ETH])
     assert received(session, frame(epoch=AT + 5)) == Alive()
 
 
@@ -174,7 +174,7 @@ def test_a_list_without_end_is_dropped_whole(session: Session) -> None:
 )
 def test_words_of_refusal_are_told_apart(session: Session, said: dict, kind: type, fatal: bool) -> None:
     refusal = received(session, said)
-    assert isinstance(refusal, Refused)
+    assert isinstance(refusal, Rejected)
     assert (type(refusal.error), refusal.fatal) == (kind, fatal)
     assert KEY not in refusal.error.message
 
@@ -217,7 +217,7 @@ def standin() -> Iterator[Tokenmetrics]:
 
 def test_followed_tokens_come_at_the_prices_of_the_best_exchange(standin: Tokenmetrics) -> None:
     with talk(STREAM, standin.stream_url, KEY) as client:
-        client.follow(BTC, AVAX)
+        client.subscribe(BTC, AVAX)
         standin.until(lambda: standin.messages)
         standin.pulse_now()
         events = [event for _ in range(8) for event in client.next()]
@@ -230,12 +230,12 @@ def test_followed_tokens_come_at_the_prices_of_the_best_exchange(standin: Tokenm
 
 def test_the_list_can_be_replaced_and_added_to(standin: Tokenmetrics) -> None:
     with talk(STREAM, standin.stream_url, KEY) as client:
-        client.follow(BTC)
+        client.subscribe(BTC)
         client.say(['{"is_append": 1, "tokens": ["solana", "bitcoin"]}'])
         standin.until(lambda: len(standin.messages) == 2)
         assert standin.peers[0].memory["tokens"] == ["bitcoin", "solana"]
         client.beat(NOW)
-        client.follow(ETH)
+        client.subscribe(ETH)
         client.beat(NOW + 1_000)
         standin.until(lambda: len(standin.messages) == 3)
         assert standin.peers[0].memory["tokens"] == ["ethereum"]
@@ -246,7 +246,7 @@ def test_no_second_has_more_messages_than_the_plan(plan: str, limits: object) ->
     with Tokenmetrics(key=KEY, clock=lambda: NOW, pulse_seconds=0, plan=plan) as standin:
         standin.clock.freeze()
         with talk(STREAM, standin.stream_url, KEY) as client:
-            client.follow(*(Topic(slug) for slug in list(standin.tokens)[: limits.symbols + 1]))
+            client.subscribe(*(Channel(slug) for slug in list(standin.tokens)[: limits.symbols + 1]))
             (refusal,) = client.next()
             assert type(refusal.error) is RateLimited
             assert not refusal.fatal
@@ -292,7 +292,7 @@ def test_a_frame_of_the_standin_has_the_documented_fields(standin: Tokenmetrics)
 def test_doubled_and_garbled_messages_cost_themselves_only(standin: Tokenmetrics) -> None:
     standin.spoil = lambda message: [message, message, {**message, "price_in_usd": float("nan")}, "x"]
     with talk(STREAM, standin.stream_url, KEY) as client:
-        client.follow(BTC)
+        client.subscribe(BTC)
         standin.until(lambda: standin.messages)
         standin.pulse_now()
         events = [event for _ in range(4) for event in client.next()]
@@ -303,4 +303,4 @@ def test_doubled_and_garbled_messages_cost_themselves_only(standin: Tokenmetrics
 def test_the_standin_complains_of_what_it_does_not_understand(standin: Tokenmetrics, message: str) -> None:
     with talk(STREAM, standin.stream_url, KEY) as client:
         client.say([message])
-        assert isinstance(client.next()[0], Refused)
+        assert isinstance(client.next()[0], Rejected)

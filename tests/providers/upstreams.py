@@ -119,7 +119,7 @@ class Upstreams:
             if one not in self._lists:
                 self._lists[one] = fetching.fetch(Dataset("assets", topic=one), redis=wired.redis).rows
         mapping.keep_assets(self._lists[reference.name])
-        mapping.keep_aliases(name, self._lists[name], mapping.Ours(self._lists[reference.name], today=True))
+        mapping.keep_aliases(name, self._lists[name], mapping.Ours(self._lists[reference.name], current=True))
 
 
 Wire = Callable[[Provider], Wired]

@@ -1,4 +1,4 @@
-"""Make every provider key's token anew with the first of SPOT_SECRET_KEYS, so that the others can be retired."""
+"""Encrypt every provider key again with the first of SPOT_SECRET_KEYS, so that the others can be removed."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from providers.models import ApiKey
 
 
 class Command(BaseCommand):
-    help = "Encrypt the provider keys with the first of SPOT_SECRET_KEYS; afterwards the others can go."
+    help = "Encrypt the provider keys with the first of SPOT_SECRET_KEYS, so that the others can be removed."
 
     def handle(self, **_options: Any) -> None:
         locked = []
@@ -21,5 +21,5 @@ class Command(BaseCommand):
             else:
                 key.save(update_fields=["token"])
         if locked:
-            raise CommandError(f"none of SPOT_SECRET_KEYS opens: {', '.join(locked)}; enter them again in the admin")
+            raise CommandError(f"none of SPOT_SECRET_KEYS decrypts {', '.join(locked)}: enter them again in the admin")
         self.stdout.write("every provider key is encrypted with the first of SPOT_SECRET_KEYS")

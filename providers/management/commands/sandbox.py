@@ -22,7 +22,7 @@ class Command(BaseCommand):
         """The options; times in epoch milliseconds."""
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=0, help="0 (the default): any free port")
-        parser.add_argument("--seed", type=int, default=7, help="which market")
+        parser.add_argument("--seed", type=int, default=7, help="seed of the market")
         parser.add_argument(
             "--announce", type=Path, metavar="FILE", help="write the port into this file once it listens"
         )
@@ -30,15 +30,15 @@ class Command(BaseCommand):
         parser.add_argument("--rate", type=float, default=1.0, help="speed of the clock; 0 stops it")
         parser.add_argument("--cache-seconds", type=int, default=1, help="how often answers change")
         parser.add_argument("--per-minute", type=int, default=0, help="calls a minute before 429; 0: no limit")
-        parser.add_argument("--plan", choices=["", "demo", "pro"], default="", help="whose keys it takes")
-        parser.add_argument("--key", default="", help="the only key that it takes")
+        parser.add_argument("--plan", choices=["", "demo", "pro"], default="", help="the plan whose keys it accepts")
+        parser.add_argument("--key", default="", help="the only key that it accepts")
         parser.add_argument("--hostile-names", action="store_true", help="markup in the names of two large coins")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Start, say where, wait."""
-        ending = threading.Event()
+        """Start the server, print its address, and wait for a signal."""
+        stopping = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: ending.set())
+            signal.signal(number, lambda *_: stopping.set())
         sandbox = _sandbox(options)
         try:
             sandbox.start()
@@ -53,7 +53,7 @@ class Command(BaseCommand):
                 f"sandbox: {len(sandbox.market.coins)} simulated coins at {sandbox.url} (seed {options['seed']})"
             )
             self.stdout.flush()
-            ending.wait()
+            stopping.wait()
         finally:
             sandbox.stop()
 
@@ -77,7 +77,7 @@ def _sandbox(options: dict[str, Any]) -> Sandbox:
 
 
 def announce(file: Path, port: int) -> None:
-    """Write the port in one step, so that no reader finds half a number."""
+    """Write the port atomically, so that no reader finds half a number."""
     draft = file.with_name(file.name + ".new")
     draft.write_text(f"{port}\n")
     draft.replace(file)

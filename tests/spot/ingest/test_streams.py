@@ -9,7 +9,7 @@ from django.db import Error as DatabaseError
 
 from providers import announcements as stored
 from providers.datasets import LISTINGS, Dataset
-from providers.stream import Tick, Topic
+from providers.stream import Channel, Tick
 from providers.streams import stream_state
 from spot import snapshots
 from spot.ingest import announcements, onchain, streams
@@ -38,7 +38,7 @@ def sink() -> Streams:
     """A sink that follows the market."""
     made = Streams()
     snapshots.want([USD])
-    made.topics(ACME, 5, 0)
+    made.channels(ACME, 5, 0)
     return made
 
 
@@ -56,41 +56,41 @@ def row(coin="bitcoin"):
 def test_the_largest_coins_of_what_is_watched_are_followed() -> None:
     poll()
     snapshots.want([USD, Dataset("candles", "usd", "bitcoin", 30)])
-    assert Streams().topics(ACME, 3, 0) == [Topic("bitcoin"), Topic("ethereum"), Topic("tether")]
-    assert Streams().topics(ACME, 3, 2) == [Topic("bitcoin"), Topic("ethereum")]
-    assert Streams().topics(ACME, 0, 0) == []
+    assert Streams().channels(ACME, 3, 0) == [Channel("bitcoin"), Channel("ethereum"), Channel("tether")]
+    assert Streams().channels(ACME, 3, 2) == [Channel("bitcoin"), Channel("ethereum")]
+    assert Streams().channels(ACME, 0, 0) == []
 
 
 def test_nothing_is_followed_that_nobody_watches_or_that_is_not_there() -> None:
-    assert Streams().topics(ACME, 3, 0) == []
+    assert Streams().channels(ACME, 3, 0) == []
     snapshots.want([USD])
-    assert Streams().topics(ACME, 3, 0) == []
+    assert Streams().channels(ACME, 3, 0) == []
     poll()
-    assert len(Streams().topics(ACME, 3, 0)) == 3
+    assert len(Streams().channels(ACME, 3, 0)) == 3
 
 
 def test_currencies_that_a_stream_has_not_are_left_out() -> None:
     poll()
     snapshots.save(fetched(EUR, market(2)), 60)
     snapshots.want([USD, EUR])
-    assert {topic.currency for topic in Streams().topics(ACME, 3, 0)} == {"usd"}
+    assert {topic.currency for topic in Streams().channels(ACME, 3, 0)} == {"usd"}
     any_currency = provider("acme", currencies=frozenset())
-    assert {topic.currency for topic in Streams().topics(any_currency, 3, 0)} == {"usd", "eur"}
+    assert {topic.currency for topic in Streams().channels(any_currency, 3, 0)} == {"usd", "eur"}
 
 
 def test_beside_a_simulated_market_nothing_is_followed(settings) -> None:
     poll()
     snapshots.want([USD])
     settings.SPOT_DEMO = "on"
-    assert list(Streams().topics(ACME, 3, 0)) == []
+    assert list(Streams().channels(ACME, 3, 0)) == []
 
 
 def test_channels_are_followed_while_somebody_watches_them() -> None:
     topic = "kline.14.0xabcdef12.1m"
     both = provider("acme", brings=frozenset({"ticks", "onchain"}))
     snapshots.want([Dataset("onchain", topic=topic)])
-    assert Streams().topics(both, 3, 0) == [Topic(onchain=topic)]
-    assert Streams().topics(ACME, 3, 0) == []
+    assert Streams().channels(both, 3, 0) == [Channel(onchain=topic)]
+    assert Streams().channels(ACME, 3, 0) == []
 
 
 @pytest.mark.django_db
@@ -103,7 +103,7 @@ def test_coins_go_by_the_names_that_the_provider_has_for_them() -> None:
     poll()
     snapshots.want([USD])
     made = Streams()
-    assert made.topics(foreign, 3, 0) == [Topic("1")]
+    assert made.channels(foreign, 3, 0) == [Channel("1")]
     hear(made, "1", 100_001.0)
     asyncio.run(made.flush())
     assert row()["price"] == 100_001.0
@@ -346,7 +346,7 @@ def test_signs_of_life_are_passed_on_now_and_then(monkeypatch) -> None:
     both = provider("acme", brings=frozenset({"onchain"}))
     topic = "kline.14.0xabcdef12.1m"
     snapshots.want([Dataset("onchain", topic=topic)])
-    made.topics(both, 3, 0)
+    made.channels(both, 3, 0)
 
     async def story() -> None:
         for _ in range(3):

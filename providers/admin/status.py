@@ -1,4 +1,4 @@
-"""How a provider stands at this moment, read once for a page: its accounts, its breaker, its stream. Then, in words."""
+"""The status of a provider, read once per page: its accounts, breaker and stream; and their wording."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from providers.models import ProviderSettings
 from providers.streams import stream_state
 from providers.streams.stream_state import StreamState
 
-#: Coins that a page has room for.
+#: Disputed coins shown on a page.
 _DISPUTED = 8
-#: A stream process that shows no sign of life for so long is gone.
+#: A stream process silent for this long has ended.
 _STREAM_SILENT_MS = 30_000
 
 
-class Standing:
-    """All that the pages tell about one provider. Nothing here fails because Redis is away."""
+class ProviderStatus:
+    """Everything that the pages show about one provider. Nothing here fails while Redis is unreachable."""
 
     def __init__(self, row: ProviderSettings) -> None:
         self.row, self.provider, self.now_ms = row, row.provider, wall_ms()
 
     @cached_property
     def first(self) -> Access | None:
-        """How it would be asked next, or would be if it were allowed to."""
+        """The access that the next call would use, whether it is allowed or not."""
         return access.of(self.provider) if self.provider else None
 
     @cached_property
     def accounts(self) -> list[Account]:
-        """Its keys in the order in which they are used, or its one access without a key."""
+        """Its keys in the order of use, or its one access without a key."""
         return [self.account(entry) for entry in self._entries()]
 
     def account(self, entry: Access) -> Account:
-        """Where that access stands, in use or not."""
+        """The status of that access, in use or not."""
         try:
             return Account(entry, Budget(connection()).usage(entry), self.now_ms)
         except RedisError:
@@ -58,13 +58,13 @@ class Standing:
     def several(self) -> bool:
         return len(self.accounts) > 1
 
-    def labelled(self, account: Account, said: str) -> str:
-        """What is said of one of its keys; with the key's name where there are several."""
-        return f"{account.key}: {said}" if self.several else said
+    def labelled(self, account: Account, text: str) -> str:
+        """A text about one of its keys, with the key's name where there are several."""
+        return f"{account.key}: {text}" if self.several else text
 
     @property
     def kinds(self) -> list[str]:
-        """The kinds of dataset that it serves, and what its stream brings."""
+        """The kinds of dataset that it serves by polls and by its stream."""
         if self.provider is None:
             return []
         streamed = sorted(self.provider.stream.brings) if self.provider.stream else []
@@ -76,7 +76,7 @@ class Standing:
 
     @cached_property
     def breaker(self) -> BreakerState | None:
-        """None while Redis is away."""
+        """None while Redis is unreachable."""
         try:
             return Breaker(connection()).state(self.row.name)
         except RedisError:
@@ -84,11 +84,11 @@ class Standing:
 
     @property
     def tripped(self) -> bool:
-        """Whether there is anything to reset."""
+        """Whether a reset of the breaker would change something."""
         return self.breaker is not None and (self.breaker.state != "closed" or self.breaker.failures > 0)
 
     def _tripped_words(self, breaker: BreakerState) -> Health:
-        """Why the provider is not asked in its turn, since when and until when."""
+        """Why the breaker is open, since when and until when."""
         code, _, message = breaker.reason.partition(" ")
         since = f"since {moment(breaker.opened_at, self.now_ms)}: {message or code}"
         if breaker.state == "trial":
@@ -97,7 +97,7 @@ class Standing:
 
     @cached_property
     def stream(self) -> StreamState | None:
-        """None when no process leads its stream, or Redis is away."""
+        """None when no process leads its stream, or Redis is unreachable."""
         try:
             return stream_state.read(connection(), self.row.name)
         except RedisError:
@@ -105,14 +105,14 @@ class Standing:
 
     @property
     def stream_words(self) -> Health | None:
-        """How its stream is; None where it has none, or no key for it."""
+        """The state of its stream; None where it has none, or no key for it."""
         if self.provider is None or self.provider.stream is None or not self.accounts:
             return None
         if self.stream is None:
-            return Health("off", "not running", self._unled())
+            return Health("off", "not running", self._not_running())
         return streaming_words(self.stream, self.now_ms)
 
-    def _unled(self) -> str:
+    def _not_running(self) -> str:
         """Why no process leads its stream."""
         if not any(account.entry.stream_url for account in self.accounts):
             return "it needs a key whose plan has a stream"
@@ -125,31 +125,31 @@ class Standing:
 
     @cached_property
     def disputed(self) -> str:
-        """The coins whose streamed prices stood apart from those shown most often in the last week."""
+        """The coins whose streamed prices differed most often from those shown, in the last week."""
         try:
-            counted = stream_state.counts(connection(), "disputed", self.row.name)
+            counts = stream_state.counts(connection(), "disputed", self.row.name)
         except RedisError:
             return UNKNOWN
-        return ", ".join(f"{coin} {times:,}" for coin, times in list(counted.items())[:_DISPUTED])
+        return ", ".join(f"{coin} {times:,}" for coin, times in list(counts.items())[:_DISPUTED])
 
     @cached_property
     def health(self) -> Health:
-        """The provider in one word."""
+        """The health of the provider."""
         return self._health(self.accounts)
 
     def health_for(self, kind: Kind) -> Health:
-        """The same as far as that kind of dataset is concerned, which its plan may lack."""
+        """The same with regard to that kind of dataset, which its plan may lack."""
         if self._lacks(kind):
             return Health("lacking", "not in its plan", f"{self.accounts[0].entry.plan.name} has no {kind}")
         return self._health([account for account in self.accounts if kind not in account.entry.plan.lacks])
 
     def _lacks(self, kind: Kind) -> bool:
-        """Whether none of its accounts has that kind, though there are some."""
+        """Whether it has accounts, and none of them has that kind."""
         return bool(self.accounts) and all(kind in account.entry.plan.lacks for account in self.accounts)
 
     def _health(self, accounts: list[Account]) -> Health:
         if self.provider is None:
-            return Health("off", "not installed", "its adapter has gone")
+            return Health("off", "not installed", "its adapter is missing")
         if not self.row.enabled:
             return Health("off", "switched off")
         if not accounts:
@@ -161,7 +161,7 @@ class Standing:
         return self._best(accounts)
 
     def _best(self, accounts: list[Account]) -> Health:
-        """The health of the account that is best off, and how many are like it."""
+        """The health of the best account, and how many are ready."""
         states = [account.health for account in accounts]
         best = max(states, key=lambda state: (state.mark == "good", state.serves))
         if best.mark != "good":
@@ -171,7 +171,7 @@ class Standing:
         return Health("good", "ready", ", ".join(filter(None, (share, self._failures()))))
 
     def _failures(self) -> str:
-        """What tells against the provider so far, with its breaker closed."""
+        """The failures in a row so far, while the breaker is closed."""
         if not (self.breaker and self.breaker.failures):
             return ""
         code, _, message = self.breaker.reason.partition(" ")
@@ -179,9 +179,9 @@ class Standing:
 
     @property
     def last(self) -> dict[str, Any] | None:
-        """The last fetch's outcome, whichever key it was made with."""
-        found = [account.usage.last for account in self.accounts if account.usage and account.usage.last]
-        return max(found, key=lambda one: int(one["at"]), default=None)
+        """The outcome of the last fetch with any key."""
+        fetches = [account.usage.last for account in self.accounts if account.usage and account.usage.last]
+        return max(fetches, key=lambda fetch: int(fetch["at"]), default=None)
 
     @property
     def last_words(self) -> Health:
@@ -190,11 +190,11 @@ class Standing:
 
 
 def streaming_words(state: StreamState, now_ms: int) -> Health:
-    """What a stream's state says: since when, what it follows, when it was last heard, or why not."""
-    heard = f"last message {moment(state.heard, now_ms)}" if state.heard else "nothing heard yet"
+    """The state of a stream in words: since when, its channels, the last message, or why it is not connected."""
+    heard = f"last message {moment(state.heard, now_ms)}" if state.heard else "no message yet"
     if state.state == "live":
         since = f"since {moment(state.since, now_ms)}, " if state.since else ""
-        return Health("good", "connected", f"{since}follows {number(state.followed, 'topic')}, {heard}")
+        return Health("good", "connected", f"{since}{number(state.followed, 'channel')}, {heard}")
     if state.state == "idle":
         return Health("off", "idle", "no page or client asks for its data")
     until = f"until {moment(state.until, now_ms)}" if state.until else ""
@@ -202,13 +202,13 @@ def streaming_words(state: StreamState, now_ms: int) -> Health:
         "connecting": ("waiting", "connecting"),
         "waiting": ("waiting", "waiting"),
         "paused": ("waiting", "paused"),
-        "refused": ("bad", "refused"),
+        "refused": ("bad", "rejected"),
     }[state.state]
-    said = state.message or ("the credits accrued so far are used up" if state.state == "paused" else "")
-    return Health(mark, word, ": ".join(filter(None, (until, said))))
+    reason = state.message or ("the credits accrued so far are used up" if state.state == "paused" else "")
+    return Health(mark, word, ": ".join(filter(None, (until, reason))))
 
 
-def standing(row: ProviderSettings) -> Standing:
-    """The row's standing: read when first asked for, and kept with the row, which lives as long as the request."""
-    kept: Standing = row.__dict__.setdefault("_standing", Standing(row))
-    return kept
+def status_of(row: ProviderSettings) -> ProviderStatus:
+    """The status of a row's provider, cached on the row, which lives as long as the request."""
+    cached: ProviderStatus = row.__dict__.setdefault("_status", ProviderStatus(row))
+    return cached
