@@ -1,7 +1,7 @@
-"""The feeds: what each reads, offers and looks like. Pure.
+"""The table of feeds: the data, parameters and row shapes of each. Pure.
 
 One `Feed` is one declaration; its routes, validation, HTTP twin, documentation row and contract tests follow from it.
-The row shapes of the first seven are those of the source document, to the letter.
+The row shapes of the first seven are exactly those of the source document.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from spot.feeds.candles import OHLCV, candle_range, candle_table
 from spot.feeds.coins import HEATMAP, MARKET, TAPE, coin_table
 from spot.feeds.events import LISTINGS_FEED, ONCHAIN, listing_table, onchain_table
 from spot.feeds.movers import ACTIVE, DUST_VOLUME_USD, GAINERS, LOSERS
-from spot.query.table import Made, Table
+from spot.query.table import Derived, Table
 
 __all__ = [
     "ACTIVE", "DUST_VOLUME_USD", "FEEDS", "GAINERS", "HEATMAP", "LISTINGS_FEED", "LOSERS", "MARKET", "OHLCV", "ONCHAIN",
@@ -27,8 +27,8 @@ __all__ = [
 _ALL = (MARKET, HEATMAP, TAPE, GAINERS, LOSERS, ACTIVE, OHLCV, LISTINGS_FEED, ONCHAIN)
 FEEDS: dict[str, Feed] = {feed.channel: feed for feed in _ALL}
 
-_BY_ID = Made(("id",), itemgetter("id"))
-#: How a dataset's rows become a table; those that are not here hold coins.
+_BY_ID = Derived(("id",), itemgetter("id"))
+#: The tables of kinds of dataset; other kinds have coins.
 _TABLES: dict[Kind, Callable[[Sequence[Row]], Table]] = {
     "candles": candle_table,
     "listings": listing_table,
@@ -44,9 +44,9 @@ def table_of(kind: Kind, rows: Sequence[Row]) -> Table:
 
 
 def parse_params(feed: Feed, raw: Mapping[str, object], depth: int) -> dict[str, Any]:
-    """The upstream parameters of a feed out of what a client sent, defaults filled in. Raises `Refused`.
+    """The upstream parameters of a feed from a client's values, with defaults. Raises `Refused`.
 
-    `depth` is how many coins by market cap heatmap pages may reach.
+    `depth` is the number of coins by market cap that heatmap pages may reach.
     """
     params = {}
     for param in feed.params:

@@ -1,5 +1,5 @@
-"""What a feed is: one declaration, from which its routes, validation, HTTP twin, documentation row and contract tests
-follow. Pure."""
+"""The declaration of a feed. Its routes, validation, HTTP twin, documentation row and contract tests follow from it.
+Pure."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ Params = Mapping[str, Any]
 
 
 class Shape(NamedTuple):
-    """How a row looks on the wire.
+    """The form of a row on the wire.
 
-    `reads` are the fields it shows: `encode` gives the JSON of a row of these values, without its place; `openings` has
-    what stands before it for the row at a place, the comma after the row before included (None: nothing does).
-    `cells` gives the same row as a Python object, for deltas.
-    `key` names the shape: equal keys, equal bytes.
+    `reads` are the fields it shows: `encode` returns the JSON of a row of these values, without its place. `openings`
+    has the bytes before the row at each place, with the comma after the former row (None: there are none). `cells`
+    returns the same row as a Python object, for deltas. Shapes with equal keys make equal bytes.
     """
 
     key: tuple[Any, ...]
@@ -33,7 +32,7 @@ class Shape(NamedTuple):
 
 
 def plain_shape(name: str, columns: tuple[str, ...]) -> Shape:
-    """Rows as the dataset has them."""
+    """Rows as in the dataset."""
     return Shape(
         (name,), columns, lambda values: dumps(dict(zip(columns, values, strict=True))), None, lambda row, _place: row
     )
@@ -43,10 +42,10 @@ def plain_shape(name: str, columns: tuple[str, ...]) -> Shape:
 class Feed:
     """One WebSocket path and its HTTP twin.
 
-    `datasets(params)` names the snapshots it reads, the one it cannot do without first; `universe(table, params)` picks
-    its rows from their table; `shape(params, extras)` says how a row looks; `table(rows)` makes the table; `headers`
-    names the columns of a feed that is a table with headers. `own_page`: `page` is the provider's unless `page_size` is
-    given. `events`: its rows are events, newest first, of which none may be missed.
+    `datasets(params)` are the snapshots that it reads, the indispensable one first; `universe(table, params)` selects
+    its rows from their table; `shape(params, extras)` is the form of its rows; `table(rows)` makes the table; `headers`
+    are the columns of a feed that is a table with headers. `own_page`: `page` is the provider's unless `page_size` is
+    given. `events`: its rows are events, newest first, and clients must not miss any.
     """
 
     channel: str

@@ -11,7 +11,7 @@ from providers.datasets import CANDLE_RANGES, Dataset, Row
 from spot.feeds.base import Feed, Params, plain_shape
 from spot.feeds.params import VS_CURRENCY, CoinId, Param, Whole
 from spot.query.query import Field, Fields
-from spot.query.table import Made, Table, Universe
+from spot.query.table import Derived, Table, Universe
 
 #: Day in milliseconds.
 _DAY = 86_400_000
@@ -22,8 +22,8 @@ def _candle_search(row: Row) -> str:
 
 
 def candle_table(rows: Sequence[Row]) -> Table:
-    """The table of candle rows (`providers.datasets.CANDLE_FIELDS`), oldest first; search looks in their UTC times."""
-    return Table(rows, "timestamp", Made(("timestamp",), _candle_search))
+    """The table of candle rows (`providers.datasets.CANDLE_FIELDS`), oldest first; search looks in the UTC times."""
+    return Table(rows, "timestamp", Derived(("timestamp",), _candle_search))
 
 
 def _candle_universe(table: Table, params: Params) -> Universe:
@@ -38,7 +38,7 @@ _CELLS = ("timestamp", "open", "high", "low", "close", "volume")
 
 
 def candle_range(days: int) -> int:
-    """The shortest range the provider has that covers `days` days."""
+    """The shortest range of providers that covers `days` days."""
     return next(span for span in CANDLE_RANGES if span >= days)
 
 

@@ -1,4 +1,4 @@
-"""The feeds of coins: market table, heatmap, ticker tape; and what they share with the movers. Pure.
+"""The feeds of coins: market table, heatmap, ticker tape; and the rows that they share with the movers. Pure.
 
 `extras` are the fields that the envelope adds.
 """
@@ -15,20 +15,20 @@ from spot.feeds.base import Feed, Params, Shape
 from spot.feeds.params import ONLY_24H, SOME_WINDOWS, VS_CURRENCY, CoinIds, Param, Truth, Whole, Words
 from spot.query.jsontext import dumps, dumps_row
 from spot.query.query import Field, Fields
-from spot.query.table import Made, Order, Table, Universe
+from spot.query.table import Derived, Order, Table, Universe
 
-# --- rows: what all coin feeds share ---------------------------------------------------------------------------------
+# --- rows of all coin feeds ------------------------------------------------------------------------------------------
 
 _EXTRAS = (
     "id", "symbol", "name", "logo", "category", "price", "market_cap", "market_cap_rank", "volume_24h", "high_24h",
     "low_24h", *(f"price_change_{window}" for window in WINDOWS),
 )  # fmt: skip
-#: The age of a row's own price, as the envelope names it, and the columns that hold it.
+#: The age of a row's price: the names in the envelope, and the columns.
 _AGE = (("as_of", "last_updated"), ("stale", "stale"))
 
 
 def _label(row: Row) -> str:
-    """`BTC 2.34%`, `BTC -1.20%`, and the symbol alone when the change is not known."""
+    """`BTC 2.34%`, `BTC -1.20%`, or the symbol alone when the change is unknown."""
     change = row["price_change_24h"]
     return row["symbol"] if change is None else f"{row['symbol']} {round(change, 2) + 0.0:.2f}%"
 
@@ -38,14 +38,14 @@ def _color(row: Row) -> str:
     return "green" if change > 0 else "red" if change < 0 else "gray"
 
 
-_SEARCHED = Made(("name", "symbol", "id"), lambda row: f"{row['name']} {row['symbol']} {row['id']}")
+_SEARCHED = Derived(("name", "symbol", "id"), lambda row: f"{row['name']} {row['symbol']} {row['id']}")
 
 
 def coin_table(rows: Sequence[Row]) -> Table:
-    """The table of coin rows (`providers.datasets.COIN_FIELDS`), with the `category` that a worker gave them."""
+    """The table of coin rows (`providers.datasets.COIN_FIELDS`), with the `category` that a worker added."""
     return Table(rows, "id", _SEARCHED, {
-        "content": Made(("symbol", "price_change_24h"), _label),
-        "color": Made(("price_change_24h",), _color),
+        "content": Derived(("symbol", "price_change_24h"), _label),
+        "color": Derived(("price_change_24h",), _color),
     })  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def _spellings(window: str) -> tuple[str, ...]:
 
 
 def coin_fields(*own: Field) -> Fields:
-    """The fields of every feed of coins, behind those of its own."""
+    """A feed's own fields, then those of every feed of coins."""
     windows = (
         Field(f"price_change_{window}", f"price_change_{window}", "number", _spellings(window)) for window in WINDOWS
     )
@@ -82,12 +82,12 @@ def coin_fields(*own: Field) -> Fields:
     ])  # fmt: skip
 
 
-#: What a row at a place begins with, made once: a place never exceeds a block.
+#: The first bytes of a row by place; a place never exceeds a block.
 _RANKS = tuple(b',{"rank":%d,' % place for place in range(BLOCK + 1))
 _ROWS = tuple(b",[%d," % place for place in range(BLOCK + 1))
 
 
-def dict_shape(key: tuple[Any, ...], documented: Made, extras: bool, ranked: bool = False) -> Shape:
+def dict_shape(key: tuple[Any, ...], documented: Derived, extras: bool, ranked: bool = False) -> Shape:
     """The shape of rows that are JSON objects; with `ranked`, each begins with its `rank`."""
     reads = tuple(dict.fromkeys((*documented.reads, *_EXTRAS, *dict(_AGE).values()))) if extras else documented.reads
 
@@ -121,7 +121,7 @@ def _first(table: Table, count: int, start: int = 0) -> Order:
 # --- market ----------------------------------------------------------------------------------------------------------
 
 
-#: Columns that come on demand, last and in the order asked for: the header of each, by its field.
+#: The headers of optional columns by field; they are the last columns, in the requested order.
 _MORE = {
     "market_cap_rank": "Rank",
     "category": "Category",
@@ -199,7 +199,7 @@ def _heatmap_cells(row: Row) -> dict[str, Any]:
     }
 
 
-_TILE = Made(("market_cap", "symbol", "price_change_24h"), _heatmap_cells)
+_TILE = Derived(("market_cap", "symbol", "price_change_24h"), _heatmap_cells)
 
 
 def _heatmap_blocks(params: Params) -> tuple[Dataset, ...]:
@@ -252,12 +252,12 @@ def _tape_shape(params: Params, extras: bool) -> Shape:
         }
 
     reads = ("logo", "symbol", "price", "price_change_24h", "name")
-    return dict_shape(("tape", currency), Made(reads, cells), extras)
+    return dict_shape(("tape", currency), Derived(reads, cells), extras)
 
 
 def _tape_universe(table: Table, params: Params) -> Universe:
     position, currency = table.position(), params["vs_currency"].upper()
-    table.offer("symbol_pair", Made(("symbol",), lambda row: f"{row['symbol']}/{currency}"))
+    table.offer("symbol_pair", Derived(("symbol",), lambda row: f"{row['symbol']}/{currency}"))
     return Universe(table, np.array([position[coin] for coin in params["coin_ids"] if coin in position], dtype=np.intp))
 
 

@@ -1,6 +1,6 @@
-"""The feeds of what happens rather than what is: announcements of exchanges, and on-chain events. Pure.
+"""The feeds of events: announcements of exchanges, and on-chain events. Pure.
 
-Both show the newest first, and come by stream: nobody is asked for them.
+Both show the newest first, and come by stream, not by polls.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from spot.feeds.base import Feed, Params, plain_shape
 from spot.feeds.params import Choice, Names, Param, Pattern, Whole
 from spot.query.jsontext import dumps
 from spot.query.query import Field, Fields
-from spot.query.table import Made, Table, Universe
+from spot.query.table import Derived, Table, Universe
 
 # --- listings --------------------------------------------------------------------------------------------------------
 
@@ -31,19 +31,19 @@ def listing_table(rows: Sequence[Row]) -> Table:
         return f"{row['title']} {_tickers(row)} {row['exchange']} {row['type']}"
 
     reads = ("title", "tickers", "exchange", "type")
-    return Table(rows, "id", Made(reads, text), {"tickers": Made(("tickers",), _tickers)})
+    return Table(rows, "id", Derived(reads, text), {"tickers": Derived(("tickers",), _tickers)})
 
 
 def _listing_universe(table: Table, params: Params) -> Universe:
     exchanges, types, tickers = (params[name] and frozenset(params[name]) for name in ("cex", "type", "ticker"))
-    found = [
+    matches = [
         index
         for index, row in enumerate(table.rows(("exchange", "type", "tickers")))
         if (not exchanges or row["exchange"] in exchanges)
         and (not types or row["type"] in types)
         and (not tickers or not tickers.isdisjoint(ticker.lower() for ticker in row["tickers"]))
     ]
-    return Universe(table, np.array(found, dtype=np.intp))
+    return Universe(table, np.array(matches, dtype=np.intp))
 
 
 LISTINGS_FEED = Feed(
@@ -78,7 +78,7 @@ LISTINGS_FEED = Feed(
 
 # --- on-chain --------------------------------------------------------------------------------------------------------
 
-#: The channels that come in intervals.
+#: The channels with intervals.
 _IN_INTERVALS = ("kline", "unique_trader")
 _ADDRESS = "8 to 100 letters and digits: the token's, or the pool's or the wallet's where the channel is about one"
 _INTERVAL = f"such as 1m or 1h; for {' and '.join(_IN_INTERVALS)} only, and required there"
@@ -86,18 +86,18 @@ _INTERVAL = f"such as 1m or 1h; for {' and '.join(_IN_INTERVALS)} only, and requ
 
 def onchain_table(rows: Sequence[Row]) -> Table:
     """The table of on-chain events (`providers.datasets.ONCHAIN_FIELDS`), newest first; search looks in all of it."""
-    return Table(rows, "id", Made(("data",), lambda row: dumps(row["data"]).decode()))
+    return Table(rows, "id", Derived(("data",), lambda row: dumps(row["data"]).decode()))
 
 
 def _topic(params: Params) -> str:
-    """The dataset's topic. Raises `Refused` for an interval where there is none, and for none where one is needed."""
+    """The dataset's topic. Raises `Refused` for an interval where the channel has none, and for a missing one."""
     channel, interval, address = params["channel"], params["interval"], params["address"]
     if (channel in _IN_INTERVALS) is not bool(interval):
         if interval:
             raise bad_value("interval", f"left out: {channel} has none")
         raise Refused("missing_field", f"interval is required for {channel}: {_INTERVAL}.", "interval", _INTERVAL)
-    written = address.lower() if address[:2].lower() == "0x" else address  # elsewhere capitals make another address
-    return ".".join(filter(None, (channel, str(params["platform_id"]), written, interval)))
+    canonical = address.lower() if address[:2].lower() == "0x" else address  # other addresses are case-sensitive
+    return ".".join(filter(None, (channel, str(params["platform_id"]), canonical, interval)))
 
 
 ONCHAIN = Feed(

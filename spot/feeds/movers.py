@@ -1,4 +1,4 @@
-"""The feeds of movers: what gains, what loses, and what is traded most. Pure."""
+"""The feeds of movers: top gainers, top losers and most traded coins. Pure."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ from spot.feeds.base import Feed, Params, Shape
 from spot.feeds.coins import coin_fields, coin_table, dict_shape
 from spot.feeds.params import SOME_WINDOWS, VS_CURRENCY, Amount, Param, Whole
 from spot.query.query import Field
-from spot.query.table import Made, Mask, Table, Universe
+from spot.query.table import Derived, Mask, Table, Universe
 
-#: The gainers' and losers' default floor of 24 h volume, in US dollars' worth: less is noise, not a market.
+#: The default minimum of 24 h volume for gainers and losers, in US dollars: changes below it are noise.
 DUST_VOLUME_USD = 50_000
 
 
 def _mover_shape(params: Params, extras: bool) -> Shape:
     windows = params["price_change_percentage"]
-
     stats = ("name", "logo", "symbol", "price", "market_cap", "volume_24h")
     changes = tuple(f"price_change_{window}" for window in windows)
-    return dict_shape(("mover", windows), Made(stats + changes, dict), extras, ranked=True)
+    return dict_shape(("mover", windows), Derived(stats + changes, dict), extras, ranked=True)
 
 
 def dust_volume(table: Table) -> float:
-    """The default floor of 24 h volume in the table's own currency: a dollar's price is that of the largest dollar
-    coin, so no exchange rate has to be fetched. 0 when the table does not tell."""
+    """The default minimum of 24 h volume in the table's currency. The exchange rate is the price of the largest dollar
+    coin; 0 without it."""
     index = table.position().get("tether")
     price = None if index is None else table.column("price")[index]
     return DUST_VOLUME_USD * price if price else 0.0
@@ -37,12 +36,12 @@ def dust_volume(table: Table) -> float:
 def _ranked(
     column: Callable[[Params], str], moved: Callable[[Any], Mask], *, descending: bool, floor: bool
 ) -> Callable[[Table, Params], Universe]:
-    """The universe of a ranking by a column: rows of which `moved` holds, a gain for the gainers."""
+    """The universe of a ranking by a column: the rows for which `moved` is true, such as a gain."""
 
     def universe(table: Table, params: Params) -> Universe:
         order = table.order(column(params), text=False, descending=descending)
-        wanted = params["min_volume"]
-        least = (dust_volume(table) if floor else 0.0) if wanted is None else wanted
+        given = params["min_volume"]
+        least = (dust_volume(table) if floor else 0.0) if given is None else given
         big_enough = _at_least(table, "volume_24h", least) & _at_least(table, "market_cap", params["min_market_cap"])
         ranked = moved(table.numbers(column(params))) & big_enough
         return Universe(table, order[ranked[order]][: params["per_page"]])
@@ -86,7 +85,7 @@ def _first_window(params: Params) -> str:
     return f"price_change_{params['price_change_percentage'][0]}"
 
 
-# NaN, which stands for no value, is neither above nor below zero.
+# NaN, a missing value, is neither above nor below zero.
 GAINERS = _mover(
     "top-gainers",
     "coins that gained most over the first window asked for",

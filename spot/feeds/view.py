@@ -25,7 +25,8 @@ TIMES = ("start_time", "end_time", "time_field")
 
 @dataclass(frozen=True)
 class View:
-    """A feed as a client wants it. `raw` is what it sent so far, by name, so that a message can change a part of it."""
+    """A feed with a client's parameters and query. `raw` has the client's values by name, so that a message can change
+    some of them."""
 
     feed: Feed
     raw: Mapping[str, object]
@@ -35,18 +36,18 @@ class View:
     datasets: tuple[Dataset, ...]
 
     def updated(self, changes: Mapping[str, object], depth: int) -> View:
-        """This view with what a message names changed; None (null) clears. Raises `Refused`; never half-applied."""
+        """This view with a message's changes; None (null) clears a value. Raises `Refused` and then changes nothing."""
         check_names(self.feed, changes)
         merged = {name: value for name, value in {**self.raw, **changes}.items() if value is not None}
         return view_of(self.feed, merged, depth)
 
     @cached_property
     def whole(self) -> View:
-        """The same view without paging: what an export holds."""
+        """The same view without paging, for exports."""
         return replace(self, query=replace(self.query, page=1, page_size=None), key=(self.key, "whole"))
 
     def shape(self, extended: bool) -> Shape:
-        """How its rows look, with the fields beyond the documented ones or without."""
+        """The form of its rows, with or without the fields beyond the documented ones."""
         return self._extended_shape if extended else self._documented_shape
 
     @cached_property
@@ -58,12 +59,12 @@ class View:
         return self.feed.shape(self.params, True)
 
     def universe(self, table: Table) -> Universe:
-        """The feed's rows in that table before the query, made once per table and parameters."""
+        """The feed's rows in that table before the query, cached per table and parameters."""
         return table.universe(self._universe_name, lambda: self.feed.universe(table, self.params))
 
     @cached_property
     def table_head(self) -> bytes | None:
-        """What stands before the rows of a feed that is a table with headers; None for the bare lists."""
+        """The bytes before the rows of a feed that is a table with headers; None for lists."""
         headers = self.feed.headers
         return None if headers is None else b'{"headers":' + dumps(headers(self.params)) + b',"rows":['
 
@@ -73,7 +74,7 @@ class View:
 
     @cached_property
     def asked(self) -> JsonText:
-        """Every parameter in force, as the envelope shows it: JSON, made once."""
+        """Every parameter in force, as JSON for the envelope."""
         params = {name: list(value) if isinstance(value, tuple) else value for name, value in self.params.items()}
         query, raw, filters = self.query, self.raw, self.raw.get("filters")
         view = {
@@ -90,9 +91,9 @@ class View:
 
 
 def view_of(feed: Feed, raw: Mapping[str, object], depth: int) -> View:
-    """The view that `raw` (parameter values by name) asks for. Raises `Refused` naming what is wrong.
+    """The view of these parameter values by name. Raises `Refused` with the parameter.
 
-    `depth`: how many coins by market cap heatmap pages may reach.
+    `depth`: the number of coins by market cap that heatmap pages may reach.
     """
     params = parse_params(feed, raw, depth)
     # Without page_size the heatmap's page is the provider's page, and the view shows all of it.
@@ -102,14 +103,14 @@ def view_of(feed: Feed, raw: Mapping[str, object], depth: int) -> View:
 
 
 def parameter_names(feed: Feed, modes: Sequence[str] = ()) -> tuple[str, ...]:
-    """Every parameter the feed takes, upstream ones first, those of the dialect (`modes`) last."""
+    """Every parameter of the feed, upstream ones first, those of the dialect (`modes`) last."""
     own = tuple(param.name for param in feed.params)
     times = TIMES if feed.time_field else ()
     return (*own, *(name for name in (*VIEW, *times, *modes) if name not in own))
 
 
 def check_names(feed: Feed, names: Mapping[str, object], modes: Sequence[str] = ()) -> None:
-    """Raise `Refused` for a name that is no parameter of the feed, nor one of its dialect's `modes`."""
+    """Raise `Refused` for a name that is neither a parameter of the feed nor one of its dialect's `modes`."""
     valid = parameter_names(feed, modes)
     for name in names:
         if name not in valid:

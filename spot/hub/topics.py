@@ -9,7 +9,7 @@ from providers import site
 from providers.datasets import Dataset, Row
 from spot.dialects.values import Facts
 from spot.feeds import table_of
-from spot.query.query import prepare
+from spot.query.query import compute_masks
 from spot.query.table import Table
 from spot.snapshots import News, Snapshot, Trouble
 
@@ -82,7 +82,7 @@ class Topic:
         """Evaluate the groups' conditions together, which is cheaper than one by one."""
         if self.table is not None:
             alone = (group for group in self.groups if len(group.topics) == 1)  # others have a table of their own
-            prepare(self.table, (group.view.query for group in alone))
+            compute_masks(self.table, (group.view.query for group in alone))
 
     def drop(self) -> None:
         """Forget the snapshot: it belongs to the other realm, and simulated values never stand beside real ones."""

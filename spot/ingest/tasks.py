@@ -31,7 +31,7 @@ from spot import snapshots
 from spot.feeds import namesakes
 from spot.ingest import categories, streamed
 from spot.ingest.ageing import aged
-from spot.query.table import Made, Table
+from spot.query.table import Derived, Table
 from spot.snapshots import Snapshot, Trouble, claims, demo, now_ms, room
 
 log = structlog.get_logger(__name__)
@@ -202,7 +202,7 @@ def _require(listing: Dataset, name: str) -> None:
 def _unknown_coin(asked: str) -> NotFound:
     """The error for an unknown id; it names coins whose symbol the id is."""
     stored = [snapshots.load(dataset) for dataset in (COINS, Dataset("markets", "usd"))]
-    names = Made(("name",), itemgetter("name"))
+    names = Derived(("name",), itemgetter("name"))
     coins, market = (Table(snapshot.rows if snapshot else [], "id", names) for snapshot in stored)
     sentence = namesakes.sentence(asked, namesakes.namesakes(asked, coins, [market]))
     return _not_found(f"{sentence[0].upper()}{sentence[1:]}")

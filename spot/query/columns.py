@@ -1,8 +1,8 @@
-"""A snapshot's rows as the store holds them: column by column, one line of JSON each. Pure.
+"""A snapshot's rows in the form of the store: one line of JSON per column. Pure.
 
-A page shows a third of a coin's fields and a query looks at two or three. So a column is decoded when somebody asks for
-it, and what nobody shows stays the text it came as. The charts, four fifths of a market, are a text with a version of
-its own: it is read from the store when somebody shows it, and again only when it has changed.
+A page shows a third of a coin's fields, and a query reads two or three. So a column is decoded on first use. The
+charts, four fifths of a market's bytes, have a version of their own: they are read from the store only when they are
+shown, and again only when they have changed.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from spot.query.jsontext import JsonText
 
 Column = list[Any]
 
-#: The column whose values are JSON themselves, and travel as the text they are.
+#: The column whose values are JSON text, which is passed on without decoding.
 CHART = "sparkline"
 
 
 class Charts:
-    """The charts of rows, in the order of the rows: a text (empty where no row has the field), decoded once however
-    many snapshots share it. Equal versions, equal charts."""
+    """The charts of rows, in the order of the rows: a text (empty where no row has the field), decoded once for all
+    snapshots that share it. Charts with equal versions are equal."""
 
     __slots__ = ("_column", "present", "text", "version")
 
@@ -37,10 +37,10 @@ class Charts:
         self._column: Column | None = None
 
     def column(self) -> Column:
-        """Each row's chart. Raises ValueError when the text is not JSON."""
+        """Each row's chart. Raises `ValueError` when the text is not JSON."""
         if self._column is None:
             self._column = [JsonText(value) if value else None for value in orjson.loads(self.text)]
-            self.text = b""  # the column holds all of it
+            self.text = b""  # the column replaces it
         return self._column
 
     def __eq__(self, other: object) -> bool:
@@ -50,18 +50,17 @@ class Charts:
 
 
 class Packed(NamedTuple):
-    """Rows as text: a line with their number and the fields' names, then a line for each field; and the charts."""
+    """Rows as text: a line with their number and the field names, then a line per field; and the charts."""
 
     cells: bytes
     charts: Charts
 
 
 class Columns(Sequence[Row]):
-    """Rows of the same fields; to who reads it as a sequence, a sequence of dicts.
+    """Rows with the same fields; as a sequence, a sequence of dicts.
 
-    `names` are the fields; `column` gives one as a list, with None where a row has no value. Without `has_charts` the
-    charts were left where they are: no row has them, and asking for their column is an error. `charts` are those of the
-    store.
+    `names` are the fields; `column` returns one as a list, with None where a row has no value. Without `has_charts` the
+    charts were not read: no row has them, and reading their column is an error. `charts` are those of the store.
     """
 
     __slots__ = ("_columns", "_length", "_make", "_rows", "charts", "has_charts", "names")
@@ -77,40 +76,41 @@ class Columns(Sequence[Row]):
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Columns:
-        """The columns of rows; those of `Columns` are themselves."""
+        """The columns of rows; `Columns` are returned as they are."""
         if isinstance(rows, cls):
             return rows
-        made = cls(tuple(dict.fromkeys(chain.from_iterable(rows))), len(rows), lambda name: [r.get(name) for r in rows])
-        made._rows = list(rows)
-        return made
+        names = tuple(dict.fromkeys(chain.from_iterable(rows)))
+        columns = cls(names, len(rows), lambda name: [row.get(name) for row in rows])
+        columns._rows = list(rows)
+        return columns
 
     @classmethod
     def joined(cls, parts: Iterable[Sequence[Row]]) -> Columns:
-        """The coins of several snapshots, each once: where two have it, as the earlier one has it."""
+        """The coins of several snapshots, each once; the earlier snapshot takes precedence."""
         seen: set[Any] = set()
-        kept: list[tuple[Columns, list[int]]] = []
+        selections: list[tuple[Columns, list[int]]] = []
         for part in map(cls.of, parts):
             places = [place for place, key in enumerate(part.column("id")) if key not in seen]
             seen.update(part.column("id"))
-            kept.append((part, places))
+            selections.append((part, places))
 
         def make(name: str) -> Column:
-            return [column[place] for part, places in kept for column in (part.column(name),) for place in places]
+            columns = ((part.column(name), places) for part, places in selections)
+            return [column[place] for column, places in columns for place in places]
 
-        names = dict.fromkeys(chain.from_iterable(part.names for part, _ in kept))
-        return cls(tuple(names), sum(len(places) for _, places in kept), make)
+        names = dict.fromkeys(chain.from_iterable(part.names for part, _ in selections))
+        return cls(tuple(names), sum(len(places) for _, places in selections), make)
 
     @classmethod
     def unpack(cls, cells: bytes, charts: Charts | None) -> Columns:
-        """The rows that `pack` made these texts of; None: without their charts. Raises ValueError when they are no such
-        texts."""
+        """The rows of texts made by `pack`; None: without their charts. Raises `ValueError` for other texts."""
         head, *lines = cells.split(b"\n")
         length, names = orjson.loads(head)
         line_of = dict(zip(names, lines, strict=True))
 
         def make(name: str) -> Column:
             if name == CHART and charts is None:
-                raise LookupError("the charts were left in the store")
+                raise LookupError("the charts were not read from the store")
             if name == CHART and charts is not None and charts.present:
                 return charts.column()
             return orjson.loads(line_of[name]) if name in line_of else [None] * length
@@ -121,7 +121,7 @@ class Columns(Sequence[Row]):
 
     @staticmethod
     def pack(rows: Sequence[Row]) -> Packed:
-        """The texts that the store holds."""
+        """The texts for the store."""
         columns = Columns.of(rows)
         plain = [name for name in columns.names if name != CHART]
         lines = [orjson.dumps([len(columns), plain]), *(orjson.dumps(columns.column(name)) for name in plain)]
@@ -129,8 +129,8 @@ class Columns(Sequence[Row]):
         return Packed(b"\n".join(lines), Charts(b"" if charts is None else orjson.dumps(charts)))
 
     def column(self, name: str) -> Column:
-        """The values of a field, in the order of the rows. Not to be changed. Raises ValueError when the text of the
-        store is not a column of that length."""
+        """The values of a field, in the order of the rows; read-only. Raises `ValueError` when the text of the store is
+        not a column of that length."""
         column = self._columns.get(name)
         if column is None:
             column = self._make(name)
@@ -140,7 +140,7 @@ class Columns(Sequence[Row]):
         return column
 
     def decode(self, names: AbstractSet[str] | None = None) -> None:
-        """Decode these columns, or all, now and not with the first reader. Raises ValueError when one cannot be."""
+        """Decode these columns, or all, now instead of on first use. Raises `ValueError` when one is invalid."""
         for name in self.names:
             if names is None or name in names:
                 self.column(name)
@@ -161,7 +161,7 @@ class Columns(Sequence[Row]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and self._whole() == list(other)
 
-    __hash__ = None  # type: ignore[assignment]  # like a list: equal by what is in it
+    __hash__ = None  # type: ignore[assignment]  # like a list: equal by its items
 
     def _whole(self) -> list[Row]:
         if self._rows is None:

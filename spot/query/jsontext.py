@@ -1,10 +1,10 @@
 """JSON with parts that are JSON text already. Pure.
 
-A sparkline is 168 numbers that nobody filters or sorts by: it travels from the store to the socket as the text it is,
-so that a snapshot of 500 coins is decoded several times faster.
+A sparkline is 168 numbers that queries do not read, so it passes from the store to the socket as text, undecoded: a
+snapshot of 500 coins is decoded several times faster.
 
-Each text is encoded as a mark and put in its place afterwards. `orjson.Fragment` would do that, but since orjson 3.12
-it writes past the end of its buffer when more values follow, which corrupts the memory of the process.
+Each text is encoded as a mark, which the text replaces afterwards. `orjson.Fragment` would do that, but since orjson
+3.12 it writes past the end of its buffer when more values follow, which corrupts the memory of the process.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from typing import Any
 
 import orjson
 
-#: Nobody outside can know it, so no value can hold it.
+#: Random, so that no value contains it.
 _MARK = secrets.token_hex(16)
 _QUOTED = b'"' + _MARK.encode() + b'"'
 
 
 class JsonText(str):
-    """A string whose characters are JSON: written as they stand, not as a JSON string."""
+    """A string of JSON: encoded as it is, not as a JSON string."""
 
     __slots__ = ()
 
 
 def dumps(value: Any) -> bytes:
-    """JSON bytes; `JsonText` anywhere inside is spliced in."""
+    """JSON bytes, with `JsonText` anywhere inside."""
     try:
         return orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
-    except orjson.JSONEncodeError:  # which is rare: rows have a faster way, `dumps_row`
+    except orjson.JSONEncodeError:  # rare: `dumps_row` is the fast path for rows
         return _dumps_with_texts(value)
 
 
 def dumps_row(values: tuple[Any, ...], place: int) -> bytes:
-    """The JSON of a row of plain values, but for one at `place`, not the first, that may be a `JsonText`."""
+    """The JSON of a row of plain values; the value at `place`, not the first, may be a `JsonText`."""
     text = values[place]
     if not isinstance(text, JsonText):
         return orjson.dumps(values)

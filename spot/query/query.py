@@ -1,7 +1,7 @@
 """The live query: filter, search, sort and page. Pure: rows in, rows out.
 
-A filter operator is one row of `OPERATORS`; a field is one row of a feed's `Fields`. Everything that a client can get
-wrong raises `Refused` with the field's name and what is allowed.
+A filter operator is one row of `OPERATORS`; a field is one row of a feed's `Fields`. Every client error raises
+`Refused` with the parameter and its allowed values.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import orjson
 
 from providers.datasets import Row
 from spot.codes import Refused, bad_value
-from spot.query.table import Made, Mask, Order, Table, Universe
+from spot.query.table import Derived, Mask, Order, Table, Universe
 
 MAX_PAGE_SIZE = 500
 MAX_CONDITIONS = 32
 MAX_LIST = 500
 MAX_TEXT = 100
-#: Epoch numbers below this are seconds: as milliseconds they would lie before 1973, as seconds this is the year 5138.
+#: Epoch numbers below this are seconds: as milliseconds they would be before 1973; as seconds this is the year 5138.
 _SECONDS_BELOW = 100_000_000_000
 
 Scalar = str | float | int | None
@@ -32,7 +32,7 @@ FieldKind = Literal["number", "text", "position", "flag"]
 
 
 class Field(NamedTuple):
-    """A column that clients may name: `name` as we print it, the table's column, its kind, other spellings."""
+    """A column that clients may use: the name that we print, the table's column, its kind, other spellings."""
 
     name: str
     column: str
@@ -41,12 +41,12 @@ class Field(NamedTuple):
 
 
 def _spelling(text: str) -> str:
-    """`24h Change (%)`, `24H_change` and `24h change` are one spelling."""
+    """Normalise a spelling: `24h Change (%)`, `24H_change` and `24h change` are equal."""
     return re.sub(r"[^a-z0-9]+", "_", text.casefold().replace("(%)", "")).strip("_")
 
 
 class Fields:
-    """The fields of a feed, found by any documented spelling."""
+    """The fields of a feed, by any documented spelling."""
 
     def __init__(self, fields: Iterable[Field]) -> None:
         self.all = tuple(fields)
@@ -54,11 +54,11 @@ class Fields:
 
     @property
     def names(self) -> str:
-        """The names for an error message."""
+        """The names of all fields, for an error message."""
         return ", ".join(field.name for field in self.all)
 
     def find(self, spelling: object, parameter: str) -> Field:
-        """The field of that spelling; `Refused` naming the valid ones when there is none."""
+        """The field of that spelling. Raises `Refused` with the valid names."""
         field = self._by_spelling.get(_spelling(spelling)) if isinstance(spelling, str) else None
         if field is None:
             shown = repr(spelling) if isinstance(spelling, str) and len(spelling) <= 40 else "what was given"
@@ -81,25 +81,25 @@ class Condition(NamedTuple):
 
 
 class Operator(NamedTuple):
-    """A filter operator: what it takes, and the mask of a number column and of a text column (None: not for those)."""
+    """A filter operator: its operand, its mask of a number column, and its test of a text (None: not applicable)."""
 
     takes: Literal["value", "list", "text"]
     numbers: Callable[[Any, Any], Mask] | None
     texts: Callable[[str | None, Any], bool] | None
 
 
-def _is(column: Any, value: Any) -> Mask:
+def _equal(column: Any, value: Any) -> Mask:
     return np.isnan(column) if value is None else column == value
 
 
-def _among(column: Any, values: tuple[Scalar, ...]) -> Mask:
-    found = np.isin(column, [value for value in values if value is not None])
-    return found | np.isnan(column) if None in values else found
+def _in(column: Any, values: tuple[Scalar, ...]) -> Mask:
+    mask = np.isin(column, [value for value in values if value is not None])
+    return mask | np.isnan(column) if None in values else mask
 
 
 OPERATORS: dict[str, Operator] = {
-    "eq": Operator("value", _is, lambda text, value: text == value),
-    "ne": Operator("value", lambda column, value: ~_is(column, value), lambda text, value: text != value),
+    "eq": Operator("value", _equal, lambda text, value: text == value),
+    "ne": Operator("value", lambda column, value: ~_equal(column, value), lambda text, value: text != value),
     "gt": Operator(
         "value", lambda column, value: column > value, lambda text, value: text is not None and text > value
     ),
@@ -112,8 +112,8 @@ OPERATORS: dict[str, Operator] = {
     "lte": Operator(
         "value", lambda column, value: column <= value, lambda text, value: text is not None and text <= value
     ),
-    "in": Operator("list", _among, lambda text, values: text in values),
-    "nin": Operator("list", lambda column, values: ~_among(column, values), lambda text, values: text not in values),
+    "in": Operator("list", _in, lambda text, values: text in values),
+    "nin": Operator("list", lambda column, values: ~_in(column, values), lambda text, values: text not in values),
     "contains": Operator("text", None, lambda text, value: text is not None and value in text),
     "startswith": Operator("text", None, lambda text, value: text is not None and text.startswith(value)),
 }
@@ -125,7 +125,7 @@ _COMPARISONS = frozenset({"gt", "gte", "lt", "lte"})
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a client wants to see of a feed; equal queries are equal objects, so that their clients share one answer.
+    """A client's query of a feed. Equal queries are equal objects, so that their clients share one result.
 
     `sort_by` is None for the feed's own order. `page_size` is None for everything on one page. Times are epoch
     milliseconds, both ends inclusive.
@@ -143,7 +143,7 @@ class Query:
 
 
 class Page(NamedTuple):
-    """One page of a query's answer: the rows' indices in the table, the number of rows before them, and the totals."""
+    """One page of a query's result: the rows' indices in the table, the number of rows before them, and the totals."""
 
     indices: Order
     offset: int
@@ -153,28 +153,28 @@ class Page(NamedTuple):
 
 
 def evaluate(universe: Universe, query: Query) -> Page:
-    """The page of the universe that the query asks for. A page past the end is the last one."""
-    found = _matching(universe, query)
-    size = query.page_size or max(len(found), 1)
-    pages = max(1, math.ceil(len(found) / size))
+    """The page of the universe that the query selects. A page past the end is the last one."""
+    matches = _matching(universe, query)
+    size = query.page_size or max(len(matches), 1)
+    pages = max(1, math.ceil(len(matches) / size))
     page = min(query.page, pages)
     offset = (page - 1) * size
-    return Page(found[offset : offset + size], offset, len(found), page, pages)
+    return Page(matches[offset : offset + size], offset, len(matches), page, pages)
 
 
-def prepare(table: Table, queries: Iterable[Query]) -> None:
-    """Make what many queries on a table will ask for: the masks of all their comparisons of a column, in one go. Apart
-    from each other those of a thousand ranges on 500 rows cost two and a half times as much."""
-    found: dict[tuple[str, str], set[Condition]] = {}
+def compute_masks(table: Table, queries: Iterable[Query]) -> None:
+    """Compute the masks of all comparisons of many queries, one column at a time. Separately, a thousand ranges on 500
+    rows cost two and a half times as much."""
+    comparisons: dict[tuple[str, str], set[Condition]] = {}
     for query in queries:
         for condition in query.conditions:
             if condition.kind == "number" and condition.operator in _COMPARISONS and table.lacks_mask(condition):
-                found.setdefault((condition.column, condition.operator), set()).add(condition)
-    for (column, operator), conditions in found.items():
-        compare, wanted = OPERATORS[operator].numbers, list(conditions)[: table.room_for_masks]
+                comparisons.setdefault((condition.column, condition.operator), set()).add(condition)
+    for (column, operator), group in comparisons.items():
+        compare, conditions = OPERATORS[operator].numbers, list(group)[: table.room_for_masks]
         assert compare is not None
-        values = np.array([condition.value for condition in wanted], dtype=np.float64)
-        table.keep_masks(zip(wanted, compare(table.numbers(column), values[:, np.newaxis]), strict=True))
+        values = np.array([condition.value for condition in conditions], dtype=np.float64)
+        table.cache_masks(zip(conditions, compare(table.numbers(column), values[:, np.newaxis]), strict=True))
 
 
 def _matching(universe: Universe, query: Query) -> Order:
@@ -184,16 +184,16 @@ def _matching(universe: Universe, query: Query) -> Order:
         order = _sorted(universe, query.sort_by, query.descending)
     mask = None if query.sort_by is None or universe.whole else universe.mask
     for condition in query.conditions:
-        mask = _both(mask, _condition_mask(universe, condition))
+        mask = _and(mask, _condition_mask(universe, condition))
     if query.search:
-        mask = _both(mask, table.mask(("search", query.search), lambda: table.contains(query.search)))
+        mask = _and(mask, table.mask(("search", query.search), lambda: table.contains(query.search)))
     if query.time_field is not None and (query.start is not None or query.end is not None):
-        mask = _both(mask, _time_mask(table, query))
+        mask = _and(mask, _time_mask(table, query))
     return order if mask is None else order.compress(mask[order])
 
 
-def _both(one: Mask | None, other: Mask) -> Mask:
-    return other if one is None else one & other
+def _and(mask: Mask | None, other: Mask) -> Mask:
+    return other if mask is None else mask & other
 
 
 def _sorted(universe: Universe, field: Field, descending: bool) -> Order:
@@ -228,7 +228,7 @@ def _time_mask(table: Table, query: Query) -> Mask:
     return table.mask(("time", query.time_field.column, start, end), lambda: (column >= start) & (column <= end))
 
 
-# --- from what clients send ------------------------------------------------------------------------------------------
+# --- parsing ---------------------------------------------------------------------------------------------------------
 
 
 def parse_filters(raw: object, fields: Fields) -> tuple[Condition, ...]:
@@ -243,7 +243,7 @@ def parse_filters(raw: object, fields: Fields) -> tuple[Condition, ...]:
     if not isinstance(raw, dict):
         raise bad_value("filters", 'a JSON object such as {"symbol": "BTC"}')
     conditions = [
-        condition for spelling, wish in raw.items() for condition in _conditions(fields.find(spelling, "filters"), wish)
+        condition for spelling, test in raw.items() for condition in _conditions(fields.find(spelling, "filters"), test)
     ]
     if len(conditions) > MAX_CONDITIONS:
         raise bad_value("filters", f"at most {MAX_CONDITIONS} conditions")
@@ -257,13 +257,13 @@ def _json(text: str) -> object:
         raise bad_value("filters", 'a JSON object such as {"symbol": "BTC"}') from error
 
 
-def _conditions(field: Field, wish: object) -> Iterable[Condition]:
-    if isinstance(wish, dict):
-        tests = wish.items()
-    elif isinstance(wish, list):
-        tests = {"in": wish}.items()
+def _conditions(field: Field, test: object) -> Iterable[Condition]:
+    if isinstance(test, dict):
+        tests = test.items()
+    elif isinstance(test, list):
+        tests = {"in": test}.items()
     else:
-        tests = {"eq": wish}.items()
+        tests = {"eq": test}.items()
     for name, value in tests:
         operator = OPERATORS.get(name)
         allowed = [key for key, row in OPERATORS.items() if field.kind == "text" or row.numbers is not None]
@@ -302,7 +302,7 @@ def _scalar(where: str, field: Field, value: object) -> Scalar:
 
 
 def parse_search(raw: object) -> str:
-    """The case-folded needle; "" for none."""
+    """The case-folded search text; "" for none."""
     if raw is None:
         return ""
     if not isinstance(raw, str) or len(raw) > MAX_TEXT or "\n" in raw:
@@ -323,14 +323,14 @@ def parse_count(name: str, raw: object, low: int, high: int) -> int:
 
 
 def parse_time(name: str, raw: object) -> int | None:
-    """Epoch milliseconds from epoch milliseconds, epoch seconds or ISO 8601 (UTC unless it says otherwise)."""
+    """Epoch milliseconds from epoch milliseconds, epoch seconds or ISO 8601 (UTC without an offset)."""
     if raw is None or raw == "":
         return None
     if isinstance(raw, str) and re.fullmatch(r"-?\d{1,15}(\.\d+)?", raw.strip()):
         raw = float(raw)
     if isinstance(raw, (int, float)) and not isinstance(raw, bool) and abs(raw) < 1e15:
         return int(raw * 1000 if abs(raw) < _SECONDS_BELOW else raw)
-    if isinstance(raw, str):  # a plus sign that nobody encoded arrives as a space
+    if isinstance(raw, str):  # an unencoded plus sign arrives as a space
         raw = re.sub(r"(?<=:\d\d) (?=\d\d:?\d\d$)", "+", raw.strip())
     try:
         moment = datetime.fromisoformat(raw) if isinstance(raw, str) and len(raw) <= 40 else None
@@ -342,7 +342,7 @@ def parse_time(name: str, raw: object) -> int | None:
 
 
 def parse_query(raw: Mapping[str, object], fields: Fields, time_field: str | None = None) -> Query:
-    """The query in a mapping of the view parameters; whatever else the mapping holds is not looked at.
+    """The query in a mapping of parameters; other keys are ignored.
 
     `time_field` is the feed's default time column, None for feeds without one. Raises `Refused`.
     """
@@ -397,11 +397,11 @@ def ws_apply_filters(
 ) -> list[Row] | dict[str, Any]:
     """Filter, search, sort and page rows as every endpoint does: the function that the source document names.
 
-    `data` is a list of flat dicts, or `{"headers": [...], "rows": [[...], ...]}`; the answer has the same form, and a
-    `Row` column counts within it, across pages. A field is any key or header, in any case, spaces or underscores.
-    Search looks in name, symbol and id, in all text when a row has none of them. Sorting is stable, missing values are
-    last, equal values keep the given order. Times select rows whose `time_field` ("timestamp" by default) lies in the
-    closed range. Raises `Refused` naming a bad parameter and what is allowed; `data` is not changed.
+    `data` is a list of flat dicts, or `{"headers": [...], "rows": [[...], ...]}`; the result has the same form, and a
+    `Row` column numbers its rows across pages. A field is any key or header, in any case, with spaces or underscores.
+    Search looks in name, symbol and id, or in all text of a row without them. Sorting is stable, missing values are
+    last, equal values stay in the given order. Times select rows whose `time_field` ("timestamp" by default) is in the
+    closed range. Raises `Refused` with the parameter and its allowed values; `data` is not changed.
     """
     rows = (
         list(data)
@@ -416,15 +416,16 @@ def ws_apply_filters(
     }  # fmt: skip
     offset = 0
     if rows:
-        timed = start_time is not None or end_time is not None
-        query = parse_query(raw, fields, (time_field or "timestamp") if timed else None)
-        table = Table([{**row, "\0": index} for index, row in enumerate(rows)], "\0", Made(tuple(names), _searchable))
-        shown = evaluate(Universe(table, np.arange(len(rows))), query)
-        rows, offset = [rows[index] for index in shown.indices], shown.offset
+        has_range = start_time is not None or end_time is not None
+        query = parse_query(raw, fields, (time_field or "timestamp") if has_range else None)
+        keyed = [{**row, "\0": index} for index, row in enumerate(rows)]
+        table = Table(keyed, "\0", Derived(tuple(names), _searchable))
+        result = evaluate(Universe(table, np.arange(len(rows))), query)
+        rows, offset = [rows[index] for index in result.indices], result.offset
     if not isinstance(data, Mapping):
         return rows
-    counted = [{**row, "Row": place} if "Row" in row else row for place, row in enumerate(rows, offset + 1)]
-    return {**data, "rows": [list(row.values()) for row in counted]}
+    numbered = [{**row, "Row": place} if "Row" in row else row for place, row in enumerate(rows, offset + 1)]
+    return {**data, "rows": [list(row.values()) for row in numbered]}
 
 
 def _guess(name: str, rows: Sequence[Row]) -> Field:
@@ -436,5 +437,5 @@ def _guess(name: str, rows: Sequence[Row]) -> Field:
 
 
 def _searchable(row: Row) -> str:
-    named = [str(value) for name, value in row.items() if _spelling(name) in ("name", "symbol", "id") and value]
-    return " ".join(named or [value for value in row.values() if isinstance(value, str)])
+    titles = [str(value) for name, value in row.items() if _spelling(name) in ("name", "symbol", "id") and value]
+    return " ".join(titles or [value for value in row.values() if isinstance(value, str)])

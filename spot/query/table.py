@@ -1,7 +1,7 @@
-"""A snapshot's rows as columns: what a query needs, computed once per snapshot and kept. Pure.
+"""A snapshot's rows as columns, with everything that queries compute of them once per snapshot. Pure.
 
-Everything is lazy and memoised on the table, which lives exactly as long as its snapshot is the newest: sort orders per
-column, one mask per condition, the encoded bytes of each row per shape.
+The table memoises sort orders by column, masks by condition, and encoded rows by shape. It lives as long as its
+snapshot is the newest.
 """
 
 from __future__ import annotations
@@ -24,38 +24,37 @@ Mask = NDArray[np.bool_]
 Order = NDArray[np.intp]
 T = TypeVar("T")
 
-#: Bytes of condition masks, and of the conditions that name them, that one table keeps; past it they are dropped and
-#: made again when asked for.
+#: The most bytes of masks and their conditions cached by a table; beyond that the cache is cleared.
 _MASK_BYTES = 8 * 1024 * 1024
-#: Bytes of encoded rows that all tables keep together; past it the oldest are dropped and made again when asked for.
+#: The most bytes of encoded rows cached by all tables; beyond that the oldest are dropped.
 _FRAGMENT_BYTES = 32 * 1024 * 1024
-#: What an encoded row weighs besides its text, and a value of a condition besides its characters.
+#: The overhead of an encoded row beside its text, and of a condition's value beside its characters.
 _OBJECT_BYTES = 64
-#: Universes that one table keeps, one for each choice of parameters.
+#: The most universes cached by a table, one per choice of parameters.
 _UNIVERSES = 256
 
 
-class Made(NamedTuple):
-    """What is made of a row: the fields it is made from, and how; the row that it is given has just those."""
+class Derived(NamedTuple):
+    """A value derived from a row: the fields that it reads, and the function, whose row has just those fields."""
 
     reads: tuple[str, ...]
     make: Callable[[Row], Any]
 
 
 class _Fragments:
-    """The weight of the encoded rows that tables keep, by the order in which they were made."""
+    """The total size of the encoded rows that tables cache, and their order of age."""
 
     def __init__(self) -> None:
         self.bytes = 0
-        self._made: deque[tuple[weakref.ref[Table], Hashable, int]] = deque()
+        self._queue: deque[tuple[weakref.ref[Table], Hashable, int]] = deque()
 
     def add(self, table: Table, shape: Hashable, fragments: Iterable[bytes]) -> None:
-        """Count fragments that a table has just made, and drop the oldest where that is too much."""
+        """Count new fragments of a table, and drop the oldest beyond the limit."""
         weight = sum(len(fragment) + _OBJECT_BYTES for fragment in fragments)
-        self._made.append((weakref.ref(table), shape, weight))
+        self._queue.append((weakref.ref(table), shape, weight))
         self.bytes += weight
-        while self.bytes > _FRAGMENT_BYTES and len(self._made) > 1:
-            owner, oldest, weight = self._made.popleft()
+        while self.bytes > _FRAGMENT_BYTES and len(self._queue) > 1:
+            owner, oldest, weight = self._queue.popleft()
             self.bytes -= weight
             if (former := owner()) is not None:
                 former.drop_fragments(oldest)
@@ -67,16 +66,16 @@ _fragments = _Fragments()
 class Table:
     """Rows with their columns.
 
-    `key` names the field that identifies a row and breaks ties. `search_in` makes the text that search looks in. A
-    column is named by its field; its values are those of the rows, or what `computed[field]` makes of them.
+    `key` is the field that identifies a row and breaks ties. `search_in` derives the text that search looks in. The
+    values of a column are those of the rows, or derived by `computed[field]`.
     """
 
     def __init__(
         self,
         rows: Sequence[Row],
         key: str,
-        search_in: Made,
-        computed: dict[str, Made] | None = None,
+        search_in: Derived,
+        computed: dict[str, Derived] | None = None,
     ) -> None:
         self._rows = Columns.of(rows)
         self.key = key
@@ -93,43 +92,43 @@ class Table:
         return len(self._rows)
 
     def memo(self, name: Hashable, make: Callable[[], T]) -> T:
-        """What `make` returns, made once in the table's life."""
+        """The result of `make`, computed once in the table's life."""
         try:
             return self._memo[name]
         except KeyError:
-            made = make()
+            value = make()
             if not self._retired:
-                self._memo[name] = made
-            return made
+                self._memo[name] = value
+            return value
 
     def retire(self) -> None:
-        """A newer table has taken its place. What is kept of it and refers back to it is dropped, so that it is gone
-        with its last reader: with a new version every second, garbage would grow faster than it is collected."""
+        """Drop cached objects that refer to the table, since a newer one replaces it. Then reference counting frees it
+        with its last reader: with a version every second, the garbage collector would be too slow."""
         self._retired = True
         self._universes.clear()
 
     def universe(self, name: Hashable, make: Callable[[], Universe]) -> Universe:
-        """The rows that a feed offers for a choice of parameters, made once while few are asked for."""
+        """The rows that a feed offers for a choice of parameters, cached."""
         try:
             return self._universes[name]
         except KeyError:
-            made = make()
+            universe = make()
             if not self._retired:
                 if len(self._universes) >= _UNIVERSES:
                     self._universes.clear()
-                self._universes[name] = made
-            return made
+                self._universes[name] = universe
+            return universe
 
-    def offer(self, field: str, computed: Made) -> None:
-        """Add a computed column that only the reader of the table can know, such as one that names its currency."""
+    def offer(self, field: str, computed: Derived) -> None:
+        """Add a computed column, such as one that depends on the reader's currency."""
         self._computed.setdefault(field, computed)
 
     def decode(self, fields: AbstractSet[str] | None) -> None:
-        """Decode these fields of the rows, or all, now. Raises ValueError when one cannot be."""
+        """Decode these fields of the rows, or all, now. Raises `ValueError` when one is invalid."""
         self._rows.decode(fields)
 
     def column(self, field: str) -> Column:
-        """A field as the rows have it; None where a row has no value."""
+        """A field of the rows; None where a row has no value."""
         return self._rows.column(field)
 
     def rows(self, reads: Sequence[str], indices: Sequence[int] | None = None) -> list[Row]:
@@ -144,10 +143,10 @@ class Table:
 
     def values(self, field: str) -> Column:
         """The column as Python values, computed or the rows' own."""
-        made = self._computed.get(field)
-        if made is None:
+        derived = self._computed.get(field)
+        if derived is None:
             return self._rows.column(field)
-        return self.memo(("values", field), lambda: list(map(made.make, self.rows(made.reads))))
+        return self.memo(("values", field), lambda: list(map(derived.make, self.rows(derived.reads))))
 
     def numbers(self, field: str) -> NDArray[np.float64]:
         """The column as floats, NaN where a row has no value."""
@@ -160,7 +159,7 @@ class Table:
         )
 
     def codes(self, field: str) -> NDArray[np.float64]:
-        """Each text's rank among the column's texts, NaN where a row has none: text that sorts as numbers do."""
+        """The rank of each text among the column's texts, NaN where a row has none, so that text sorts as numbers."""
 
         def make() -> NDArray[np.float64]:
             folded = self.folded(field)
@@ -174,7 +173,7 @@ class Table:
         return self.memo("position", lambda: {key: index for index, key in enumerate(self.keys)})
 
     def order(self, field: str, *, text: bool, descending: bool) -> Order:
-        """All row indices sorted by a column: stable, missing values last either way, ties by the key ascending."""
+        """All row indices sorted by a column: stable, missing values last either way, ties by key ascending."""
 
         def make() -> Order:
             by_key = self._by_key()
@@ -184,24 +183,24 @@ class Table:
         return self.memo(("order", field, text, descending), make)
 
     def mask(self, name: Hashable, make: Callable[[], Mask]) -> Mask:
-        """The rows a condition holds for, kept under its name."""
-        found = self._masks.get(name)
-        if found is None:
-            found = make()
-            self.keep_masks([(name, found)])
-        return found
+        """The rows that match a condition, cached by its name."""
+        mask = self._masks.get(name)
+        if mask is None:
+            mask = make()
+            self.cache_masks([(name, mask)])
+        return mask
 
     def lacks_mask(self, name: Hashable) -> bool:
-        """Whether a condition's mask is still to be made."""
+        """Whether a condition's mask is not cached."""
         return name not in self._masks
 
     @property
     def room_for_masks(self) -> int:
-        """How many more masks are kept before all are dropped."""
+        """How many more masks the cache has room for."""
         return max(0, (_MASK_BYTES - self._mask_bytes) // max(1, len(self._rows)))
 
-    def keep_masks(self, masks: Iterable[tuple[Hashable, Mask]]) -> None:
-        """Keep masks that were made together, under their names."""
+    def cache_masks(self, masks: Iterable[tuple[Hashable, Mask]]) -> None:
+        """Cache masks by their names."""
         if self._mask_bytes > _MASK_BYTES:
             self._masks.clear()
             self._mask_bytes = 0
@@ -210,9 +209,9 @@ class Table:
             self._mask_bytes += len(mask) + _weight(name)
 
     def contains(self, needle: str) -> Mask:
-        """The rows whose search text has the (case-folded) needle in it.
+        """The rows whose search text contains the (case-folded) needle.
 
-        One C-speed search over all texts joined, then a jump to the next row: 20,000 rows cost what 200 hits cost.
+        It searches all texts joined, and continues after each hit with the next row: the cost depends on the hits.
         """
         haystack, ends = self.memo("haystack", self._haystack)
         hits, row = [], 0
@@ -221,28 +220,27 @@ class Table:
             row = bisect_right(ends, at, row)
             hits.append(row)
             at = haystack.find(needle, ends[row])
-        found = np.zeros(len(self._rows), dtype=np.bool_)
-        found[hits] = True
-        return found
+        mask = np.zeros(len(self._rows), dtype=np.bool_)
+        mask[hits] = True
+        return mask
 
     def fragments(
         self, shape: Hashable, indices: Sequence[int], reads: Sequence[str], encode: Callable[[tuple[Any, ...]], bytes]
     ) -> list[bytes]:
-        """The rows at `indices`, each encoded from the values of the fields it `reads`, and at most once per shape in
-        the table's life."""
-        kept: list[bytes | None] = self.memo(("fragments", shape), lambda: [None] * len(self._rows))
-        out = [kept[index] for index in indices]
-        if None in out:
-            missing = [at for at, fragment in enumerate(out) if fragment is None]
-            made = list(map(encode, self._values(reads, [indices[at] for at in missing])))
-            for at, fragment in zip(missing, made, strict=True):
-                out[at] = kept[indices[at]] = fragment
+        """The rows at `indices`, each encoded from the fields that `encode` reads, at most once per shape."""
+        cached: list[bytes | None] = self.memo(("fragments", shape), lambda: [None] * len(self._rows))
+        fragments = [cached[index] for index in indices]
+        if None in fragments:
+            missing = [at for at, fragment in enumerate(fragments) if fragment is None]
+            encoded = list(map(encode, self._values(reads, [indices[at] for at in missing])))
+            for at, fragment in zip(missing, encoded, strict=True):
+                fragments[at] = cached[indices[at]] = fragment
             if not self._retired:
-                _fragments.add(self, shape, made)
-        return out  # type: ignore[return-value]  # none of them is None now
+                _fragments.add(self, shape, encoded)
+        return fragments  # type: ignore[return-value]  # none of them is None now
 
     def drop_fragments(self, shape: Hashable) -> None:
-        """Forget the encoded rows of a shape."""
+        """Drop the encoded rows of a shape."""
         self._memo.pop(("fragments", shape), None)
 
     def _by_key(self) -> Order:
@@ -252,24 +250,24 @@ class Table:
 
     def _haystack(self) -> tuple[str, list[int]]:
         # "\n" ends each text and cannot be in a needle, so that no hit spans two rows.
-        found = map(self._search_in.make, self.rows(self._search_in.reads))
-        texts = [text.casefold().replace("\n", " ") + "\n" for text in found]
+        originals = map(self._search_in.make, self.rows(self._search_in.reads))
+        texts = [text.casefold().replace("\n", " ") + "\n" for text in originals]
         return "".join(texts), list(accumulate(map(len, texts)))
 
 
 def _weight(name: Hashable) -> int:
-    """About how many bytes the lists in a mask's name hold: a condition may name hundreds of texts."""
+    """The approximate size of the lists in a mask's name: a condition may have hundreds of texts."""
     lists = [part for part in name if isinstance(part, tuple)] if isinstance(name, tuple) else []
     return sum(len(str(value)) + _OBJECT_BYTES for values in lists for value in values)
 
 
 class Universe:
-    """The rows that a feed offers before the client's query: some of a table's rows, in the feed's own order."""
+    """The rows that a feed offers before the client's query: a selection of a table's rows in the feed's order."""
 
     def __init__(self, table: Table, order: Order) -> None:
         self.table = table
         self.order = order
-        #: Whether every row of the table is in it.
+        #: Whether it contains every row of the table.
         self.whole = len(order) == len(table)
         self._mask: Mask | None = None
         self._positions: NDArray[np.float64] | None = None
@@ -279,7 +277,7 @@ class Universe:
 
     @property
     def mask(self) -> Mask:
-        """The table's rows that are in it."""
+        """The table's rows that it contains."""
         if self._mask is None:
             self._mask = np.zeros(len(self.table), dtype=np.bool_)
             self._mask[self.order] = True
@@ -287,7 +285,7 @@ class Universe:
 
     @property
     def positions(self) -> NDArray[np.float64]:
-        """Each table row's place in the feed's order, from 1; NaN outside."""
+        """The position of each row in the feed's order, from 1; NaN for other rows."""
         if self._positions is None:
             self._positions = np.full(len(self.table), np.nan)
             self._positions[self.order] = np.arange(1, len(self.order) + 1)

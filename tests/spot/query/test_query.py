@@ -14,13 +14,13 @@ from spot.codes import Refused
 from spot.feeds import FEEDS, MARKET, OHLCV, coin_table
 from spot.query.query import (
     OPERATORS,
+    compute_masks,
     evaluate,
     parse_count,
     parse_filters,
     parse_query,
     parse_search,
     parse_time,
-    prepare,
     ws_apply_filters,
 )
 from spot.query.table import Universe
@@ -83,7 +83,7 @@ def test_what_is_prepared_for_many_is_what_each_would_make(rows, wishes) -> None
     tests = [test for several in wishes for test in several]
     queries = [parse_query({"filters": {field: {operator: wish}}}, FIELDS) for field, operator, wish in tests]
     alone, together = coin_table(rows), coin_table(rows)
-    prepare(together, queries)
+    compute_masks(together, queries)
     for query in queries:
         shown = [evaluate(Universe(table, np.arange(len(rows))), query).indices.tolist() for table in (alone, together)]
         assert shown[0] == shown[1]
@@ -94,7 +94,7 @@ def test_comparisons_of_many_queries_are_made_at_once(monkeypatch) -> None:
     original = table.mask
     monkeypatch.setattr(table, "mask", lambda name, make: original(name, lambda: made.append(name) or make()))
     queries = [parse_query({"filters": {"price": {"gte": n}, "symbol": "BTC"}}, FIELDS) for n in range(15)]
-    prepare(table, queries)
+    compute_masks(table, queries)
     for query in queries:
         evaluate(Universe(table, np.arange(10)), query)
     assert [condition.column for condition in made] == ["symbol"]
@@ -103,7 +103,7 @@ def test_comparisons_of_many_queries_are_made_at_once(monkeypatch) -> None:
 def test_no_more_is_prepared_than_is_kept(monkeypatch) -> None:
     monkeypatch.setattr("spot.query.table._MASK_BYTES", 100)
     table = coin_table(market(10))
-    prepare(table, [parse_query({"filters": {"price": {"gte": n}}}, FIELDS) for n in range(15)])
+    compute_masks(table, [parse_query({"filters": {"price": {"gte": n}}}, FIELDS) for n in range(15)])
     assert len(table._masks) == 10
 
 

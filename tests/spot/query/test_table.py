@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot.feeds import coin_table
-from spot.query.table import Made, Table, Universe, _Fragments
+from spot.query.table import Derived, Table, Universe, _Fragments
 from tests.spot.rows import coin, coin_rows, market, words
 
 
@@ -49,7 +49,7 @@ def test_search_finds_what_a_substring_test_finds(rows, needle) -> None:
 
 
 def test_a_needle_never_spans_two_rows() -> None:
-    table = Table([{"id": "a", "t": "one"}, {"id": "b", "t": "two"}], "id", Made(("t",), itemgetter("t")))
+    table = Table([{"id": "a", "t": "one"}, {"id": "b", "t": "two"}], "id", Derived(("t",), itemgetter("t")))
     assert not table.contains("etw").any()
     assert not table.contains("e\ntw").any() or table.contains("e\ntw").tolist() == [True, False]
 
