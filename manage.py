@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line: `python manage.py help` lists what this project adds to it."""
+"""Django's command line: `python manage.py help` lists the commands of this project too."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ NEEDS_A_SITE = {
 
 
 def is_missing(database: dict[str, Any]) -> bool:
-    """Whether the database is a file, and not there."""
+    """Whether the database is a file that does not exist."""
     return "sqlite3" in database["ENGINE"] and not Path(database["NAME"]).exists()
 
 
@@ -30,13 +30,13 @@ def main() -> None:
     from django.core.management import execute_from_command_line
 
     try:
-        settings.INSTALLED_APPS  # noqa: B018  whatever is wrong with the settings shows on first use
+        settings.INSTALLED_APPS  # noqa: B018  the first use loads the settings, and raises their errors
     except (ImproperlyConfigured, OSError) as error:
         sys.exit(f"Spot's settings: {error}")
     if sys.argv[1:2] and sys.argv[1] in NEEDS_A_SITE and is_missing(settings.DATABASES["default"]):
         sys.exit(
-            f"There is no Spot in {settings.SPOT_HOME}. Give the folder of the site that you mean, as it was started "
-            f"with: SPOT_HOME=/path {sys.argv[0]} {sys.argv[1]}"
+            f"There is no Spot in {settings.SPOT_HOME}. Set SPOT_HOME to the folder with which the site was started: "
+            f"SPOT_HOME=/path {sys.argv[0]} {sys.argv[1]}"
         )
     execute_from_command_line(sys.argv)
 

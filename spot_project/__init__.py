@@ -1,4 +1,4 @@
-"""Wiring: settings, ASGI entry, Celery app, URL root. No logic lives here."""
+"""Wiring without logic: settings, ASGI entry, Celery app, URL root."""
 
 from spot_project.celery import app as celery_app
 

@@ -1,4 +1,4 @@
-"""Addresses of services, read strictly. Pure. No message holds any part of an address, since that may be a secret."""
+"""URLs of services, parsed strictly. Pure. No message contains a part of a URL, since that may be a secret."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class Address(NamedTuple):
-    """The decoded parts of an address. `hosts` has several entries only where commas separate them."""
+    """The decoded parts of a URL. `hosts` has several entries only where commas separate them."""
 
     scheme: str
     username: str | None
@@ -42,8 +42,8 @@ class Address(NamedTuple):
 
 
 def split(text: str) -> Address:
-    """The parts of an address. ValueError with `UNREADABLE` when it cannot be read without a doubt: no part is guessed,
-    because a guess would take one half of a password for a port or a path."""
+    """The parts of a URL. Raises `ValueError` with `UNREADABLE` for an ambiguous one: a guess might take half of a
+    password for a port or a path."""
     match = _ADDRESS.fullmatch(text)
     if match is None or _BAD_ESCAPE.search(text):
         raise ValueError(UNREADABLE)
@@ -79,8 +79,8 @@ def _query(text: str | None) -> dict[str, str]:
 
 
 def masked(text: str) -> str:
-    """The address for people: scheme, user, host and path, never a password or a parameter. An address that is not
-    readable is not shown at all."""
+    """The URL without secrets: scheme, user, host and path, no password and no parameters. An invalid URL is hidden
+    entirely."""
     try:
         address = split(text)
     except ValueError:

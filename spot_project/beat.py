@@ -1,6 +1,7 @@
-"""Celery's beat, for clocks that are set back.
+"""Celery's beat with support for clocks that are set back.
 
-Celery notes by the wall clock when an entry ran last. Set back by an hour, it would start nothing for an hour.
+Celery records the last run of an entry by the wall clock. With a clock set back by an hour, it would start nothing for
+an hour.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ _SLACK = timedelta(seconds=60)
 
 
 class Scheduler(PersistentScheduler):
-    """The entries of the schedule; what ran later than now is due now."""
+    """A scheduler for which an entry that ran in the future is due now."""
 
     def tick(self, *args: Any, **options: Any) -> float:
-        """Start what is due; the seconds until the next look."""
+        """Start due entries; the seconds until the next call."""
         now = self.app.now()
         for entry in self.schedule.values():
             if entry.last_run_at > now + _SLACK:

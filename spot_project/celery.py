@@ -1,7 +1,7 @@
 """The Celery application and its periodic tasks.
 
-Beat only says "look now": what is due, and what it may cost, is decided in the task (`spot.ingest.tasks.tick`), so a
-second beat by mistake, or a backlog after an outage, changes nothing.
+Beat only triggers: the task (`spot.ingest.tasks.tick`) decides what is due and what it may cost, so that a second beat,
+or a backlog after an outage, changes nothing.
 """
 
 import os
@@ -22,4 +22,4 @@ app.autodiscover_tasks(["spot.ingest"])
 
 @setup_logging.connect
 def _keep_our_logging(**_: object) -> None:
-    """Celery leaves logging alone when somebody answers this signal: Django's LOGGING is already in force."""
+    """Keep Django's LOGGING: Celery does not configure logging when a receiver of this signal exists."""

@@ -1,7 +1,7 @@
-"""Celery's transport over REDIS_URL: kombu's own, but for how it comes by its connections.
+"""Celery's transport over REDIS_URL: kombu's own with our connections.
 
-kombu would read the address itself, otherwise than redis-py (`spot_project.redis_address`), and takes a refused BRPOP
-for an answer: a worker that waits at a server which is a replica now would wait there for good.
+kombu would parse the URL itself, differently from redis-py (`spot_project.redis_address`), and treats a rejected BRPOP
+as a reply: a worker that waits at a server which has become a replica would wait there for ever.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from spot_project.redis_connections import SYNC
 
 
 class _Failing:
-    """That the server is a replica now is an error of the connection, which kombu knows to make anew. Other refusals,
-    of a full server for example, stay errors of one command: kombu would wait longer and longer before it connects."""
+    """Turns the error that the server is a replica into a connection error, after which kombu reconnects. Other errors,
+    such as of a full server, stay errors of one command: kombu would back off before it reconnects."""
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -37,16 +37,16 @@ CONNECTIONS: dict[str, Any] = {
 
 
 class Channel(kombu.Channel):
-    """Makes every connection from `settings.REDIS`."""
+    """A channel whose connections come from `settings.REDIS`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.connection_class = CONNECTIONS[settings.REDIS.address.kind]
         super().__init__(*args, **kwargs)
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
-        made = super()._connparams(asynchronous=asynchronous)
-        kept = ("connection_class", "max_connections", "retry_on_timeout", "client_name")
-        return {name: made[name] for name in kept if made.get(name) is not None} | settings.REDIS.address.options
+        params = super()._connparams(asynchronous=asynchronous)
+        names = ("connection_class", "max_connections", "retry_on_timeout", "client_name")
+        return {name: params[name] for name in names if params.get(name) is not None} | settings.REDIS.address.options
 
 
 class Transport(kombu.Transport):

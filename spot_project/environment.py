@@ -1,5 +1,5 @@
-"""Reads settings from environment variables. A value is taken as its writer meant it, or stops the start with one
-sentence that names the variable and what is allowed. Values that may be secrets are never part of such a sentence."""
+"""Reads settings from environment variables. An invalid value stops the start with one sentence that names the variable
+and its allowed values. Such a sentence never contains values that may be secrets."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _DJANGO = ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "DISABLE_SERVER_SIDE_CURSORS")
 
 
 class Environment:
-    """The variables of `environ`, each also from a file that `NAME_FILE` names. `read` are the names asked for,
-    `secrets` the values that nobody may see in a log."""
+    """The variables of `environ`, each also from a file that `NAME_FILE` names. `read` are the names read so far,
+    `secrets` the values that logs must not contain."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -43,15 +43,16 @@ class Environment:
         return self._plain(name) or default
 
     def secret(self, name: str) -> str:
-        """A text that is never shown; "" when there is none."""
-        return self._keep(self._text(name))
+        """A text that is never shown; "" for none."""
+        return self._add_secret(self._text(name))
 
     def switch(self, name: str, default: bool) -> bool:
         """A switch."""
         return self._cast(name, default, lambda text: _SWITCHES[text.lower()], "on or off")
 
     def word(self, name: str, default: str, allowed: Sequence[str]) -> str:
-        """One of a few words, in any case. Where `on` and `off` are among them, YAML's `true` and `false` are too."""
+        """One of a few words, in any case. If `on` and `off` are among them, YAML's `true` and `false` are valid
+        too."""
 
         def cast(text: str) -> str:
             word = text if text in allowed else text.lower() if text.lower() in allowed else text.upper()
@@ -95,29 +96,29 @@ class Environment:
         return self._cast(name, default, hosts.bind, meaning)
 
     def url(self, name: str, default: str) -> str:
-        """The address of a provider."""
+        """The URL of a provider."""
         if text := self._plain(name):
             self._parsed(name, text, addresses.split)
         return text or default
 
     def redis(self, name: str) -> RedisAddress | None:
-        """The address of a Redis; None when there is none."""
+        """The URL of a Redis, parsed; None for none."""
         text = self._plain(name)
         address = self._parsed(name, text, parse_redis) if text else None
         if address is not None and address.password:
-            self._keep(address.password)
-            self._keep(text)
+            self._add_secret(address.password)
+            self._add_secret(text)
         return address
 
     def database(self, name: str, file: Path) -> dict[str, Any]:
-        """Django's description of a database; of the SQLite file, when none is named."""
+        """Django's settings of a database; those of the SQLite file without a URL."""
         text = self._plain(name)
         if not text:
             return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(file)}
         address = self._parsed(name, text, addresses.split)
         if address.password:
-            self._keep(address.password)
-            self._keep(text)
+            self._add_secret(address.password)
+            self._add_secret(text)
         if address.scheme in _POSTGRES:
             return _postgres(address)
         if address.scheme != "sqlite" or address.query or not address.path.strip("/"):
@@ -125,25 +126,25 @@ class Environment:
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": address.path[1:]}
 
     def signing_key(self, name: str) -> str:
-        """A secret that signs; "" when there is none."""
+        """A secret for signing; "" for none."""
         key = self.secret(name)
         if key:
             self._strong(name, key)
         return key
 
     def encryption_keys(self, name: str) -> list[str]:
-        """Secrets between commas or line breaks, newest first. Old ones, which only decrypt, may be weak."""
+        """Secrets between commas or line breaks, newest first. Old ones, used for decryption only, may be weak."""
         keys = [key.strip() for key in re.split(r"[,\n]", self._text(name)) if key.strip()]
         for key in keys:
-            self._keep(key)
+            self._add_secret(key)
         if keys:
             self._strong(name, keys[0])
         return keys
 
-    # --- how ----------------------------------------------------------------------------------------------------------
+    # --- internals ----------------------------------------------------------------------------------------------------
 
     def _text(self, name: str) -> str:
-        """The value without the space around it; "" when there is none."""
+        """The value without the space around it; "" for none."""
         self.read.add(name)
         if file := self._environ.get(f"{name}_FILE"):
             try:
@@ -154,12 +155,12 @@ class Environment:
         return self._environ.get(name, "").strip()
 
     def _plain(self, name: str) -> str:
-        """The same without a pair of quotes around it, which some readers of .env files leave there."""
+        """The same without a pair of quotes, which some parsers of .env files do not remove."""
         text = self._text(name)
         quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
         return text[1:-1].strip() if quoted else text
 
-    def _keep(self, secret: str) -> str:
+    def _add_secret(self, secret: str) -> str:
         if secret:
             self.secrets.add(secret)
         return secret
@@ -186,7 +187,7 @@ class Environment:
         try:
             return parse(text)
         except ValueError as error:
-            raise ImproperlyConfigured(f"{name} {error}") from None  # its cause could quote the address
+            raise ImproperlyConfigured(f"{name} {error}") from None  # the cause could quote the URL
 
     def _refuse(self, name: str, meaning: str, text: str = "") -> Never:
         shown = f", not {text!r}" if text and len(text) <= 60 and "@" not in text else ""
@@ -236,8 +237,8 @@ def _postgres(address: addresses.Address) -> dict[str, Any]:
         "OPTIONS": {},
     }
     for name, value in address.query.items():
-        known = name.upper() in _DJANGO
-        (facts if known else facts["OPTIONS"])[name.upper() if known else name] = _literal(value)
+        for_django = name.upper() in _DJANGO
+        (facts if for_django else facts["OPTIONS"])[name.upper() if for_django else name] = _literal(value)
     return facts
 
 

@@ -1,4 +1,4 @@
-"""Host names, origins and networks in the one spelling in which they are compared. Pure."""
+"""Host names, origins and networks in a canonical spelling for comparison. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 def name(text: str) -> str:
-    """A host without its port: lower case, punycode, no dot at the end; an IPv6 address in brackets and short.
-    ValueError when there can be no such host."""
+    """A host without its port: lower case, punycode, no trailing dot; an IPv6 address in brackets and compressed.
+    Raises `ValueError` for an invalid host."""
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     if ":" in bare:
         return f"[{ipaddress.IPv6Address(bare.lower()).compressed}]"
@@ -28,7 +28,7 @@ def name(text: str) -> str:
 
 
 def split(text: str) -> tuple[str, int | None]:
-    """A `Host` header, or the authority of an origin, as `name` and port. ValueError when it is neither."""
+    """A `Host` header, or the authority of an origin, as `name` and port. Raises `ValueError` if it is neither."""
     match = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]/@\s]+)(?::([0-9]{1,5}))?", text)
     if match is None or (match[2] and int(match[2]) > 65_535):
         raise ValueError(f"{text!r} is no host with a port")
@@ -36,46 +36,47 @@ def split(text: str) -> tuple[str, int | None]:
 
 
 def authority(text: str, scheme: str) -> str:
-    """A `Host` header without the scheme's own port. ValueError as in `split`."""
+    """A `Host` header without the scheme's default port. Raises `ValueError` as in `split`."""
     host, port = split(text)
     return host if port in (None, DEFAULT_PORTS.get(scheme)) else f"{host}:{port}"
 
 
 def origin(text: str) -> str:
-    """An origin: scheme, host, and the port where it is not the scheme's own. ValueError when it is none."""
+    """An origin: scheme, host, and the port unless it is the scheme's default. Raises `ValueError` for anything
+    else."""
     scheme, separator, rest = text.partition("://")
     scheme = scheme.lower()
     if not separator or not rest or not _SCHEME.match(text):
         raise ValueError(f"{text!r} is no origin")
-    if scheme not in DEFAULT_PORTS:  # an extension's or an app's: what stands behind its scheme is not a host name
+    if scheme not in DEFAULT_PORTS:  # of an extension or an app, without a host name
         if not re.fullmatch(r"[A-Za-z0-9._-]+", rest):
             raise ValueError(f"{text!r} is no origin")
         return f"{scheme}://{rest.lower()}"
     return f"{scheme}://{authority(rest, scheme)}"
 
 
-# --- as people write them in settings ---------------------------------------------------------------------------------
+# --- entries of settings ----------------------------------------------------------------------------------------------
 
 
 def host(text: str) -> str:
-    """An entry of a list of hosts: a scheme, a port and a slash at the end are dropped, `*.name` is `.name`."""
+    """An entry of a list of hosts: without scheme, port and trailing slash; `*.name` is `.name`."""
     if ":" in text and "/" not in text and text.count(":") > 1 and not text.startswith("["):
         return name(text)  # a bare IPv6 address
     bare = _SCHEME.sub("", text, count=1).removesuffix("/")
     wild = bare.startswith((".", "*."))
-    found, _port = split(bare.removeprefix("*").removeprefix("."))
-    if wild and (found.startswith("[") or found.replace(".", "").isdigit()):
+    canonical, _port = split(bare.removeprefix("*").removeprefix("."))
+    if wild and (canonical.startswith("[") or canonical.replace(".", "").isdigit()):
         raise ValueError(f"{text!r} is no host")
-    return f".{found}" if wild else found
+    return f".{canonical}" if wild else canonical
 
 
 def listed_origin(text: str) -> str:
-    """An entry of a list of origins: a slash at the end is dropped; `*` stays."""
+    """An entry of a list of origins, without a trailing slash; `*` stays."""
     return text if text == "*" else origin(text.removesuffix("/"))
 
 
 def networks(text: str) -> list[str]:
-    """An entry of a list of networks, also as IPv6 writes IPv4 on a socket for both. Everybody is no network."""
+    """An entry of a list of networks, for IPv4 also in its IPv6-mapped form. All addresses together are not allowed."""
     if text == "localhost":
         return [*networks("127.0.0.1"), "::1"]
     address = re.fullmatch(r"\[([^\]]*)\](?::[0-9]+)?|([0-9.]+):[0-9]+", text)
@@ -95,8 +96,7 @@ def bind(text: str) -> str:
 
 
 def is_loopback(text: str) -> bool:
-    """Whether a host is this machine and nothing else: `localhost`, 127.0.0.0/8 or ::1. A name that looks like one is
-    not."""
+    """Whether a host is this machine: `localhost`, 127.0.0.0/8 or ::1. Other names are not, whatever they look like."""
     if text.lower() == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""Logs: one line an event, `key=value`, UTC, on standard error; nothing in them may be a secret."""
+"""Logs: one line per event, `key=value`, UTC, on standard error, without secrets."""
 
 import logging
 import re
@@ -10,22 +10,22 @@ import structlog
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _SECRET_PARAMETER = re.compile(r"(?i)([?&;\s\"'][\w.-]*(?:key|token|secret|password)[\w.-]*[=:]\s*)[^&\s\"',}]+")
-#: Up to the last @ of a word: what stands before it may be a password, whatever characters it is made of.
+#: Up to the last @ of a word: a password may contain any character.
 _URL_PASSWORD = re.compile(r"(?i)([a-z][a-z0-9+.-]*://)\S*@")
-#: Shorter values would blank words that only look like them.
+#: Shorter secrets are not blanked, since they would match ordinary words.
 _SHORTEST_SECRET = 6
 _secrets: list[str] = []
 
 
 def scrub(text: str) -> str:
-    """The text without this site's secrets, and without what looks like one."""
+    """The text without this site's secrets, and without texts that look like secrets."""
     for secret in _secrets:
         text = text.replace(secret, "***")
     return _URL_PASSWORD.sub(r"\1***@", _SECRET_PARAMETER.sub(r"\1***", text))
 
 
 def redact(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Blank secrets in every value of an event: the last net below code that should not log any."""
+    """Blank secrets in every value of an event, as a last resort: code should not log any."""
     for name, value in event.items():
         if not (value is None or isinstance(value, bool | int | float)) and not name.startswith("_"):
             event[name] = scrub(value if isinstance(value, str) else str(value))
@@ -43,19 +43,19 @@ _SHARED: list[structlog.typing.Processor] = [
 
 
 def one_line(record: logging.LogRecord) -> bool:
-    """What comes again and again is a line each time, not a traceback: an outage of Redis, a host that is not ours."""
+    """Log frequent errors, such as an outage of Redis or a foreign Host header, without traceback."""
     record.exc_info = record.exc_text = None
     return True
 
 
 def not_a_probe(record: logging.LogRecord) -> bool:
-    """That the site is not ready yet is the readiness page's answer, not an error of its own."""
+    """Drop errors of the readiness page: "not ready" is its result, not an error."""
     return getattr(getattr(record, "request", None), "path", "") != "/readyz"
 
 
 def config(level: str, secrets: Collection[str] = ()) -> dict[str, Any]:
-    """Django's LOGGING for our own loggers and everybody else's, and structlog set up to feed it. `secrets` are blanked
-    wherever they appear, also as they are written in an address or by `repr`."""
+    """Django's LOGGING for all loggers; it also configures structlog. `secrets` are blanked everywhere, also in their
+    percent-encoded form and as in `repr`."""
     spellings = {form for secret in secrets for form in (secret, quote(secret, safe=""), repr(secret)[1:-1])}
     _secrets[:] = sorted((form for form in spellings if len(form) >= _SHORTEST_SECRET), key=len, reverse=True)
     structlog.configure(
@@ -91,7 +91,7 @@ def config(level: str, secrets: Collection[str] = ()) -> dict[str, Any]:
             "channels_redis.pubsub": {"filters": ["one_line"]},
             "django": {"handlers": [], "propagate": True},
             "django.request": {"filters": ["not_a_probe"]},
-            "django.security.DisallowedHost": {"filters": ["one_line"]},  # anybody can send any Host
+            "django.security.DisallowedHost": {"filters": ["one_line"]},  # clients can send any Host
             "django.server": {"handlers": [], "propagate": True},
         },
     }

@@ -1,7 +1,7 @@
-"""The one reading of REDIS_URL, for the store, the channel layer and Celery alike. Pure.
+"""The parser of REDIS_URL, for the store, the channel layer and Celery. Pure.
 
-Three libraries read such an address, each in its own way: one drops `?db=` of a socket, another checks no certificate.
-None of them is given the text: all get the same keyword arguments of a connection.
+Three libraries parse such a URL differently: one drops `?db=` of a socket, another checks no certificate. So none of
+them gets the URL: all get the same keyword arguments of a connection.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Literal
 from spot_project import addresses
 
 SCHEMES = ("redis", "rediss", "unix")
-#: What a parameter is read as; those that begin with `ssl_` need `rediss://`.
+#: The parameters of the URL; those that begin with `ssl_` need `rediss://`.
 PARAMETERS = (
     "db", "username", "password", "client_name", "health_check_interval", "socket_timeout", "socket_connect_timeout",
     "ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname",
@@ -20,14 +20,14 @@ PARAMETERS = (
 _SECONDS = ("health_check_interval", "socket_timeout", "socket_connect_timeout")
 _CERTIFICATES = {"required": "required", "cert_required": "required", "none": "none", "cert_none": "none"}
 _SWITCHES = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
-# redis-py 8 gives idle connections 5 s, which breaks Channels: say everything.
+# Explicit, because redis-py 8 closes idle connections after 5 s, which breaks Channels.
 _TIMES: dict[str, Any] = {"socket_timeout": 15, "health_check_interval": 15}
 _NETWORK: dict[str, Any] = {"socket_connect_timeout": 3, "socket_keepalive": True}
 
 
 @dataclass(frozen=True)
 class RedisAddress:
-    """Where a Redis is and how to sign in there. `str()` of it holds no secret."""
+    """The address and credentials of a Redis. `str()` of it contains no secret."""
 
     kind: Literal["tcp", "tls", "unix"]
     host: str = "localhost"
@@ -40,7 +40,7 @@ class RedisAddress:
 
     @property
     def options(self) -> dict[str, Any]:
-        """Keyword arguments of redis-py's connection of this kind, which sync, async and kombu's connections share."""
+        """Keyword arguments of redis-py's connections of this kind, for sync, async and kombu."""
         place = {"path": self.path} if self.kind == "unix" else {"host": self.host, "port": self.port} | _NETWORK
         sign_in = {name: value for name in ("username", "password") if (value := getattr(self, name))}
         return {"db": self.db, **place, **_TIMES, **sign_in, **dict(self.extras)}
@@ -54,12 +54,13 @@ class RedisAddress:
 
 
 def private(path: str) -> RedisAddress:
-    """A server of this user's own on a unix socket: a path is no address and needs no encoding."""
+    """A private server on a unix socket; its path needs no encoding."""
     return RedisAddress("unix", path=path)
 
 
 def parse(text: str) -> RedisAddress:
-    """What the address means. ValueError with a sentence that continues the variable's name and holds no part of it."""
+    """Parse the URL. Raises `ValueError` with a sentence that continues the variable's name and contains no part of the
+    URL."""
     address = addresses.split(text)
     if address.scheme not in SCHEMES or len(address.hosts) > 1:
         raise ValueError("must begin with redis://, rediss:// or unix:// and name one server.")

@@ -1,9 +1,9 @@
-"""Connections that leave a Redis which answers and is of no use, for redis-py's clients and the channel layer.
+"""Connections that reconnect when their Redis answers and cannot be used, for redis-py's clients and the channel layer.
 
-After a failover behind one address the open connections stay with the old server, which refuses every write. redis-py
-takes such a refusal for an answer like others. Here the connection is closed after it and made anew for the next
-command; and once any connection of this process was told that another server is the primary now, every one that was
-made before is left in the same way, also those that only read, subscribe or publish and so are never refused.
+After a failover behind one address, open connections stay with the old server, which rejects every write, and redis-py
+treats the error as an ordinary reply. Here the connection closes after such an error and reconnects for the next
+command. Once a connection of this process learns that another server is the primary, all older connections reconnect
+too, since those that only read, subscribe or publish get no error.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from redis.exceptions import ResponseError
 from providers.redis_trouble import refusal, wrong_server
 from spot_project.redis_address import RedisAddress
 
-# When a connection of this process was last told that it is not with the primary (time.monotonic).
-_left_at = 0.0
+# When a connection of this process last learned that its server is not the primary (time.monotonic).
+_stale_since = 0.0
 
 
 def note(error: ResponseError) -> bool:
-    """Whether a connection must be given up after this answer; all older ones too when the server is the wrong one."""
-    global _left_at  # noqa: PLW0603 - what one connection learns holds for the whole process
+    """Whether a connection must reconnect after this error. With a wrong server, all older connections must as well."""
+    global _stale_since  # noqa: PLW0603 - one connection's error concerns the whole process
     if wrong_server(error):
-        _left_at = time.monotonic()
+        _stale_since = time.monotonic()
     return bool(refusal(error))
 
 
-class _Leaving:
-    """The sync half: mixed into redis-py's connections."""
+class _Reconnecting:
+    """The sync mixin for redis-py's connections."""
 
     made_at = 0.0
 
@@ -41,7 +41,7 @@ class _Leaving:
         super().on_connect_check_health(*args, **kwargs)  # type: ignore[misc]
 
     def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
-        if 0 < self.made_at <= _left_at:
+        if 0 < self.made_at <= _stale_since:
             self.disconnect()  # type: ignore[attr-defined]
         super().send_packed_command(*args, **kwargs)  # type: ignore[misc]
 
@@ -54,20 +54,20 @@ class _Leaving:
             raise
 
 
-class Connection(_Leaving, redis.Connection):
+class Connection(_Reconnecting, redis.Connection):
     pass
 
 
-class SSLConnection(_Leaving, redis.SSLConnection):
+class SSLConnection(_Reconnecting, redis.SSLConnection):
     pass
 
 
-class UnixConnection(_Leaving, redis.UnixDomainSocketConnection):
+class UnixConnection(_Reconnecting, redis.UnixDomainSocketConnection):
     pass
 
 
-class _LeavingAsync:
-    """The async half."""
+class _ReconnectingAsync:
+    """The async mixin."""
 
     made_at = 0.0
 
@@ -76,7 +76,7 @@ class _LeavingAsync:
         await super().on_connect_check_health(*args, **kwargs)  # type: ignore[misc]
 
     async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
-        if 0 < self.made_at <= _left_at:
+        if 0 < self.made_at <= _stale_since:
             await self.disconnect(nowait=True)  # type: ignore[attr-defined]
         await super().send_packed_command(*args, **kwargs)  # type: ignore[misc]
 
@@ -89,15 +89,15 @@ class _LeavingAsync:
             raise
 
 
-class AsyncConnection(_LeavingAsync, redis.asyncio.Connection):
+class AsyncConnection(_ReconnectingAsync, redis.asyncio.Connection):
     pass
 
 
-class AsyncSSLConnection(_LeavingAsync, redis.asyncio.SSLConnection):
+class AsyncSSLConnection(_ReconnectingAsync, redis.asyncio.SSLConnection):
     pass
 
 
-class AsyncUnixConnection(_LeavingAsync, redis.asyncio.UnixDomainSocketConnection):
+class AsyncUnixConnection(_ReconnectingAsync, redis.asyncio.UnixDomainSocketConnection):
     pass
 
 
@@ -107,18 +107,18 @@ ASYNC = {"tcp": AsyncConnection, "tls": AsyncSSLConnection, "unix": AsyncUnixCon
 
 @dataclass(frozen=True)
 class Server:
-    """The Redis of this site, for whichever library connects to it."""
+    """The Redis of this site, for all libraries that connect to it."""
 
     address: RedisAddress
 
     @property
     def async_pool(self) -> dict[str, Any]:
-        """Keyword arguments of an async pool, which are those of a host of the channel layer."""
+        """Keyword arguments of an async pool and of a host of the channel layer."""
         return {"connection_class": ASYNC[self.address.kind], **self.address.options}
 
     @property
     def timeout(self) -> int:
-        """Seconds that an answer may take."""
+        """Timeout of a reply, in seconds."""
         return int(self.address.options["socket_timeout"])
 
     def client(self, **options: Any) -> redis.Redis:
@@ -127,11 +127,11 @@ class Server:
         return redis.Redis.from_pool(pool)
 
     def async_client(self) -> redis.asyncio.Redis:
-        """A client of an event loop that keeps to one connection."""
+        """A client of an event loop with a single connection."""
         pool = redis.asyncio.ConnectionPool(**self.async_pool)
         return redis.asyncio.Redis(connection_pool=pool, single_connection_client=True)
 
     def async_blocking_client(self, connections: int, wait_s: float) -> redis.asyncio.Redis:
-        """A client of an event loop whose callers wait for one of so many connections."""
+        """A client of an event loop whose callers wait for one of a number of connections."""
         pool = redis.asyncio.BlockingConnectionPool(max_connections=connections, timeout=wait_s, **self.async_pool)
         return redis.asyncio.Redis.from_pool(pool)

@@ -1,4 +1,4 @@
-"""URL root: the admin, and everything that `spot` serves."""
+"""The root of the URLs: the admin, and those of `spot`."""
 
 from django.contrib import admin
 from django.urls import include, path

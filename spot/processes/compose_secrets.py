@@ -1,8 +1,8 @@
-"""The passwords of a composed site: made on the first start, kept in volumes, never defaulted.
+"""The passwords of a site under Compose: generated on the first start and stored in volumes; there are no defaults.
 
-`python -m spot.processes.compose_secrets SECRETS REDIS DATABASE` writes, with mode 0600, what each container reads: to
-SECRETS the keys of the site and the addresses of Redis and database with their passwords, to REDIS its configuration,
-to DATABASE its password. Every file that exists keeps its value, so it may run at each start.
+`python -m spot.processes.compose_secrets SECRETS REDIS DATABASE` writes the containers' files with mode 0600: to
+SECRETS the keys of the site and the URLs of Redis and database with their passwords, to REDIS its configuration, to
+DATABASE its password. Existing files stay unchanged, so it may run at each start.
 """
 
 import secrets
@@ -20,24 +20,25 @@ maxmemory-policy noeviction
 """
 
 
-def kept(path: Path, value: str) -> str:
-    """The file's content; made of `value` when there is no such file yet."""
+def stored(path: Path, value: str) -> str:
+    """The content of the file, which is created with `value` if it does not exist."""
     if not path.exists():
         draft = path.with_name(f"{path.name}.new")
         draft.touch(mode=0o600)
         draft.write_text(value)
-        draft.rename(path)  # whole or not at all: a start that is cut off must not leave half a secret
+        draft.rename(path)  # atomic, so that an interrupted start leaves no half of a secret
     return path.read_text()
 
 
 def write(site: Path, redis: Path, database: Path) -> None:
-    kept(site / "secret_key", secrets.token_urlsafe(48))
-    kept(site / "provider_keys", secrets.token_urlsafe(48))
-    password = kept(database / "password", secrets.token_urlsafe(32))
-    kept(site / "database_url", f"postgres://spot:{password}@database:5432/spot")
-    password = kept(site / "redis_password", secrets.token_urlsafe(32))
-    kept(site / "redis_url", f"redis://:{password}@redis:6379/0")
-    kept(redis / "redis.conf", REDIS.format(password=password))
+    """Create the missing files of the three folders."""
+    stored(site / "secret_key", secrets.token_urlsafe(48))
+    stored(site / "provider_keys", secrets.token_urlsafe(48))
+    password = stored(database / "password", secrets.token_urlsafe(32))
+    stored(site / "database_url", f"postgres://spot:{password}@database:5432/spot")
+    password = stored(site / "redis_password", secrets.token_urlsafe(32))
+    stored(site / "redis_url", f"redis://:{password}@redis:6379/0")
+    stored(redis / "redis.conf", REDIS.format(password=password))
 
 
 if __name__ == "__main__":

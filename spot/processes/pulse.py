@@ -1,4 +1,4 @@
-"""Whether Celery is alive end to end: a task notes in Redis when it ran, and this watches that note change."""
+"""Watches whether a process is alive, by a value in Redis that it changes regularly."""
 
 import threading
 import time
@@ -8,9 +8,9 @@ from redis.exceptions import RedisError
 
 
 class Pulse:
-    """Watches a beat (any value that changes while things work) from a thread, for a caller that must not wait.
+    """Reads a beat (a value that changes while its writer is alive) in a thread, so that the caller does not block.
 
-    Time is this process's own: a clock that is set back would otherwise look like a silence, or hide one.
+    It uses this process's monotonic clock, which is independent of changes of the time.
     """
 
     def __init__(self, read: Callable[[], object], every_seconds: float = 5.0) -> None:
@@ -21,7 +21,7 @@ class Pulse:
         threading.Thread(target=self._watch, name="pulse", daemon=True).start()
 
     def silent_seconds(self) -> float:
-        """Seconds since the beat was last seen to change."""
+        """Seconds since the last observed change of the beat."""
         return time.monotonic() - self._changed
 
     def _watch(self) -> None:
@@ -34,7 +34,7 @@ class Pulse:
         try:
             now = self._read()
         except (RedisError, OSError):
-            self._changed = time.monotonic()  # without Redis nobody can be heard: not the worker's fault
+            self._changed = time.monotonic()  # without Redis the state is unknown, which is no fault of the writer
             return
         if now != self._last:
             self._last, self._changed = now, time.monotonic()

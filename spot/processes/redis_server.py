@@ -1,4 +1,4 @@
-"""A private Redis for machines that have none running: found on PATH or in the environment, on a unix socket."""
+"""A private Redis for machines without a running one: a program from PATH or the environment, on a unix socket."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MEMORY = "256mb"
 
 
 class Binary(NamedTuple):
-    """A Redis server program. `embedded`: the aged one from PyPI."""
+    """A Redis server program. `embedded`: the old one from PyPI."""
 
     path: str
     title: str
@@ -36,7 +36,7 @@ class Binary(NamedTuple):
 
 
 def find() -> Binary | None:
-    """The server to start: Valkey before Redis, the machine's own before the embedded one."""
+    """The server to start: Valkey before Redis, installed ones before the embedded one."""
     for name in ("valkey-server", "redis-server", str(EMBEDDED)):
         path = shutil.which(name)
         if path is not None:
@@ -45,16 +45,16 @@ def find() -> Binary | None:
 
 
 def _title(path: str) -> str:
-    """For example "Redis 7.0.15", from what the program says of itself."""
-    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
-    match = re.match(r"(\w+).*? v=([\d.]+)", said)
+    """Name and version, such as "Redis 7.0.15"."""
+    output = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+    match = re.match(r"(\w+).*? v=([\d.]+)", output)
     return f"{match[1]} {match[2]}" if match else Path(path).name
 
 
 def program(binary: Binary, socket: Path, folder: Path) -> Program:
-    """The server as a program: no TCP port, a socket only this user may open, data and log in `folder`.
+    """The server as a program: no TCP port, a socket for this user only, data and log in `folder`.
 
-    It keeps its data over a restart, because the month's count of provider calls is among them.
+    Its data survive a restart, since they include the month's count of provider calls.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -78,28 +78,28 @@ def program(binary: Binary, socket: Path, folder: Path) -> Program:
 
 
 def trouble(server: Any) -> str:
-    """Empty when a Redis answers and takes writes, else why it cannot be used."""
+    """Why a Redis cannot be used; "" when it answers and accepts writes."""
     try:
         with server.client(socket_timeout=3, retry=Retry(NoBackoff(), 0)) as client:
             snapshots.try_write(client)
     except (RedisError, OSError) as error:
-        refused = refusal(error)
-        return f"it {refused}" if refused else scrub(str(error)).rstrip(".")
+        reason = refusal(error)
+        return f"it {reason}" if reason else scrub(str(error)).rstrip(".")
     return ""
 
 
-def last_words(folder: Path) -> str:
-    """The last line that a server logged before it gave up, without its time stamp."""
+def last_line(folder: Path) -> str:
+    """The last line of the server's log, without its time stamp."""
     log = folder / "log"
     lines = log.read_text(errors="replace").split("\n") if log.exists() else []
-    said = [re.sub(r"^\d+:\w .*? [*#.-] ", "", line).strip() for line in lines if line.strip()]
-    return said[-1].rstrip(".") if said else "it said nothing"
+    messages = [re.sub(r"^\d+:\w .*? [*#.-] ", "", line).strip() for line in lines if line.strip()]
+    return messages[-1].rstrip(".") if messages else "its log is empty"
 
 
 def set_aside_unreadable(folder: Path) -> bool:
-    """Move away data that a newer server wrote and this one cannot read; False when that was not the trouble."""
+    """Move away data of a newer server that this one cannot read; False when that was not the problem."""
     data = folder / "dump.rdb"
-    if "loading the DB" not in last_words(folder) or not data.exists():
+    if "loading the DB" not in last_line(folder) or not data.exists():
         return False
     data.rename(folder / "dump.rdb.unreadable")
     return True

@@ -22,7 +22,7 @@ def test_a_command_that_needs_a_site_names_the_folder_where_none_is_and_leaves_n
     said = run("createsuperuser", home=home)
     assert said.returncode == 1
     assert said.stderr.strip() == (
-        f"There is no Spot in {home}. Give the folder of the site that you mean, as it was started with: "
+        f"There is no Spot in {home}. Set SPOT_HOME to the folder with which the site was started: "
         "SPOT_HOME=/path manage.py createsuperuser"
     )
     assert not home.exists()

@@ -19,19 +19,19 @@ def administrators() -> list[str]:
 
 @pytest.mark.django_db
 def test_without_a_name_there_is_no_administrator() -> None:
-    prepare.make_administrator()
+    prepare.create_administrator()
     assert administrators() == []
 
 
 @pytest.mark.django_db
 def test_the_named_administrator_is_made_once_and_keeps_a_changed_password(settings) -> None:
     settings.SPOT_ADMIN_USER, settings.SPOT_ADMIN_PASSWORD = "olga", PASSWORD
-    prepare.make_administrator()
+    prepare.create_administrator()
     olga = get_user_model().objects.get(username="olga")
     assert olga.check_password(PASSWORD)
     olga.set_password("changed since then")
     olga.save()
-    prepare.make_administrator()
+    prepare.create_administrator()
     olga.refresh_from_db()
     assert olga.check_password("changed since then")
     assert administrators() == ["olga"]
@@ -42,7 +42,7 @@ def test_the_named_administrator_is_made_once_and_keeps_a_changed_password(setti
 def test_a_password_that_is_missing_or_weak_is_refused_in_one_sentence(settings, password: str, why: str) -> None:
     settings.SPOT_ADMIN_USER, settings.SPOT_ADMIN_PASSWORD = "olga", password
     with pytest.raises(CommandError, match=why):
-        prepare.make_administrator()
+        prepare.create_administrator()
     assert administrators() == []
 
 

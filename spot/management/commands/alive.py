@@ -1,5 +1,4 @@
-"""`manage.py alive`: whether Celery works end to end, or the streams' process does, for the health checks of containers
-without a web server."""
+"""`manage.py alive`: tests whether the worker or the stream process is alive, for containers without a web server."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -11,11 +10,11 @@ from providers.streams import stream_state
 from spot import snapshots
 from spot.web.health import WORKER_SILENT_MS
 
-SILENT = {"worker": "No worker has run a task lately.", "stream": "No stream process has shown a sign of life lately."}
+SILENT = {"worker": "No worker has run a task lately.", "stream": "No stream process was alive lately."}
 
 
 class Command(BaseCommand):
-    help = "Exit with 0 if a worker has run a task in the last half minute, or a stream process shown a sign of life."
+    help = "Exit with 0 if a worker has run a task, or a stream process was alive, in the last half minute."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""`manage.py prepare`: what must be true before the processes start. Running it again changes nothing."""
+"""`manage.py prepare`: migrations, first administrator and static files, before the processes start; idempotent."""
 
 from argparse import ArgumentParser
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ from spot_project.logs import scrub
 
 
 class Command(BaseCommand):
-    help = "Bring the database up to date, collect static files, and make the first administrator."
+    help = "Migrate the database, collect static files, and create the first administrator."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--no-static", action="store_true", help="leave the static files as they are")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         migrate()
-        make_administrator()
+        create_administrator()
         if not options["no_static"] and statics_are_old():
             call_command("collectstatic", interactive=False, verbosity=0)
 
@@ -40,16 +40,15 @@ def migrate() -> None:
 
 
 def described(facts: Mapping[str, Any]) -> str:
-    """A database of settings.DATABASES, for people: the file, or host and name; never a password."""
+    """A database of settings.DATABASES as text: the file, or host and name, without the password."""
     if "sqlite" in facts["ENGINE"]:
         return f"SQLite {facts['NAME']}"
     user = f"{facts['USER']}:***@" if facts.get("USER") else ""
     return f"postgres://{user}{facts['HOST'] or 'localhost'}:{facts['PORT'] or 5432}/{facts['NAME']}"
 
 
-def make_administrator() -> None:
-    """Make the administrator that the environment names, unless there is one of that name: a password changed since
-    stays as it is."""
+def create_administrator() -> None:
+    """Create the administrator that the environment names, unless the user exists: its password stays unchanged."""
     name, password = settings.SPOT_ADMIN_USER, settings.SPOT_ADMIN_PASSWORD
     users = get_user_model().objects
     if not name or users.filter(username=name).exists():
@@ -64,10 +63,10 @@ def make_administrator() -> None:
 
 
 def statics_are_old() -> bool:
-    """Whether a static file is newer than their collection (collecting takes a second or two)."""
+    """Whether a static file is newer than the collection (collecting takes a second or two)."""
     collected = Path(settings.STATIC_ROOT, "staticfiles.json")
     if not collected.exists():
         return True
-    made = collected.stat().st_mtime
+    collected_at = collected.stat().st_mtime
     files = (storage.path(name) for finder in get_finders() for name, storage in finder.list(ignore_patterns=[".*"]))
-    return any(Path(file).stat().st_mtime > made for file in files)
+    return any(Path(file).stat().st_mtime > collected_at for file in files)

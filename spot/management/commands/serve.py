@@ -1,4 +1,4 @@
-"""`manage.py serve`: the web process, answering HTTP and WebSockets with uvicorn or daphne."""
+"""`manage.py serve`: the web process, for HTTP and WebSockets, with uvicorn or daphne."""
 
 import socket
 from argparse import ArgumentParser

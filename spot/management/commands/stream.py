@@ -1,4 +1,4 @@
-"""`manage.py stream`: keeps the providers' streams open, and shows what they bring."""
+"""`manage.py stream`: keeps the providers' streams open, and stores their data."""
 
 from __future__ import annotations
 
@@ -20,50 +20,52 @@ from providers.streams.worker import Worker
 from spot.ingest.streams import Streams
 from spot.snapshots import now_ms
 
-#: A sign of life every so many seconds.
+#: Seconds between two marks that this process is alive.
 BEAT_SECONDS = 5.0
-#: For closing connections and giving up the lead; the supervisor waits a little longer.
-ENDING_SECONDS = 2.5
+#: For closing connections and releasing locks; the supervisor waits a little longer.
+STOP_SECONDS = 2.5
 
 
 class Command(BaseCommand):
-    help = "Keep the streams of the providers named (default: all) open. Without a key for one it waits for one."
+    help = "Keep the streams of the providers named (default: all) open. A stream without a key waits for one."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("names", nargs="*", metavar="provider", help=", ".join(one.name for one in streaming()))
+        parser.add_argument(
+            "names", nargs="*", metavar="provider", help=", ".join(provider.name for provider in streaming())
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        able = {one.name: one for one in streaming()}
-        if unknown := [name for name in options["names"] if name not in able]:
-            raise CommandError(f"{', '.join(unknown)}: no provider with a stream. There are: {', '.join(able)}.")
-        chosen = [able[name] for name in options["names"] or able]
-        # While the market shown is simulated, nothing real is asked for.
-        asyncio.run(keep([] if settings.SPOT_DEMO == "on" else chosen))
+        streams = {provider.name: provider for provider in streaming()}
+        if unknown := [name for name in options["names"] if name not in streams]:
+            raise CommandError(f"{', '.join(unknown)}: no provider with a stream. There are: {', '.join(streams)}.")
+        chosen = [streams[name] for name in options["names"] or streams]
+        # A demo uses no real provider.
+        asyncio.run(run([] if settings.SPOT_DEMO == "on" else chosen))
 
 
 def streaming() -> list[Provider]:
     """The providers that have a stream."""
-    return [one for one in providers.all() if one.stream is not None]
+    return [provider for provider in providers.all() if provider.stream is not None]
 
 
-async def keep(chosen: list[Provider]) -> None:
-    """Run until SIGTERM or SIGINT; then show what was heard, close every connection and give up every lead."""
-    ending = asyncio.Event()
+async def run(chosen: list[Provider]) -> None:
+    """Run until SIGTERM or SIGINT; then store what is buffered, close every connection and release every lock."""
+    stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     client, sink = settings.REDIS.async_blocking_client(connections=8, wait_s=5), Streams()
-    workers = [Worker(one, sink, client, Budget(connection())) for one in chosen]
+    workers = [Worker(provider, sink, client, Budget(connection())) for provider in chosen]
     running = [asyncio.create_task(worker.run()) for worker in workers]
-    tasks = [asyncio.create_task(task) for task in (ending.wait(), beat(client), sink.run())]
+    tasks = [asyncio.create_task(task) for task in (stopping.wait(), beat(client), sink.run())]
     try:
         done, _ = await asyncio.wait([*tasks, *running], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
-            task.result()  # what ends by itself, ends with an error
+            task.result()  # a task that ends without a signal has failed: raise its error
     finally:
         for worker in workers:
             worker.stop()
         if running:
-            await asyncio.wait(running, timeout=ENDING_SECONDS)
+            await asyncio.wait(running, timeout=STOP_SECONDS)
         for task in tasks:
             task.cancel()
         await sink.flush()
@@ -71,11 +73,11 @@ async def keep(chosen: list[Provider]) -> None:
 
 
 async def beat(client: redis.asyncio.Redis) -> None:
-    """Show that this process is alive."""
+    """Mark regularly that this process is alive."""
     while True:
         try:
             await stream_state.mark(client, now_ms())
         except (RedisError, OSError):
-            await asyncio.sleep(1)  # the workers say so
+            await asyncio.sleep(1)  # the workers log it
         else:
             await asyncio.sleep(BEAT_SECONDS)

@@ -1,4 +1,4 @@
-"""`manage.py up`: everything that Spot is, as processes of this one. `make run` ends here."""
+"""`manage.py up`: starts and supervises all processes of Spot. `make run` calls it."""
 
 from __future__ import annotations
 
@@ -31,36 +31,36 @@ from spot.server import listening
 from spot_project import redis_address
 
 PARTS = ("worker", "beat", "stream", "sandbox", "web")
-SILENT_SECONDS = 60.0  # without a sign of life, which come every few seconds, before it is started again
-LEAVING_SECONDS = 8.0  # how long a second start waits for the processes of one that is ending
-NOTICING_SECONDS = 0.5  # how long before one that was killed is known to be ending
+SILENT_SECONDS = 60.0  # a part restarts after this long without a beat, which comes every few seconds
+LEAVING_SECONDS = 8.0  # a second start waits this long for the processes of one that is ending
+NOTICING_SECONDS = 0.5  # the reaper needs this long to notice that its supervisor was killed
 REDIS_SECONDS = 15.0
-REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  to listen on all addresses is not to be at one
+REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  an address to connect to, for wildcards
 
 
 class Command(BaseCommand):
-    help = "Start the parts named (default: all, with a private Redis where none is given) and keep them alive."
+    help = "Start the parts named (default: all, with a private Redis unless REDIS_URL is set) and supervise them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help=", ".join(PARTS))
 
     def handle(self, *_args: Any, **options: Any) -> None:
         if options["parts"]:
-            self._keep(options["parts"], whole=False)
+            self._supervise(options["parts"], whole=False)
             return
         with folder_lock() as lock:
-            self._keep(list(PARTS), whole=True, lock=lock)
+            self._supervise(list(PARTS), whole=True, lock=lock)
 
-    def _keep(self, parts: list[str], *, whole: bool, lock: IO[str] | None = None) -> None:
-        """Start and supervise; `whole`: with Redis, migrations and an open port of our own before the rest."""
+    def _supervise(self, parts: list[str], *, whole: bool, lock: IO[str] | None = None) -> None:
+        """Start and supervise parts; `whole`: after Redis and migrations."""
         listener = open_port() if "web" in parts else None
         with Supervisor(self._say, None if lock is None else lock.fileno()) as supervisor:
-            if whole and not self._lay_ground(supervisor):
+            if whole and not self._prepare(supervisor):
                 return
             sandbox = sandbox_url()
             for part in parts:
-                if (made := program(part, listener, sandbox)) is not None:
-                    supervisor.start(made)
+                if (part_program := program(part, listener, sandbox)) is not None:
+                    supervisor.start(part_program)
             if listener is not None:
                 threading.Thread(target=self._announce, daemon=True).start()
             tasks, streams = Pulse(snapshots.worker_seen_ms), Pulse(streams_seen_ms)
@@ -68,8 +68,8 @@ class Command(BaseCommand):
             supervisor.run(partial(watch, supervisor, {part: watched[part] for part in parts if part in watched}))
             self._say("Ending")
 
-    def _lay_ground(self, supervisor: Supervisor) -> bool:
-        """Redis, database, static files, first administrator; False when we were asked to end meanwhile."""
+    def _prepare(self, supervisor: Supervisor) -> bool:
+        """Redis, database, static files, first administrator; False when a signal ended us meanwhile."""
         redis = find_redis(supervisor)
         code = supervisor.finish(Program("prepare", manage("prepare")))
         if code:
@@ -81,7 +81,7 @@ class Command(BaseCommand):
         return code is not None
 
     def _announce(self) -> None:
-        """Print the URL once the site answers there."""
+        """Print the URL once the site answers."""
         host = "localhost" if settings.SPOT_BIND in {*REACHED_BY, "127.0.0.1", "::1"} else settings.SPOT_BIND
         url = f"http://{host}:{settings.PORT}/"
         while not is_served(settings.SPOT_BIND, settings.PORT):
@@ -103,14 +103,14 @@ DEMO = {
 
 
 def for_whom() -> str:
-    """The names the site answers to, once it can be reached from outside: others are refused, and people wonder."""
+    """The allowed host names of a site that is reachable from outside, since other names get an error."""
     if listening.is_loopback(settings.SPOT_BIND):
         return ""
     return f", as {', '.join(settings.ALLOWED_HOSTS)} (SPOT_ALLOWED_HOSTS)"
 
 
 def with_settings(argv: list[str]) -> str:
-    """The command as a person types it in this folder, with the site's folder where that is not the usual one."""
+    """The command for a shell in this folder, with SPOT_HOME unless it has its default."""
     program, script, *arguments = argv
     words = [*(os.path.relpath(path) for path in (program, script)), *arguments]
     if settings.SPOT_HOME != settings.BASE_DIR / ".spot":
@@ -124,9 +124,9 @@ def manage(*arguments: str) -> list[str]:
 
 
 def folder_lock() -> IO[str]:
-    """The lock on SPOT_HOME, held by whatever has the file open: this process, and the reaper after it.
+    """The lock on SPOT_HOME, which lasts as long as a process has the file open: this one, then its reaper.
 
-    The file holds this process's number; it is empty while the processes of an earlier run are being ended.
+    The file contains this process's id; it is empty while the processes of a former run are ending.
     """
     lock = (settings.SPOT_HOME / "up.lock").open("a+")
     started = time.monotonic()
@@ -148,7 +148,7 @@ def folder_lock() -> IO[str]:
 
 
 def is_locked(file: IO[str]) -> bool:
-    """Whether the file's lock is ours now."""
+    """Whether the lock was acquired."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -157,7 +157,7 @@ def is_locked(file: IO[str]) -> bool:
 
 
 def open_port() -> socket.socket:
-    """The site's socket, opened here so that a taken port is known before anything starts."""
+    """The site's socket, opened here so that a port in use is reported before anything starts."""
     try:
         return listening.listen(settings.SPOT_BIND, settings.PORT)
     except listening.CannotServe as error:
@@ -165,7 +165,7 @@ def open_port() -> socket.socket:
 
 
 def find_redis(supervisor: Supervisor) -> str:
-    """Make sure that a Redis answers, starting a private one if none is given; what it is, for people."""
+    """Make sure that a Redis answers, and start a private one without REDIS_URL; its description."""
     address = settings.REDIS.address
     if address != redis_address.private(str(settings.SPOT_PRIVATE_SOCKET)):
         if trouble := redis_server.trouble(settings.REDIS):
@@ -175,8 +175,8 @@ def find_redis(supervisor: Supervisor) -> str:
     if binary is None:
         raise CommandError(redis_server.NONE_FOUND)
     start_redis(supervisor, binary)
-    aged = "; too old to be offered to others: install valkey or redis for more than a trial" if binary.embedded else ""
-    return f"{binary.title}, private ({binary.path}{aged})"
+    warning = "; old, for trials only: install valkey or redis for real use" if binary.embedded else ""
+    return f"{binary.title}, private ({binary.path}{warning})"
 
 
 def start_redis(supervisor: Supervisor, binary: redis_server.Binary) -> None:
@@ -194,36 +194,37 @@ def start_redis(supervisor: Supervisor, binary: redis_server.Binary) -> None:
     if supervisor.has_ended("redis") and redis_server.set_aside_unreadable(folder):
         start_redis(supervisor, binary)
     elif not supervisor.ending:
-        why = redis_server.last_words(folder)
+        why = redis_server.last_line(folder)
         raise CommandError(f"Redis could not start ({binary.path}): {why}. Set REDIS_URL to use another.")
 
 
 def program(part: str, listener: socket.socket | None, sandbox: str | None) -> Program | None:
-    """One part as a program; None for a part that this configuration has no use for."""
-    quiet_as_root = "ignore:You're running the worker"  # of pickled messages, which are not accepted
+    """One part as a program; None for a part that this configuration does not use."""
+    quiet_as_root = "ignore:You're running the worker"  # warns of pickled messages, which are not accepted
     celery = [sys.executable, "-W", quiet_as_root, "-m", "celery", "--quiet", "-A", "spot_project"]
-    told = [] if sandbox is None else ["env", f"SANDBOX_BASE_URL={sandbox}"]
+    environment = [] if sandbox is None else ["env", f"SANDBOX_BASE_URL={sandbox}"]
     if part == "worker":
-        # Two processes: one slow provider must not hold up the tick. Gossip and mingling are for meeting other workers.
-        alone = ["--loglevel=WARNING", "--without-gossip", "--without-mingle", "--concurrency=2"]
-        return Program(part, [*told, *celery, "worker", *alone])
+        # Two processes, so that one slow provider does not delay the tick. Gossip and mingle are for several workers.
+        options = ["--loglevel=WARNING", "--without-gossip", "--without-mingle", "--concurrency=2"]
+        return Program(part, [*environment, *celery, "worker", *options])
     if part == "beat":
-        return Program(part, [*told, *celery, "beat", "--loglevel=WARNING", "--pidfile="])
-    if part == "stream":  # even without a key, which may be entered at any time
+        return Program(part, [*environment, *celery, "beat", "--loglevel=WARNING", "--pidfile="])
+    if part == "stream":  # even without a key, since one may be entered at any time
         return Program(part, manage("stream"))
     if part == "web":
         assert listener is not None
-        return Program(part, [*told, *manage("serve", "--fd", str(listener.fileno()))], fds=(listener.fileno(),))
+        serve = manage("serve", "--fd", str(listener.fileno()))
+        return Program(part, [*environment, *serve], fds=(listener.fileno(),))
     if sandbox is None:
         return None
     url = urlsplit(sandbox)
-    return Program(part, [*told, *manage("sandbox", "--host", str(url.hostname), "--port", str(url.port))])
+    return Program(part, [*environment, *manage("sandbox", "--host", str(url.hostname), "--port", str(url.port))])
 
 
 def sandbox_url() -> str | None:
-    """Where the simulated market is to be served: at SANDBOX_BASE_URL, or on another port should that be taken.
+    """The URL of the simulated market: SANDBOX_BASE_URL, with another port if that is in use.
 
-    None when there is no demo, or when another machine serves it.
+    None without a demo, or when another machine serves it.
     """
     url = urlsplit(settings.SANDBOX_BASE_URL)
     if settings.SPOT_DEMO == "off" or not listening.is_loopback(url.hostname or ""):
@@ -235,24 +236,24 @@ def sandbox_url() -> str | None:
 
 
 def streams_seen_ms() -> int | None:
-    """When a stream process last showed a sign of life."""
+    """When a stream process was last alive."""
     return stream_state.seen_ms(snapshots.connection())
 
 
 def watch(supervisor: Supervisor, pulses: dict[str, Pulse]) -> None:
-    """Start those parts again that show no sign of life for too long, although they live."""
+    """Restart parts that run and have had no beat for too long."""
     for part, pulse in pulses.items():
         if min(pulse.silent_seconds(), supervisor.age(part)) > SILENT_SECONDS:
-            supervisor.restart(part, f"has shown no sign of life for {SILENT_SECONDS:g} s")
+            supervisor.restart(part, f"has been silent for {SILENT_SECONDS:g} s")
 
 
 def is_served(host: str, port: int) -> bool:
-    """Whether the web process answers on the port by now."""
-    asked = http.client.HTTPConnection(REACHED_BY.get(host, host), port, timeout=2)
+    """Whether the web process answers on the port."""
+    client = http.client.HTTPConnection(REACHED_BY.get(host, host), port, timeout=2)
     try:
-        asked.request("GET", "/healthz")
-        return asked.getresponse().status < 500
+        client.request("GET", "/healthz")
+        return client.getresponse().status < 500
     except (OSError, http.client.HTTPException):
         return False
     finally:
-        asked.close()
+        client.close()

@@ -53,7 +53,7 @@ def test_a_server_that_cannot_start_leaves_a_reason(tmp_path: Path) -> None:
     taken.mkdir()
     program, folder = start(tmp_path, taken)
     assert subprocess.run(program.argv, check=False, stdout=subprocess.DEVNULL, timeout=20).returncode
-    assert "socket" in redis_server.last_words(folder)
+    assert "socket" in redis_server.last_line(folder)
     assert not redis_server.set_aside_unreadable(folder)
 
 
@@ -67,4 +67,4 @@ def test_data_that_the_server_cannot_read_are_set_aside_and_kept(tmp_path: Path)
 
 
 def test_a_server_that_said_nothing_is_reported_as_such(tmp_path: Path) -> None:
-    assert redis_server.last_words(tmp_path) == "it said nothing"
+    assert redis_server.last_line(tmp_path) == "its log is empty"
