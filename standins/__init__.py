@@ -1,12 +1,12 @@
-"""Stand-ins for the upstreams, each on one loopback port: for tests, and by hand with `manage.py standin NAME`.
+"""Stand-ins for the upstreams, each on one loopback port: for tests, and interactively with `manage.py standin NAME`.
 
-The folder is the registry: a module's `standin` is the class that stands in for the provider of the module's name. All
-of them are made alike and run alike::
+The folder is the registry: a module's `standin` is the class for the provider of the module's name. All have the same
+interface::
 
     with standins.get("coingecko")(key="…", seed=7) as standin:
-        standin.url, standin.stream_url   # what the provider's base URL and stream URL are to be; "" for what it lacks
+        standin.url, standin.stream_url   # for the provider's base URL and stream URL; "" for none
 
-`base` says how to write one.
+`base` documents how to write one.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Protocol, Self, cast
 import providers
 
 
-class Running(Protocol):
-    """What every stand-in can do."""
+class Upstream(Protocol):
+    """The interface of every stand-in."""
 
     @property
     def port(self) -> int:
@@ -29,14 +29,14 @@ class Running(Protocol):
 
     @property
     def url(self) -> str:
-        """The base URL of its REST interface, without a slash at its end; "" when it has none."""
+        """The base URL of its REST API, without a trailing slash; "" for none."""
 
     @property
     def stream_url(self) -> str:
-        """The address of its stream; "" when it has none."""
+        """The URL of its stream; "" for none."""
 
     def start(self) -> Self:
-        """Listen. OSError when the address cannot be had."""
+        """Listen. Raises `OSError` when the address is not available."""
 
     def stop(self) -> None:
         """End every connection and close the port."""
@@ -50,11 +50,12 @@ class Running(Protocol):
 
 def names() -> list[str]:
     """The providers that have a stand-in."""
-    return sorted(found.name for found in pkgutil.iter_modules(__path__) if providers.get(found.name))
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if providers.get(module.name))
 
 
-def get(name: str) -> Callable[..., Running]:
-    """What makes the stand-in of that provider: `key`, `seed`, `host` and `port` by name. KeyError for any other."""
+def get(name: str) -> Callable[..., Upstream]:
+    """The class of that provider's stand-in; `key`, `seed`, `host` and `port` are keyword arguments. Raises
+    `KeyError`."""
     if name not in names():
         raise KeyError(name)
-    return cast("Callable[..., Running]", importlib.import_module(f"{__name__}.{name}").standin)
+    return cast("Callable[..., Upstream]", importlib.import_module(f"{__name__}.{name}").standin)

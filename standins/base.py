@@ -1,37 +1,37 @@
-"""What the stand-ins share: one port for REST and WebSocket, the simulated market's prices, and faults on demand.
+"""The base of the stand-ins: one port for REST and WebSocket, prices of the simulated market, and faults on demand.
 
 To write one, subclass `Standin` in a module named after the provider and call the class `standin` there::
 
     class Example(Standin):
         root, stream_path, ping_seconds = "/v1", "/stream", 30.0
 
-        def answer(self, request):                 # a GET below `root`; `request.path` is without it
+        def answer(self, request):                 # a GET below `root`; `request.path` excludes the root
             if request.headers.get("x-api-key") != self.key:
                 raise self.refusal(401, "no such key")
-            return {"price": self.price("bitcoin")}    # JSON, or a Reply for more say
+            return {"price": self.price("bitcoin")}    # JSON, or a Reply
 
-        def admit(self, request): ...              # the handshake: raise self.refusal(403, "…") to turn it away
+        def admit(self, request): ...              # the handshake: raise self.refusal(403, "…") to reject it
         async def opened(self, peer): ...          # await peer.send({"type": "welcome"})
-        async def received(self, peer, message): ...   # text or bytes as they came
+        async def received(self, peer, message): ...   # text or bytes
         async def pulse(self, peer): ...           # every `pulse_seconds`: await peer.data({"price": …})
 
         def refused(self, status, message): ...    # the body of an error, in the provider's shape
 
     standin = Example
 
-`peer.send` is for what the protocol says, `peer.data` for what carries prices: only data meet `spoil`. What a peer is
-subscribed to is kept in `peer.memory`. A stand-in runs in a thread of its own; all the methods above are called in its
-event loop and must not block. From a test, everything without an underscore may be used from any thread::
+`peer.send` sends messages of the protocol, `peer.data` messages with prices: only these pass through `spoil`. A
+stand-in stores a peer's subscriptions in `peer.memory`. It runs in a thread of its own; the methods above are called in
+its event loop and must not block. Tests may use everything without an underscore from any thread::
 
     standin.faults.add("/v1/prices", "status", status=503)     # or hang, truncated, oversize, nan, html, … (REST,
     standin.faults.add("/stream", "status", status=429)        # by the path without the root; or the handshake)
-    standin.spoil = lambda message: [message, message]         # what is sent instead of each data message
+    standin.spoil = lambda message: [message, message]         # replaces each data message
     standin.say({"type": "nonsense"}); standin.close(1008, "too_slow"); standin.cut()
-    standin.silent = True                                      # the sockets stay open, nothing more is said
-    standin.skew_ms = -90_000                                  # the times it states are that much off
+    standin.silent = True                                      # the sockets stay open, and it sends nothing
+    standin.skew_ms = -90_000                                  # its times are off by that much
     standin.lies["bitcoin"] = 1.5                              # its price is that multiple of the market's
-    standin.pulse_now()                                        # a pulse for everybody, whatever `pulse_seconds`
-    standin.until(lambda: len(standin.messages) == 2)          # wait for what it has received
+    standin.pulse_now()                                        # a pulse for all peers, whatever `pulse_seconds`
+    standin.until(lambda: len(standin.messages) == 2)          # wait for messages
 
 In a test with an event loop of its own, `await asyncio.to_thread(standin.until, …)`.
 """
@@ -58,33 +58,33 @@ from providers.sandbox.faults import Faults
 from providers.sandbox.market import Market
 from providers.sandbox.reply import Reply
 from standins.faults import KINDS
-from standins.running import Refusal, Request, Running
+from standins.running import ErrorReply, Request, ServerThread
 
-_KEPT = 10_000
-#: What is kept of a market costs memory, and tests start many stand-ins with one seed.
+_MOST_RECORDED = 10_000
+#: Cached, since a market needs memory, and tests start many stand-ins with one seed.
 _market = lru_cache(maxsize=2)(Market)
 
 
 @dataclass(eq=False, slots=True)
 class Peer:
-    """One open WebSocket. `memory` is the stand-in's own, `messages` what the other side said, `pulses` a count."""
+    """One open WebSocket. `memory` is for the stand-in, `messages` are those received, `pulses` is a count."""
 
     standin: Standin
     connection: ServerConnection
     request: Request
     memory: dict[str, Any] = field(default_factory=dict)
-    messages: deque[str | bytes] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    messages: deque[str | bytes] = field(default_factory=lambda: deque(maxlen=_MOST_RECORDED))
     pulses: int = 0
 
     async def send(self, message: Any) -> None:
-        """Send it: text and bytes as they are, anything else as JSON. Says nothing while the stand-in is silent."""
+        """Send text and bytes as they are, anything else as JSON; nothing while the stand-in is silent."""
         if not self.standin.silent:
             await self.connection.send(message if isinstance(message, str | bytes) else encoded(message))
 
     async def data(self, message: Any) -> None:
-        """Send what carries data: spoilt first, where a test wants that."""
-        for one in self.standin.spoil(message):
-            await self.send(one)
+        """Send a message with data, after a test's `spoil`."""
+        for spoilt in self.standin.spoil(message):
+            await self.send(spoilt)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close it with that code."""
@@ -92,16 +92,16 @@ class Peer:
 
 
 class Standin:
-    """One upstream. `key` is the only key it takes ("": any, but there must be one, where the provider wants one).
+    """One upstream. `key` is the only key it accepts ("": any key, where the provider needs one).
 
-    `clock` gives epoch milliseconds; `self.clock` can be set and stopped. With `pulse_seconds=0` nothing is pushed but
-    by `pulse_now`.
+    `clock` returns epoch milliseconds; `self.clock` can be set and stopped. With `pulse_seconds=0` only `pulse_now`
+    pushes.
     """
 
     root: ClassVar[str] = ""
     stream_path: ClassVar[str | None] = None  # None: it has no stream
     has_rest: ClassVar[bool] = True
-    ping_seconds: ClassVar[float | None] = None  # of WebSocket pings; who does not answer one is cut off
+    ping_seconds: ClassVar[float | None] = None  # of WebSocket pings; a peer without a pong is disconnected
     pong_seconds: ClassVar[float] = 20.0
     max_message: ClassVar[int] = 1 << 20
 
@@ -119,75 +119,75 @@ class Standin:
         self.clock = Clock(clock)
         self.market = _market(seed)
         self.faults = Faults(self.clock.now, KINDS)
-        self.requests: deque[Request] = deque(maxlen=_KEPT)
+        self.requests: deque[Request] = deque(maxlen=_MOST_RECORDED)
         self.peers: list[Peer] = []
-        self.connections = 0  # how many there have been
+        self.connections = 0  # so far
         self.lies: dict[str, float] = {}
         self.skew_ms = 0
         self.silent = False
         self.spoil: Callable[[Any], Sequence[Any]] = lambda message: (message,)
         self._address = (host, port)
         self._changed = threading.Condition()
-        self._running: Running | None = None
+        self._running: ServerThread | None = None
 
-    # --- what a stand-in says: to be overridden -----------------------------------------------------------------------
+    # --- to be overridden ---------------------------------------------------------------------------------------------
     def answer(self, _request: Request) -> Any:
-        """The JSON, or the Reply, to a GET below `root`. Refusal for an error."""
+        """The JSON, or the Reply, for a GET below `root`. Raises `ErrorReply`."""
         raise self.refusal(404, "no such page")
 
     def admit(self, request: Request) -> None:
-        """Let a handshake pass, or raise a Refusal."""
+        """Accept a handshake, or raise `ErrorReply`."""
 
     async def opened(self, peer: Peer) -> None:
-        """A connection stands."""
+        """A connection is open."""
 
     async def received(self, peer: Peer, message: str | bytes) -> None:
         """A message arrived."""
 
     async def pulse(self, peer: Peer) -> None:
-        """Time passed: push what there is."""
+        """Push the data that are due."""
 
     async def closed(self, peer: Peer) -> None:
-        """A connection is gone."""
+        """A connection has ended."""
 
     def refused(self, status: int, message: str) -> Any:
-        """The body of an error answer."""
+        """The body of an error response."""
         return {"status": status, "error": message}
 
-    # --- what it says it with -----------------------------------------------------------------------------------------
-    def refusal(self, status: int, message: str = "", body: Any = None, **headers: str) -> Refusal:
+    # --- for the methods above ----------------------------------------------------------------------------------------
+    def refusal(self, status: int, message: str = "", body: Any = None, **headers: str) -> ErrorReply:
         """An error to raise: `refused(status, message)` or that body; `Retry_After="3"` for the header Retry-After."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return Refusal(Reply.of(self.refused(status, message) if body is None else body, status, named))
+        spelt = {name.replace("_", "-"): value for name, value in headers.items()}
+        return ErrorReply(Reply.of(self.refused(status, message) if body is None else body, status, spelt))
 
     def now(self) -> int:
-        """The time it states, in epoch milliseconds: its clock's, and the skew."""
+        """Its time in epoch milliseconds: its clock's plus the skew."""
         return self.clock.now() + self.skew_ms
 
     def price(self, coin: str, currency: str = "usd", at: int | None = None) -> float:
-        """What a coin of the simulated market costs (at that time, in epoch ms), and the lie about it, if there is one.
-        KeyError for what there is not."""
+        """The price of a coin of the simulated market (at that time, in epoch ms), multiplied by its `lies`. Raises
+        `KeyError` for unknown coins and currencies."""
         row = np.array([self.market.index[coin]])
         moment = self.clock.now() if at is None else at
         return float(self.market.prices([moment], row, currency)[0][0]) * self.lies.get(coin, 1.0)
 
     def volume(self, coin: str, currency: str = "usd") -> float:
-        """What was traded of it in the last 24 hours. KeyError for what there is not."""
+        """Its volume of the last 24 hours. Raises `KeyError` for unknown coins and currencies."""
         row = np.array([self.market.index[coin]])
         return float(self.market.volumes([self.clock.now()], row, currency)[0][0])
 
     # --- from a test --------------------------------------------------------------------------------------------------
     @property
     def messages(self) -> list[Any]:
-        """What every peer there now has said, decoded where it was JSON, in the order of the peers."""
+        """The messages of all present peers, decoded from JSON if possible, in the order of the peers."""
         return [decoded(message) for peer in list(self.peers) for message in list(peer.messages)]
 
     def say(self, message: Any) -> None:
-        """Send it to everybody, at once."""
+        """Send a message to all peers now."""
         self._do(lambda peer: peer.send(message))
 
     def pulse_now(self) -> None:
-        """Push what there is to everybody, at once."""
+        """Push to all peers now."""
         self._do(self._pulse)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -195,7 +195,7 @@ class Standin:
         self._do(lambda peer: peer.close(code, reason))
 
     def cut(self) -> None:
-        """Cut every WebSocket without a word."""
+        """Drop every WebSocket without a close frame."""
 
         async def abort(peer: Peer) -> None:
             peer.connection.transport.abort()
@@ -203,10 +203,10 @@ class Standin:
         self._do(abort)
 
     def until(self, true: Callable[[], Any], seconds: float = 10.0) -> None:
-        """Wait for something to be true about it, looked at whenever something happens. TimeoutError when it is not."""
+        """Wait until a condition is true; it is evaluated after each event. Raises `TimeoutError`."""
         with self._changed:
             if not self._changed.wait_for(true, seconds):
-                raise TimeoutError(f"not so after {seconds} s; {len(self.peers)} connected")
+                raise TimeoutError(f"not true after {seconds} s; {len(self.peers)} connected")
 
     def _do(self, what: Callable[[Peer], Coroutine[Any, Any, None]]) -> None:
         running = self._alive()
@@ -216,7 +216,7 @@ class Standin:
                 try:
                     await what(peer)
                 except ConnectionClosed:
-                    continue  # it is gone already
+                    continue  # it has ended already
 
         asyncio.run_coroutine_threadsafe(each(), running.loop).result(10)
 
@@ -230,14 +230,14 @@ class Standin:
         self.stop()
 
     def start(self) -> Self:
-        """Listen, and serve from a thread. OSError when the address cannot be had."""
+        """Listen, and serve in a thread. Raises `OSError` when the address is not available."""
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
-        self._running = Running(self, socket.create_server(self._address, family=family))
+        self._running = ServerThread(self, socket.create_server(self._address, family=family))
         self._running.start()
         return self
 
     def stop(self) -> None:
-        """End every connection, close the port. Does nothing when it is not running."""
+        """End every connection and close the port, if it is running."""
         running, self._running = self._running, None
         if running:
             running.stop()
@@ -249,40 +249,40 @@ class Standin:
 
     @property
     def url(self) -> str:
-        """The base URL of its REST interface; "" when it has none."""
+        """The base URL of its REST API; "" for none."""
         return f"http://{self._host()}{self.root}" if self.has_rest else ""
 
     @property
     def stream_url(self) -> str:
-        """The address of its stream; "" when it has none."""
+        """The URL of its stream; "" for none."""
         return "" if self.stream_path is None else f"ws://{self._host()}{self.stream_path}"
 
     def _host(self) -> str:
         host = self._address[0]
         return f"{f'[{host}]' if ':' in host else host}:{self.port}"
 
-    def _alive(self) -> Running:
+    def _alive(self) -> ServerThread:
         if self._running is None:
             raise RuntimeError("the stand-in is not running")
         return self._running
 
     def note(self) -> None:
-        """Something happened: let `until` look again."""
+        """Make `until` evaluate its condition again."""
         with self._changed:
             self._changed.notify_all()
 
     # --- in the event loop --------------------------------------------------------------------------------------------
     def reply(self, request: Request, *, stream: bool = False) -> Reply | None:
-        """What is answered over HTTP, were it not for the faults; None: the handshake goes on."""
+        """The HTTP reply without faults; None: the handshake continues."""
         try:
             if stream:
                 self._find(request)
                 self.admit(request)
                 return None
-            made = self.answer(request)
-        except Refusal as refusal:
-            return refusal.reply
-        return made if isinstance(made, Reply) else Reply.of(made)
+            content = self.answer(request)
+        except ErrorReply as error:
+            return error.reply
+        return content if isinstance(content, Reply) else Reply.of(content)
 
     def _find(self, request: Request) -> None:
         if self.stream_path is None or request.path.rstrip("/") != self.stream_path.rstrip("/"):
@@ -314,7 +314,7 @@ class Standin:
                 await self.received(peer, message)
                 self.note()
         except ConnectionClosed:
-            pass  # the other side went without a goodbye
+            pass  # the other side disconnected without a close frame
         finally:
             if pulses:
                 pulses.cancel()
@@ -324,7 +324,7 @@ class Standin:
 
 
 def encoded(message: Any) -> str:
-    """The message as JSON; NaN and infinities as they must not be."""
+    """The message as JSON, with NaN and infinities, which are invalid."""
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
 
 

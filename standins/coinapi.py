@@ -1,9 +1,9 @@
 """CoinAPI's stand-in: exchange rates, their history and the assets over REST; `exrate` over the stream.
 
-As documented: the key in a header or as `apikey` in the query or the hello, an error body `{"error": "…"}`, 550 where
-there are no data, credits by `limit`, the quota of the last 24 hours in X-RateLimit-* headers, heartbeats spelt as they
-are, an `error` before the close. The words of the errors are examples. An asset's id is its symbol; of several coins
-with one symbol the first has it, as each id is given once.
+As documented: the key in a header or as `apikey` in the query or the hello, an error body `{"error": "…"}`, status 550
+without data, credits by `limit`, the quota of the last 24 hours in X-RateLimit-* headers, misspelt heartbeats, an
+`error` before the close. The texts of errors are examples. An asset's id is its symbol; the first of several coins with
+one symbol has it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from providers.sandbox.reply import Reply
 from standins.base import Peer, Request, Standin
 
 _UNITS_MS = {"SEC": 1_000, "MIN": 60_000, "HRS": 3_600_000, "DAY": DAY_MS}
-#: Prices within a period from which its rates are taken.
+#: Prices per period, from which its rates are taken.
 _POINTS = 12
 _TYPES = {"trade", "quote", "book", "book5", "book20", "book50", "ohlcv", "volume", "exrate"}
 
 
 class Coinapi(Standin):
-    """`per_day` credits in 24 hours (0: no limit), `connections_allowed` at the same time (0: no limit)."""
+    """`per_day`: credits in 24 hours; `connections_allowed`: concurrent connections (0: no limit)."""
 
     stream_path: ClassVar[str] = "/v1/"
     ping_seconds: ClassVar[float] = 60.0
@@ -52,11 +52,11 @@ class Coinapi(Standin):
             if coin.symbol.isascii() and coin.symbol.isalnum():
                 self.coins.setdefault(coin.symbol.upper(), coin.id)
         self.fiats = {currency.upper(): currency for currency in PER_USD}
-        self._spent: deque[tuple[int, int]] = deque()  # when, how many credits
+        self._spent: deque[tuple[int, int]] = deque()  # time, credits
 
     # --- rates --------------------------------------------------------------------------------------------------------
     def rate(self, base: str, quote: str, at: int | None = None) -> float:
-        """What one of `base` is worth in `quote`. KeyError for an asset that there is not."""
+        """The price of `base` in `quote`. Raises `KeyError` for unknown assets."""
         return self._dollars(base, at) / self._dollars(quote, at)
 
     def _dollars(self, asset: str, at: int | None) -> float:
@@ -64,7 +64,7 @@ class Coinapi(Standin):
             return 1 / PER_USD[self.fiats[asset]]
         return self.price(self.coins[asset], at=at)
 
-    def _known(self, asset: str) -> bool:
+    def _has(self, asset: str) -> bool:
         return asset in self.fiats or asset in self.coins
 
     # --- REST ---------------------------------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ class Coinapi(Standin):
         return {"error": message}
 
     def answer(self, request: Request) -> Any:
-        """Rates, history and assets; everything else is 404."""
+        """Rates, history and assets; any other path is 404."""
         self._check_key(request.headers.get("x-coinapi-key") or request.params.get("apikey", ""))
         self._check_quota()
         match request.path.removeprefix("/").split("/"):
@@ -84,14 +84,14 @@ class Coinapi(Standin):
             case ["v1", "exchangerate", base, quote]:
                 return self._paid(self._single(base, quote))
             case ["v1", "exchangerate", base, quote, "history"]:
-                made = self._history(base, quote, request.params)
-                return self._paid(made, max(1, math.ceil(len(made) / 100)) if "limit" in request.params else 1)
+                candles = self._history(base, quote, request.params)
+                return self._paid(candles, max(1, math.ceil(len(candles) / 100)) if "limit" in request.params else 1)
         raise self.refusal(404, "no such endpoint")
 
-    def _check_key(self, given: str) -> None:
-        if not given:
+    def _check_key(self, key: str) -> None:
+        if not key:
             raise self.refusal(401, "Missing API key")
-        if self.key and given != self.key:
+        if self.key and key != self.key:
             raise self.refusal(401, "Invalid API key")
 
     def _check_quota(self) -> None:
@@ -110,8 +110,8 @@ class Coinapi(Standin):
 
     def _quota(self, cost: int) -> dict[str, str]:
         limit = self.per_day or 100_000
-        stated = {"Limit": limit, "Used": self.used, "Remaining": max(0, limit - self.used), "Request-Cost": cost}
-        return {f"X-RateLimit-{name}": str(value) for name, value in stated.items()}
+        figures = {"Limit": limit, "Used": self.used, "Remaining": max(0, limit - self.used), "Request-Cost": cost}
+        return {f"X-RateLimit-{name}": str(value) for name, value in figures.items()}
 
     def _paid(self, body: Any, cost: int = 1) -> Reply:
         self._spent.append((self.clock.now(), cost))
@@ -132,23 +132,23 @@ class Coinapi(Standin):
             }
 
     def _rates(self, base: str, params: dict[str, str]) -> dict[str, Any]:
-        if not self._known(base):
+        if not self._has(base):
             raise self._no_data()
         wanted = [asset for asset in params.get("filter_asset_id", "").replace(";", ",").split(",") if asset]
-        assets = [asset for asset in wanted or [*self.fiats, *self.coins] if self._known(asset) and asset != base]
-        turned = params.get("invert", "").lower() == "true"
+        assets = [asset for asset in wanted or [*self.fiats, *self.coins] if self._has(asset) and asset != base]
+        inverted = params.get("invert", "").lower() == "true"
         rates = [
             {
                 "time": instant(self.now()),
                 "asset_id_quote": asset,
-                "rate": self.rate(asset, base) if turned else self.rate(base, asset),
+                "rate": self.rate(asset, base) if inverted else self.rate(base, asset),
             }
             for asset in assets
         ]
         return {"asset_id_base": base, "rates": rates}
 
     def _single(self, base: str, quote: str) -> dict[str, Any]:
-        if not (self._known(base) and self._known(quote)):
+        if not (self._has(base) and self._has(quote)):
             raise self._no_data()
         return {
             "time": instant(self.now()),
@@ -161,14 +161,14 @@ class Coinapi(Standin):
         return self.refusal(550, "You requested specific single item that we don't have at this moment.")
 
     def _history(self, base: str, quote: str, params: dict[str, str]) -> list[dict[str, Any]]:
-        if not (self._known(base) and self._known(quote)):
+        if not (self._has(base) and self._has(quote)):
             raise self._no_data()
         try:
             period = int(params["period_id"][:-3]) * _UNITS_MS[params["period_id"][-3:]]
             start, end = (_millis(params[name]) for name in ("time_start", "time_end"))
             limit = int(params.get("limit", "100"))
-        except (KeyError, ValueError) as wrong:
-            raise self.refusal(400, f"Wrong or missing parameter: {wrong}") from wrong
+        except (KeyError, ValueError) as error:
+            raise self.refusal(400, f"Wrong or missing parameter: {error}") from error
         if not 1 <= limit <= 100_000:
             raise self.refusal(400, "limit is 1 to 100000")
         first = -(-start // period) * period
@@ -191,19 +191,19 @@ class Coinapi(Standin):
 
     # --- stream -------------------------------------------------------------------------------------------------------
     def admit(self, request: Request) -> None:
-        """A key in the handshake must be right; without one, that of the hello counts."""
-        if given := request.headers.get("x-coinapi-key") or request.params.get("apikey"):
-            self._check_key(given)
+        """Check the key of the handshake; without one, that of the hello counts."""
+        if key := request.headers.get("x-coinapi-key") or request.params.get("apikey"):
+            self._check_key(key)
 
     async def received(self, peer: Peer, message: str | bytes) -> None:
         """hello, subscribe, unsubscribe; anything else ends the connection."""
         try:
-            said = json.loads(message)
-            kind, pairs = said["type"], [_pair(one) for one in said.get("subscribe_filter_asset_id") or []]
+            request = json.loads(message)
+            kind, pairs = request["type"], [_pair(text) for text in request.get("subscribe_filter_asset_id") or []]
         except (ValueError, KeyError, TypeError, AttributeError):
             await self._fail(peer, "Malformed message")
             return
-        if problem := self._problem(peer, said):
+        if problem := self._problem(peer, request):
             await self._fail(peer, problem)
             return
         scope = peer.memory.setdefault("scope", {})
@@ -213,19 +213,19 @@ class Coinapi(Standin):
             return
         if kind == "hello":
             scope.clear()
-            peer.memory["heartbeat"] = said.get("heartbeat") is True
-        peer.memory["limit_ms"] = said.get("subscribe_update_limit_ms_exrate") or 0
-        scope.update(dict.fromkeys(pairs, 0) if "exrate" in said.get("subscribe_data_type", []) else {})
+            peer.memory["heartbeat"] = request.get("heartbeat") is True
+        peer.memory["limit_ms"] = request.get("subscribe_update_limit_ms_exrate") or 0
+        scope.update(dict.fromkeys(pairs, 0) if "exrate" in request.get("subscribe_data_type", []) else {})
 
-    def _problem(self, peer: Peer, said: dict[str, Any]) -> str:
-        kind, types = said["type"], said.get("subscribe_data_type")
+    def _problem(self, peer: Peer, request: dict[str, Any]) -> str:
+        kind, types = request["type"], request.get("subscribe_data_type")
         if kind not in ("hello", "subscribe", "unsubscribe"):
             return f"Unknown message type {kind}"
         if kind != "hello" and "scope" not in peer.memory:
             return "Hello message expected"
         if not isinstance(types, list) or not types or not _TYPES.issuperset(types):
             return "subscribe_data_type is required"
-        key = said.get("apikey") or peer.request.headers.get("x-coinapi-key") or peer.request.params.get("apikey")
+        key = request.get("apikey") or peer.request.headers.get("x-coinapi-key") or peer.request.params.get("apikey")
         if not key or (self.key and key != self.key):
             return "Invalid API key"
         if self.connections_allowed and len(self.peers) > self.connections_allowed:
@@ -237,16 +237,16 @@ class Coinapi(Standin):
         await peer.close(1000)
 
     async def pulse(self, peer: Peer) -> None:
-        """The rates that are due, or a heartbeat if there are none and one was asked for."""
-        now, said = self.clock.now(), False
+        """The rates that are due, or without one a heartbeat, if enabled."""
+        now, pushed = self.clock.now(), False
         for pair, last in list(peer.memory.get("scope", {}).items()):
             base, quote = pair
-            if not (self._known(base) and self._known(quote)) or now - last < peer.memory["limit_ms"]:
+            if not (self._has(base) and self._has(quote)) or now - last < peer.memory["limit_ms"]:
                 continue
             peer.memory["scope"][pair] = now
             await peer.data(self._exrate(base, quote))
-            said = True
-        if not said and peer.memory.get("heartbeat"):
+            pushed = True
+        if not pushed and peer.memory.get("heartbeat"):
             await peer.send({"type": "hearbeat"})
 
     def _exrate(self, base: str, quote: str) -> dict[str, Any]:
@@ -254,13 +254,13 @@ class Coinapi(Standin):
         return {**rate, "rate": self.rate(base, quote), "type": "exrate"}
 
     def announce_reconnect(self, within_seconds: int) -> None:
-        """Tell everybody to connect again; the close is `close`."""
+        """Announce a reconnect to all peers; call `close` for the close itself."""
         before = instant(self.now() + within_seconds * 1000)
         self.say({"type": "reconnect", "within_seconds": within_seconds, "before_time": before})
 
 
 def instant(ms: int) -> str:
-    """The time as it writes it: seven digits after the point."""
+    """A time in its format: seven digits after the point."""
     moment = datetime.fromtimestamp(ms / 1000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}0000Z"
 

@@ -1,4 +1,4 @@
-"""CoinGecko's stand-in: the sandbox, which speaks its REST interface, its keys and its limits."""
+"""CoinGecko's stand-in: the sandbox, which has its REST API, keys and limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from providers.sandbox.clock import wall_ms
 
 
 class Coingecko(Sandbox):
-    """The demo host, which takes `key` and no other; without one, every call."""
+    """The demo host, which accepts only `key`; without one, every call."""
 
     stream_url = ""
 

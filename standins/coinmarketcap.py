@@ -15,9 +15,9 @@ import numpy as np
 
 from providers.sandbox.clock import wall_ms
 from providers.sandbox.coins import DAY_MS
-from providers.sandbox.market import HOUR_MS, MARK_MS, Board
+from providers.sandbox.market import HOUR_MS, MARK_MS, Quotes
 from providers.sandbox.rows import iso
-from standins.base import Peer, Refusal, Request, Standin
+from standins.base import ErrorReply, Peer, Request, Standin
 from standins.coinmarketcap_stream import Channels
 
 #: Calls a minute and credits a month, by plan.
@@ -107,7 +107,7 @@ class Coinmarketcap(Standin):
         """A status object without data: what the status says is also the code, unless there is one of its own."""
         return {"status": self._status(0, status, message)}
 
-    def refusal_of(self, code: int) -> Refusal:
+    def refusal_of(self, code: int) -> ErrorReply:
         """The refusal that a code stands for."""
         return self.refusal(_STATUSES[code], body={"status": self._status(0, code, MESSAGES[code])})
 
@@ -172,9 +172,9 @@ class Coinmarketcap(Standin):
             "notice": None,
         }
 
-    def _board(self, currency: str) -> Board:
+    def _all_quotes(self, currency: str) -> Quotes:
         try:
-            return self.market.board(self.clock.now() // _CACHE_MS * _CACHE_MS, currency.lower())
+            return self.market.quotes(self.clock.now() // _CACHE_MS * _CACHE_MS, currency.lower())
         except KeyError:
             raise self.refusal(400, f'Invalid value for "convert": "{currency}"') from None
 
@@ -186,10 +186,10 @@ class Coinmarketcap(Standin):
 
     def _listings(self, request: Request) -> tuple[Any, int, dict[str, Any]]:
         start, limit = self._number(request, "start", 1, 10**6), self._number(request, "limit", 100, 5000)
-        board = self._board(request.params.get("convert", "USD"))
-        ranked = [int(row) for row in np.argsort(board.rank, kind="stable") if board.rank[row]]
+        quotes = self._all_quotes(request.params.get("convert", "USD"))
+        ranked = [int(row) for row in np.argsort(quotes.rank, kind="stable") if quotes.rank[row]]
         rows = ranked[start - 1 : start - 1 + limit]
-        return self._coins(board, rows), -(-len(rows) // 200), {"total_count": len(ranked)}
+        return self._coins(quotes, rows), -(-len(rows) // 200), {"total_count": len(ranked)}
 
     def _quotes(self, request: Request) -> tuple[Any, int, dict[str, Any]]:
         wanted = request.params.get("id", "")
@@ -200,12 +200,12 @@ class Coinmarketcap(Standin):
         if unknown and request.params.get("skip_invalid") != "true":
             raise self.refusal(400, f'Invalid value for "id": "{",".join(unknown)}"')
         rows = [row for row in found.values() if row is not None]
-        board = self._board(request.params.get("convert", "USD"))
-        return self._coins(board, rows), max(1, -(-len(rows) // 100)), {}
+        quotes = self._all_quotes(request.params.get("convert", "USD"))
+        return self._coins(quotes, rows), max(1, -(-len(rows) // 100)), {}
 
     def _map(self, request: Request) -> tuple[Any, int, dict[str, Any]]:
         start, limit = self._number(request, "start", 1, 10**6), self._number(request, "limit", 5000, 5000)
-        ranks = self._board("usd").rank
+        ranks = self._all_quotes("usd").rank
         rows = [int(row) for row in np.argsort(np.where(ranks > 0, ranks, 10**6), kind="stable")]
         data = [self._names(row) | {"rank": int(ranks[row]), "is_active": 1, "platform": None} for row in rows]
         return data[start - 1 : start - 1 + limit], 0, {}
@@ -214,31 +214,31 @@ class Coinmarketcap(Standin):
         coin = self.market.coins[row]
         return {"id": self._ids[coin.id], "name": coin.name, "symbol": coin.symbol.upper(), "slug": coin.id}
 
-    def _coins(self, board: Board, rows: Iterable[int]) -> list[dict[str, Any]]:
+    def _coins(self, quotes: Quotes, rows: Iterable[int]) -> list[dict[str, Any]]:
         chosen = np.array(list(rows), dtype=np.int64)
         if not len(chosen):
             return []
-        before = self.market.prices([board.at - days * DAY_MS for days in (60, 90)], chosen, board.currency)
-        changes = (board.price[chosen][:, None] / before - 1) * 100
+        before = self.market.prices([quotes.at - days * DAY_MS for days in (60, 90)], chosen, quotes.currency)
+        changes = (quotes.price[chosen][:, None] / before - 1) * 100
         return [
-            self._coin(board, int(row), {"60d": change[0], "90d": change[1]})
+            self._coin(quotes, int(row), {"60d": change[0], "90d": change[1]})
             for row, change in zip(chosen, changes, strict=True)
         ]
 
-    def _coin(self, board: Board, row: int, longer: dict[str, float]) -> dict[str, Any]:
+    def _coin(self, quotes: Quotes, row: int, longer: dict[str, float]) -> dict[str, Any]:
         coin = self.market.coins[row]
-        updated = iso(int(board.updated[row]) // 60_000 * 60_000 + self.skew_ms)
-        price = float(board.price[row]) * self.lies.get(coin.id, 1.0)
-        spans = {span: board.changes[span][row] for span in ("1h", "24h", "7d", "30d")} | longer
+        updated = iso(int(quotes.updated[row]) // 60_000 * 60_000 + self.skew_ms)
+        price = float(quotes.price[row]) * self.lies.get(coin.id, 1.0)
+        spans = {span: quotes.changes[span][row] for span in ("1h", "24h", "7d", "30d")} | longer
         quote = {
             "id": 2781,
-            "symbol": board.currency.upper(),
+            "symbol": quotes.currency.upper(),
             "price": price,
-            "volume_24h": _known(board.volume[row]),
+            "volume_24h": _number(quotes.volume[row]),
             "volume_change_24h": 0.0,
-            **{f"percent_change_{span}": _known(change) for span, change in spans.items()},
-            "market_cap": _known(price * (coin.circulating or 0)) or 0,
-            "fully_diluted_market_cap": _known(price * (coin.maximum or coin.total or 0)) or 0,
+            **{f"percent_change_{span}": _number(change) for span, change in spans.items()},
+            "market_cap": _number(price * (coin.circulating or 0)) or 0,
+            "fully_diluted_market_cap": _number(price * (coin.maximum or coin.total or 0)) or 0,
             "tvl": None,
             "last_updated": updated,
         }
@@ -249,7 +249,7 @@ class Coinmarketcap(Standin):
             "total_supply": coin.total,
             "infinite_supply": coin.maximum is None,
             "platform": None,
-            "cmc_rank": int(board.rank[row]) or None,
+            "cmc_rank": int(quotes.rank[row]) or None,
             "last_updated": updated,
             "quote": [quote],
         }
@@ -261,7 +261,7 @@ class Coinmarketcap(Standin):
         row = self._rows.get(int(given)) if given.isdigit() else None
         if row is None:
             raise self.refusal(400, f'Invalid value for "id": "{given}"')
-        self._board(currency)
+        self._all_quotes(currency)
         step = HOUR_MS if request.params.get("time_period", "daily") == "hourly" else DAY_MS
         last = (self.clock.now() - _LATE_MS[step]) // step * step
         closes = range(last - (self._number(request, "count", 10, 10_000) - 2) * step, last + 1, step)
@@ -278,7 +278,7 @@ class Coinmarketcap(Standin):
         quote = {
             "open": float(prices[0]), "high": float(prices.max()), "low": float(prices.min()),
             "close": float(prices[-1]), "volume": traded,
-            "market_cap": _known(float(prices[-1]) * (self.market.coins[row].circulating or 0)),
+            "market_cap": _number(float(prices[-1]) * (self.market.coins[row].circulating or 0)),
             "timestamp": iso(opens + step - 1),
         }  # fmt: skip
         return {
@@ -319,7 +319,7 @@ class Coinmarketcap(Standin):
         await self.channels.pulse(peer)
 
 
-def _known(value: Any) -> float | None:
+def _number(value: Any) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 

@@ -1,5 +1,5 @@
-"""What can go wrong with a stand-in's HTTP answers, handshakes among them: the sandbox's ways to spoil a reply, and
-ways to fail at sending one that an event loop can take."""
+"""Faults of a stand-in's HTTP responses, handshakes included: the sandbox's spoilers of a reply, and faults of sending
+for an event loop."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from standins.base import Standin
 
 _MEBIBYTE = 1 << 20
-#: Spoilers whose bodies are another provider's; here the stand-in words its errors itself.
+#: Spoilers with bodies of another provider; a stand-in has errors of its own.
 _WORDED = {"status", "error", "rate_limited"}
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """A reply on its way out (None: a handshake that goes well), and what a fault may need to know."""
+    """A reply to be sent (None: a successful handshake), and the context of a fault."""
 
     standin: Standin
     connection: ServerConnection
@@ -31,7 +31,7 @@ class Sending:
     reply: Reply | None
 
     async def wait(self, seconds: float) -> None:
-        """Wait, but no longer than the stand-in runs."""
+        """Wait, at most until the stand-in stops."""
         try:
             await asyncio.wait_for(self.ending.wait(), seconds)
         except TimeoutError:
@@ -91,14 +91,14 @@ _SENDERS: dict[str, tuple[Options, Callable[[Sending, Options], Awaitable[Reply 
     "oversize": ({"bytes": 20 * _MEBIBYTE}, _oversize),
 }
 _SPOILERS = {kind: spoiler for kind, spoiler in SPOILERS.items() if kind not in _WORDED}
-#: Every kind of fault that a stand-in's HTTP knows, and its options with their defaults.
+#: Every kind of fault of a stand-in's HTTP, with its options and their defaults.
 KINDS: dict[str, dict[str, Any]] = {
     kind: options for table in (_SENDERS, _SPOILERS) for kind, (options, _) in table.items()
 }
 
 
 async def sent(fault: Fault, sending: Sending) -> Reply | None:
-    """What is sent instead of that reply."""
+    """The reply with the fault, which replaces the original."""
     if fault.kind in _SENDERS:
         return await _SENDERS[fault.kind][1](sending, fault.options)
     return sending.reply and _SPOILERS[fault.kind][1](sending.reply, fault.options)

@@ -22,13 +22,13 @@ from standins.faults import Sending, sent
 if TYPE_CHECKING:
     from standins.base import Standin
 
-#: Every handshake is news to the library, and debug lines of it would hold the key.
+#: The library logs every handshake at INFO, and at DEBUG with the key.
 _log = logging.getLogger("standins")
 _log.setLevel(logging.WARNING)
 
 
-class Refusal(Exception):
-    """Raised by a stand-in to answer with an error."""
+class ErrorReply(Exception):
+    """An error response, raised by a stand-in."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
@@ -37,7 +37,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A GET or a handshake: path without the root, unquoted; parameters; lower-case headers; arrival by its clock."""
+    """A GET or a handshake: unquoted path without the root; parameters; lower-case headers; time by its clock."""
 
     path: str
     params: dict[str, str]
@@ -45,8 +45,8 @@ class Request:
     at: int
 
 
-class Running:
-    """The thread and the event loop of a stand-in that runs."""
+class ServerThread:
+    """The thread and the event loop of a running stand-in."""
 
     def __init__(self, standin: Standin, listening: socket.socket) -> None:
         self._standin, self._socket = standin, listening
@@ -57,7 +57,7 @@ class Running:
         self._thread = threading.Thread(target=self._run, name="standin", daemon=True)
 
     def start(self) -> None:
-        """Serve from a thread of its own; returns when it does."""
+        """Start the thread; returns when it serves."""
         self._thread.start()
         self._ready.wait(10)
 

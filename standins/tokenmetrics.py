@@ -1,10 +1,9 @@
 """Token Metrics' stand-in: prices of several exchanges over the stream, the tokens over REST.
 
-Documented: the address without a path, the key in a header, the two messages with `is_append`, the frame field by
-field, and by plan the connections at a time, the symbols of each and the messages a second. REST takes the header in
-both spellings that its own clients use. Invented, since nothing is said of it: whether a wrong key is answered with a
-401 or a close (`refuses_by`), what happens beyond the limits (429 or a close with 1008; symbols beyond are refused in
-words), and the words.
+Documented: the URL without a path, the key in a header, the two messages with `is_append`, the fields of a frame, and
+by plan the concurrent connections, symbols per connection and messages a second. REST accepts both spellings of the
+header that the provider's clients use. Invented, since undocumented: a wrong key causes a 401 or a close
+(`refuses_by`), a limit causes a 429 or a close with 1008, too many symbols an error message; and the texts.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from standins.base import Peer, Request, Standin
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Of a plan: connections at a time, symbols on each, messages a second on each."""
+class PlanLimits:
+    """Limits of a plan: concurrent connections; symbols and messages a second per connection."""
 
     connections: int
     symbols: int
@@ -31,24 +30,24 @@ class Limits:
 
 
 LIMITS = {
-    "basic": Limits(1, 15, 1),
-    "advanced": Limits(3, 60, 3),
-    "premium": Limits(6, 120, 8),
-    "vip": Limits(12, 250, 12),
+    "basic": PlanLimits(1, 15, 1),
+    "advanced": PlanLimits(3, 60, 3),
+    "premium": PlanLimits(6, 120, 8),
+    "vip": PlanLimits(12, 250, 12),
 }
-#: Exchanges with their ranks, kinds, and how far their prices are from the market's.
+#: Exchanges with their ranks, kinds, and the factor between their prices and the market's.
 EXCHANGES = (
     ("binance", 1, "cex", 1.0),
     ("coinbase", 2, "cex", 1.0004),
     ("gate", 13, "cex", 0.9993),
     ("uniswap_v3", 40, "dex", 1.0015),
 )
-#: Slugs that are not the ids of the market's coins.
+#: Slugs that differ from the ids of the market's coins.
 _SLUGS = {"avalanche-2": "avalanche", "binancecoin": "bnb", "the-open-network": "toncoin"}
 
 
 class Tokenmetrics(Standin):
-    """`plan` says whose limits hold."""
+    """`plan` selects the limits."""
 
     root: ClassVar[str] = "/v2"
     stream_path: ClassVar[str] = ""
@@ -76,20 +75,20 @@ class Tokenmetrics(Standin):
         return {"success": False, "message": message}
 
     def answer(self, request: Request) -> Any:
-        """The tokens; everything else is 404."""
+        """The tokens; any other path is 404."""
         self._check_key(request, "api_key")
         if request.path.rstrip("/") != "/tokens":
             raise self.refusal(404, "no such endpoint")
-        found = [row for slug, coin in self.tokens.items() if _asked_for(row := self._row(slug, coin), request.params)]
+        matches = [row for slug, coin in self.tokens.items() if _matches(row := self._row(slug, coin), request.params)]
         size, page = (_count(request.params.get(name), usual) for name, usual in (("limit", 1_000), ("page", 1)))
-        rows = found[(page - 1) * size : page * size]
+        rows = matches[(page - 1) * size : page * size]
         return {"success": True, "message": "Data fetched successfully", "length": len(rows), "data": rows}
 
     def _check_key(self, request: Request, *more: str) -> None:
-        given = next((one for name in ("x-api-key", *more) if (one := request.headers.get(name))), "")
-        if not given:
+        key = next((value for name in ("x-api-key", *more) if (value := request.headers.get(name))), "")
+        if not key:
             raise self.refusal(401, "Missing API key")
-        if self.key and given != self.key:
+        if self.key and key != self.key:
             raise self.refusal(401, "Invalid API key")
 
     def _row(self, slug: str, coin: Coin) -> dict[str, Any]:
@@ -105,14 +104,14 @@ class Tokenmetrics(Standin):
 
     # --- stream -------------------------------------------------------------------------------------------------------
     def admit(self, request: Request) -> None:
-        """With a status, when that is how it refuses."""
+        """Reject by status, if it does so."""
         if self.refuses_by == "status":
             self._check_key(request)
             if len(self.peers) >= self.limits.connections:
                 raise self.refusal(429, "Concurrent connection limit reached")
 
     async def opened(self, peer: Peer) -> None:
-        """With a close, when that is how it refuses; there is no welcome."""
+        """Reject by a close, if it does so; there is no welcome."""
         key = peer.request.headers.get("x-api-key", "")
         if not key or (self.key and key != self.key):
             await peer.close(1008, "Invalid API key")
@@ -120,10 +119,10 @@ class Tokenmetrics(Standin):
             await peer.close(1008, "Concurrent connection limit reached")
 
     async def received(self, peer: Peer, message: str | bytes) -> None:
-        """A list in place of the former or in addition to it. Unknown slugs bring nothing."""
+        """A list that replaces or extends the former one. Unknown slugs have no prices."""
         try:
-            said = json.loads(message)
-            append, tokens = said["is_append"], said["tokens"]
+            request = json.loads(message)
+            append, tokens = request["is_append"], request["tokens"]
             names = [slug for slug in tokens if isinstance(slug, str)]
         except (ValueError, KeyError, TypeError):
             await peer.send({"error": "Invalid message"})
@@ -135,10 +134,10 @@ class Tokenmetrics(Standin):
             await peer.send({"error": f"Subscription limit of {self.limits.symbols} symbols exceeded"})
 
     async def pulse(self, peer: Peer) -> None:
-        """The next frames in turn, all tokens of the first exchange, then all of the next: as many as a second allows,
-        counted by its clock."""
-        known = [slug for slug in peer.memory.get("tokens", []) if slug in self.tokens]
-        turns = [(slug, exchange) for exchange in EXCHANGES for slug in known]
+        """The next frames in turn, all tokens of the first exchange, then all of the next, as many as the limit of a
+        second allows by its clock."""
+        slugs = [slug for slug in peer.memory.get("tokens", []) if slug in self.tokens]
+        turns = [(slug, exchange) for exchange in EXCHANGES for slug in slugs]
         at, second = peer.memory.get("at", 0), self.clock.now() // 1000
         sent = peer.memory.get("sent", 0) if peer.memory.get("second") == second else 0
         frames = min(len(turns), self.limits.messages - sent)
@@ -147,7 +146,7 @@ class Tokenmetrics(Standin):
         peer.memory |= {"at": at + frames, "second": second, "sent": sent + frames}
 
     def frame(self, slug: str, exchange: tuple[str, int, str, float] = EXCHANGES[0]) -> dict[str, Any]:
-        """The frame of a token on an exchange, now."""
+        """The present frame of a token on an exchange."""
         name, rank, kind, factor = exchange
         coin, at = self.tokens[slug], self.now()
         price, stamp = self.price(coin.id) * factor, f"{datetime.fromtimestamp(at // 1000, UTC):%Y-%m-%d %H:%M:%S}"
@@ -183,10 +182,10 @@ def _count(text: str | None, usual: int) -> int:
     return int(text) if text and text.isdecimal() and 0 < len(text) < 7 and int(text) else usual
 
 
-def _asked_for(row: dict[str, Any], params: dict[str, str]) -> bool:
+def _matches(row: dict[str, Any], params: dict[str, str]) -> bool:
     filters = {"token_id": "TOKEN_ID", "token_name": "TOKEN_NAME", "symbol": "TOKEN_SYMBOL", "slug": "TOKEN_SLUG"}
-    asked = {key: params[name].lower().split(",") for name, key in filters.items() if params.get(name)}
-    return all(str(row[key]).lower() in values for key, values in asked.items())
+    allowed = {key: params[name].lower().split(",") for name, key in filters.items() if params.get(name)}
+    return all(str(row[key]).lower() in values for key, values in allowed.items())
 
 
 standin = Tokenmetrics

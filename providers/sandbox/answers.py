@@ -16,8 +16,8 @@ import numpy as np
 
 from providers.currencies import SUPPORTED
 from providers.sandbox import categories, charts
-from providers.sandbox.errors import Refusal
-from providers.sandbox.market import WINDOWS, Board, Market
+from providers.sandbox.errors import ApiError
+from providers.sandbox.market import WINDOWS, Market, Quotes
 from providers.sandbox.noise import Ints
 from providers.sandbox.rows import Precision, Rows, points, price
 
@@ -31,7 +31,7 @@ _ORDERS: dict[str, tuple[str, bool]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiCall:
     """One call: its parameters, the instant for which it is answered, and what the plan allows.
 
     `overlap` rows at the head of each further page repeat the page before, as they do while pages are cached apart.
@@ -43,9 +43,9 @@ class Call:
     overlap: int = 0
 
     def need(self, name: str) -> str:
-        """A parameter that must be there. Refusal when it is not."""
+        """A parameter that must be there. ApiError when it is not."""
         if not self.params.get(name):
-            raise Refusal("missing", name)
+            raise ApiError("missing", name)
         return self.params[name]
 
     def on(self, name: str) -> bool:
@@ -69,21 +69,21 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A body and the headers that go with it."""
 
     body: Any
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class Answers:
+class Api:
     """The API over one market."""
 
     def __init__(self, market: Market) -> None:
         self._market = market
         self._rows = Rows(market)
         self._members = categories.members(market.coins)
-        self._paths: list[tuple[re.Pattern[str], Callable[..., Answer]]] = [
+        self._paths: list[tuple[re.Pattern[str], Callable[..., Response]]] = [
             (re.compile(pattern), handler)
             for pattern, handler in (
                 (r"/ping", self._ping),
@@ -98,47 +98,47 @@ class Answers:
             )
         ]
 
-    def answer(self, path: str, call: Call) -> Answer:
-        """What the API answers at that path (without its root). Refusal for what it would refuse."""
+    def answer(self, path: str, call: ApiCall) -> Response:
+        """What the API answers at that path (without its root). ApiError for what it would refuse."""
         for pattern, handler in self._paths:
             if match := pattern.fullmatch(path):
                 return handler(call, *match.groups())
-        raise Refusal("unknown_path")
+        raise ApiError("unknown_path")
 
     # --- lists --------------------------------------------------------------------------------------------------------
-    def _ping(self, _call: Call) -> Answer:
-        return Answer({"gecko_says": "(V3) To the Moon!"})
+    def _ping(self, _call: ApiCall) -> Response:
+        return Response({"gecko_says": "(V3) To the Moon!"})
 
-    def _currencies(self, _call: Call) -> Answer:
-        return Answer(SUPPORTED)
+    def _currencies(self, _call: ApiCall) -> Response:
+        return Response(SUPPORTED)
 
-    def _list(self, call: Call) -> Answer:
+    def _list(self, call: ApiCall) -> Response:
         extra: dict[str, Any] = {"platforms": {}} if call.on("include_platform") else {}
         coins = sorted(self._market.coins, key=lambda coin: coin.id)
-        return Answer([{"id": coin.id, "symbol": coin.symbol, "name": coin.name, **extra} for coin in coins])
+        return Response([{"id": coin.id, "symbol": coin.symbol, "name": coin.name, **extra} for coin in coins])
 
     # --- the market ---------------------------------------------------------------------------------------------------
-    def _board(self, call: Call, currency: str) -> Board:
+    def _quotes(self, call: ApiCall, currency: str) -> Quotes:
         if currency.lower() not in SUPPORTED:
-            raise Refusal("unknown_currency")
-        return self._market.board(call.now, currency.lower())
+            raise ApiError("unknown_currency")
+        return self._market.quotes(call.now, currency.lower())
 
-    def _markets(self, call: Call) -> Answer:
-        board = self._board(call, call.need("vs_currency"))
-        found = self._ordered(board, self._chosen(call, board), call.params.get("order", ""))
+    def _markets(self, call: ApiCall) -> Response:
+        quotes = self._quotes(call, call.need("vs_currency"))
+        found = self._ordered(quotes, self._chosen(call, quotes), call.params.get("order", ""))
         size, page = min(call.number("per_page", 100), MAX_PER_PAGE), call.number("page", 1)
         start = max(0, (page - 1) * size - (call.overlap if page > 1 else 0))
         rows = self._rows.page(
-            board,
+            quotes,
             found[start : start + size],
             windows=[window for window in call.listed("price_change_percentage") if window in WINDOWS],
             sparkline=call.on("sparkline"),
             rehypothecated=call.on("include_rehypothecated"),
             precision=call.precision,
         )
-        return Answer(rows, {"total": str(len(found)), "per-page": str(size)})
+        return Response(rows, {"total": str(len(found)), "per-page": str(size)})
 
-    def _chosen(self, call: Call, board: Board) -> list[int]:
+    def _chosen(self, call: ApiCall, quotes: Quotes) -> list[int]:
         coins = self._market.coins
         if category := call.params.get("category"):
             members = self._members.get(category, set())
@@ -149,83 +149,83 @@ class Answers:
             return [row for row, coin in enumerate(coins) if coin.name.lower() in names]
         if symbols := {symbol.lower() for symbol in call.listed("symbols")}:
             found = [row for row, coin in enumerate(coins) if coin.symbol in symbols]
-            return found if call.params.get("include_tokens") == "all" else self._largest(found, board)
+            return found if call.params.get("include_tokens") == "all" else self._largest(found, quotes)
         return [row for row, coin in enumerate(coins) if call.on("include_rehypothecated") or not coin.hidden]
 
-    def _largest(self, found: Iterable[int], board: Board) -> list[int]:
+    def _largest(self, found: Iterable[int], quotes: Quotes) -> list[int]:
         """Of the coins with one symbol the largest."""
-        ordered = self._ordered(board, found, "market_cap_asc")
+        ordered = self._ordered(quotes, found, "market_cap_asc")
         return list(
-            {self._market.coins[row].symbol: row for row in ordered if not np.isnan(board.market_cap[row])}.values()
+            {self._market.coins[row].symbol: row for row in ordered if not np.isnan(quotes.market_cap[row])}.values()
         )
 
-    def _ordered(self, board: Board, found: Iterable[int], order: str) -> list[int]:
+    def _ordered(self, quotes: Quotes, found: Iterable[int], order: str) -> list[int]:
         if order in ("id_asc", "id_desc"):
             return sorted(found, key=lambda row: self._market.coins[row].id, reverse=order == "id_desc")
         name, falling = _ORDERS.get(order, _ORDERS["market_cap_desc"])
         rows = np.array(list(found), dtype=np.int64)
-        values = getattr(board, name)[rows]
+        values = getattr(quotes, name)[rows]
         # Coins without a value come last in both directions: numpy sorts NaN to the end.
         return [int(row) for row in rows[np.argsort(-values if falling else values, kind="stable")]]
 
-    def _simple_price(self, call: Call) -> Answer:
+    def _simple_price(self, call: ApiCall) -> Response:
         call.need("vs_currencies")
         if not any(call.params.get(name) for name in ("ids", "names", "symbols")):
-            raise Refusal("missing", "ids")
+            raise ApiError("missing", "ids")
         boards = [
-            self._board(call, currency) for currency in call.listed("vs_currencies") if currency.lower() in SUPPORTED
+            self._quotes(call, currency) for currency in call.listed("vs_currencies") if currency.lower() in SUPPORTED
         ]
         body: dict[str, dict[str, Any]] = {}
-        for row in self._chosen(call, self._board(call, "usd")):
+        for row in self._chosen(call, self._quotes(call, "usd")):
             entry: dict[str, Any] = body.setdefault(self._market.coins[row].id, {})
-            for board in boards:
-                entry |= self._quote(call, board, row)
+            for quotes in boards:
+                entry |= self._quote(call, quotes, row)
             if call.on("include_last_updated_at") and boards:
                 entry["last_updated_at"] = int(boards[0].updated[row]) // 1000
-        return Answer(body)
+        return Response(body)
 
     @staticmethod
-    def _quote(call: Call, board: Board, row: int) -> dict[str, Any]:
+    def _quote(call: ApiCall, quotes: Quotes, row: int) -> dict[str, Any]:
         extras = {
-            "include_market_cap": ("_market_cap", board.market_cap),
-            "include_24hr_vol": ("_24h_vol", board.volume),
-            "include_24hr_change": ("_24h_change", board.changes["24h"]),
+            "include_market_cap": ("_market_cap", quotes.market_cap),
+            "include_24hr_vol": ("_24h_vol", quotes.volume),
+            "include_24hr_change": ("_24h_change", quotes.changes["24h"]),
         }
-        quoted: dict[str, Any] = {board.currency: price(float(board.price[row]), call.precision)}
+        quoted: dict[str, Any] = {quotes.currency: price(float(quotes.price[row]), call.precision)}
         for switch, (suffix, values) in extras.items():
             if call.on(switch):
-                quoted[board.currency + suffix] = price(float(values[row]), "full")
+                quoted[quotes.currency + suffix] = price(float(values[row]), "full")
         return quoted
 
     # --- one coin -----------------------------------------------------------------------------------------------------
-    def _coin_and_currency(self, call: Call, coin_id: str) -> tuple[str, str]:
+    def _coin_and_currency(self, call: ApiCall, coin_id: str) -> tuple[str, str]:
         currency = call.need("vs_currency").lower()
         call.need("days")
         if coin_id not in self._market.index:
-            raise Refusal("unknown_coin")
+            raise ApiError("unknown_coin")
         if currency not in SUPPORTED:
-            raise Refusal("unknown_currency")
+            raise ApiError("unknown_currency")
         return coin_id, currency
 
-    def _ohlc(self, call: Call, coin_id: str) -> Answer:
+    def _ohlc(self, call: ApiCall, coin_id: str) -> Response:
         coin_id, currency = self._coin_and_currency(call, coin_id)
         if (call.params.get("interval") or call.params["days"] == "max") and not call.paid:
-            raise Refusal("plan_restricted")
+            raise ApiError("plan_restricted")
         days = call.number("days", 0)
         if days not in charts.CANDLES:
-            raise Refusal("bad_days")
+            raise ApiError("bad_days")
         candles = charts.candles(self._market, coin_id, currency, days, call.now)
-        return Answer([[close, *(price(value, call.precision) for value in prices)] for close, *prices in candles])
+        return Response([[close, *(price(value, call.precision) for value in prices)] for close, *prices in candles])
 
-    def _chart(self, call: Call, coin_id: str) -> Answer:
+    def _chart(self, call: ApiCall, coin_id: str) -> Response:
         coin_id, currency = self._coin_and_currency(call, coin_id)
         days = 3650 if call.params["days"] == "max" else call.number("days", 0)
         if not days:
-            raise Refusal("bad_days")
+            raise ApiError("bad_days")
         if days > 365 and not call.paid:
-            raise Refusal("too_old")
+            raise ApiError("too_old")
         stamps = charts.points(self._market, coin_id, days, call.now, daily=call.params.get("interval") == "daily")
-        return Answer(self._series(coin_id, currency, stamps))
+        return Response(self._series(coin_id, currency, stamps))
 
     def _series(self, coin_id: str, currency: str, stamps: Ints) -> dict[str, list[list[float]]]:
         row = np.array([self._market.index[coin_id]])
@@ -236,15 +236,15 @@ class Answers:
         return {name: points(stamps, values) for name, values in series.items()}
 
     # --- the whole market ---------------------------------------------------------------------------------------------
-    def _global(self, call: Call) -> Answer:
-        board = self._board(call, "usd")
-        counted = board.rank > 0
-        cap, volume = float(board.market_cap[counted].sum()), float(board.volume[counted].sum())
+    def _global(self, call: ApiCall) -> Response:
+        quotes = self._quotes(call, "usd")
+        counted = quotes.rank > 0
+        cap, volume = float(quotes.market_cap[counted].sum()), float(quotes.volume[counted].sum())
         at = np.array([call.now])
         rates = {currency: float(self._market.rates(currency, at)[0]) for currency in SUPPORTED}
-        before = np.nansum(board.market_cap[counted] / (1 + np.nan_to_num(board.changes["24h"][counted]) / 100))
-        top = [int(row) for row in np.argsort(np.where(counted, -board.market_cap, 0))[:10]]
-        shares = {self._market.coins[row].symbol: float(board.market_cap[row]) / cap * 100 for row in top}
+        before = np.nansum(quotes.market_cap[counted] / (1 + np.nan_to_num(quotes.changes["24h"][counted]) / 100))
+        top = [int(row) for row in np.argsort(np.where(counted, -quotes.market_cap, 0))[:10]]
+        shares = {self._market.coins[row].symbol: float(quotes.market_cap[row]) / cap * 100 for row in top}
         body = {
             "active_cryptocurrencies": len(self._market.coins),
             "upcoming_icos": 0,
@@ -257,20 +257,20 @@ class Answers:
             "market_cap_change_percentage_24h_usd": (cap / float(before) - 1) * 100,
             "updated_at": call.now // 1000,
         }
-        return Answer({"data": body})
+        return Response({"data": body})
 
-    def _trending(self, call: Call) -> Answer:
-        board = self._board(call, "usd")
-        order = np.argsort(-np.nan_to_num(board.changes["24h"]))[:15]
+    def _trending(self, call: ApiCall) -> Response:
+        quotes = self._quotes(call, "usd")
+        order = np.argsort(-np.nan_to_num(quotes.changes["24h"]))[:15]
         coins = [(int(row), self._market.coins[int(row)]) for row in order]
         items = [
             {
                 "id": coin.id,
                 "name": coin.name,
                 "symbol": coin.symbol,
-                "market_cap_rank": int(board.rank[row]) or None,
+                "market_cap_rank": int(quotes.rank[row]) or None,
                 "score": score,
             }
             for score, (row, coin) in enumerate(coins)
         ]
-        return Answer({"coins": [{"item": item} for item in items], "nfts": [], "categories": []})
+        return Response({"coins": [{"item": item} for item in items], "nfts": [], "categories": []})

@@ -50,7 +50,7 @@ ERRORS: dict[str, tuple[int, int, str, str]] = {
 }
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """Raised by whoever finds that a request is to be refused; the server sends `status`, `body` and `headers`."""
 
     def __init__(self, name: str, detail: str = "", headers: dict[str, str] | None = None) -> None:

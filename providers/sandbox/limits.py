@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from providers.sandbox.errors import Refusal
+from providers.sandbox.errors import ApiError
 
 _MINUTE_MS = 60_000
 _HEADERS = {"demo": "x-cg-demo-api-key", "pro": "x-cg-pro-api-key"}
@@ -30,19 +30,19 @@ class Limits:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def check(self, headers: Mapping[str, str], params: Mapping[str, str], now: int) -> None:
-        """Raise the Refusal that a call with these (lower-case) headers and parameters meets, if any."""
+        """Raise the ApiError that a call with these (lower-case) headers and parameters meets, if any."""
         self._check_quota(now)
         given = {plan: headers.get(name) or params.get(name.replace("-", "_"), "") for plan, name in _HEADERS.items()}
         if self.plan == "pro":
             if given["demo"]:
-                raise Refusal("demo_key_on_pro_host")
+                raise ApiError("demo_key_on_pro_host")
             if given["pro"] != self.key or not given["pro"]:
-                raise Refusal("key_missing")
+                raise ApiError("key_missing")
         elif self.plan == "demo":
             if given["pro"]:
-                raise Refusal("pro_key_on_public_host")
+                raise ApiError("pro_key_on_public_host")
             if (given["demo"] or self.key_required) and given["demo"] != self.key:
-                raise Refusal("key_missing")
+                raise ApiError("key_missing")
 
     def _check_quota(self, now: int) -> None:
         with self._lock:
@@ -51,4 +51,4 @@ class Limits:
             self._used += 1
             over = self.per_minute and self._used > self.per_minute
         if over:
-            raise Refusal("rate_limited", headers={"Retry-After": str(60 - now % _MINUTE_MS // 1000)})
+            raise ApiError("rate_limited", headers={"Retry-After": str(60 - now % _MINUTE_MS // 1000)})

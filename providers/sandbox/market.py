@@ -30,7 +30,7 @@ _KEPT_MARKS = 1500
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class Quotes:
     """The whole market at one instant in one currency; NaN where the provider would have no value.
 
     `changes` are percentages by window; `rank` is 0 for coins outside the ranking; `rate` is
@@ -80,7 +80,7 @@ class Market:
         self._marking = threading.Lock()
         self.day_range = lru_cache(maxsize=16)(self._day_range)
         self.week = lru_cache(maxsize=16)(self._week)
-        self.board = lru_cache(maxsize=16)(self._board)
+        self.quotes = lru_cache(maxsize=16)(self._quotes)
 
     def _make_noise(self) -> None:
         seed, coins = self.seed, self.coins
@@ -153,8 +153,8 @@ class Market:
         return np.where(self._period > 0, (at - self._phase) // period * period + self._phase, 0)
 
     # --- the market at an instant -------------------------------------------------------------------------------------
-    def _board(self, at: int, currency: str) -> Board:
-        """The board of that instant. KeyError when there is no such currency."""
+    def _quotes(self, at: int, currency: str) -> Quotes:
+        """The quotes of that instant. KeyError when there is no such currency."""
         times = [at, *(at - span for span in WINDOWS.values())]
         prices = self.prices(times, currency=currency)
         price, since = prices[:, 0], self.listed_since(at)
@@ -165,7 +165,7 @@ class Market:
         last_mark = at // MARK_MS * MARK_MS
         high, low = self.day_range(last_mark, currency)
         day = ~np.isnan(changes["24h"])
-        return Board(
+        return Quotes(
             at=at,
             currency=currency,
             rate=float(self.rates(currency, np.array([at]))[0]),
@@ -217,12 +217,12 @@ class Market:
             self._in_currency(range(last_hour - 167 * HOUR_MS, last_hour + 1, HOUR_MS), currency)
         )
 
-    def sparkline(self, row: int, board: Board) -> Floats:
+    def sparkline(self, row: int, quotes: Quotes) -> Floats:
         """The coin's hourly prices of the last seven days, oldest first; fewer for a coin that is younger than that."""
-        last_hour = board.at // HOUR_MS * HOUR_MS
-        since = int(board.since[row])
+        last_hour = quotes.at // HOUR_MS * HOUR_MS
+        since = int(quotes.since[row])
         first = max(0, 167 - (last_hour - since) // HOUR_MS) if since else 0
-        return self.week(last_hour, board.currency)[row, first:]
+        return self.week(last_hour, quotes.currency)[row, first:]
 
 
 def _hovering(coin: Coin, luck: float) -> Floats:

@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from providers.sandbox.errors import SHAPES, Refusal
+from providers.sandbox.errors import SHAPES, ApiError
 
 JSON = "application/json; charset=utf-8"
 _PAGE = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Checking your browser</body></html>"
@@ -42,7 +42,7 @@ class Reply:
         )
 
     @classmethod
-    def refusing(cls, refusal: Refusal) -> Reply:
+    def refusing(cls, refusal: ApiError) -> Reply:
         """The reply that says what the refusal says."""
         return cls.of(
             refusal.body, refusal.status, {"Cache-Control": "no-cache", "CF-Cache-Status": "MISS", **refusal.headers}
@@ -60,7 +60,7 @@ def _status(_reply: Reply, options: Options) -> Reply:
 
 
 def _error(_reply: Reply, options: Options) -> Reply:
-    return Reply.refusing(Refusal(options["name"], options["detail"]))
+    return Reply.refusing(ApiError(options["name"], options["detail"]))
 
 
 def _rate_limited(_reply: Reply, options: Options) -> Reply:
@@ -70,7 +70,7 @@ def _rate_limited(_reply: Reply, options: Options) -> Reply:
         # The date is by the machine's clock: the client that reads it has no other.
         date = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
         headers["Retry-After"] = date if form == "date" else str(seconds)
-    return Reply.refusing(Refusal("rate_limited", headers=headers))
+    return Reply.refusing(ApiError("rate_limited", headers=headers))
 
 
 def _html(_reply: Reply, options: Options) -> Reply:

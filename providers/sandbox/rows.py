@@ -1,4 +1,4 @@
-"""The market as the rows of the API: a board's arrays become dictionaries with the provider's names and rounding."""
+"""The market as the rows of the API: a quotes's arrays become dictionaries with the provider's names and rounding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from providers.sandbox.coins import DAY_MS, LEVEL_AT, SPREADS
-from providers.sandbox.market import Board, Market
+from providers.sandbox.market import Market, Quotes
 from providers.sandbox.noise import Floats, fraction
 
 Precision = int | None | str  # None: the provider's own rounding; "full": none; else decimals
@@ -80,7 +80,7 @@ class Rows:
 
     def page(
         self,
-        board: Board,
+        quotes: Quotes,
         rows: Iterable[int],
         windows: Iterable[str] = (),
         sparkline: bool = False,
@@ -89,28 +89,28 @@ class Rows:
     ) -> list[dict[str, Any]]:
         """The rows of /coins/markets for those coins, in that order."""
         made = []
-        ranks = self._ranks_of_all(board) if rehypothecated else {}
+        ranks = self._ranks_of_all(quotes) if rehypothecated else {}
         for row in rows:
-            entry = self._coin(board, row, precision)
+            entry = self._coin(quotes, row, precision)
             if rehypothecated:
                 entry["market_cap_rank_with_rehypothecated"] = ranks.get(row)
             if sparkline:
-                entry["sparkline_in_7d"] = {"price": self._market.sparkline(row, board)}
+                entry["sparkline_in_7d"] = {"price": self._market.sparkline(row, quotes)}
             for window in windows:
-                entry[f"price_change_percentage_{window}_in_currency"] = percent(float(board.changes[window][row]), 12)
+                entry[f"price_change_percentage_{window}_in_currency"] = percent(float(quotes.changes[window][row]), 12)
             made.append(entry)
         return made
 
     @staticmethod
-    def _ranks_of_all(board: Board) -> dict[int, int]:
+    def _ranks_of_all(quotes: Quotes) -> dict[int, int]:
         """Places by market cap with the claims on other coins counted in."""
-        known = np.flatnonzero(~np.isnan(board.market_cap))
-        order = known[np.argsort(-board.market_cap[known], kind="stable")]
+        known = np.flatnonzero(~np.isnan(quotes.market_cap))
+        order = known[np.argsort(-quotes.market_cap[known], kind="stable")]
         return {int(row): place for place, row in enumerate(order, start=1)}
 
-    def _coin(self, board: Board, row: int, precision: Precision) -> dict[str, Any]:
-        coin, now = self._market.coins[row], float(board.price[row])
-        cap = float(board.market_cap[row])
+    def _coin(self, quotes: Quotes, row: int, precision: Precision) -> dict[str, Any]:
+        coin, now = self._market.coins[row], float(quotes.price[row])
+        cap = float(quotes.market_cap[row])
         return {
             "id": coin.id,
             "symbol": coin.symbol,
@@ -118,42 +118,42 @@ class Rows:
             "image": "",
             "current_price": price(now, precision),
             "market_cap": amount(cap),
-            "market_cap_rank": int(board.rank[row]) or None,
+            "market_cap_rank": int(quotes.rank[row]) or None,
             "fully_diluted_valuation": amount(now * (coin.maximum or coin.total or math.nan)),
-            "total_volume": amount(float(board.volume[row])),
-            **self._day(board, row, now, cap, precision),
+            "total_volume": amount(float(quotes.volume[row])),
+            **self._day(quotes, row, now, cap, precision),
             "circulating_supply": coin.circulating,
             "total_supply": coin.total,
             "max_supply": coin.maximum,
-            **self._records(board, row, now, precision),
+            **self._records(quotes, row, now, precision),
             "roi": self._roi(coin.id, coin.kind),
-            "last_updated": iso(int(board.updated[row])),
+            "last_updated": iso(int(quotes.updated[row])),
         }
 
     @staticmethod
-    def _day(board: Board, row: int, now: float, cap: float, precision: Precision) -> dict[str, float | None]:
+    def _day(quotes: Quotes, row: int, now: float, cap: float, precision: Precision) -> dict[str, float | None]:
         """The 24 h fields; they are null together."""
-        change = float(board.changes["24h"][row])
+        change = float(quotes.changes["24h"][row])
         before = 1 / (1 + change / 100)
         return {
-            "high_24h": price(float(board.high[row]), precision),
-            "low_24h": price(float(board.low[row]), precision),
+            "high_24h": price(float(quotes.high[row]), precision),
+            "low_24h": price(float(quotes.low[row]), precision),
             "price_change_24h": difference(now * (1 - before), precision),
             "price_change_percentage_24h": percent(change),
             "market_cap_change_24h": amount(cap * (1 - before)),
             "market_cap_change_percentage_24h": percent(change),
         }
 
-    def _records(self, board: Board, row: int, now: float, precision: Precision) -> dict[str, Any]:
-        high, low = np.fmax(board.high[row], now), np.fmin(board.low[row], now)
-        ath, atl = max(float(self._ath[row]) * board.rate, high), min(float(self._atl[row]) * board.rate, low)
+    def _records(self, quotes: Quotes, row: int, now: float, precision: Precision) -> dict[str, Any]:
+        high, low = np.fmax(quotes.high[row], now), np.fmin(quotes.low[row], now)
+        ath, atl = max(float(self._ath[row]) * quotes.rate, high), min(float(self._atl[row]) * quotes.rate, low)
         return {
             "ath": price(ath, precision),
             "ath_change_percentage": percent((now / ath - 1) * 100),
-            "ath_date": iso(board.at if ath == high else self._dates[row]),
+            "ath_date": iso(quotes.at if ath == high else self._dates[row]),
             "atl": price(atl, precision),
             "atl_change_percentage": percent((now / atl - 1) * 100),
-            "atl_date": iso(board.at if atl == low else self._dates[row] - 300 * DAY_MS),
+            "atl_date": iso(quotes.at if atl == low else self._dates[row] - 300 * DAY_MS),
         }
 
     @staticmethod

@@ -18,10 +18,10 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from providers.sandbox import control
-from providers.sandbox.answers import Answers, Call
+from providers.sandbox.answers import Api, ApiCall
 from providers.sandbox.clock import Clock, wall_ms
 from providers.sandbox.coins import hostile, load
-from providers.sandbox.errors import Refusal
+from providers.sandbox.errors import ApiError
 from providers.sandbox.faults import Fault, Faults
 from providers.sandbox.limits import Limits
 from providers.sandbox.market import Market
@@ -36,7 +36,7 @@ _ZIP_FROM = 1400
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RequestRecord:
     """One call that arrived: path without the root, parameters, target as sent, lower-case headers, arrival time."""
 
     path: str
@@ -50,7 +50,7 @@ class Sandbox:
     """A provider on this machine with a market of its own.
 
     `clock` gives epoch milliseconds (default: the machine's); `sandbox.clock` can then be set, advanced, stopped and
-    run at a rate. Answers change every `cache_seconds`, as the provider's do at the end of its cache's life.
+    run at a rate. Api change every `cache_seconds`, as the provider's do at the end of its cache's life.
     `hostile_names` puts markup into the names of two large coins.
     """
 
@@ -68,10 +68,10 @@ class Sandbox:
         self.clock = Clock(clock)
         self.faults: Faults = Faults(self.clock.now)
         self.limits = limits or Limits()
-        self.requests: deque[Request] = deque(maxlen=_KEPT_REQUESTS)
+        self.requests: deque[RequestRecord] = deque(maxlen=_KEPT_REQUESTS)
         self.market = Market(seed, hostile(load()) if hostile_names else None)
         self._cache_ms = max(1, cache_seconds) * 1000
-        self._answers = Answers(self.market)
+        self._answers = Api(self.market)
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[Any, ...], Reply] = OrderedDict()
         self._address = (host, port)
@@ -121,12 +121,12 @@ class Sandbox:
         url = urlsplit(target)
         path = url.path.removeprefix(ROOT) if url.path.startswith(ROOT + "/") else ""
         params, now = dict(parse_qsl(url.query)), self.clock.now()
-        self.requests.append(Request(path, params, target, headers, now))
+        self.requests.append(RequestRecord(path, params, target, headers, now))
         fault = self.faults.take(path, params)
         try:
             self.limits.check(headers, params, now)
             reply = self._made(path, params, now, fault)
-        except Refusal as refusal:
+        except ApiError as refusal:
             reply = Reply.refusing(refusal)
         if fault and fault.kind in SPOILERS:
             reply = SPOILERS[fault.kind][1](reply, fault.options)
@@ -139,12 +139,12 @@ class Sandbox:
         kept = (path, tuple(sorted(params.items())), at, overlap)
         with self._lock:  # one at a time: the same page asked for by many is computed once
             if kept not in self._kept:
-                self._kept[kept] = self._computed(path, Call(params, at, self.limits.plan == "pro", overlap))
+                self._kept[kept] = self._computed(path, ApiCall(params, at, self.limits.plan == "pro", overlap))
                 if len(self._kept) > _KEPT_REPLIES:
                     self._kept.popitem(last=False)
             return self._kept[kept]
 
-    def _computed(self, path: str, call: Call) -> Reply:
+    def _computed(self, path: str, call: ApiCall) -> Reply:
         answer = self._answers.answer(path, call)
         life = self._cache_ms // 1000
         reply = Reply.of(
@@ -224,7 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        """Answer a call, or a question of the control API."""
+        """Response a call, or a question of the control API."""
         headers = {name.lower(): value for name, value in self.headers.items()}
         sandbox, line = self.server.sandbox, Line(self.connection, self.server.stopping)
         if self.path.startswith(control.ROOT):

@@ -125,7 +125,7 @@ def test_what_was_last_known_holds_while_the_database_is_away(monkeypatch) -> No
     with capture_logs() as lines:
         assert seen() == seen() == known
     assert [line["event"] for line in lines] == ["settings not read, using the last ones"]
-    monkeypatch.setattr(access, "_known", {})
+    monkeypatch.setattr(access, "_cache", {})
     assert seen() == ("keyless", HOST, "", 5, 0)
     monkeypatch.undo()
     row(per_minute=8)

@@ -248,7 +248,7 @@ def test_an_answer_that_never_comes_ends_at_the_deadline(upstream: Upstream) -> 
 def test_an_answer_that_drips_ends_at_the_deadline_however_steadily_it_does(upstream: Upstream) -> None:
     upstream.replies["/ping"] = Reply({"a": "x" * 10_000}, drip=0.02)
     started = time.monotonic()
-    with pytest.raises(Unavailable, match=r"too slowly|stopped coming"):
+    with pytest.raises(Unavailable, match=r"took too long|timed out"):
         get(upstream, seconds=0.5, tries=1)
     assert time.monotonic() - started < 30  # the whole would take 200 s
 

@@ -99,7 +99,7 @@ def test_while_the_database_is_away_what_it_said_last_holds(
 
 
 def test_the_memory_is_bounded(dictionary: Dictionary, monkeypatch) -> None:
-    monkeypatch.setattr(identity, "_KEPT", 100)
+    monkeypatch.setattr(identity, "_MOST_CACHED", 100)
     for start in range(0, 1000, 50):
         dictionary.canonical("acme", [f"x{n}" for n in range(start, start + 50)])
         assert len(dictionary._kept) <= 100
@@ -107,7 +107,7 @@ def test_the_memory_is_bounded(dictionary: Dictionary, monkeypatch) -> None:
 
 
 def test_more_ids_than_the_memory_holds_are_translated_all_the_same(dictionary: Dictionary, monkeypatch) -> None:
-    monkeypatch.setattr(identity, "_KEPT", 100)
+    monkeypatch.setattr(identity, "_MOST_CACHED", 100)
     monkeypatch.setattr(identity, "_AT_ONCE", 40)
     AssetAlias.objects.bulk_create(
         AssetAlias(provider="acme", foreign_id=f"n{n}", asset_id="batcat", symbol="X", name="X") for n in range(300)
