@@ -167,18 +167,18 @@ def keep_aliases(name: str, listed: Sequence[Row], ours: Ours) -> Counter[str]:
         before={alias.foreign_id: alias.asset_id for alias in stored.values() if alias.asset_id},
         taken={asset for foreign_id in fixed if (asset := stored[foreign_id].asset_id)},
     )
-    aliases = [_alias(name, rows[found.foreign_id], found) for found in matches]
+    aliases = [_alias(name, rows[result.foreign_id], result) for result in matches]
     for part in _parts([alias for alias in aliases if _fields(alias) != _fields(stored.get(alias.foreign_id))]):
         _write(name, part)
     if _is_complete(rows, stored):
         for removed in _parts(stored.keys() - rows.keys() - fixed):
             AssetAlias.objects.filter(provider=name, foreign_id__in=removed).exclude(matched=HAND).delete()
-    return Counter(found.how for found in matches) + Counter(stored[alias].matched for alias in fixed & rows.keys())
+    return Counter(result.how for result in matches) + Counter(stored[alias].matched for alias in fixed & rows.keys())
 
 
-def _alias(name: str, row: Row, found: Match) -> AssetAlias:
+def _alias(name: str, row: Row, result: Match) -> AssetAlias:
     titles = {"symbol": _symbol(row), "name": row["name"][:_NAME]}
-    return AssetAlias(provider=name, foreign_id=found.foreign_id, asset_id=found.coin, matched=found.how, **titles)
+    return AssetAlias(provider=name, foreign_id=result.foreign_id, asset_id=result.coin, matched=result.how, **titles)
 
 
 def _fields(alias: AssetAlias | None) -> tuple[Any, ...]:

@@ -1,9 +1,9 @@
 """CoinMarketCap's stand-in: the list, quotes, the map of ids, candles and a key's state over REST; prices and on-chain
 channels over the stream (`coinmarketcap_stream`).
 
-As documented: a status object with every answer, codes as numbers (as digits below `/public-api`), credits by rows,
-calls counted by the UTC minute, candles for Startup and above only, answers that stay the same for a minute. The ids of
-well-known coins are the real ones; the others are made up. Contracts and market pairs there are none.
+As documented: a status object in every response, codes as numbers (as strings below `/public-api`), credits by rows,
+calls counted by the UTC minute, candles for Startup and above only, responses cached for a minute. The ids of
+well-known coins are the real ones; the others are invented. There are no contracts and market pairs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PLANS = {
     "standard": (300, 2_000_000),
     "professional": (600, 5_000_000),
 }
-#: Those that have neither candles nor the stream.
+#: Plans without candles and stream.
 SMALL = frozenset({"basic", "hobbyist"})
 KEYLESS, KEYLESS_PER_MINUTE = "/public-api", 30
 IDS = {
@@ -37,9 +37,9 @@ IDS = {
     "cardano": 2010, "usd-coin": 3408, "leo-token": 3957, "dai": 4943, "solana": 5426, "avalanche-2": 5805,
     "shiba-inu": 5994, "polkadot": 6636, "uniswap": 7083, "the-open-network": 11419, "sui": 20947, "bittensor": 22974,
 }  # fmt: skip
-#: What the others' ids begin at.
-_MADE_UP = 50_000
-#: How long an answer stays the same, and how late the candles of a day and of an hour are.
+#: The first invented id.
+_INVENTED = 50_000
+#: The cache time of responses, and the delay of daily and hourly candles.
 _CACHE_MS, _LATE_MS = 60_000, {DAY_MS: 600_000, HOUR_MS: 300_000}
 _STATUSES = {1001: 401, 1002: 401, 1003: 402, 1004: 402, 1005: 403, 1006: 403, 1007: 403} | dict.fromkeys(
     range(1008, 1012), 429
@@ -60,8 +60,8 @@ MESSAGES = {
 
 
 class Coinmarketcap(Standin):
-    """`plan` is the key's; `code` (0: none) is what every call is refused with, and every handshake where the stream
-    has a close for it. `per_minute` and `per_month` are the plan's unless a test wants others."""
+    """`plan` is that of the key. `code` (0: none) is the error of every call, and of every handshake if the stream has
+    a close for it. Tests may change `per_minute` and `per_month`."""
 
     stream_path: ClassVar[str] = "/v1"
 
@@ -81,11 +81,11 @@ class Coinmarketcap(Standin):
         self.plan, self.code = plan, code
         self.per_minute, self.per_month = PLANS[plan]
         self.channels = Channels(self)
-        #: What the month has cost so far, in thousandths of a credit, and the calls of each minute, by whom.
+        #: The month's cost so far in thousandths of a credit; the calls by minute, with and without a key.
         self.millicredits = 0
         self._minutes: dict[tuple[int, bool], int] = {}
         coins = self.market.coins
-        self._rows = {IDS.get(coin.id, _MADE_UP + row): row for row, coin in enumerate(coins)}
+        self._rows = {IDS.get(coin.id, _INVENTED + row): row for row, coin in enumerate(coins)}
         self._ids = {coins[row].id: number for number, row in self._rows.items()}
 
     @property
@@ -94,42 +94,42 @@ class Coinmarketcap(Standin):
         return self.url + KEYLESS
 
     def id_of(self, coin: str) -> int:
-        """CoinMarketCap's id for a coin of the simulated market. KeyError for what there is not."""
+        """CoinMarketCap's id of a coin of the simulated market. Raises `KeyError` for an unknown coin."""
         return self._ids[coin]
 
     def coin_of(self, number: int) -> str | None:
-        """The other way round."""
+        """The coin of an id; None for an unknown id."""
         row = self._rows.get(number)
         return None if row is None else self.market.coins[row].id
 
     # --- REST ---------------------------------------------------------------------------------------------------------
     def refused(self, status: int, message: str) -> Any:
-        """A status object without data: what the status says is also the code, unless there is one of its own."""
+        """A status object without data; the HTTP status is also the code."""
         return {"status": self._status(0, status, message)}
 
     def refusal_of(self, code: int) -> ErrorReply:
-        """The refusal that a code stands for."""
+        """The error of a code."""
         return self.refusal(_STATUSES[code], body={"status": self._status(0, code, MESSAGES[code])})
 
     def answer(self, request: Request) -> Any:
-        """An answer in its envelope. Whether the call may be made at all is settled first."""
+        """A response in its envelope, after the check of key and limits."""
         keyless = request.path.startswith(f"{KEYLESS}/")
         self._admit(request, keyless)
         path = request.path.removeprefix(KEYLESS)
-        answers: dict[str, Callable[[Request], tuple[Any, int, dict[str, Any]]]] = {
+        endpoints: dict[str, Callable[[Request], tuple[Any, int, dict[str, Any]]]] = {
             "/v3/cryptocurrency/listings/latest": self._listings,
             "/v3/cryptocurrency/quotes/latest": self._quotes,
             "/v1/cryptocurrency/map": self._map,
             "/v2/cryptocurrency/ohlcv/historical": self._candles,
             "/v1/key/info": self._key,
         }
-        if path not in answers:
+        if path not in endpoints:
             raise self.refusal(404, "Not Found")
         if keyless and path in ("/v1/key/info", "/v2/cryptocurrency/ohlcv/historical"):
             raise self.refusal_of(1005)
-        data, cost, stated = answers[path](request)
+        data, cost, extra = endpoints[path](request)
         self.millicredits += 0 if keyless else cost * 1000
-        status = self._status(cost, 0, None) | stated
+        status = self._status(cost, 0, None) | extra
         return {"status": status | {"error_code": "0"} if keyless else status, "data": data}
 
     def _admit(self, request: Request, keyless: bool) -> None:
@@ -138,7 +138,7 @@ class Coinmarketcap(Standin):
         if not keyless:
             self._check_key(request)
         minute = (request.at // 60_000, keyless)
-        self._minutes = {one: calls for one, calls in self._minutes.items() if one[0] == minute[0]}
+        self._minutes = {key: calls for key, calls in self._minutes.items() if key[0] == minute[0]}
         self._minutes[minute] = self._minutes.get(minute, 0) + 1
         if self._minutes[minute] > (KEYLESS_PER_MINUTE if keyless else self.per_minute):
             raise self.refusal_of(1011 if keyless else 1008)
@@ -156,10 +156,10 @@ class Coinmarketcap(Standin):
         return self.millicredits >= self.per_month * 1000
 
     def _check_key(self, request: Request) -> None:
-        given = request.headers.get("x-cmc_pro_api_key", "")
-        if not given:
+        key = request.headers.get("x-cmc_pro_api_key", "")
+        if not key:
             raise self.refusal_of(1002)
-        if self.key not in ("", given):
+        if self.key not in ("", key):
             raise self.refusal_of(1001)
 
     def _status(self, cost: int, code: int, message: str | None) -> dict[str, Any]:
@@ -179,10 +179,10 @@ class Coinmarketcap(Standin):
             raise self.refusal(400, f'Invalid value for "convert": "{currency}"') from None
 
     def _number(self, request: Request, name: str, default: int, most: int) -> int:
-        given = request.params.get(name, str(default))
-        if not (given.isascii() and given.isdigit() and 1 <= int(given) <= most):
+        text = request.params.get(name, str(default))
+        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
             raise self.refusal(400, f'"{name}" must be a whole number between 1 and {most}')
-        return int(given)
+        return int(text)
 
     def _listings(self, request: Request) -> tuple[Any, int, dict[str, Any]]:
         start, limit = self._number(request, "start", 1, 10**6), self._number(request, "limit", 100, 5000)
@@ -192,14 +192,14 @@ class Coinmarketcap(Standin):
         return self._coins(quotes, rows), -(-len(rows) // 200), {"total_count": len(ranked)}
 
     def _quotes(self, request: Request) -> tuple[Any, int, dict[str, Any]]:
-        wanted = request.params.get("id", "")
-        if not wanted:
+        ids = request.params.get("id", "")
+        if not ids:
             raise self.refusal(400, '"value" must contain at least one of [id, slug, symbol]')
-        found = {one: self._rows.get(int(one)) if one.isdigit() else None for one in wanted.split(",")}
-        unknown = [one for one, row in found.items() if row is None]
+        by_id = {number: self._rows.get(int(number)) if number.isdigit() else None for number in ids.split(",")}
+        unknown = [number for number, row in by_id.items() if row is None]
         if unknown and request.params.get("skip_invalid") != "true":
             raise self.refusal(400, f'Invalid value for "id": "{",".join(unknown)}"')
-        rows = [row for row in found.values() if row is not None]
+        rows = [row for row in by_id.values() if row is not None]
         quotes = self._all_quotes(request.params.get("convert", "USD"))
         return self._coins(quotes, rows), max(1, -(-len(rows) // 100)), {}
 
@@ -257,24 +257,25 @@ class Coinmarketcap(Standin):
     def _candles(self, request: Request) -> tuple[Any, int, dict[str, Any]]:
         if self.plan in SMALL:
             raise self.refusal_of(1006)
-        given, currency = request.params.get("id", ""), request.params.get("convert", "USD")
-        row = self._rows.get(int(given)) if given.isdigit() else None
+        number, currency = request.params.get("id", ""), request.params.get("convert", "USD")
+        row = self._rows.get(int(number)) if number.isdigit() else None
         if row is None:
-            raise self.refusal(400, f'Invalid value for "id": "{given}"')
+            raise self.refusal(400, f'Invalid value for "id": "{number}"')
         self._all_quotes(currency)
         step = HOUR_MS if request.params.get("time_period", "daily") == "hourly" else DAY_MS
         last = (self.clock.now() - _LATE_MS[step]) // step * step
         closes = range(last - (self._number(request, "count", 10, 10_000) - 2) * step, last + 1, step)
         since = int(self.market.listed_since(self.clock.now())[row])
-        made = [self._candle(row, currency, close - step, step) for close in closes if close - step >= since]
+        candles = [self._candle(row, currency, close - step, step) for close in closes if close - step >= since]
         names = self._names(row)
-        return {**{name: names[name] for name in ("id", "name", "symbol")}, "quotes": made}, -(-len(made) // 100), {}
+        data = {**{name: names[name] for name in ("id", "name", "symbol")}, "quotes": candles}
+        return data, -(-len(candles) // 100), {}
 
     def _candle(self, row: int, currency: str, opens: int, step: int) -> dict[str, Any]:
         times = np.arange(opens, opens + step + 1, MARK_MS if step == HOUR_MS else HOUR_MS)
-        one = np.array([row])
-        prices = self.market.prices(times, one, currency.lower())[0] * self.lies.get(self.market.coins[row].id, 1.0)
-        traded = float(self.market.volumes([opens + step], one, currency.lower())[0][0]) * step / DAY_MS
+        rows = np.array([row])
+        prices = self.market.prices(times, rows, currency.lower())[0] * self.lies.get(self.market.coins[row].id, 1.0)
+        traded = float(self.market.volumes([opens + step], rows, currency.lower())[0][0]) * step / DAY_MS
         quote = {
             "open": float(prices[0]), "high": float(prices.max()), "low": float(prices.min()),
             "close": float(prices[-1]), "volume": traded,
@@ -290,7 +291,7 @@ class Coinmarketcap(Standin):
         }
 
     def _key(self, request: Request) -> tuple[Any, int, dict[str, Any]]:
-        used, made = -(-self.millicredits // 1000), self._minutes[(request.at // 60_000, False)]
+        used, calls = -(-self.millicredits // 1000), self._minutes[(request.at // 60_000, False)]
         left = max(0, self.per_month - used)
         plan = {
             "credit_limit_monthly": self.per_month,
@@ -299,7 +300,7 @@ class Coinmarketcap(Standin):
             "rate_limit_minute": self.per_minute,
         }
         usage = {
-            "current_minute": {"requests_made": made, "requests_left": self.per_minute - made},
+            "current_minute": {"requests_made": calls, "requests_left": self.per_minute - calls},
             "current_day": {"credits_used": used, "credits_left": left},
             "current_month": {"credits_used": used, "credits_left": left},
         }
@@ -307,7 +308,7 @@ class Coinmarketcap(Standin):
 
     # --- the stream ---------------------------------------------------------------------------------------------------
     async def opened(self, peer: Peer) -> None:
-        """A welcome, or a close that says why not: the handshake itself never fails."""
+        """A welcome or a close; the handshake itself never fails."""
         await self.channels.opened(peer)
 
     async def received(self, peer: Peer, message: str | bytes) -> None:
@@ -315,7 +316,7 @@ class Coinmarketcap(Standin):
         await self.channels.received(peer, message)
 
     async def pulse(self, peer: Peer) -> None:
-        """A push for everything that is followed."""
+        """A push for every subscription."""
         await self.channels.pulse(peer)
 
 

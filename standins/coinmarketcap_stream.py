@@ -1,5 +1,5 @@
-"""The stream of CoinMarketCap's stand-in: its envelope, its refusals, prices of the simulated market, and on-chain
-events that are made up, the same for the same seed, address and second."""
+"""The stream of CoinMarketCap's stand-in: its envelope and errors, prices of the simulated market, and invented
+on-chain events, equal for equal seed, address and second."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ MESSAGES = {
     2402: "Invalid param for channel.",
     5001: "Internal server error.",
 }
-#: Intervals in seconds: the documented ones as far as they could be read.
+#: The documented intervals, in seconds.
 INTERVALS = {
     "1s": 1, "5s": 5, "30s": 30, "1m": 60, "3m": 180, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "4h": 14400,
     "1d": 86400,
 }  # fmt: skip
-#: The channel's address, where it is called otherwise, and the channels that want an interval.
+#: The address parameter of channels with another name, and the channels with an interval.
 _ADDRESSES = {"pool_metric": "pool_address", "holder_wallet_update": "wallet_address"}
 _TIMED = frozenset({"kline", "unique_trader"})
 _CATEGORIES = {1: "AUTH", 2: "PROTOCOL", 5: "SERVER"}
 _LONGEST = 16_384
 _SPANS = {"p24h": 1, "p7d": 7, "p30d": 30, "p60d": 60, "p3m": 90, "p1y": 365}
 
-#: What is followed: channel, platform, interval and address in lower case (or a coin's id); and the echo in pushes.
+#: Channel, platform, interval, and address in lower case or a coin's id.
 Subscription = tuple[str, int, str, str]
 
 
-class Wrong(Exception):
-    """A request that is refused."""
+class RequestError(Exception):
+    """An invalid request."""
 
     def __init__(self, code: int, detail: str = "") -> None:
         super().__init__(code)
@@ -56,18 +56,18 @@ class Wrong(Exception):
 
 
 class Channels:
-    """What the stand-in says to its peers. `connections`, `subscriptions` and `ping_ms` are its limits; a peer without
-    any subscription that has said nothing for `idle_ms` is sent away."""
+    """The protocol of the stand-in. `connections`, `subscriptions` and `ping_ms` are its limits; it disconnects a peer
+    without subscriptions that is silent for `idle_ms`."""
 
     def __init__(self, standin: Coinmarketcap) -> None:
         self._standin = standin
         self.connections, self.subscriptions, self.ping_ms, self.idle_ms = 10, 100, 10_000, 60_000
 
     async def opened(self, peer: Peer) -> None:
-        """Welcome it, or close with the code that says why not."""
+        """Send the welcome, or close with the code of the error."""
         standin = self._standin
-        given = peer.request.headers.get("x-cmc_pro_api_key", "")
-        if not given or standin.key not in ("", given) or standin.code in (1001, 1002):
+        key = peer.request.headers.get("x-cmc_pro_api_key", "")
+        if not key or standin.key not in ("", key) or standin.code in (1001, 1002):
             await peer.close(4100, "API key invalid")
         elif standin.code == 1007:
             await peer.close(4101, "API key disabled")
@@ -89,11 +89,11 @@ class Channels:
             request = _request(message)
             number = request.get("id")
             await peer.send(self._answer(peer, request))
-        except Wrong as wrong:
-            await peer.send(self._error(number, wrong))
+        except RequestError as error:
+            await peer.send(self._error(number, error))
 
     async def pulse(self, peer: Peer) -> None:
-        """Push something for everything that is followed, while the month's credits last."""
+        """Push data for every subscription, while the month's credits last."""
         held = peer.memory.get("held")
         if held is None:
             return
@@ -102,7 +102,7 @@ class Channels:
             return
         for (channel, platform, interval, member), params in list(held.items()):
             if self._standin.spent:
-                await peer.send(self._error(None, Wrong(1010)))
+                await peer.send(self._error(None, RequestError(1010)))
                 return
             data = self._price(int(member)) if channel == PRICES else self._event(channel, platform, interval, params)
             self._standin.millicredits += 25
@@ -113,89 +113,89 @@ class Channels:
     def _answer(self, peer: Peer, request: dict[str, Any]) -> dict[str, Any]:
         number, method = request.get("id"), request.get("method")
         if method is None:
-            raise Wrong(2204, "Field 'method' is required.")
+            raise RequestError(2204, "Field 'method' is required.")
         if method == "ping":
             return {"type": "pong", "id": number, "code": 0, "ts": self._standin.now()}
         if method not in ("subscribe", "unsubscribe", "unsubscribe_all"):
-            raise Wrong(2202, f"Method '{method}' is not supported.")
+            raise RequestError(2202, f"Method '{method}' is not supported.")
         if method == "subscribe" and self._standin.spent:
-            raise Wrong(1010)
+            raise RequestError(1010)
         held: dict[Subscription, dict[str, Any]] = peer.memory["held"]
-        more = {} if method == "subscribe" else self._left(held, request, method)
-        if method == "subscribe":
-            more = self._joined(held, request)
+        more = self._subscribe(held, request) if method == "subscribe" else self._unsubscribe(held, request, method)
         counts = {"sub_count": len(held), "sub_limit": self.subscriptions}
         return {"type": "ack", "id": number, "code": 0, "msg": "ok", **more, **counts}
 
-    def _joined(self, held: dict[Subscription, dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
+    def _subscribe(self, held: dict[Subscription, dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
         channel, wanted = self._wanted(request)
-        new = {one: params for one, params in wanted.items() if one not in held}
+        new = {subscription: params for subscription, params in wanted.items() if subscription not in held}
         if len(held) + len(new) > self.subscriptions:
-            raise Wrong(2303, f"current={len(held)}, max={self.subscriptions}")
+            raise RequestError(2303, f"current={len(held)}, max={self.subscriptions}")
         held |= new
         return {"channel": channel} | ({} if new else {"duplicate": True})
 
-    def _left(self, held: dict[Subscription, dict[str, Any]], request: dict[str, Any], method: str) -> dict[str, Any]:
+    def _unsubscribe(
+        self, held: dict[Subscription, dict[str, Any]], request: dict[str, Any], method: str
+    ) -> dict[str, Any]:
         if method == "unsubscribe_all":
             held.clear()
             return {}
         if request.get("params") is None:
             channel = self._channel(request)
-            gone = [one for one in held if one[0] == channel]
+            ended = [subscription for subscription in held if subscription[0] == channel]
         else:
             channel, wanted = self._wanted(request)
-            gone = [one for one in wanted if one in held]
-        for one in gone:
-            del held[one]
+            ended = [subscription for subscription in wanted if subscription in held]
+        for subscription in ended:
+            del held[subscription]
         return {"channel": channel}
 
     def _channel(self, request: dict[str, Any]) -> str:
         channel = request.get("channel")
         if channel is None:
-            raise Wrong(2204, "Field 'channel' is required.")
+            raise RequestError(2204, "Field 'channel' is required.")
         if channel != PRICES and channel not in {f"onchain@{name}" for name in ONCHAIN_CHANNELS}:
-            raise Wrong(2301, f"Channel '{channel}' does not exist.")
+            raise RequestError(2301, f"Channel '{channel}' does not exist.")
         return str(channel)
 
     def _wanted(self, request: dict[str, Any]) -> tuple[str, dict[Subscription, dict[str, Any]]]:
         channel, params = self._channel(request), request.get("params") or {}
         if not isinstance(params, dict):
-            raise Wrong(2201, "Field 'params' must be an object.")
+            raise RequestError(2201, "Field 'params' must be an object.")
         if channel == PRICES:
             ids = _several(params, "crypto_ids", channel)
-            if wrong := [one for one in ids if not isinstance(one, int) or self._standin.coin_of(one) is None]:
-                raise Wrong(2402, f"Param 'crypto_ids' has unknown ids: {wrong[:5]}")
-            return channel, {(channel, 0, "", str(one)): {"crypto_ids": one} for one in ids}
+            if unknown := [coin for coin in ids if not isinstance(coin, int) or self._standin.coin_of(coin) is None]:
+                raise RequestError(2402, f"Param 'crypto_ids' has unknown ids: {unknown[:5]}")
+            return channel, {(channel, 0, "", str(coin)): {"crypto_ids": coin} for coin in ids}
         return channel, self._addresses(channel, params)
 
     def _addresses(self, channel: str, params: dict[str, Any]) -> dict[Subscription, dict[str, Any]]:
         name = _ADDRESSES.get(channel.removeprefix("onchain@"), "address")
         platform = params.get("platform_id")
         if platform is None:
-            raise Wrong(2401, f"Param 'platform_id' is required for channel '{channel}'.")
+            raise RequestError(2401, f"Param 'platform_id' is required for channel '{channel}'.")
         if not isinstance(platform, int):
-            raise Wrong(2402, "Param 'platform_id' must be a number.")
+            raise RequestError(2402, "Param 'platform_id' must be a number.")
         echo: dict[str, Any] = {"platform_id": platform}
         if channel.removeprefix("onchain@") in _TIMED:
             if "interval" not in params:
-                raise Wrong(2401, f"Param 'interval' is required for channel '{channel}'.")
+                raise RequestError(2401, f"Param 'interval' is required for channel '{channel}'.")
             if params["interval"] not in INTERVALS:
-                raise Wrong(2402, f"Param 'interval' must be one of {sorted(INTERVALS)}.")
+                raise RequestError(2402, f"Param 'interval' must be one of {sorted(INTERVALS)}.")
             echo["interval"] = params["interval"]
         addresses = _several(params, name, channel)
-        if not all(isinstance(one, str) and 8 <= len(one) <= 100 for one in addresses):
-            raise Wrong(2402, f"Param '{name}' has invalid addresses.")
+        if not all(isinstance(address, str) and 8 <= len(address) <= 100 for address in addresses):
+            raise RequestError(2402, f"Param '{name}' has invalid addresses.")
         interval = str(echo.get("interval", ""))
-        return {(channel, platform, interval, one.lower()): echo | {name: one} for one in addresses}
+        return {(channel, platform, interval, address.lower()): echo | {name: address} for address in addresses}
 
-    def _error(self, number: Any, wrong: Wrong) -> dict[str, Any]:
+    def _error(self, number: Any, error: RequestError) -> dict[str, Any]:
         status = {
             "timestamp": iso(self._standin.now()),
-            "error_code": str(wrong.code),
-            "category": _CATEGORIES[wrong.code // 1000],
-            "error_message": MESSAGES[wrong.code],
+            "error_code": str(error.code),
+            "category": _CATEGORIES[error.code // 1000],
+            "error_message": MESSAGES[error.code],
         }
-        detail = {"error_detail": wrong.detail} if wrong.detail else {}
+        detail = {"error_detail": error.detail} if error.detail else {}
         return {"type": "error", **({} if number is None else {"id": number}), "status": status | detail}
 
     # --- data ---------------------------------------------------------------------------------------------------------
@@ -224,23 +224,23 @@ class Channels:
 
 def _request(message: str | bytes) -> dict[str, Any]:
     if len(message) > _LONGEST:
-        raise Wrong(2203)
+        raise RequestError(2203)
     try:
         request = json.loads(message)
     except ValueError:
-        raise Wrong(2201, "The message is not JSON.") from None
+        raise RequestError(2201, "The message is not JSON.") from None
     if not isinstance(request, dict):
-        raise Wrong(2201, "The message must be an object.")
+        raise RequestError(2201, "The message must be an object.")
     return request
 
 
 def _several(params: dict[str, Any], name: str, channel: str) -> list[Any]:
     value = params.get(name)
     if value is None:
-        raise Wrong(2401, f"Param '{name}' is required for channel '{channel}'.")
+        raise RequestError(2401, f"Param '{name}' is required for channel '{channel}'.")
     members = value if isinstance(value, list) else [value]
     if not members:
-        raise Wrong(2402, f"Param '{name}' must not be empty.")
+        raise RequestError(2402, f"Param '{name}' must not be empty.")
     return members
 
 

@@ -1,8 +1,8 @@
-"""cryptolisting.ws's stand-in: both generations of its protocol, its handshake, its heartbeats, its closes.
+"""cryptolisting.ws's stand-in: both versions of its protocol, its handshake, heartbeats and closes.
 
-Binary frames, UTF-8 JSON. `generation` 1 is the older: `key_revoked`, `publishTimestampUs`, 30 messages a minute.
-`pulse_seconds` is the rhythm of heartbeats, and an invented announcement comes with every so many of them as `every`
-says (0: never). Others are made by `announce`, or by hand: GET `/announce?title=…&ticker=…&exchange=…&kind=…`.
+Binary frames, UTF-8 JSON. `generation` 1 is the older version: `key_revoked`, `publishTimestampUs`, 30 messages a
+minute. `pulse_seconds` is the interval of heartbeats; each `every`-th one brings an invented announcement (0: none).
+`announce` sends others, and so does GET `/announce?title=…&ticker=…&exchange=…&kind=…`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any, ClassVar
 
 from standins.base import Peer, Request, Standin, encoded
 
-#: All the types of announcements that the documents name.
+#: All documented types of announcements.
 TYPES = (
     "spot_listing", "spot_delisting", "futures_listing", "futures_delisting", "hodler_airdrop", "monitoring_tag_extend",
     "monitoring_tag_remove", "caution_released", "not_listing",
 )  # fmt: skip
-#: What each host watches.
+#: The exchanges of the hosts.
 EXCHANGES = ("binance", "upbit", "bithumb")
 _INVENTED = ("AAAX", "BBBX", "CCCX", "DDDX", "EEEX", "FFFX", "GGGX", "HHHX")
 _MINUTE_MS = 60_000
@@ -33,7 +33,7 @@ class Cryptolisting(Standin):
     has_rest: ClassVar[bool] = False
     ping_seconds: ClassVar[float | None] = 15.0
     pong_seconds: ClassVar[float] = 30.0
-    max_message: ClassVar[int] = 1 << 16  # what is over 1 KB is refused by ourselves, with the reason it gives
+    max_message: ClassVar[int] = 1 << 16  # `received` rejects messages over 1 KB with the provider's reason
 
     def __init__(
         self, *, generation: int = 2, tier: str = "", every: int = 1, pulse_seconds: float = 30.0, **common: Any
@@ -51,7 +51,7 @@ class Cryptolisting(Standin):
 
     @property
     def messages_a_minute(self) -> int:
-        """What a client may send."""
+        """The limit of a client's messages."""
         return 30 if self.generation == 1 else 3
 
     # --- the handshake ------------------------------------------------------------------------------------------------
@@ -73,23 +73,23 @@ class Cryptolisting(Standin):
         self._arrivals.append(request.at)
 
     def answer(self, request: Request) -> Any:
-        """A plain GET is no handshake; but `/announce` is for the person who tries things out."""
+        """Reject a plain GET, except `/announce`, which sends an announcement."""
         if request.path == "/announce":
-            given = {name: request.params[name] for name in ("ticker", "exchange", "kind") if name in request.params}
-            message = self.worded(request.params.get("title", "Something is announced"), **given)
+            facts = {name: request.params[name] for name in ("ticker", "exchange", "kind") if name in request.params}
+            message = self.worded(request.params.get("title", "Something is announced"), **facts)
             self._by_hand = [asyncio.ensure_future(self._announce(peer, message)) for peer in self.peers]
             return message
         raise self.refusal(400 if self.generation == 1 else 426, "upgrade_required", Upgrade="websocket")
 
     def refused(self, _status: int, message: str) -> Any:
-        """`{"error": …}`; a cool-down says how long."""
+        """`{"error": …}`; a cool-down has its length."""
         return {"error": message} | ({"retry_after_s": 5} if message == "connection_cooldown" else {})
 
-    # --- what it says -------------------------------------------------------------------------------------------------
+    # --- messages sent ------------------------------------------------------------------------------------------------
     async def opened(self, peer: Peer) -> None:
         """The welcome, at once."""
-        asked = {name.strip().lower() for name in peer.request.params.get("cex", "").split(",") if name.strip()}
-        peer.memory["cex"], peer.memory["heard"] = asked, deque(maxlen=1000)
+        exchanges = {name.strip().lower() for name in peer.request.params.get("cex", "").split(",") if name.strip()}
+        peer.memory["cex"], peer.memory["heard"] = exchanges, deque(maxlen=1000)
         await self._send(peer, self._welcome())
 
     def _welcome(self) -> dict[str, Any]:
@@ -108,21 +108,21 @@ class Cryptolisting(Standin):
         }
 
     async def pulse(self, peer: Peer) -> None:
-        """A heartbeat, whatever the filter; with `every`, an announcement now and then."""
+        """A heartbeat, and with `every` an announcement from time to time."""
         await self._send(peer, self.heartbeat())
         if self.every and peer.pulses % self.every == 0:
             await self._announce(peer, self._invented(peer.pulses // self.every))
 
     def heartbeat(self) -> dict[str, Any]:
-        """The heartbeat of this moment."""
+        """A heartbeat with the present time."""
         now = self.now()
-        written = datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="microseconds")
-        return {"type": "heartbeat", "timestampNs": now * 1_000_000, "timeUtc": written.replace("+00:00", "Z")}
+        iso = datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="microseconds")
+        return {"type": "heartbeat", "timestampNs": now * 1_000_000, "timeUtc": iso.replace("+00:00", "Z")}
 
     def worded(
         self, title: str, ticker: str = "", exchange: str = "binance", kind: str = "spot_listing"
     ) -> dict[str, Any]:
-        """An announcement as its generation words it; redacted where the tier is."""
+        """An announcement in the form of its generation, redacted for that tier."""
         now_us, hidden = self.now() * 1000, self.tier == "SpeedTrial"
         common = {
             "type": "announcement",
@@ -137,33 +137,33 @@ class Cryptolisting(Standin):
         return common | times | {"abnormalDetectionLatency": False}
 
     def announce(self, title: str, **facts: str) -> dict[str, Any]:
-        """Send it (`facts`: those of `worded`) to everybody whose filter lets it pass; what was sent."""
+        """Send an announcement (`facts`: those of `worded`) to all peers whose filter matches; the message."""
         message = self.worded(title, **facts)
         self._do(lambda peer: self._announce(peer, message))
         return message
 
     async def _announce(self, peer: Peer, message: dict[str, Any]) -> None:
-        wanted, exchange = peer.memory.get("cex"), message["publisher"]
-        if (wanted and exchange not in wanted) or (self.allowed is not None and exchange not in self.allowed):
+        exchanges, exchange = peer.memory.get("cex"), message["publisher"]
+        if (exchanges and exchange not in exchanges) or (self.allowed is not None and exchange not in self.allowed):
             return
         self.announced += 1
-        for one in self.spoil(message):
-            await self._send(peer, one)
+        for spoilt in self.spoil(message):
+            await self._send(peer, spoilt)
 
     def _invented(self, number: int) -> dict[str, Any]:
         ticker = _INVENTED[number % len(_INVENTED)]
         exchange, kind = EXCHANGES[number % len(EXCHANGES)], TYPES[number % len(TYPES)]
         return self.worded(f"{exchange.title()}: {kind.replace('_', ' ')} of {ticker}", ticker, exchange, kind)
 
-    # --- what it hears ------------------------------------------------------------------------------------------------
+    # --- messages received --------------------------------------------------------------------------------------------
     async def received(self, peer: Peer, message: str | bytes) -> None:
-        """Ignored, but counted; `{"type": "test"}` is answered by the newer generation."""
+        """Count the message; the newer generation answers `{"type": "test"}`."""
         if len(message.encode() if isinstance(message, str) else message) > 1024:
             await peer.close(1009, "frame_too_large")
             return
-        heard, now = peer.memory["heard"], self.clock.now()
-        heard.append(now)
-        if sum(1 for at in heard if at > now - _MINUTE_MS) > self.messages_a_minute:
+        times, now = peer.memory["heard"], self.clock.now()
+        times.append(now)
+        if sum(1 for at in times if at > now - _MINUTE_MS) > self.messages_a_minute:
             await peer.close(1008, "rate_limit_exceeded")
         elif self.generation > 1 and b'"test"' in (message.encode() if isinstance(message, str) else message):
             await self._test(peer, now)
@@ -175,24 +175,24 @@ class Cryptolisting(Standin):
             await self._send(peer, {"type": "error", "code": "test_rate_limited", "retryAfterSecs": wait})
             return
         peer.memory["tested"] = now
-        made = self.worded("Binance Will Delist DUMMYTOKEN", "DUMMYTOKEN", "binance", "spot_delisting")
-        await self._send(peer, made | {"type": "test_announcement"})
+        message = self.worded("Binance Will Delist DUMMYTOKEN", "DUMMYTOKEN", "binance", "spot_delisting")
+        await self._send(peer, message | {"type": "test_announcement"})
 
     async def _send(self, peer: Peer, message: Any) -> None:
         await peer.send(message if isinstance(message, str | bytes) else encoded(message).encode())
 
-    # --- how it ends connections --------------------------------------------------------------------------------------
+    # --- closes -------------------------------------------------------------------------------------------------------
     def expire(self) -> None:
-        """The key's time is up."""
+        """Close connections because the key has expired."""
         self.close(1000, "key_expired")
 
     def revoke(self) -> None:
-        """The key is no longer good, here and at the next handshake."""
+        """Invalidate the key, and close connections."""
         self.key = "dsk_another"
         self.close(1000, "key_revoked" if self.generation == 1 else "key_invalidated")
 
     def fall_behind(self) -> None:
-        """As if the client were more than ten messages behind."""
+        """Close connections as if the clients were more than ten messages behind."""
         self.close(1008, "too_slow")
 
 

@@ -1,9 +1,9 @@
-"""A stand-in for a provider on this machine: a simulated market behind the REST API that the first adapter speaks.
+"""A stand-in for a provider on this machine: a simulated market behind the REST API of the first adapter.
 
     with Sandbox(seed=7) as sandbox:
         requests.get(f"{sandbox.url}/coins/markets?vs_currency=usd")
 
-It is the demo's source of data, and the tests' way to meet every fault that an upstream can have.
+It is the demo's source of data, and simulates the faults of upstreams in tests.
 """
 
 from providers.sandbox.clock import Clock

@@ -1,8 +1,8 @@
-"""What each path of the API answers: parameters in, a body that JSON can hold out. Of HTTP it knows headers only.
+"""The paths of the API: parameters in, a JSON body and headers out.
 
-The rules are the provider's as far as they are documented or recorded: per_page is at most 250, category goes before
-ids before names before symbols, claims on other coins (staked, wrapped) are left out unless they are asked for, and
-the history of the public plans ends after 365 days.
+The rules are the provider's as documented or recorded: per_page is at most 250, category precedes ids, names and
+symbols, claims on other coins (staked, wrapped) are excluded by default, and the history of the public plans ends after
+365 days.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _ORDERS: dict[str, tuple[str, bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """One call: its parameters, the instant for which it is answered, and what the plan allows.
+    """One call: its parameters, its time, and whether the plan is paid.
 
-    `overlap` rows at the head of each further page repeat the page before, as they do while pages are cached apart.
+    `overlap`: rows at the start of each further page that repeat the page before, as with separately cached pages.
     """
 
     params: dict[str, str]
@@ -43,17 +43,17 @@ class ApiCall:
     overlap: int = 0
 
     def need(self, name: str) -> str:
-        """A parameter that must be there. ApiError when it is not."""
+        """A required parameter. Raises `ApiError`."""
         if not self.params.get(name):
             raise ApiError("missing", name)
         return self.params[name]
 
     def on(self, name: str) -> bool:
-        """Whether a switch is on."""
+        """Whether a switch is true."""
         return self.params.get(name, "").lower() == "true"
 
     def listed(self, name: str) -> list[str]:
-        """The parts of a comma-separated parameter; blanks around them do not matter."""
+        """The parts of a comma-separated parameter, without outer blanks."""
         return [part.strip() for part in self.params.get(name, "").split(",") if part.strip()]
 
     def number(self, name: str, default: int) -> int:
@@ -63,14 +63,14 @@ class ApiCall:
 
     @property
     def precision(self) -> Precision:
-        """The wished number of decimals."""
+        """The requested number of decimals."""
         text = self.params.get("precision", "")
         return "full" if text == "full" else int(text) if text.isdecimal() and int(text) <= 18 else None
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A body and the headers that go with it."""
+    """A body and its headers."""
 
     body: Any
     headers: dict[str, str] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class Api:
         ]
 
     def answer(self, path: str, call: ApiCall) -> Response:
-        """What the API answers at that path (without its root). ApiError for what it would refuse."""
+        """The response of that path (without the root). Raises `ApiError`."""
         for pattern, handler in self._paths:
             if match := pattern.fullmatch(path):
                 return handler(call, *match.groups())
@@ -125,18 +125,18 @@ class Api:
 
     def _markets(self, call: ApiCall) -> Response:
         quotes = self._quotes(call, call.need("vs_currency"))
-        found = self._ordered(quotes, self._chosen(call, quotes), call.params.get("order", ""))
+        selected = self._ordered(quotes, self._chosen(call, quotes), call.params.get("order", ""))
         size, page = min(call.number("per_page", 100), MAX_PER_PAGE), call.number("page", 1)
         start = max(0, (page - 1) * size - (call.overlap if page > 1 else 0))
         rows = self._rows.page(
             quotes,
-            found[start : start + size],
+            selected[start : start + size],
             windows=[window for window in call.listed("price_change_percentage") if window in WINDOWS],
             sparkline=call.on("sparkline"),
             rehypothecated=call.on("include_rehypothecated"),
             precision=call.precision,
         )
-        return Response(rows, {"total": str(len(found)), "per-page": str(size)})
+        return Response(rows, {"total": str(len(selected)), "per-page": str(size)})
 
     def _chosen(self, call: ApiCall, quotes: Quotes) -> list[int]:
         coins = self._market.coins
@@ -148,22 +148,22 @@ class Api:
         if names := {name.lower() for name in call.listed("names")}:
             return [row for row, coin in enumerate(coins) if coin.name.lower() in names]
         if symbols := {symbol.lower() for symbol in call.listed("symbols")}:
-            found = [row for row, coin in enumerate(coins) if coin.symbol in symbols]
-            return found if call.params.get("include_tokens") == "all" else self._largest(found, quotes)
+            rows = [row for row, coin in enumerate(coins) if coin.symbol in symbols]
+            return rows if call.params.get("include_tokens") == "all" else self._largest(rows, quotes)
         return [row for row, coin in enumerate(coins) if call.on("include_rehypothecated") or not coin.hidden]
 
-    def _largest(self, found: Iterable[int], quotes: Quotes) -> list[int]:
-        """Of the coins with one symbol the largest."""
-        ordered = self._ordered(quotes, found, "market_cap_asc")
+    def _largest(self, selected: Iterable[int], quotes: Quotes) -> list[int]:
+        """The largest coin of each symbol."""
+        ordered = self._ordered(quotes, selected, "market_cap_asc")
         return list(
             {self._market.coins[row].symbol: row for row in ordered if not np.isnan(quotes.market_cap[row])}.values()
         )
 
-    def _ordered(self, quotes: Quotes, found: Iterable[int], order: str) -> list[int]:
+    def _ordered(self, quotes: Quotes, selected: Iterable[int], order: str) -> list[int]:
         if order in ("id_asc", "id_desc"):
-            return sorted(found, key=lambda row: self._market.coins[row].id, reverse=order == "id_desc")
+            return sorted(selected, key=lambda row: self._market.coins[row].id, reverse=order == "id_desc")
         name, falling = _ORDERS.get(order, _ORDERS["market_cap_desc"])
-        rows = np.array(list(found), dtype=np.int64)
+        rows = np.array(list(selected), dtype=np.int64)
         values = getattr(quotes, name)[rows]
         # Coins without a value come last in both directions: numpy sorts NaN to the end.
         return [int(row) for row in rows[np.argsort(-values if falling else values, kind="stable")]]
@@ -172,16 +172,16 @@ class Api:
         call.need("vs_currencies")
         if not any(call.params.get(name) for name in ("ids", "names", "symbols")):
             raise ApiError("missing", "ids")
-        boards = [
+        by_currency = [
             self._quotes(call, currency) for currency in call.listed("vs_currencies") if currency.lower() in SUPPORTED
         ]
         body: dict[str, dict[str, Any]] = {}
         for row in self._chosen(call, self._quotes(call, "usd")):
             entry: dict[str, Any] = body.setdefault(self._market.coins[row].id, {})
-            for quotes in boards:
+            for quotes in by_currency:
                 entry |= self._quote(call, quotes, row)
-            if call.on("include_last_updated_at") and boards:
-                entry["last_updated_at"] = int(boards[0].updated[row]) // 1000
+            if call.on("include_last_updated_at") and by_currency:
+                entry["last_updated_at"] = int(by_currency[0].updated[row]) // 1000
         return Response(body)
 
     @staticmethod
@@ -191,11 +191,11 @@ class Api:
             "include_24hr_vol": ("_24h_vol", quotes.volume),
             "include_24hr_change": ("_24h_change", quotes.changes["24h"]),
         }
-        quoted: dict[str, Any] = {quotes.currency: price(float(quotes.price[row]), call.precision)}
+        fields: dict[str, Any] = {quotes.currency: price(float(quotes.price[row]), call.precision)}
         for switch, (suffix, values) in extras.items():
             if call.on(switch):
-                quoted[quotes.currency + suffix] = price(float(values[row]), "full")
-        return quoted
+                fields[quotes.currency + suffix] = price(float(values[row]), "full")
+        return fields
 
     # --- one coin -----------------------------------------------------------------------------------------------------
     def _coin_and_currency(self, call: ApiCall, coin_id: str) -> tuple[str, str]:

@@ -1,5 +1,5 @@
-"""Which coins of the simulated market are in which of the provider's categories: by their kind, and well-known ones by
-name. As upstream, a coin may be in several, and in none."""
+"""The provider's categories of the simulated market's coins: by kind, and for well-known coins by name. As upstream, a
+coin may be in several categories, or in none."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from providers.sandbox.coins import Coin
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """The coins of these kinds and those named besides, but for some."""
+    """The coins of these kinds, plus some and without some."""
 
     kinds: tuple[str, ...] = ()
     besides: str = ""
     but: str = ""
 
     def holds(self, coin: Coin) -> bool:
-        named = coin.kind in self.kinds or coin.id in self.besides.split()
-        return named and coin.id not in self.but.split() and not coin.hidden
+        included = coin.kind in self.kinds or coin.id in self.besides.split()
+        return included and coin.id not in self.but.split() and not coin.hidden
 
 
 _LAYER_2 = (
@@ -48,6 +48,6 @@ _RULES = {
 
 
 def members(coins: Iterable[Coin]) -> dict[str, set[str]]:
-    """The ids of the coins in each category that there is."""
-    known = list(coins)
-    return {name: {coin.id for coin in known if rule.holds(coin)} for name, rule in _RULES.items()}
+    """The ids of the coins in each category."""
+    listed = list(coins)
+    return {name: {coin.id for coin in listed if rule.holds(coin)} for name, rule in _RULES.items()}

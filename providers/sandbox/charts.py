@@ -1,4 +1,4 @@
-"""Candles and chart points of one coin, with the provider's grids and their irregularities."""
+"""Candles and chart points of one coin, with the grids and irregularities of the provider."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from providers.sandbox.market import HOUR_MS, MARK_MS, Market
 from providers.sandbox.noise import Floats, Ints, key, scatter
 
 _MINUTE_MS = 60_000
-#: Candle ranges in days that can be asked for, and the length of their candles.
+#: The ranges of candles in days, and the length of their candles.
 CANDLES = {
     1: 30 * _MINUTE_MS,
     **dict.fromkeys((7, 14, 30), 4 * HOUR_MS),
@@ -18,9 +18,9 @@ CANDLES = {
 
 
 def candles(market: Market, coin_id: str, currency: str, days: int, now: int) -> list[list[float]]:
-    """Rows of [close time, open, high, low, close], oldest first; the last one is unfinished, its time yet to come.
+    """Rows of [close time, open, high, low, close], oldest first; the last one is unfinished, its time in the future.
 
-    Highs and lows are those of the marks in the candle, the current one's also of the price of the moment.
+    Highs and lows are those of the marks in the candle, and for the present candle of the present price.
     """
     row, length = market.index[coin_id], CANDLES[days]
     last_close = -(-now // length) * length
@@ -43,10 +43,10 @@ def _candle(times: Ints, prices: Floats, opens: int, closes: int) -> list[float]
 
 
 def points(market: Market, coin_id: str, days: int, now: int, daily: bool = False) -> Ints:
-    """The stamps of a chart, oldest first but for the quirk below: about 5 minutes, an hour or exactly a day apart.
+    """The stamps of a chart, oldest first except for the quirk below: about 5 minutes, an hour or exactly a day apart.
 
-    As recorded from the provider: stamps are irregular in between, the last one is a full second, and for some coins it
-    is 955 ms EARLIER than the one before it.
+    As recorded from the provider: stamps are irregular, the last one is a full second, and for some coins it is 955 ms
+    EARLIER than the one before it.
     """
     row = market.index[coin_id]
     step = DAY_MS if daily or days > 90 else HOUR_MS if days > 1 else MARK_MS

@@ -22,7 +22,7 @@ class Clock:
         self._since = self._shown = source()
 
     def now(self) -> int:
-        """What it shows."""
+        """The time of the clock."""
         with self._lock:
             return self._now()
 
@@ -30,20 +30,20 @@ class Clock:
         return self._shown + round((self._source() - self._since) * self._rate)
 
     def set(self, at_ms: int) -> None:
-        """Show that time from now on, backwards too."""
+        """Set the time, forwards or backwards."""
         with self._lock:
             self._shown, self._since = at_ms, self._source()
 
     def advance(self, by_ms: int) -> None:
-        """Jump by that much."""
+        """Jump forwards."""
         with self._lock:
             self._shown, self._since = self._now() + by_ms, self._source()
 
     def run(self, rate: float = 1.0) -> None:
-        """Go on at that many times the speed of the source; 0 stops it."""
+        """Run at a multiple of the source's speed; 0 stops it."""
         with self._lock:
             self._shown, self._since, self._rate = self._now(), self._source(), rate
 
     def freeze(self) -> None:
-        """Stop it where it is."""
+        """Stop the clock."""
         self.run(0.0)

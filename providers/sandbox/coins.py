@@ -1,8 +1,8 @@
-"""The coins of the simulated market: who they are, and how each kind of coin moves.
+"""The coins of the simulated market, and the motion of each kind of coin.
 
-`coins.jsonl` holds one JSON array a line: id, symbol, name, price level in USD (of a copy: as a multiple of what it
-copies), circulating, total and maximum supply, day's volume as a part of the market cap, kind, and at times a note.
-Ids, symbols, names and orders of magnitude are facts of the spring of 2026; every movement is invented.
+`coins.jsonl` has one JSON array per line: id, symbol, name, price level in USD (of a copy: as a multiple of its
+original), circulating, total and maximum supply, daily volume as a part of the market cap, kind, and an optional note.
+Ids, symbols, names and orders of magnitude are facts of the spring of 2026; all motion is invented.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from pathlib import Path
 import orjson
 
 _FILE = Path(__file__).with_name("coins.jsonl")
-#: The instant at which coins stand at the level that the file gives: 2026-05-03T00:00Z in epoch milliseconds.
+#: The time at which prices equal the levels of the file: 2026-05-03T00:00Z in epoch milliseconds.
 LEVEL_AT = 1_777_766_400_000
 DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How coins of a kind move: daily standard deviations, and the load on the factor that all coins share."""
+    """The motion of a kind of coin: daily standard deviations, and the load on the common factor."""
 
     market: float
     sector: float
     own: float
-    drift: float = 0.0  # growth a year, for what bears interest
+    drift: float = 0.0  # yearly growth, for coins that bear interest
 
 
-#: The market factor itself moves by this a day.
+#: The daily standard deviation of the market factor.
 MARKET_DAILY = 0.019
 KINDS = {
     "bitcoin": Kind(1.0, 0.0, 0.004),
@@ -52,13 +52,13 @@ KINDS = {
     "bridged": Kind(0.0, 0.0, 0.0),
     "staked": Kind(0.0, 0.0, 0.0, drift=0.03),
 }
-#: Kinds that hover around something (a currency, the coin they copy), and how far they stray from it.
+#: Kinds that are tied to a currency or another coin, and their largest distance from it.
 SPREADS = {"peg": 0.0006, "wrapped": 0.0004, "bridged": 0.0008, "staked": 0.0006}
 
 
 @dataclass(frozen=True, slots=True)
 class Coin:
-    """One coin. Supplies are None where the provider would not know them."""
+    """One coin. Supplies are None if unknown to the provider."""
 
     id: str
     symbol: str

@@ -1,5 +1,4 @@
-"""The refusals of the API that the sandbox speaks. Their bodies come in four shapes, as recorded from the provider.
-Pure."""
+"""The errors of the sandbox's API. Their bodies have one of four shapes, as recorded from the provider. Pure."""
 
 from __future__ import annotations
 
@@ -51,10 +50,10 @@ ERRORS: dict[str, tuple[int, int, str, str]] = {
 
 
 class ApiError(Exception):
-    """Raised by whoever finds that a request is to be refused; the server sends `status`, `body` and `headers`."""
+    """An error response; the server sends `status`, `body` and `headers`."""
 
     def __init__(self, name: str, detail: str = "", headers: dict[str, str] | None = None) -> None:
-        """KeyError when there is no such error."""
+        """Raises `KeyError` for an unknown name."""
         self.status, code, shape, message = ERRORS[name]
         self.body = SHAPES[shape](code, message.format(detail=detail))
         self.headers = headers or {}

@@ -1,4 +1,4 @@
-"""Which faults are to happen, where and how often."""
+"""The faults of a sandbox: their calls and number."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from providers.sandbox.reply import SPOILERS
 from providers.sandbox.sending import SENDERS
 
-#: Fault kinds that change what is answered before it is answered: their options.
-#: `frozen`: data stay as they were when the fault was added. `overlap`: pages repeat rows. `slow`: a late, good answer.
+#: Fault kinds that change the input of a response, with their options. `frozen`: data stay as they were when the fault
+#: was added. `overlap`: pages repeat rows. `slow`: a late, valid response.
 _INPUTS: dict[str, dict[str, Any]] = {"frozen": {}, "overlap": {"rows": 1}, "slow": {"seconds": 1.0}}
 #: Every kind of fault, and its options with their defaults.
 KINDS: dict[str, dict[str, Any]] = _INPUTS | {
@@ -22,10 +22,10 @@ KINDS: dict[str, dict[str, Any]] = _INPUTS | {
 
 @dataclass
 class Fault:
-    """Something that goes wrong with calls whose path (without the root) begins with `path_prefix`.
+    """A fault of calls whose path (without the root) begins with `path_prefix`.
 
-    It leaves the first `after` of them alone, happens to the next `times` (None: to all, until it is removed), and only
-    to calls with these `params`, as in {"page": "2"}. `hits` counts how often it happened.
+    It skips the first `after` of them, applies to the next `times` (None: to all, until it is removed), and only to
+    calls with these `params`, as in {"page": "2"}. `hits` counts its calls.
     """
 
     path_prefix: str
@@ -40,13 +40,13 @@ class Fault:
     seen: int = 0
 
     def concerns(self, path: str, params: dict[str, str]) -> bool:
-        """Whether it is meant for such a call and not used up."""
+        """Whether it applies to such a call and is not used up."""
         left = self.times is None or self.hits < self.times
         return left and path.startswith(self.path_prefix) and self.params.items() <= params.items()
 
 
 class Faults:
-    """The faults of one sandbox. One call meets one fault: the oldest that concerns it. `kinds` are those it knows."""
+    """The faults of one sandbox. At most one applies to a call: the oldest. `kinds` are the valid ones."""
 
     def __init__(self, now: Callable[[], int], kinds: dict[str, dict[str, Any]] = KINDS) -> None:
         self._now, self._kinds = now, kinds
@@ -64,7 +64,7 @@ class Faults:
         params: dict[str, str] | None = None,
         **options: Any,
     ) -> Fault:
-        """Let calls go wrong from now on. ValueError for a kind or an option that does not exist.
+        """Add a fault. Raises `ValueError` for an unknown kind or option.
 
         >>> sandbox.faults.add("/coins/markets", "rate_limited", times=2, retry_after=3)
         """
@@ -72,25 +72,25 @@ class Faults:
             raise ValueError(f"no fault is called {kind!r}; there are {', '.join(sorted(self._kinds))}")
         if unknown := options.keys() - self._kinds[kind]:
             raise ValueError(f"{kind} takes {sorted(self._kinds[kind]) or 'no options'}, not {sorted(unknown)}")
-        wanted = {name: str(value) for name, value in (params or {}).items()}
-        known = {**self._kinds[kind], **options}
+        texts = {name: str(value) for name, value in (params or {}).items()}
+        complete = {**self._kinds[kind], **options}
         with self._lock:
-            fault = Fault(path_prefix, kind, times, after, wanted, known, self._now(), next(self._numbers))
+            fault = Fault(path_prefix, kind, times, after, texts, complete, self._now(), next(self._numbers))
             self._faults.append(fault)
         return fault
 
     def clear(self) -> None:
-        """Let everything go well again."""
+        """Remove all faults."""
         with self._lock:
             self._faults.clear()
 
     def all(self) -> list[Fault]:
-        """The faults there are, the used-up ones too."""
+        """All faults, used-up ones included."""
         with self._lock:
             return list(self._faults)
 
     def take(self, path: str, params: dict[str, str]) -> Fault | None:
-        """The fault that happens to this call, counted."""
+        """The fault of this call, counted; None for none."""
         with self._lock:
             for fault in self._faults:
                 if fault.concerns(path, params):

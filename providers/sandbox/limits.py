@@ -1,4 +1,4 @@
-"""What the sandbox refuses of its own accord, if asked to: calls without the right key, and calls past a quota."""
+"""Optional limits of the sandbox: the key, and a quota of calls."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _HEADERS = {"demo": "x-cg-demo-api-key", "pro": "x-cg-pro-api-key"}
 
 @dataclass
 class Limits:
-    """Without arguments nothing is refused.
+    """The default allows everything.
 
-    `plan` is "", "demo" or "pro": the host that the sandbox stands in for. `key` is the only key that it takes; a demo
-    host also takes calls without one unless `key_required`. `per_minute` calls are answered in each minute of the
-    sandbox's clock, 0 for no limit; every call counts, the refused ones too.
+    `plan` is "", "demo" or "pro": the host that the sandbox simulates. `key` is the only valid key; a demo host also
+    accepts calls without one unless `key_required`. `per_minute` calls are allowed in each minute of the sandbox's
+    clock, 0 for no limit; every call counts, rejected ones too.
     """
 
     plan: str = ""
@@ -30,18 +30,18 @@ class Limits:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def check(self, headers: Mapping[str, str], params: Mapping[str, str], now: int) -> None:
-        """Raise the ApiError that a call with these (lower-case) headers and parameters meets, if any."""
+        """Raise the `ApiError` of a call with these (lower-case) headers and parameters, if any."""
         self._check_quota(now)
-        given = {plan: headers.get(name) or params.get(name.replace("-", "_"), "") for plan, name in _HEADERS.items()}
+        keys = {plan: headers.get(name) or params.get(name.replace("-", "_"), "") for plan, name in _HEADERS.items()}
         if self.plan == "pro":
-            if given["demo"]:
+            if keys["demo"]:
                 raise ApiError("demo_key_on_pro_host")
-            if given["pro"] != self.key or not given["pro"]:
+            if keys["pro"] != self.key or not keys["pro"]:
                 raise ApiError("key_missing")
         elif self.plan == "demo":
-            if given["pro"]:
+            if keys["pro"]:
                 raise ApiError("pro_key_on_public_host")
-            if (given["demo"] or self.key_required) and given["demo"] != self.key:
+            if (keys["demo"] or self.key_required) and keys["demo"] != self.key:
                 raise ApiError("key_missing")
 
     def _check_quota(self, now: int) -> None:

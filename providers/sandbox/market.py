@@ -1,8 +1,8 @@
-"""The simulated market: what every coin costs at any instant, as a pure function of (seed, coin, time).
+"""The simulated market: the price of every coin at any time, as a pure function of (seed, coin, time).
 
-Nothing is stepped forward: a price of last year and one of this second come from the same formula, so that sparklines,
-change windows, candles and charts agree by construction. What is kept is a cache, and losing it changes nothing.
-All times are epoch milliseconds; arrays are indexed by coin in the order of `Market.coins`.
+There is no simulation step: the same formula gives the price of last year and of this second, so that sparklines,
+change windows, candles and charts agree by construction. All state is a cache. All times are epoch milliseconds; arrays
+are indexed by coin in the order of `Market.coins`.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from providers.sandbox.coins import DAY_MS, KINDS, LEVEL_AT, MARKET_DAILY, SPREA
 from providers.sandbox.noise import Floats, Ints, Noise, fraction, key, swell, tether, walk
 
 HOUR_MS = 3_600_000
-#: Highs, lows and candles are taken from prices at these marks, and from the price of the moment.
+#: Highs, lows and candles use the prices at these marks, and the present price.
 MARK_MS = 300_000
 WINDOWS = (
     {"1h": HOUR_MS} | {f"{days}d": days * DAY_MS for days in (7, 14, 30, 200)} | {"24h": DAY_MS, "1y": 365 * DAY_MS}
 )
 _YEAR_MS = 365.25 * DAY_MS
 _SECTORS = sorted(kind for kind, moves in KINDS.items() if moves.sector)
-_KEPT_MARKS = 1500
+_MOST_MARKS = 1500
 
 
 @dataclass(frozen=True, slots=True)
 class Quotes:
-    """The whole market at one instant in one currency; NaN where the provider would have no value.
+    """The whole market at one time in one currency; NaN where the provider would have no value.
 
-    `changes` are percentages by window; `rank` is 0 for coins outside the ranking; `rate` is
-    units per US dollar; `since` is when each coin was listed, `updated` when its values were made.
+    `changes` are percentages by window; `rank` is 0 for coins outside the ranking; `rate` is units per US dollar;
+    `since`: when each coin was listed; `updated`: the time of its values.
     """
 
     at: int
@@ -52,7 +52,7 @@ class Quotes:
 
 
 class Market:
-    """The market that belongs to a seed."""
+    """The market of a seed."""
 
     def __init__(self, seed: int = 7, coins: Sequence[Coin] | None = None) -> None:
         self.seed = seed
@@ -62,7 +62,7 @@ class Market:
         self._rows = np.arange(len(self.coins))
         self._parents = np.array([self.index.get(coin.target, -1) for coin in self.coins])
         self._level = np.log([coin.level for coin in self.coins])
-        # Coins whose supply nobody knows trade as if they were worth two million dollars in all.
+        # Coins of unknown supply trade as if their market cap were two million dollars.
         supply = np.where(np.isnan(self.supply), 2e6 / np.exp(self._level), self.supply)
         self._usual = np.array([coin.turnover for coin in self.coins]) * supply
         self._drift = np.array([0.0 if coin.stale else KINDS[coin.kind].drift for coin in self.coins])
@@ -106,7 +106,7 @@ class Market:
 
     # --- prices and volumes at any time -------------------------------------------------------------------------------
     def prices(self, times: Sequence[int] | Ints, rows: Ints | None = None, currency: str = "usd") -> Floats:
-        """Prices in the currency, shape (rows, times); of all coins unless `rows` says which."""
+        """Prices in the currency, shape (rows, times); of all coins, or of `rows`."""
         at, rows = np.asarray(times, dtype=np.int64), self._rows if rows is None else rows
         dollars = np.exp(self._logs(at, rows))
         return dollars if currency == "usd" else dollars * self.rates(currency, at)
@@ -117,12 +117,12 @@ class Market:
         return self.prices(at, rows, currency) * self._traded(at, rows)
 
     def _traded(self, times: Ints, rows: Ints) -> Floats:
-        """How many coins changed hands in the 24 hours before each time."""
+        """The number of coins traded in the 24 hours before each time."""
         activity = self._interest.at(times, rows) + self._crowd.at(times, np.array([0]))
         return self._usual[rows][:, None] * np.exp(activity)
 
     def rates(self, currency: str, times: Ints) -> Floats:
-        """Units of the currency for one US dollar at each time. KeyError when there is no such currency."""
+        """Units of the currency for one US dollar at each time. Raises `KeyError` for an unknown currency."""
         if currency in PER_USD:
             return np.full(len(times), PER_USD[currency])
         coin, units = COINS[currency]
@@ -137,7 +137,7 @@ class Market:
         return logs
 
     def _motion(self, times: Ints, rows: Ints) -> Floats:
-        """How far the log price is from its level, shape (rows, times), up to a constant for each coin."""
+        """The distance of the log price from its level, shape (rows, times), up to a constant for each coin."""
         loads = self._loads[rows]
         used = np.flatnonzero(loads.any(axis=0))
         years = (times - LEVEL_AT) / _YEAR_MS
@@ -148,20 +148,20 @@ class Market:
         )
 
     def listed_since(self, at: int) -> Ints:
-        """When each coin was listed, as of that time; long ago for all but the newcomers."""
+        """When each coin was listed, as of that time; 0 except for young coins."""
         period = np.maximum(self._period, 1)
         return np.where(self._period > 0, (at - self._phase) // period * period + self._phase, 0)
 
-    # --- the market at an instant -------------------------------------------------------------------------------------
+    # --- the market at one time ---------------------------------------------------------------------------------------
     def _quotes(self, at: int, currency: str) -> Quotes:
-        """The quotes of that instant. KeyError when there is no such currency."""
+        """The quotes of that time. Raises `KeyError` for an unknown currency."""
         times = [at, *(at - span for span in WINDOWS.values())]
         prices = self.prices(times, currency=currency)
         price, since = prices[:, 0], self.listed_since(at)
         changes = {}
         for column, (window, span) in enumerate(WINDOWS.items(), start=1):
-            known = (since <= at - span) & ~(self._stale & (span <= DAY_MS))
-            changes[window] = np.where(known, (price / prices[:, column] - 1) * 100, np.nan)
+            valid = (since <= at - span) & ~(self._stale & (span <= DAY_MS))
+            changes[window] = np.where(valid, (price / prices[:, column] - 1) * 100, np.nan)
         last_mark = at // MARK_MS * MARK_MS
         high, low = self.day_range(last_mark, currency)
         day = ~np.isnan(changes["24h"])
@@ -181,14 +181,14 @@ class Market:
         )
 
     def ranks(self, mark: int) -> Ints:
-        """Places by market cap at that mark, 0 for coins outside the ranking: like the provider's, they lag behind."""
+        """Ranks by market cap at that mark, 0 for coins outside the ranking. Like the provider's, they lag behind."""
         caps = np.where(self._listed, self.marks([mark])[:, 0] * self.supply, -1.0)
         ranks = np.zeros(len(self.coins), dtype=np.int64)
         ranks[np.argsort(-caps, kind="stable")] = np.arange(1, len(caps) + 1)
         return np.where(self._listed, ranks, 0)
 
     def _updated(self, at: int) -> Ints:
-        """When each coin was last updated: within three seconds, but for the stale ones more than a day ago."""
+        """When each coin was last updated: within three seconds, or for stale coins more than a day ago."""
         rare = (at - 26 * HOUR_MS - self._lag * 10_000) // (5 * DAY_MS) * (5 * DAY_MS) + self._lag * 10_000
         return np.where(self._stale, rare, at - self._lag)
 
@@ -198,10 +198,10 @@ class Market:
             if missing := [time for time in times if time not in self._marks]:
                 for time, column in zip(missing, self.prices(missing).T, strict=True):
                     self._marks[time] = np.ascontiguousarray(column)
-            found = np.stack([self._marks[time] for time in times], axis=1)
-            while len(self._marks) > _KEPT_MARKS:
+            prices = np.stack([self._marks[time] for time in times], axis=1)
+            while len(self._marks) > _MOST_MARKS:
                 self._marks.pop(next(iter(self._marks)))
-        return found
+        return prices
 
     def _in_currency(self, times: Sequence[int], currency: str) -> Floats:
         return self.marks(times) * self.rates(currency, np.asarray(times, dtype=np.int64))
@@ -226,6 +226,6 @@ class Market:
 
 
 def _hovering(coin: Coin, luck: float) -> Floats:
-    """The larger a copy or a pegged coin, the closer it is held to what it follows."""
+    """The walk of a copy or a pegged coin; larger coins stay closer to their target."""
     large = coin.level * (coin.circulating or 0) > 1e10
     return tether(SPREADS[coin.kind] * (0.4 if large else 0.7 + 0.8 * luck))

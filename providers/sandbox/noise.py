@@ -1,9 +1,9 @@
-"""Noise that can be asked for at any time, in any order: the motion of the simulated market. Pure numpy.
+"""Noise with random access in time: the motion of the simulated market. Pure numpy.
 
-A series is a sum of octaves. Each octave has a random value at every multiple of its period and goes smoothly from one
-to the next; the values come from a hash of (key, octave, index), so nothing is stored and nothing has to be walked
-through. With amplitudes that grow with the square root of the period the sum moves like a random walk between the
-shortest and the longest period, and stays bounded beyond it: prices wander, yet are still plausible years away.
+A series is a sum of octaves. Each octave has a random value at every multiple of its period and interpolates smoothly;
+the values are a hash of (key, octave, index), so that there is no state. With amplitudes that grow with the square root
+of the period, the sum moves like a random walk between the shortest and the longest period, and is bounded beyond it:
+prices stay plausible for years.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Keys = NDArray[np.uint64]
 #: Octave periods in seconds: 4 s, 16 s, ... 2 years.
 PERIODS: Floats = np.array([4.0 * 4.0**power for power in range(13)])
 DAY = 86_400.0
-# Chosen so that an amplitude of `walk(0.03)` has a day-to-day standard deviation of 3 %.
+# With it, `walk(0.03)` has a daily standard deviation of 3 %.
 _CALIBRATION = 0.62
 _GOLDEN = 0x9E3779B97F4A7C15
 
@@ -43,9 +43,9 @@ def scatter(numbers: Ints, salt: int) -> Floats:
 
 
 def walk(daily: float) -> Floats:
-    """Octave amplitudes of a random walk with that standard deviation a day, livelier within a minute.
+    """Octave amplitudes of a random walk with that daily standard deviation, larger within a minute.
 
-    The slowest two octaves are damped, or coins would be a hundredfold away from their level within two years.
+    The slowest two octaves are damped; otherwise coins would move a hundredfold within two years.
     """
     amplitudes = _CALIBRATION * daily * np.sqrt(PERIODS / DAY)
     amplitudes[:3] *= 1.8
@@ -54,7 +54,7 @@ def walk(daily: float) -> Floats:
 
 
 def tether(spread: float) -> Floats:
-    """Octave amplitudes of a value that hovers within `spread` of its peg and always comes back within a day."""
+    """Octave amplitudes of a value that stays within `spread` of its peg and returns to it within a day."""
     return np.where((PERIODS > 10) & (PERIODS < DAY), spread / 3, 0.0)
 
 

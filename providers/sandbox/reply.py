@@ -42,14 +42,14 @@ class Reply:
         )
 
     @classmethod
-    def refusing(cls, refusal: ApiError) -> Reply:
-        """The reply that says what the refusal says."""
+    def of_error(cls, error: ApiError) -> Reply:
+        """The reply of an error."""
         return cls.of(
-            refusal.body, refusal.status, {"Cache-Control": "no-cache", "CF-Cache-Status": "MISS", **refusal.headers}
+            error.body, error.status, {"Cache-Control": "no-cache", "CF-Cache-Status": "MISS", **error.headers}
         )
 
     def with_body(self, body: bytes) -> Reply:
-        """The same with another body; without the ETag, which would belong to the old one."""
+        """The same reply with another body, without the ETag of the old one."""
         headers = {name: value for name, value in self.headers.items() if name != "ETag"}
         return replace(self, headers=headers, body=body, zipped=None)
 
@@ -60,17 +60,17 @@ def _status(_reply: Reply, options: Options) -> Reply:
 
 
 def _error(_reply: Reply, options: Options) -> Reply:
-    return Reply.refusing(ApiError(options["name"], options["detail"]))
+    return Reply.of_error(ApiError(options["name"], options["detail"]))
 
 
 def _rate_limited(_reply: Reply, options: Options) -> Reply:
     seconds, form = options["retry_after"], options["form"]
     headers = {}
     if seconds is not None:
-        # The date is by the machine's clock: the client that reads it has no other.
+        # By the machine's clock, which the client uses too.
         date = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
         headers["Retry-After"] = date if form == "date" else str(seconds)
-    return Reply.refusing(ApiError("rate_limited", headers=headers))
+    return Reply.of_error(ApiError("rate_limited", headers=headers))
 
 
 def _html(_reply: Reply, options: Options) -> Reply:
@@ -82,7 +82,7 @@ def _redirect(_reply: Reply, options: Options) -> Reply:
 
 
 def _changed(change: Callable[[Reply], Callable[[Any], Any]]) -> Callable[[Reply, Options], Reply]:
-    """A spoiler that replaces the numbers of every n-th row by what `change` makes of them."""
+    """A spoiler that applies `change` to the numbers of every n-th row."""
 
     def spoil(reply: Reply, options: Options) -> Reply:
         alter = change(reply)
@@ -97,7 +97,7 @@ def _changed(change: Callable[[Reply], Callable[[Any], Any]]) -> Callable[[Reply
 
 
 def _leaves(value: Any, alter: Callable[[Any], Any]) -> Any:
-    """The value with every number in it altered but the stamps at the head of candles and chart points."""
+    """The value with all numbers altered, except the stamps of candles and chart points."""
     if isinstance(value, dict):
         return {name: _leaves(part, alter) for name, part in value.items()}
     if isinstance(value, list):
@@ -131,7 +131,7 @@ def _emptied(reply: Reply, _options: Options) -> Reply:
     )
 
 
-#: Fault kinds that change a reply, which is then sent as usual: options with their defaults, and the function.
+#: Fault kinds that change a reply before it is sent: options with their defaults, and the function.
 SPOILERS: dict[str, tuple[Options, Callable[[Reply, Options], Reply]]] = {
     "status": ({"status": 503, "shape": "text", "message": "Service Unavailable"}, _status),
     "error": ({"name": "broken", "detail": ""}, _error),

@@ -1,4 +1,4 @@
-"""The market as the rows of the API: a quotes's arrays become dictionaries with the provider's names and rounding."""
+"""The market as rows of the API: dictionaries with the provider's names and rounding."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from providers.sandbox.market import Market, Quotes
 from providers.sandbox.noise import Floats, fraction
 
 Precision = int | None | str  # None: the provider's own rounding; "full": none; else decimals
-# Prices below the bound keep that many decimals, as the provider's answers do.
+# The decimals of prices below each bound, as in the provider's responses.
 _DECIMALS = ((1e-10, 16), (1e-8, 14), (1e-6, 12), (0.05, 8), (1.0, 6), (1.1, 3), (10_000.0, 2))
-# All-time highs and lows in USD of the coins for which everybody knows them.
+# Well-known all-time highs and lows in USD.
 _RECORDS = {
     "bitcoin": (126_080.0, 67.81),
     "ethereum": (4946.05, 0.432979),
@@ -61,7 +61,7 @@ def iso(at_ms: int) -> str:
 
 
 class Rows:
-    """Makes the rows of one market; knows what of a coin never changes."""
+    """Makes the rows of one market; it caches the constants of each coin."""
 
     def __init__(self, market: Market) -> None:
         self._market = market
@@ -88,7 +88,7 @@ class Rows:
         precision: Precision = None,
     ) -> list[dict[str, Any]]:
         """The rows of /coins/markets for those coins, in that order."""
-        made = []
+        entries = []
         ranks = self._ranks_of_all(quotes) if rehypothecated else {}
         for row in rows:
             entry = self._coin(quotes, row, precision)
@@ -98,14 +98,14 @@ class Rows:
                 entry["sparkline_in_7d"] = {"price": self._market.sparkline(row, quotes)}
             for window in windows:
                 entry[f"price_change_percentage_{window}_in_currency"] = percent(float(quotes.changes[window][row]), 12)
-            made.append(entry)
-        return made
+            entries.append(entry)
+        return entries
 
     @staticmethod
     def _ranks_of_all(quotes: Quotes) -> dict[int, int]:
-        """Places by market cap with the claims on other coins counted in."""
-        known = np.flatnonzero(~np.isnan(quotes.market_cap))
-        order = known[np.argsort(-quotes.market_cap[known], kind="stable")]
+        """Ranks by market cap, with claims on other coins included."""
+        valued = np.flatnonzero(~np.isnan(quotes.market_cap))
+        order = valued[np.argsort(-quotes.market_cap[valued], kind="stable")]
         return {int(row): place for place, row in enumerate(order, start=1)}
 
     def _coin(self, quotes: Quotes, row: int, precision: Precision) -> dict[str, Any]:

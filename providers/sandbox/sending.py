@@ -1,4 +1,4 @@
-"""How a reply is written to the socket: as HTTP asks, or in one of the ways in which that goes wrong."""
+"""Writes a reply to the socket, correctly or with one of the faults of sending."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MEBIBYTE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The connection that a reply goes out on; `stopping` is set when the sandbox stops."""
+    """The connection of a reply; `stopping` is set when the sandbox stops."""
 
     socket: socket.socket
     stopping: Event
@@ -37,7 +37,7 @@ def head(reply: Reply, length: int | None, keep: bool, extra: dict[str, str] | N
 
 
 def send(line: Line, reply: Reply, *, zipped: bool = False, keep: bool = True) -> None:
-    """Send it as it is meant to be, compressed if the reply can be and the client takes it."""
+    """Send a reply correctly, compressed if possible and accepted."""
     body = reply.zipped if zipped and reply.zipped is not None else reply.body
     if reply.status == 304:
         line.send(head(reply, None, keep))
@@ -46,16 +46,16 @@ def send(line: Line, reply: Reply, *, zipped: bool = False, keep: bool = True) -
     line.send(head(reply, len(body), keep, extra) + body)
 
 
-# --- the ways in which it goes wrong; the connection is closed after each ---------------------------------------------
+# --- faults of sending; the connection is closed after each -----------------------------------------------------------
 def _hang(line: Line, reply: Reply, options: Options) -> None:
-    """Say nothing, or nothing after the headers, and keep the connection open."""
+    """Send nothing, or nothing after the headers, and keep the connection open."""
     if options["headers"]:
         line.send(head(reply, len(reply.body), keep=False))
     line.stopping.wait(options["seconds"])
 
 
 def _drip(line: Line, reply: Reply, options: Options) -> None:
-    """Send a few bytes at a time, which no timeout between two reads notices."""
+    """Send a few bytes at a time, which a timeout between two reads does not detect."""
     data, size = head(reply, len(reply.body), keep=False) + reply.body, options["bytes"]
     for start in range(0, len(data), size):
         line.send(data[start : start + size])
@@ -64,23 +64,23 @@ def _drip(line: Line, reply: Reply, options: Options) -> None:
 
 
 def _truncated(line: Line, reply: Reply, options: Options) -> None:
-    """Promise the whole body, send a part of it, hang up."""
+    """Announce the whole body, send a part of it, and disconnect."""
     line.send(head(reply, len(reply.body), keep=False) + reply.body[: int(len(reply.body) * options["part"])])
 
 
 def _wrong_length(line: Line, reply: Reply, options: Options) -> None:
-    """Send a Content-Length that is off by so many bytes."""
+    """Send a Content-Length that is wrong by a number of bytes."""
     line.send(head(reply, max(0, len(reply.body) + options["by"]), keep=False) + reply.body)
 
 
 def _disconnect(line: Line, _reply: Reply, _options: Options) -> None:
-    """Reset the connection without a word."""
+    """Reset the connection."""
     line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     line.socket.close()
 
 
 def _oversize(line: Line, _reply: Reply, options: Options) -> None:
-    """A JSON body of that many bytes; chunked, so that only who counts can tell, unless `announced`."""
+    """A JSON body of that many bytes; chunked, without a Content-Length, unless `announced`."""
     size, announced = options["bytes"], options["announced"]
     headers = {"Content-Type": JSON} | ({} if announced else {"Transfer-Encoding": "chunked"})
     line.send(head(Reply(200, headers, b""), size if announced else None, keep=False))
@@ -93,13 +93,13 @@ def _oversize(line: Line, _reply: Reply, options: Options) -> None:
 
 
 def _gzip_bomb(line: Line, _reply: Reply, options: Options) -> None:
-    """A small body that unpacks to that many bytes: gzip members one after the other are one valid stream."""
+    """A small body that decompresses to that many bytes: concatenated gzip members are one valid stream."""
     member = gzip.compress(b" " * _MEBIBYTE, 9)
     body = gzip.compress(b"[", 9) + member * (options["bytes"] // _MEBIBYTE)
     line.send(head(Reply(200, {"Content-Type": JSON, "Content-Encoding": "gzip"}, b""), len(body), keep=False) + body)
 
 
-#: Fault kinds that spoil the sending: options with their defaults, and the function.
+#: Fault kinds of sending: options with their defaults, and the function.
 SENDERS: dict[str, tuple[Options, Callable[[Line, Reply, Options], None]]] = {
     "hang": ({"seconds": 600.0, "headers": False}, _hang),
     "drip": ({"bytes": 64, "seconds": 0.2}, _drip),

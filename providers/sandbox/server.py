@@ -29,15 +29,15 @@ from providers.sandbox.reply import SPOILERS, Reply
 from providers.sandbox.sending import SENDERS, Line, send
 
 ROOT = "/api/v3"
-_KEPT_REPLIES = 64
-_KEPT_REQUESTS = 10_000
-# Below this a body is not worth compressing.
+_MOST_REPLIES = 64
+_MOST_REQUESTS = 10_000
+# Smaller bodies are not compressed.
 _ZIP_FROM = 1400
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """One call that arrived: path without the root, parameters, target as sent, lower-case headers, arrival time."""
+    """One call: path without the root, parameters, target as sent, lower-case headers, time."""
 
     path: str
     params: dict[str, str]
@@ -49,9 +49,9 @@ class RequestRecord:
 class Sandbox:
     """A provider on this machine with a market of its own.
 
-    `clock` gives epoch milliseconds (default: the machine's); `sandbox.clock` can then be set, advanced, stopped and
-    run at a rate. Api change every `cache_seconds`, as the provider's do at the end of its cache's life.
-    `hostile_names` puts markup into the names of two large coins.
+    `clock` returns epoch milliseconds (default: the machine's); `sandbox.clock` can be set, advanced, stopped and run
+    at another rate. Responses change every `cache_seconds`, like those of a provider with a cache. `hostile_names` puts
+    markup into the names of two large coins.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class Sandbox:
         self.clock = Clock(clock)
         self.faults: Faults = Faults(self.clock.now)
         self.limits = limits or Limits()
-        self.requests: deque[RequestRecord] = deque(maxlen=_KEPT_REQUESTS)
+        self.requests: deque[RequestRecord] = deque(maxlen=_MOST_REQUESTS)
         self.market = Market(seed, hostile(load()) if hostile_names else None)
         self._cache_ms = max(1, cache_seconds) * 1000
-        self._answers = Api(self.market)
+        self._api = Api(self.market)
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[Any, ...], Reply] = OrderedDict()
+        self._replies: OrderedDict[tuple[Any, ...], Reply] = OrderedDict()
         self._address = (host, port)
         self._server: _Server | None = None
 
@@ -86,13 +86,13 @@ class Sandbox:
         self.stop()
 
     def start(self) -> Self:
-        """Listen, and answer from threads. OSError when the address cannot be had."""
+        """Listen, and serve in threads. Raises `OSError` when the address is not available."""
         self._server = _Server(self._address, self)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), name="sandbox", daemon=True).start()
         return self
 
     def stop(self) -> None:
-        """Close the port and every connection; hanging answers end. Does nothing when it is not running."""
+        """Close the port and every connection, if it is running; hanging responses end."""
         server, self._server = self._server, None
         if server:
             server.end()
@@ -106,18 +106,18 @@ class Sandbox:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port: what the control API hangs on."""
+        """Scheme, host and port: the base of the control API."""
         host = self._address[0]
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
     def url(self) -> str:
-        """The base URL of the API, without a slash at its end."""
+        """The base URL of the API, without a trailing slash."""
         return self.origin + ROOT
 
-    # --- answering ----------------------------------------------------------------------------------------------------
+    # --- replies ------------------------------------------------------------------------------------------------------
     def reply(self, target: str, headers: dict[str, str]) -> tuple[Reply, Fault | None]:
-        """The reply to a GET of that target, and the fault that its sending meets, if any."""
+        """The reply to a GET of that target, and its fault, if any."""
         url = urlsplit(target)
         path = url.path.removeprefix(ROOT) if url.path.startswith(ROOT + "/") else ""
         params, now = dict(parse_qsl(url.query)), self.clock.now()
@@ -125,38 +125,36 @@ class Sandbox:
         fault = self.faults.take(path, params)
         try:
             self.limits.check(headers, params, now)
-            reply = self._made(path, params, now, fault)
-        except ApiError as refusal:
-            reply = Reply.refusing(refusal)
+            reply = self._cached(path, params, now, fault)
+        except ApiError as error:
+            reply = Reply.of_error(error)
         if fault and fault.kind in SPOILERS:
             reply = SPOILERS[fault.kind][1](reply, fault.options)
         return self._dated(reply, headers, now), fault
 
-    def _made(self, path: str, params: dict[str, str], now: int, fault: Fault | None) -> Reply:
+    def _cached(self, path: str, params: dict[str, str], now: int, fault: Fault | None) -> Reply:
         kind = fault.kind if fault else ""
         at = (fault.added_at if fault and kind == "frozen" else now) // self._cache_ms * self._cache_ms
         overlap = fault.options["rows"] if fault and kind == "overlap" else 0
-        kept = (path, tuple(sorted(params.items())), at, overlap)
-        with self._lock:  # one at a time: the same page asked for by many is computed once
-            if kept not in self._kept:
-                self._kept[kept] = self._computed(path, ApiCall(params, at, self.limits.plan == "pro", overlap))
-                if len(self._kept) > _KEPT_REPLIES:
-                    self._kept.popitem(last=False)
-            return self._kept[kept]
+        key = (path, tuple(sorted(params.items())), at, overlap)
+        with self._lock:  # so that concurrent calls for a page compute it once
+            if key not in self._replies:
+                self._replies[key] = self._computed(path, ApiCall(params, at, self.limits.plan == "pro", overlap))
+                if len(self._replies) > _MOST_REPLIES:
+                    self._replies.popitem(last=False)
+            return self._replies[key]
 
     def _computed(self, path: str, call: ApiCall) -> Reply:
-        answer = self._answers.answer(path, call)
+        response = self._api.answer(path, call)
         life = self._cache_ms // 1000
-        reply = Reply.of(
-            answer.body,
-            headers={"Cache-Control": f"max-age={life}, public, must-revalidate, s-maxage={life}", **answer.headers},
-        )
+        caching = {"Cache-Control": f"max-age={life}, public, must-revalidate, s-maxage={life}"}
+        reply = Reply.of(response.body, headers=caching | response.headers)
         etag = hashlib.md5(reply.body, usedforsecurity=False).hexdigest()
         zipped = gzip.compress(reply.body, 1, mtime=0) if len(reply.body) >= _ZIP_FROM else None
         return replace(reply, headers={**reply.headers, "ETag": f'W/"{etag}"'}, zipped=zipped)
 
     def _dated(self, reply: Reply, headers: dict[str, str], now: int) -> Reply:
-        """The reply with the headers that every answer has; a 304 when the client has the body already."""
+        """The reply with the common headers; a 304 when the client has the body."""
         age = now % self._cache_ms // 1000
         common = {
             "Server": "sandbox",
@@ -173,7 +171,7 @@ class Sandbox:
 
 
 class _Server(ThreadingMixIn, TCPServer):
-    """Knows its connections, so that it can end them."""
+    """A server that records its connections, so that it can end them."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -188,7 +186,7 @@ class _Server(ThreadingMixIn, TCPServer):
         super().__init__(address, _Handler)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve a connection; runs in the connection's thread."""
+        """Serve a connection in its thread."""
         with self._lock:
             self._open[request] = threading.current_thread()
         try:
@@ -198,23 +196,23 @@ class _Server(ThreadingMixIn, TCPServer):
                 self._open.pop(request, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say what went wrong, unless it is that the client went away."""
+        """Report an error, unless the client disconnected."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
     def end(self) -> None:
-        """Stop accepting, cut every connection, wait for their threads."""
+        """Stop accepting, close every connection, and wait for their threads."""
         self.stopping.set()
         self.shutdown()
         self.server_close()
         with self._lock:
-            ending = list(self._open.items())
-        for connection, _ in ending:
+            connections = list(self._open.items())
+        for connection, _ in connections:
             try:
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:
                 continue  # it is closed already
-        for _, thread in ending:
+        for _, thread in connections:
             thread.join(timeout=2)
 
 
@@ -224,7 +222,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        """Response a call, or a question of the control API."""
+        """Answer a call of the API or of the control API."""
         headers = {name.lower(): value for name, value in self.headers.items()}
         sandbox, line = self.server.sandbox, Line(self.connection, self.server.stopping)
         if self.path.startswith(control.ROOT):
@@ -240,7 +238,7 @@ class _Handler(BaseHTTPRequestHandler):
         send(line, reply, zipped="gzip" in headers.get("accept-encoding", ""), keep=not self.close_connection)
 
     def do_POST(self) -> None:
-        """Only the control API is written to."""
+        """For the control API only."""
         self._control()
 
     def do_DELETE(self) -> None:
@@ -248,7 +246,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._control()
 
     def _control(self) -> None:
-        """Steer the sandbox; a browser's page may not."""
+        """Control the sandbox; pages in browsers may not."""
         size = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(min(size, 65_536))
         self.close_connection = self.close_connection or size > len(body)

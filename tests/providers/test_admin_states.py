@@ -393,7 +393,7 @@ def test_a_candidate_is_chosen_with_a_button_and_noted(admin_client: Client, ali
     assert (alias.asset_id, alias.matched) == ("uniswap", "hand")
     assert "Chosen: Uniswap" in page(admin_client, ALIASES.format("history"), alias.pk)
     assert told(post(admin_client, ALIASES.format("choose"), alias.pk, coin="nonsense")) == [
-        "Elsewhere 7: there is no such coin."
+        "Elsewhere 7: this coin does not exist."
     ]
     alias.refresh_from_db()
     assert alias.asset_id == "uniswap"

@@ -102,7 +102,7 @@ def test_the_memory_is_bounded(dictionary: Dictionary, monkeypatch) -> None:
     monkeypatch.setattr(identity, "_MOST_CACHED", 100)
     for start in range(0, 1000, 50):
         dictionary.canonical("acme", [f"x{n}" for n in range(start, start + 50)])
-        assert len(dictionary._kept) <= 100
+        assert len(dictionary._cache) <= 100
     assert dictionary.canonical("acme", ["1"]) == {"1": "bitcoin"}
 
 

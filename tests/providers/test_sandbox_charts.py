@@ -63,7 +63,7 @@ def test_a_long_candle_spans_the_short_ones_inside_it():
 def test_the_highest_candle_of_the_day_is_the_high_of_the_day(coin):
     now = NOW // HALF_HOUR * HALF_HOUR
     day = candles(MARKET, coin, "usd", 1, now)
-    board, row = MARKET.board(now, "usd"), MARKET.index[coin]
+    board, row = MARKET.quotes(now, "usd"), MARKET.index[coin]
     # The first candle opens at a mark that is just outside the 24 hours.
     opening = price(coin, day[0][0] - HALF_HOUR)
     highest = max(candle[2] for candle in day)
@@ -74,14 +74,14 @@ def test_the_highest_candle_of_the_day_is_the_high_of_the_day(coin):
 @pytest.mark.parametrize("coin", COINS)
 @pytest.mark.parametrize("currency", ["usd", "btc"])
 def test_the_sparkline_is_the_price_at_each_full_hour(coin, currency):
-    line = MARKET.sparkline(MARKET.index[coin], MARKET.board(NOW, currency))
+    line = MARKET.sparkline(MARKET.index[coin], MARKET.quotes(NOW, currency))
     last = NOW // HOUR_MS * HOUR_MS
     assert len(line) == 168
     np.testing.assert_allclose(line, [price(coin, last - back * HOUR_MS, currency) for back in range(167, -1, -1)])
 
 
 def test_four_hour_candles_pass_through_the_sparkline():
-    line = MARKET.sparkline(MARKET.index["solana"], MARKET.board(NOW, "usd"))
+    line = MARKET.sparkline(MARKET.index["solana"], MARKET.quotes(NOW, "usd"))
     last = NOW // HOUR_MS * HOUR_MS
     by_hour = {last - (167 - n) * HOUR_MS: value for n, value in enumerate(line)}
     closes = {candle[0]: candle[4] for candle in candles(MARKET, "solana", "usd", 7, NOW)}

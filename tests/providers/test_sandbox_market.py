@@ -109,7 +109,7 @@ def test_coins_of_a_sector_move_together_more_than_others():
 
 @pytest.mark.parametrize("at", [LEVEL_AT, NOW, NOW + 700 * DAY_MS, 1_700_000_000_000])
 def test_market_caps_are_spread_as_in_reality(at):
-    board = MARKET.board(at // 1000 * 1000, "usd")
+    board = MARKET.quotes(at // 1000 * 1000, "usd")
     ranked = np.sort(board.market_cap[board.rank > 0])[::-1]
     assert len(ranked) >= 600
     assert board.rank[MARKET.index["bitcoin"]] == 1
@@ -119,7 +119,7 @@ def test_market_caps_are_spread_as_in_reality(at):
 
 
 def test_ranks_are_complete_and_without_the_claims_on_other_coins():
-    ranks = MARKET.board(NOW, "usd").rank
+    ranks = MARKET.quotes(NOW, "usd").rank
     assert sorted(ranks[ranks > 0]) == list(range(1, (ranks > 0).sum() + 1))
     assert ranks[MARKET.index["wrapped-steth"]] == ranks[MARKET.index["weth"]] == 0
 
@@ -140,9 +140,9 @@ def test_a_coin_costs_one_of_itself(currency, coin, units):
 
 def test_every_fiat_currency_is_a_fixed_multiple_of_the_dollar():
     for currency, rate in PER_USD.items():
-        board = MARKET.board(NOW, currency)
-        np.testing.assert_allclose(board.price, MARKET.board(NOW, "usd").price * rate)
-        np.testing.assert_allclose(board.changes["7d"], MARKET.board(NOW, "usd").changes["7d"])
+        board = MARKET.quotes(NOW, currency)
+        np.testing.assert_allclose(board.price, MARKET.quotes(NOW, "usd").price * rate)
+        np.testing.assert_allclose(board.changes["7d"], MARKET.quotes(NOW, "usd").changes["7d"])
 
 
 def test_sixty_three_currencies_are_supported():
@@ -151,12 +151,12 @@ def test_sixty_three_currencies_are_supported():
 
 def test_an_unknown_currency_is_a_key_error():
     with pytest.raises(KeyError):
-        MARKET.board(NOW, "xyz")
+        MARKET.quotes(NOW, "xyz")
 
 
 @pytest.mark.parametrize("currency", ["usd", "btc"])
 def test_windows_compare_with_the_price_of_then(currency):
-    board = MARKET.board(NOW, currency)
+    board = MARKET.quotes(NOW, currency)
     for window, span in WINDOWS.items():
         now, then = MARKET.prices([NOW, NOW - span], currency=currency).T
         known = ~np.isnan(board.changes[window])
@@ -165,7 +165,7 @@ def test_windows_compare_with_the_price_of_then(currency):
 
 @pytest.mark.parametrize("currency", ["usd", "eth"])
 def test_day_range_is_that_of_the_marks_and_the_moment(currency):
-    board = MARKET.board(NOW, currency)
+    board = MARKET.quotes(NOW, currency)
     last = NOW // MARK_MS * MARK_MS
     day = MARKET.prices([*range(last - DAY_MS + MARK_MS, last + 1, MARK_MS), NOW], currency=currency)
     known = ~np.isnan(board.high)
@@ -178,27 +178,27 @@ def test_there_are_young_coins_whatever_the_clock_says():
         ages = at - MARKET.listed_since(at)
         assert (ages >= 0).all()
         assert (ages < 7 * DAY_MS).sum() >= 3
-        assert np.isnan(MARKET.board(at, "usd").changes["30d"]).sum() >= 5
+        assert np.isnan(MARKET.quotes(at, "usd").changes["30d"]).sum() >= 5
 
 
 def test_a_young_coin_has_no_windows_from_before_it_was_listed():
     at = int(MARKET.listed_since(NOW)[MARKET.index["opengradient"]]) + 30 * HOUR_MS
-    board, row = MARKET.board(at, "usd"), MARKET.index["opengradient"]
+    board, row = MARKET.quotes(at, "usd"), MARKET.index["opengradient"]
     assert [window for window in WINDOWS if not np.isnan(board.changes[window][row])] == ["1h", "24h"]
     assert len(MARKET.sparkline(row, board)) in (30, 31)
 
 
 def test_a_stale_coin_is_more_than_a_day_old_and_keeps_its_price_and_week():
-    board, row = MARKET.board(NOW, "usd"), MARKET.index["ousg"]
+    board, row = MARKET.quotes(NOW, "usd"), MARKET.index["ousg"]
     assert NOW - board.updated[row] > DAY_MS
     assert np.isnan([board.high[row], board.low[row], board.changes["24h"][row]]).all()
     assert board.changes["7d"][row] == 0
-    assert board.price[row] == MARKET.board(NOW - 8 * HOUR_MS, "usd").price[row]
+    assert board.price[row] == MARKET.quotes(NOW - 8 * HOUR_MS, "usd").price[row]
 
 
 def test_updates_are_seconds_old_and_go_forward():
     fresh = np.array([not coin.stale for coin in MARKET.coins])
-    first, second = MARKET.board(NOW, "usd").updated, MARKET.board(NOW + 1000, "usd").updated
+    first, second = MARKET.quotes(NOW, "usd").updated, MARKET.quotes(NOW + 1000, "usd").updated
     assert ((NOW - first)[fresh] < 3000).all()
     assert (second[fresh] - first[fresh] == 1000).all()
     assert (second >= first).all()
@@ -208,9 +208,9 @@ def test_forgetting_marks_changes_nothing():
     few = load()[:10]
     forgetful = Market(seed=7, coins=few)
     for hours in range(0, 400, 25):
-        forgetful.board(NOW - hours * HOUR_MS, "usd")
+        forgetful.quotes(NOW - hours * HOUR_MS, "usd")
     fresh = Market(seed=7, coins=few)
-    np.testing.assert_array_equal(forgetful.board(NOW - 1000, "usd").high, fresh.board(NOW - 1000, "usd").high)
+    np.testing.assert_array_equal(forgetful.quotes(NOW - 1000, "usd").high, fresh.quotes(NOW - 1000, "usd").high)
 
 
 def test_the_coins_are_many_distinct_and_as_odd_as_real_ones():
