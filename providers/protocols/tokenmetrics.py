@@ -217,8 +217,9 @@ def _older(now: _Quote, last: _Quote) -> bool:
 
 def _rank(frame: dict[str, Any]) -> int:
     rank, kind = frame.get("exchange_rank"), frame.get("exchange_type")
-    valid = isinstance(rank, int) and not isinstance(rank, bool) and 0 < rank < _LAST
-    return (rank if valid else _LAST) + (0 if text(kind).lower() == "cex" else _DEX)
+    if not isinstance(rank, int) or isinstance(rank, bool) or not 0 < rank < _LAST:
+        rank = _LAST
+    return rank + (0 if text(kind).lower() == "cex" else _DEX)
 
 
 def _moment(frame: dict[str, Any], now_ms: int) -> int | None:
