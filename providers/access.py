@@ -91,7 +91,7 @@ def all_of(provider: Provider) -> list[Access]:
     return [entry for entry in _accesses(provider, *_rows(provider)) if entry.usable]
 
 
-def serving(provider: Provider, kind: Kind) -> list[Access]:
+def for_kind(provider: Provider, kind: Kind) -> list[Access]:
     """The accesses of `all_of` that can serve that kind of dataset over REST: their plan has it."""
     return [entry for entry in all_of(provider) if entry.base_url and kind not in entry.plan.lacks]
 

@@ -125,7 +125,7 @@ class _Round:
     def _turns(self) -> list[_Turn]:
         kind, chain = self._question.dataset.kind, chains.serving(self._question.dataset, self._simulated)
         keys = Budget(self._redis, self._now_ms).in_turn
-        turns = [_Turn(provider, endpoint, keys(access.serving(provider, kind))) for provider, endpoint in chain]
+        turns = [_Turn(provider, endpoint, keys(access.for_kind(provider, kind))) for provider, endpoint in chain]
         able = [turn for turn in turns if turn.entries]
         if not able:
             reasons = "; ".join(_why_not(provider, kind) for provider, _ in chain)

@@ -79,7 +79,7 @@ def remap(redis: Redis, name: str) -> None:
 def _is_due(redis: Redis, provider: Provider) -> bool:
     if settings.SPOT_DEMO == "on" or provider.simulated or not provider.foreign or not provider.endpoint("assets"):
         return False
-    if not access.serving(provider, "assets") or redis.exists(_rest_key(provider)):
+    if not access.for_kind(provider, "assets") or redis.exists(_rest_key(provider)):
         return False
     fresh = redis.exists(_mapped_key(provider.name))
     return not (fresh and AssetAlias.objects.filter(provider=provider.name).exists())

@@ -65,10 +65,10 @@ def _state() -> _State:
 
 def _serving(kind: Kind) -> list[str]:
     """The labels of the providers that can serve it, in the order in force."""
-    return [provider.label for provider, _ in chains.of(kind) if access.serving(provider, kind)]
+    return [provider.label for provider, _ in chains.of(kind) if access.for_kind(provider, kind)]
 
 
 def _capable(kind: Kind) -> list[str]:
     """The labels of the providers that could serve it if the order named them."""
     real = (provider for provider in providers.all() if not provider.simulated and provider.endpoint(kind))
-    return [provider.label for provider in real if access.serving(provider, kind)]
+    return [provider.label for provider in real if access.for_kind(provider, kind)]

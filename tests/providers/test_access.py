@@ -184,8 +184,8 @@ def test_only_keys_whose_plan_has_a_kind_serve_it() -> None:
     key("CG-second-key", plan="pro")
     demo = replace(COINGECKO.plan("demo"), lacks=frozenset({"candles"}))
     provider = replace(COINGECKO, plans=(demo, COINGECKO.plan("pro")))
-    assert [one.plan.name for one in access.serving(provider, "candles")] == ["pro"]
-    assert [one.plan.name for one in access.serving(provider, "markets")] == ["pro", "demo"]
+    assert [one.plan.name for one in access.for_kind(provider, "candles")] == ["pro"]
+    assert [one.plan.name for one in access.for_kind(provider, "markets")] == ["pro", "demo"]
 
 
 def test_every_enabled_key_is_an_access_with_the_limits_of_its_own_row() -> None:
