@@ -1,4 +1,4 @@
-"""Which coin of ours a provider means: automatic matches, missing ones, and the operator's choices."""
+"""The matches of providers' coins with ours: automatic and missing ones, and the operator's choices."""
 
 from __future__ import annotations
 

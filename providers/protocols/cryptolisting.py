@@ -139,7 +139,7 @@ def closed(code: int, reason: str) -> ProviderError | None:
 
 
 def proven(welcome: Any) -> str:
-    """What the welcome states about the key, for the operator."""
+    """The statements of a welcome about the key, for the operator."""
     fields = welcome if isinstance(welcome, dict) else {}
     tier, exchanges, left = text(fields.get("tier"))[:40], fields.get("allowedCex"), fields.get("expiresInSecs")
     names = ", ".join(map(text, exchanges)) if isinstance(exchanges, list) else text(exchanges)

@@ -84,10 +84,9 @@ class Coin:
 
     @property
     def relisted_days(self) -> int:
-        """0 for old coins; else the coin is never older than this, whatever the clock says.
+        """The largest age of a young coin in days; 0 for old coins.
 
-        A fixed date of birth would make a market without young coins as the clock moves on, so the newcomers are listed
-        anew every so many days.
+        Young coins are listed again at this interval. With fixed dates, the market would soon have no young coins.
         """
         return int(self.note.removeprefix("young:")) if self.note.startswith("young:") else 0
 
