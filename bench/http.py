@@ -127,7 +127,10 @@ def _nginx_file(run: Run) -> None:
     shutil.copy(workshop() / "body.json", run.folder / "body.json")
     config = run.folder / "nginx.conf"
     text = (HERE / "nginx_file.conf").read_text()
-    config.write_text(text.replace("@folder@", str(run.folder)).replace("@port@", str(run.port)))
+    user = "" if os.geteuid() else "user root;"  # nobody else may read the folder
+    for name, value in {"folder": run.folder, "port": run.port, "user": user}.items():
+        text = text.replace(f"@{name}@", str(value))
+    config.write_text(text)
     run.start(program, "-c", config, "-p", run.folder, "-e", run.folder / "log")
 
 
