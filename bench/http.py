@@ -150,7 +150,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _of_spot() -> tuple[float, float]:
-    """What each kind costs Spot; its answers are left for the others to give."""
+    """The cost of each kind for Spot; its answers are left for the others to give."""
     contender = Contender("spot-http", "Spot", spot("uvicorn", **_LIMITS), Case.spot_target)
     with running(contender, _CASE, workshop() / "spot-http") as run, _pool(run) as pool:
         whole = _request(TARGET)

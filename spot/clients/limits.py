@@ -1,4 +1,4 @@
-"""What clients may use, as a table, and the counters that apply it. Settings override the defaults; 0 switches one
+"""The limits of clients as a table, and the counters that apply them. Settings override the defaults; 0 switches one
 off. The limits of one client come with it, as its plan."""
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class MessageRate:
 
 
 class Balance(NamedTuple):
-    """What a client may still spend: of `limit` at once `remaining` now, and all of it after `reset` seconds."""
+    """A client's tokens: of `limit` at once it may still spend `remaining`, and all of it after `reset` seconds."""
 
     limit: int
     remaining: int
@@ -153,7 +153,7 @@ class Balance(NamedTuple):
 
 
 class Allowance:
-    """What each client may spend over time, in tokens: its plan's `number` in `period` seconds, of which the worth of
+    """The tokens that each client may spend over time: its plan's `number` in `period` seconds, of which the worth of
     `burst` seconds can be spent at once. Idle clients are forgotten."""
 
     _MOST = 20_000
@@ -188,7 +188,7 @@ class Allowance:
             bucket.take(cost)
 
     def balance(self, client: Client) -> Balance | None:
-        """What is left to a client; None where there is no limit."""
+        """The tokens left to a client; None where there is no limit."""
         if (bucket := self._bucket(client)) is None:
             return None
         bucket.wait(self._clock(), 0)

@@ -1,5 +1,5 @@
-"""Who is asking, and the limits that hold for them. The gate decides it once for each socket and request
-(`scope["spot.client"]`); what lies deeper takes the client or its plan as an argument."""
+"""Clients and their plans. The gate decides once for each socket and request which client asks
+(`scope["spot.client"]`); all deeper code takes the client or its plan as an argument."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who is asking. Everybody of one network is one client, unless something says more."""
+    """One client. Without a key, everybody of one network is one client."""
 
     id: str
     address: str
@@ -63,8 +63,8 @@ def _forget(**_: object) -> None:
 
 
 def network(address: str) -> str:
-    """What is counted as one client: an IPv4 address, also where IPv6 wraps it, or the /64 of an IPv6 address, which
-    one subscriber has whole. A text that is no address stands for itself."""
+    """The name under which an anonymous client is counted: an IPv4 address, also where IPv6 wraps it, or the /64 of an
+    IPv6 address, which one subscriber has whole. A text that is no address stands for itself."""
     text = address.strip()
     if text.startswith("["):  # with a port, as some proxies write it
         text = text[1:].partition("]")[0]

@@ -1,8 +1,8 @@
 """How fast a server takes what a WebSocket peer sends: in slices, and no more than is fair.
 
-A peer may send some frames and kilobytes a second as it likes. What it sends beyond comes out of an allowance that all
-peers of the process share. Who finds that empty is not read for a moment, so that its own sending slows down. The cost
-counts frames and bytes: a thousand empty fragments are as much work as a thousand pings.
+A peer may send some frames and kilobytes a second as it likes. Anything beyond comes out of an allowance that all
+peers of the process share. A peer that finds it empty is not read for a moment, so that its own sending slows down.
+The cost counts frames and bytes: a thousand empty fragments are as much work as a thousand pings.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _nothing(*_: object) -> None:
 
 
 class Intake:
-    """What one peer has sent and nobody has parsed yet."""
+    """The bytes that one peer has sent and nobody has parsed yet."""
 
     shared = Bucket(SHARED_RATE, SHARED_BURST)
 

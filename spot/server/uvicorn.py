@@ -99,7 +99,7 @@ class SpotHttpProtocol(HttpToolsProtocol):
             self._set_deadline()
 
     def _take_request_line(self, data: bytes) -> bytes:
-        """What the parser may have: nothing until the line is whole, then the mended line and what followed it."""
+        """The bytes for the parser: none until the line is whole, then the mended line and what followed it."""
         if not self.request_line and self.patience is None:
             self._expect_within(listening.HEAD_SECONDS)
         self.request_line = ((self.request_line or b"") + data).lstrip(b"\r\n")

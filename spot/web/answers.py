@@ -36,7 +36,7 @@ class Request:
 
 
 class Answer(NamedTuple):
-    """What a door says. Its length, and the headers that all answers have, are added when it is sent."""
+    """An answer. Its length, and the headers that all answers have, are added when it is sent."""
 
     status: int
     headers: Headers

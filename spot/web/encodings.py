@@ -78,7 +78,7 @@ def _weight(text: str) -> float:
 
 
 class Shelf:
-    """Finished bodies by name, at most so many bytes of them. Who asks for one that is being made waits for it."""
+    """Finished bodies by name, at most so many bytes of them. A request for one that is being made waits for it."""
 
     def __init__(self, most_bytes: int = _SHELF_BYTES) -> None:
         self.bytes = 0

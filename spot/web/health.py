@@ -27,7 +27,7 @@ DATABASE_SECONDS = 1.0
 PACE_SECONDS = 1.0
 RETRY_SECONDS = 5
 WORKER_SILENT_MS = 30_000
-#: What most feeds are made of: asked for when the store is empty, so that a site nobody has visited becomes ready.
+#: The dataset of most feeds: asked for when the store is empty, so that a site nobody has visited becomes ready.
 FIRST = Dataset("markets", "usd")
 
 _checked: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[float, dict[str, str]]] = (

@@ -33,7 +33,7 @@ from spot.web.public import balance_headers, charge, is_public, preflight, shari
 
 
 class Route(NamedTuple):
-    """What answers at a path, and to which methods; None: to any."""
+    """The function that answers at a path, and the methods that it takes; None: any."""
 
     answer: Callable[[Request], Awaitable[Answer]]
     methods: tuple[str, ...] | None = ("GET", "HEAD")
@@ -145,7 +145,7 @@ def _sharing(send: Any, client: Client, sharing: Headers) -> Any:
 
 
 def _security_headers(scheme: str) -> Headers:
-    """What the site's middleware adds to every answer over that scheme."""
+    """The headers that the site's middleware adds to every answer over that scheme."""
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b"", "scheme": scheme}
     request, response = ASGIRequest(scope, io.BytesIO()), HttpResponse()
     for middleware in (SecurityMiddleware, CSPMiddleware, XFrameOptionsMiddleware):

@@ -1,4 +1,4 @@
-"""What a view costs in calls to providers: data that nobody looks at yet. Each client may ask for so many of
+"""The cost of a view in calls to providers: data that nobody looks at yet. Each client may ask for so many of
 them an hour, over HTTP and sockets together."""
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from spot.dialects.base import Dialect
 from spot.feeds.view import View
 from spot.hub.hub import Hub
 
-#: What each costs: a currency is polled for minutes, a chart is fetched once, coins are fetched together.
+#: The cost of each: a currency is polled for minutes, a chart is fetched once, coins are fetched together.
 _CURRENCY, _BLOCK, _DATASET, _COIN = 10.0, 3.0, 1.0, 0.2
 #: For so many seconds what has been paid for is free, for everybody.
 _PAID_SECONDS = 900
@@ -69,7 +69,7 @@ def _pay(items: Iterable[Hashable]) -> None:
 
 
 def _items(hub: Hub, view: View) -> dict[Hashable, float]:
-    """What is new, and its cost."""
+    """The data that are new, and their cost."""
     items: dict[Hashable, float] = {}
     for dataset in view.datasets:
         topic = hub.topics.get(dataset.name)

@@ -1,5 +1,4 @@
-"""What all public data over HTTP have in common: which pages may read them (CORS), and how many requests a client may
-send.
+"""Common to all public data over HTTP: which pages may read them (CORS), and how many requests a client may send.
 
 The allowance is counted here for the request itself; what one question costs more is taken where that is known.
 """
@@ -42,7 +41,7 @@ def sharing_headers(origin: str | None) -> Headers:
 
 
 def preflight(origin: str | None) -> Answer:
-    """What a browser asks before it sends a header of the page's own."""
+    """The answer to a browser that asks before it sends a header of the page's own."""
     headers = [(b"Content-Type", b"text/html; charset=utf-8"), (b"Allow", _METHODS)]
     if sharing := sharing_headers(origin):
         headers += [
@@ -66,7 +65,7 @@ def charge(client: Client, cost: float) -> None:
 
 
 def balance_headers(client: Client) -> Headers:
-    """What is left of the client's allowance; nothing where it has no limit."""
+    """The client's allowance as headers; nothing where it has no limit."""
     balance = limits.requests.balance(client)
     if balance is None:
         return []

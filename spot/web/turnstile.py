@@ -1,4 +1,4 @@
-"""Who is served over HTTP: what stands before Django and every path. Pure ASGI.
+"""Bounds on HTTP requests in progress, before every path. Pure ASGI.
 
 A request is counted from its head to the last byte of its answer that the server has taken, so that slow readers count.
 Bodies are refused unread where nobody reads them. The pages of the admin use threads and the database, which workers

@@ -70,7 +70,7 @@ async def upgrade_required(_request: Request) -> Answer:
 
 
 class _Question:
-    """What a query string asks for, parsed."""
+    """A query string, parsed."""
 
     def __init__(self, feed: Feed, request: Request, depth: int) -> None:
         self.view, self.dialect = read_address(feed, request.query_string, depth, extra=("format",))
@@ -102,7 +102,7 @@ def _question(feed: Feed, request: Request) -> _Question:
     return question
 
 
-#: What a request costs beyond one token, where its answer is not at hand: a question that nobody has asked lately, and
+#: The cost of a request beyond one token, where its answer is not at hand: a question that nobody has asked lately, and
 #: a text of up to 500 rows.
 _NEW_QUESTION, _NEW_CSV = 3, 4
 #: Digests of the questions asked lately, the oldest first.
@@ -111,7 +111,7 @@ _MOST_ASKED = 10_000
 
 
 def _extra_cost(question: _Question) -> int:
-    """What answering a question takes, besides the request itself."""
+    """The cost of answering a question, besides the request itself."""
     known = question.name in _ASKED
     _ASKED[question.name] = None
     _ASKED.move_to_end(question.name)
