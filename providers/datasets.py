@@ -269,8 +269,6 @@ CURRENCIES, COINS = Dataset("currencies"), Dataset("coins")
 MEMBERS = tuple(Dataset("category", topic=name) for name in CATEGORIES)
 #: The announcements of exchanges.
 LISTINGS = Dataset("listings")
-#: The kinds that come by stream.
-STREAMED: frozenset[Kind] = frozenset(kind for kind, traits in KINDS.items() if traits.streamed)
 
 
 def is_coin_id(text: str) -> bool:

@@ -44,7 +44,7 @@ class Demand:
         seen = {topic: at for topic in self._topics.values() if (at := topic.seen_at(now)) is not None}
         if not seen and not any(topic.groups for topic in self._topics.values()):
             return
-        coins = {topic.dataset.currency: topic.coins(now) for topic in seen if topic.dataset.kind == "quotes"}
+        coins = {topic.dataset.currency: topic.coins(now) for topic in seen if topic.dataset.traits.by_id}
         viewers = {topic.dataset.name: len(topic.clients()) for topic in seen}
         lists = dict.fromkeys((CURRENCIES.name, COINS.name), now)  # what all others are judged by
         await self._reader.want({topic.dataset.name: at for topic, at in seen.items()} | lists, coins, viewers)

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, Protocol
 
 from django.conf import settings
 
-from providers.datasets import STREAMED
 from spot.codes import Refused
 from spot.dialects.base import Dialect
 from spot.dialects.frames import DEFLATE_IN_THREAD, Message, Once
@@ -181,7 +180,7 @@ class Group:
         self.coins: tuple[str, ...] = view.params.get("coin_ids", ())
         self.shape = view.shape(dialect.extended)
         self.charts = CHART in self.shape.reads
-        self._streamed = all(topic.dataset.kind in STREAMED for topic in topics)
+        self._streamed = all(topic.dataset.traits.streamed for topic in topics)
         self.members: set[Member] = set()
         #: How many members each client has here.
         self.clients: Counter[str] = Counter()
@@ -304,7 +303,7 @@ class Group:
         """Whether every snapshot is there that the feed cannot do without, with its charts where those are shown."""
         for topic in self.topics:
             if topic.snapshot is None:
-                if topic.dataset.kind != "quotes":
+                if not topic.dataset.traits.by_id:
                     return False
             elif self.charts and not topic.snapshot.has_charts:
                 return False
@@ -320,7 +319,7 @@ class Group:
     def _used(self) -> list[Topic]:
         """The topics its answer draws on: quotes only where a coin is missing from the market."""
         missing = self.missing_coins()
-        return [topic for topic in self.topics if topic.dataset.kind != "quotes" or missing]
+        return [topic for topic in self.topics if not topic.dataset.traits.by_id or missing]
 
     def missing_coins(self) -> list[str]:
         """Coins asked for by id that exist, and that the markets snapshot lacks."""

@@ -186,7 +186,7 @@ class Hub:
     def lists(self) -> Lists:
         """The lists of what exists, as far as they have been read."""
         currencies, coins = self.topics[CURRENCIES.name].table, self.topics[COINS.name].table
-        blocks = [topic for topic in self.topics.values() if topic.dataset.kind == "markets"]
+        blocks = [topic for topic in self.topics.values() if topic.dataset.traits.market]
         markets = [topic.table for topic in sorted(blocks, key=lambda topic: topic.dataset.block) if topic.table]
         return Lists(currencies, coins, markets)
 
@@ -294,7 +294,7 @@ class Hub:
             if before and snapshot and before.source != snapshot.source:
                 self._announce(topic, before.label, snapshot.label)
         topic.news = news
-        if topic.dataset.kind in ("currencies", "coins", "markets"):
+        if topic.dataset in (CURRENCIES, COINS) or topic.dataset.traits.market:
             await self._reverify(everybody=topic.dataset == COINS)
         await self._publish(topic.groups)
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from django.conf import settings
 
-from providers.datasets import Dataset
+from providers.datasets import KINDS, Dataset, Kind
 from spot.codes import Refused
 from spot.feeds.view import View
 from spot.hub.groups import Group
@@ -30,22 +31,21 @@ class Bound(NamedTuple):
 
 
 def _currency(dataset: Dataset) -> str | None:
-    watched = dataset.kind in ("markets", "quotes") and dataset.currency not in settings.SPOT_PINNED_CURRENCIES
+    watched = dataset.traits.coins and dataset.currency not in settings.SPOT_PINNED_CURRENCIES
     return dataset.currency if watched else None
 
 
-def _chart(dataset: Dataset) -> str | None:
+def _of_kind(kind: Kind, dataset: Dataset) -> str | None:
     pinned = dataset.coin in settings.SPOT_PINNED_COINS and dataset.currency in settings.SPOT_PINNED_CURRENCIES
-    return dataset.name if dataset.kind == "candles" and not pinned else None
-
-
-def _onchain(dataset: Dataset) -> str | None:
-    return dataset.topic if dataset.kind == "onchain" else None
+    return dataset.name if dataset.kind == kind and not pinned else None
 
 
 BOUNDS = (
-    Bound("charts", "SPOT_CHARTS", _chart),
-    Bound("on-chain topics", "SPOT_ONCHAIN_TOPICS", _onchain),
+    *(
+        Bound(traits.several, traits.bounded_by, partial(_of_kind, kind))
+        for kind, traits in KINDS.items()
+        if traits.bounded_by
+    ),
     Bound("currencies", "SPOT_CURRENCIES", _currency),
 )
 _COINS = "coins outside the market's top"
@@ -120,7 +120,7 @@ def _held(bound: Bound, topics: Mapping[str, Topic]) -> dict[str, _Holding]:
 
 def _held_coins(topics: Iterable[Topic]) -> dict[str, _Holding]:
     held: dict[str, _Holding] = {}
-    for group in (group for topic in topics if topic.dataset.kind == "quotes" for group in topic.groups):
+    for group in (group for topic in topics if topic.dataset.traits.by_id for group in topic.groups):
         for coin in group.missing_coins():
             if coin not in settings.SPOT_PINNED_COINS:
                 holding = held.setdefault(coin, _Holding())

@@ -96,7 +96,7 @@ class Topic:
         self.left_at = now_ms
         if not group.verified:
             return
-        if self.dataset.kind == "quotes":
+        if self.dataset.traits.by_id:
             self.gone_coins |= dict.fromkeys(group.missing_coins(), now_ms)
         self.gone[client] = now_ms
 
@@ -108,7 +108,7 @@ class Topic:
     def seen_at(self, now_ms: int) -> int | None:
         """When somebody last looked at it whose coins and currency are known to exist; quotes: at what no market has.
         None when nobody does or did."""
-        if self.dataset.kind == "quotes":
+        if self.dataset.traits.by_id:
             return max(self.coins(now_ms).values(), default=None)
         return now_ms if any(group.verified for group in self.groups) else max(self.gone.values(), default=None)
 

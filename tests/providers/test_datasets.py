@@ -67,7 +67,7 @@ def test_a_row_of_the_table_fits_together(kind: Kind) -> None:
 
 def test_nothing_asks_which_kind_a_dataset_is_of() -> None:
     """Adapters may: one function of theirs often serves two kinds."""
-    allowed = ("providers/adapters/", "spot/hub/", "spot/ingest/onchain.py")
+    allowed = ("providers/adapters/", "spot/ingest/onchain.py")
     names = {repr(kind) for kind in KINDS}
     offenders = [
         f"{name_of(path)}:{node.lineno}"
