@@ -45,10 +45,10 @@ class Demand:
         if not seen and not any(topic.groups for topic in self._topics.values()):
             return
         coins = {topic.dataset.currency: topic.coins(now) for topic in seen if topic.dataset.traits.by_id}
-        viewers = {topic.dataset.name: len(topic.clients()) for topic in seen}
+        viewers = {topic.name: len(topic.clients()) for topic in seen}
         lists = dict.fromkeys((CURRENCIES.name, COINS.name), now)  # what all others are judged by
-        await self._reader.want({topic.dataset.name: at for topic, at in seen.items()} | lists, coins, viewers)
-        cold = [topic.dataset.name for topic in seen if topic.cold]
+        await self._reader.want({topic.name: at for topic, at in seen.items()} | lists, coins, viewers)
+        cold = [topic.name for topic in seen if topic.cold]
         await self._kick([*cold, *(name for name in lists if self._topics[name].cold)], now)
 
     async def _kick(self, names: list[str], now: int) -> None:

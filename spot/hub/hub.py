@@ -161,7 +161,7 @@ class Hub:
         self.groups[group.key] = group
         if not group.ready:
             self._demanding = True
-            self._soon(topic.dataset.name for topic in topics)
+            self._soon(topic.name for topic in topics)
         return group
 
     def _dismiss(self, groups: Iterable[Group]) -> None:
@@ -290,7 +290,7 @@ class Hub:
             try:
                 topic.prepare()
             except Exception:  # each group evaluates its own conditions then, and those that can be are
-                log.exception("conditions cannot be evaluated together", dataset=topic.dataset.name)
+                log.exception("conditions cannot be evaluated together", dataset=topic.name)
             if before and snapshot and before.source != snapshot.source:
                 self._announce(topic, before.label, snapshot.label)
         topic.news = news
@@ -404,7 +404,7 @@ class Hub:
         if len(present) == 1:
             assert present[0].table is not None
             return present[0].table
-        names = tuple(topic.dataset.name for topic in present)
+        names = tuple(topic.name for topic in present)
         versions = tuple(topic.version for topic in present)
         kept = self._merged.get(names)
         if kept is None or kept[0] != versions:

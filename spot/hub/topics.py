@@ -22,6 +22,7 @@ class Topic:
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
+        self.name = dataset.name
         self.snapshot: Snapshot | None = None
         self.table: Table | None = None
         self.facts: Facts | None = None
