@@ -92,7 +92,7 @@ for _provider in providers.all():
         globals()[_name] = _READ_BY[_setting](_name)
 SANDBOX_BASE_URL = env.url("SANDBOX_BASE_URL", default="http://127.0.0.1:8099/api/v3")
 
-# --- limits for clients (spot/clients/limits.py says what happens when one is passed) --------------------------------
+# --- limits for clients (spot/clients/plans.py says what happens when one is passed) --------------------------------
 SPOT_CONNECTIONS_PER_ADDRESS = env.whole("SPOT_CONNECTIONS_PER_ADDRESS", default=200, least=0)
 SPOT_CONNECTIONS = env.whole("SPOT_CONNECTIONS", default=20_000, least=0)
 SPOT_REQUESTS = env.whole("SPOT_REQUESTS", default=1000, least=0)

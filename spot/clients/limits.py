@@ -1,5 +1,4 @@
-"""The limits of clients as a table, and the counters that apply them. Settings override the defaults; 0 switches one
-off. The limits of one client come with it, as its plan."""
+"""The counters that apply the limits of clients. The limits of one client come with it, as its plan."""
 
 from __future__ import annotations
 
@@ -14,46 +13,6 @@ from django.conf import settings
 
 from spot.clients.plans import Client, Plan
 from spot.codes import Refused
-
-
-class Limit(NamedTuple):
-    """One limit: the setting that holds it, what it counts, and what a client gets that passes it."""
-
-    setting: str
-    counts: str
-    breach: str
-
-
-_OLD_STAYS = "close 4413 when connecting; later the old query stays"
-
-LIMITS = (
-    Limit("SPOT_CONNECTIONS", "sockets of one web process", "`overloaded`, close 1013, or HTTP 503 to the handshake"),
-    Limit(
-        "SPOT_CONNECTIONS_PER_ADDRESS",
-        "those from one address",
-        "`too_many_connections`, close 4430, or HTTP 429 to the handshake",
-    ),
-    Limit("SPOT_REQUESTS", "HTTP requests that one web process answers at a time", "`overloaded`, HTTP 503"),
-    Limit("SPOT_REQUESTS_PER_ADDRESS", "those from one address", "`too_many_requests`, HTTP 429"),
-    Limit(
-        "SPOT_REQUESTS_PER_MINUTE",
-        "HTTP requests for data from one address, by cost",
-        "`too_many_requests`, HTTP 429",
-    ),
-    Limit(
-        "SPOT_NEW_DATASETS_PER_HOUR",
-        "data that nobody looked at before and one address asks for, by cost",
-        f"`too_many_datasets`, HTTP 429, {_OLD_STAYS}",
-    ),
-    Limit("SPOT_QUERIES", "distinct live queries of one web process", f"`too_many_queries`, {_OLD_STAYS}"),
-    Limit("SPOT_CURRENCIES", "currencies watched together", f"`too_many_datasets`, {_OLD_STAYS}"),
-    Limit("SPOT_CHARTS", "distinct charts watched together", f"`too_many_datasets`, {_OLD_STAYS}"),
-    Limit("SPOT_ONCHAIN_TOPICS", "distinct on-chain topics watched together", f"`too_many_datasets`, {_OLD_STAYS}"),
-    Limit("SPOT_EXTRA_COINS", "tape coins outside the markets snapshot", f"`too_many_datasets`, {_OLD_STAYS}"),
-    Limit("SPOT_DEPTH", "coins by market cap that heatmap pages reach", "`bad_value` naming the limit"),
-    Limit("SPOT_MESSAGES_PER_SECOND", "messages of one socket, by cost", "`too_many_messages`, then close 4429"),
-    Limit("SPOT_SEND_SECONDS", "seconds a socket may take to accept a frame", "close 4508"),
-)
 
 
 class Admission:

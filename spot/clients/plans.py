@@ -1,15 +1,59 @@
-"""Clients and their plans. The gate decides once for each socket and request which client asks
-(`scope["spot.client"]`); all deeper code takes the client or its plan as an argument."""
+"""Clients, their plans, and every limit as a table. Settings override the defaults; 0 switches one off.
+
+The gate decides once for each socket and request which client asks (`scope["spot.client"]`); all deeper code takes the
+client or its plan as an argument.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
+
+
+class Limit(NamedTuple):
+    """One limit: the setting that holds it, what it counts, and what a client gets that passes it."""
+
+    setting: str
+    counts: str
+    breach: str
+
+
+_OLD_STAYS = "close 4413 when connecting; later the old query stays"
+
+LIMITS = (
+    Limit("SPOT_CONNECTIONS", "sockets of one web process", "`overloaded`, close 1013, or HTTP 503 to the handshake"),
+    Limit(
+        "SPOT_CONNECTIONS_PER_ADDRESS",
+        "those from one address",
+        "`too_many_connections`, close 4430, or HTTP 429 to the handshake",
+    ),
+    Limit("SPOT_REQUESTS", "HTTP requests that one web process answers at a time", "`overloaded`, HTTP 503"),
+    Limit("SPOT_REQUESTS_PER_ADDRESS", "those from one address", "`too_many_requests`, HTTP 429"),
+    Limit(
+        "SPOT_REQUESTS_PER_MINUTE",
+        "HTTP requests for data from one address, by cost",
+        "`too_many_requests`, HTTP 429",
+    ),
+    Limit(
+        "SPOT_NEW_DATASETS_PER_HOUR",
+        "data that nobody looked at before and one address asks for, by cost",
+        f"`too_many_datasets`, HTTP 429, {_OLD_STAYS}",
+    ),
+    Limit("SPOT_QUERIES", "distinct live queries of one web process", f"`too_many_queries`, {_OLD_STAYS}"),
+    Limit("SPOT_CURRENCIES", "currencies watched together", f"`too_many_datasets`, {_OLD_STAYS}"),
+    Limit("SPOT_CHARTS", "distinct charts watched together", f"`too_many_datasets`, {_OLD_STAYS}"),
+    Limit("SPOT_ONCHAIN_TOPICS", "distinct on-chain topics watched together", f"`too_many_datasets`, {_OLD_STAYS}"),
+    Limit("SPOT_EXTRA_COINS", "tape coins outside the markets snapshot", f"`too_many_datasets`, {_OLD_STAYS}"),
+    Limit("SPOT_DEPTH", "coins by market cap that heatmap pages reach", "`bad_value` naming the limit"),
+    Limit("SPOT_MESSAGES_PER_SECOND", "messages of one socket, by cost", "`too_many_messages`, then close 4429"),
+    Limit("SPOT_SEND_SECONDS", "seconds a socket may take to accept a frame", "close 4508"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ _BATCH_BYTES = 256 * 1024
 Send = Callable[[bytes], int]
 
 
-class PreparedSocket(Protocol):
-    """The server's side of a socket that takes finished frames (`spot.server.prepared`)."""
+class FrameSocket(Protocol):
+    """The server's side of a socket that takes finished frames (`spot.server.frames`)."""
 
     @property
     def ready(self) -> bool: ...
@@ -52,7 +52,7 @@ class PreparedSocket(Protocol):
 class Direct(NamedTuple):
     """A socket that a broadcast may write to, lent by its connection's outbox."""
 
-    socket: PreparedSocket
+    socket: FrameSocket
     send: Send
     descriptor: int
 
@@ -98,7 +98,7 @@ class Outbox:
         "_controls", "_deflating", "_free", "binary", "frames", "owner", "pages", "replies", "socket", "subscriptions",
     )  # fmt: skip
 
-    def __init__(self, owner: Owner, socket: PreparedSocket | None, *, binary: bool = False) -> None:
+    def __init__(self, owner: Owner, socket: FrameSocket | None, *, binary: bool = False) -> None:
         self.owner = owner
         self.socket = socket
         self.binary = binary
@@ -198,7 +198,7 @@ class Outbox:
             socket.write_frame(frames[0] if len(frames) == 1 else b"".join(frames))
         self.owner.written()
 
-    def _frames(self, socket: PreparedSocket) -> list[bytes]:
+    def _frames(self, socket: FrameSocket) -> list[bytes]:
         """The next frames, to be written together."""
         deflates = socket.deflates
         frames: list[bytes] = []
@@ -273,7 +273,7 @@ class Outbox:
         self._deflating = asyncio.create_task(self._deflate(socket, message))
         return True
 
-    async def _deflate(self, socket: PreparedSocket, message: Message) -> None:
+    async def _deflate(self, socket: FrameSocket, message: Message) -> None:
         await asyncio.to_thread(message.deflate)
         self._deflating = None
         socket.release()

@@ -13,7 +13,7 @@ from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from spot.server import listening
-from spot.server.prepared import PreparedProtocol
+from spot.server.frames import FrameProtocol
 from spot.server.request_line import repair
 
 HEAD_BYTES = 32_768
@@ -183,11 +183,11 @@ def config(application: Callable[..., Any]) -> Config:
         application,
         loop="auto",  # uvloop
         http=SpotHttpProtocol,
-        ws=PreparedProtocol,
+        ws=FrameProtocol,
         ws_max_size=listening.INBOUND_BYTES,
         ws_ping_interval=listening.PING_SECONDS,
         ws_ping_timeout=listening.PING_SECONDS,
-        ws_per_message_deflate=True,  # offered without context, see `spot.server.prepared`
+        ws_per_message_deflate=True,  # offered without context, see `spot.server.frames`
         lifespan="off",
         log_config=None,
         access_log=False,  # uvicorn logs whole URLs, and a key may stand in a query string
@@ -200,7 +200,7 @@ def config(application: Callable[..., Any]) -> Config:
 
 def run(application: Callable[..., Any], listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; WebSockets are closed with 1012 and answers in flight get a moment."""
-    PreparedProtocol.send_seconds = settings.SPOT_SEND_SECONDS
+    FrameProtocol.send_seconds = settings.SPOT_SEND_SECONDS
     errors = logging.getLogger("uvicorn.error")
     errors.setLevel(logging.WARNING)  # at INFO every socket's URL would be logged with its query string
     errors.addFilter(without_traceback)

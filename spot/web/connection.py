@@ -17,7 +17,7 @@ from spot.dialects.values import Failed
 from spot.snapshots import now_ms
 
 #: How long a socket that was refused is counted while its client does not answer the close, in seconds. The server cuts
-#: it before (`spot.server.prepared`).
+#: it before (`spot.server.frames`).
 _FAREWELL_SECONDS = 3
 
 
@@ -35,7 +35,7 @@ class BaseConsumer(AsyncConsumer):
     cut = False
     #: Whether we have sent our close: nothing may follow it.
     ended = False
-    #: The server's own side of the socket (`spot.server.prepared`), where there is one.
+    #: The server's own side of the socket (`spot.server.frames`), where there is one.
     socket: Any = None
     #: Who counts the socket.
     counted: Admission | None = None

@@ -86,7 +86,7 @@ class Connection(BaseConsumer):
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Serve one socket, with finished frames where the server takes them."""
-        self.socket = scope.get("extensions", {}).get("spot.prepared", {}).get("socket")
+        self.socket = scope.get("extensions", {}).get("spot.frames", {}).get("socket")
         self.outbox = Outbox(self, self.socket)
         if self.socket is not None:
             self.socket.when_ready, self.socket.when_blocked = self._ready_again, self.outbox.call_back

@@ -20,7 +20,7 @@ from spot.clients.limits import admission
 from spot.hub.hub import Hub
 from spot.server import listening
 from spot.server import uvicorn as spot_uvicorn
-from spot.server.prepared import PreparedProtocol
+from spot.server.frames import FrameProtocol
 from spot_project.asgi import application
 from tests.fastpath.client import PATIENCE, Client
 from tests.spot.rows import COINS, CURRENCIES, USD, Row, fetched, market
@@ -92,11 +92,11 @@ class Gateway:
         return made
 
     @property
-    def sockets(self) -> list[PreparedProtocol]:
+    def sockets(self) -> list[FrameProtocol]:
         """The connections that are WebSockets."""
-        return [one for one in self.server.server_state.connections if isinstance(one, PreparedProtocol)]
+        return [one for one in self.server.server_state.connections if isinstance(one, FrameProtocol)]
 
-    def connection(self, client: Client) -> PreparedProtocol:
+    def connection(self, client: Client) -> FrameProtocol:
         """The server's side of a client."""
         address = client.peer.getsockname()
         return next(one for one in self.sockets if one.client == address)

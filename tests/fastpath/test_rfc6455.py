@@ -29,16 +29,16 @@ SELECTIONS = {
 
 async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Sends back what it hears: text as finished frames while the peer takes them, everything else plainly."""
-    prepared = scope["extensions"].get("spot.prepared", {}).get("socket")
+    socket = scope["extensions"].get("spot.frames", {}).get("socket")
     await receive()
     await send({"type": "websocket.accept"})
     while (event := await receive())["type"] == "websocket.receive":
         text = event.get("text")
-        if text is None or prepared is None or not prepared.ready:
+        if text is None or socket is None or not socket.ready:
             await send({**event, "type": "websocket.send"})
         else:
             message = Message(text.encode())
-            prepared.write_frame(message.deflated if prepared.deflates else message.frame)
+            socket.write_frame(message.deflated if socket.deflates else message.frame)
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["finished frames", "plain sends"])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from spot.hub.hub import Hub
-from spot.server.prepared import PreparedProtocol, _Connection
+from spot.server.frames import FrameProtocol, _Connection
 from spot.web import exports
 from spot.web.consumers import Connection as Served
 from tests.fastpath.client import CLOSE, CONTINUATION, PING, PONG, TEXT, Client, framed
@@ -51,7 +51,7 @@ async def reader(gate: Gateway, wish: str = WISH, **options: Any) -> Client:
     return client
 
 
-async def stalled(gate: Gateway, wish: str = WISH, **options: Any) -> tuple[Client, PreparedProtocol]:
+async def stalled(gate: Gateway, wish: str = WISH, **options: Any) -> tuple[Client, FrameProtocol]:
     """A client that has stopped reading, and its connection, whose last frame did not go out whole."""
     client = await reader(gate, wish, **options)
     connection = gate.connection(client)
@@ -157,7 +157,7 @@ def test_a_client_may_close_while_a_frame_is_on_its_way(plain) -> None:
 @both_paths
 def test_a_client_may_vanish_in_every_way_while_others_are_served(monkeypatch, settings, plain) -> None:
     settings.SPOT_SEND_SECONDS = 1.0
-    monkeypatch.setattr(PreparedProtocol, "send_seconds", 1.0)
+    monkeypatch.setattr(FrameProtocol, "send_seconds", 1.0)
 
     async def story(gate: Gateway) -> None:
         steady = await reader(gate, plain=plain)
@@ -217,7 +217,7 @@ def test_a_restart_is_told_to_everybody_even_when_one_is_half_closed(plain) -> N
 
 
 def test_nothing_of_a_connection_waits_for_the_garbage_collector(monkeypatch) -> None:
-    monkeypatch.setattr(PreparedProtocol, "send_seconds", 0.2)
+    monkeypatch.setattr(FrameProtocol, "send_seconds", 0.2)
 
     async def story(gate: Gateway) -> None:
         gc.collect()
@@ -231,7 +231,7 @@ def test_nothing_of_a_connection_waits_for_the_garbage_collector(monkeypatch) ->
                 slow.reset()
                 await stalled(gate, offer=offer)
             await gate.forget()
-            await eventually(lambda: alive(PreparedProtocol) == alive(_Connection) == alive(Served) == 0)
+            await eventually(lambda: alive(FrameProtocol) == alive(_Connection) == alive(Served) == 0)
         finally:
             gc.enable()
 
@@ -247,7 +247,7 @@ def test_who_never_reads_is_told_4508_and_gone_while_others_get_everything(
     monkeypatch, settings, plain, chatter
 ) -> None:
     settings.SPOT_SEND_SECONDS = 0.5
-    monkeypatch.setattr(PreparedProtocol, "send_seconds", 0.5)
+    monkeypatch.setattr(FrameProtocol, "send_seconds", 0.5)
 
     async def story(gate: Gateway) -> None:
         steady = await reader(gate)
@@ -269,7 +269,7 @@ def test_who_never_reads_is_told_4508_and_gone_while_others_get_everything(
 @both_paths
 def test_who_never_reads_not_even_the_close_is_cut(monkeypatch, settings, plain) -> None:
     settings.SPOT_SEND_SECONDS = 0.2
-    monkeypatch.setattr(PreparedProtocol, "send_seconds", 0.2)
+    monkeypatch.setattr(FrameProtocol, "send_seconds", 0.2)
 
     async def story(gate: Gateway) -> None:
         _, connection = await stalled(gate, plain=plain)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot.clients import limits
-from spot.clients.limits import LIMITS, Admission, Allowance, MessageRate
-from spot.clients.plans import Client, Plan, anonymous
+from spot.clients.limits import Admission, Allowance, MessageRate
+from spot.clients.plans import LIMITS, Client, Plan, anonymous
 from spot.codes import Refused
 
 

@@ -1,6 +1,6 @@
 """uvicorn's WebSocket protocol with one ASGI extension more: finished frames, straight to the transport.
 
-The extension, `scope["extensions"]["spot.prepared"] = {"socket": socket}`, is offered on every WebSocket. An
+The extension, `scope["extensions"]["spot.frames"] = {"socket": socket}`, is offered on every WebSocket. An
 application that uses it must have accepted the connection; it may go on using `send` besides, whole messages never
 interleave.
 
@@ -46,7 +46,7 @@ from websockets.server import ServerProtocol
 from spot.codes import Close
 from spot.server.intake import Intake
 
-EXTENSION = "spot.prepared"
+EXTENSION = "spot.frames"
 #: A peer that does not answer our close is cut after so many seconds.
 _FAREWELL_SECONDS = 2.0
 #: No context on either side: a compressed frame can be shared by all sockets, and no socket keeps a dictionary.
@@ -68,7 +68,7 @@ class _Connection(ServerProtocol):
         super().recv_frame(frame)
 
 
-class PreparedProtocol(WebSocketsSansIOProtocol):
+class FrameProtocol(WebSocketsSansIOProtocol):
     """One WebSocket that takes finished frames."""
 
     #: How long a peer may leave a frame untaken, in seconds; 0: as long as the kernel lets it.
