@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, CDPSession, Page, WebSocketRoute, expect
 
 from tests.browser.conftest import Watch
-from tests.live import LiveSite
+from tests.live import LiveSite, wait_until
 
 MINUS = "\u2212"
 NONE = "\u2013"
@@ -130,13 +130,13 @@ def test_the_size_is_what_is_picked(dashboard: Page) -> None:
         box = tile(dashboard, coin)
         return float(box["width"] * box["height"])
 
+    def becomes(ratio: float, what: str) -> None:
+        wait_until(lambda: area("bitcoin") / area("ethereum") == pytest.approx(ratio, rel=0.02), what=what)
+
     by_cap = area("bitcoin") / area("ethereum")
     choose(dashboard, "Size", "root")
-    dashboard.wait_for_function("() => document.querySelector('spot-heatmap').choices.size === 'root'")
-    settle(dashboard)
-    assert area("bitcoin") / area("ethereum") == pytest.approx(by_cap**0.5, rel=0.02)
+    becomes(by_cap**0.5, "tiles by the root of the market cap")
     choose(dashboard, "Size", "volume")
-    settle(dashboard)
     dashboard.wait_for_function(
         """() => {
           const map = document.querySelector("spot-heatmap");
@@ -144,8 +144,7 @@ def test_the_size_is_what_is_picked(dashboard: Page) -> None:
         }"""
     )
     choose(dashboard, "Size", "equal")
-    settle(dashboard)
-    assert area("bitcoin") == pytest.approx(area("ethereum"), rel=0.02)
+    becomes(1.0, "tiles of one size")
 
 
 def test_sets_leave_out_what_they_say_and_still_show_as_many(dashboard: Page) -> None:
