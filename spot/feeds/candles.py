@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from providers.datasets import CANDLE_RANGES, Dataset, Row
-from spot.feeds.base import Feed, Params, plain_shape
+from spot.feeds.base import Column, Feed, Params, plain_shape
 from spot.feeds.params import VS_CURRENCY, CoinId, Param, Whole
 from spot.query.query import Field, Fields
 from spot.query.table import Derived, Table, Universe
@@ -34,7 +34,11 @@ def _candle_universe(table: Table, params: Params) -> Universe:
     return Universe(table, np.flatnonzero(opens > opens[-1] - params["days"] * _DAY))
 
 
-_CELLS = ("timestamp", "open", "high", "low", "close", "volume")
+_COLUMNS = (
+    Column("timestamp", "time"),
+    *(Column(name, "number", "vs_currency") for name in ("open", "high", "low", "close")),
+    Column("volume", "number", "vs_currency", null=True),
+)
 
 
 def candle_range(days: int) -> int:
@@ -60,7 +64,9 @@ OHLCV = Feed(
         Dataset("candles", params["vs_currency"], params["coin_id"], candle_range(params["days"])),
     ),
     universe=_candle_universe,
-    shape=lambda _params, _extras: plain_shape("candles", _CELLS),
+    shape=lambda _params, _extras: plain_shape("candles", _COLUMNS),
     table=candle_table,
+    columns=_COLUMNS,
+    meta=(Column("interval_ms", "integer", "ms", optional=True), Column("volume_basis", "text", optional=True)),
     time_field="timestamp",
 )

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from providers.datasets import BLOCK, WINDOWS, Dataset, Row
-from spot.feeds.base import Feed, Params, Shape
+from spot.feeds.base import Column, Feed, Params, Shape
 from spot.feeds.params import ONLY_24H, SOME_WINDOWS, VS_CURRENCY, CoinIds, Param, Truth, Whole, Words
 from spot.query.jsontext import dumps, dumps_row
 from spot.query.query import Field, Fields
@@ -19,12 +20,60 @@ from spot.query.table import Derived, Order, Table, Universe
 
 # --- rows of all coin feeds ------------------------------------------------------------------------------------------
 
-_EXTRAS = (
-    "id", "symbol", "name", "logo", "category", "price", "market_cap", "market_cap_rank", "volume_24h", "high_24h",
-    "low_24h", *(f"price_change_{window}" for window in WINDOWS),
-)  # fmt: skip
+
+def _money(name: str) -> Column:
+    return Column(name, "number", "vs_currency", null=True)
+
+
+_CHANGES = {window: Column(f"price_change_{window}", "number", "%", null=True) for window in WINDOWS}
+#: The columns of every coin in the envelope, in their order.
+_COIN = {column.name: column for column in (
+    Column("id", "text"),
+    Column("symbol", "text"),
+    Column("name", "text"),
+    Column("logo", "text"),
+    Column("category", "text", null=True),
+    _money("price"),
+    _money("market_cap"),
+    Column("market_cap_rank", "integer", null=True),
+    _money("volume_24h"),
+    _money("high_24h"),
+    _money("low_24h"),
+    *_CHANGES.values(),
+)}  # fmt: skip
 #: The age of a row's price: the names in the envelope, and the columns.
 _AGE = (("as_of", "last_updated"), ("stale", "stale"))
+_AGE_COLUMNS = (Column("as_of", "time", null=True), Column("stale", "boolean", null=True))
+EXTRAS = (*_COIN.values(), *_AGE_COLUMNS)
+#: What the envelope's head says of coins: how many the provider ranks, whose streams keep prices fresh, and which
+#: streamed prices are held back.
+COIN_META = (
+    Column("universe", "integer", "coins", optional=True),
+    Column("streams", "rows", optional=True, of=(
+        Column("source", "text"),
+        Column("label", "text"),
+        Column("url", "text", null=True),
+        Column("coins", "integer", "coins"),
+        Column("as_of", "time"),
+    )),
+    Column("disputed", "rows", optional=True, of=(
+        Column("id", "text"),
+        Column("source", "text"),
+        _money("price"),
+        _money("shown"),
+        Column("percent", "number", "%"),
+    )),
+)  # fmt: skip
+
+
+def coin_columns(*names: str) -> tuple[Column, ...]:
+    """The columns of these names."""
+    return tuple(_COIN[name] for name in names)
+
+
+def changes_on_demand() -> tuple[Column, ...]:
+    """The price changes of the windows that a client may ask for."""
+    return tuple(replace(column, optional=True) for column in _CHANGES.values())
 
 
 def _label(row: Row) -> str:
@@ -89,13 +138,13 @@ _ROWS = tuple(b",[%d," % place for place in range(BLOCK + 1))
 
 def dict_shape(key: tuple[Any, ...], documented: Derived, extras: bool, ranked: bool = False) -> Shape:
     """The shape of rows that are JSON objects; with `ranked`, each begins with its `rank`."""
-    reads = tuple(dict.fromkeys((*documented.reads, *_EXTRAS, *dict(_AGE).values()))) if extras else documented.reads
+    reads = tuple(dict.fromkeys((*documented.reads, *_COIN, *dict(_AGE).values()))) if extras else documented.reads
 
     def whole(row: Row) -> dict[str, Any]:
         cells: dict[str, Any] = documented.make(row)
         if not extras:
             return cells
-        more = {name: row[name] for name in _EXTRAS if name not in cells}
+        more = {name: row[name] for name in _COIN if name not in cells}
         return cells | more | {name: row[column] for name, column in _AGE}
 
     def encode(values: tuple[Any, ...]) -> bytes:
@@ -135,14 +184,39 @@ _MORE = {
 _MORE_COLUMNS = Words(tuple(_MORE))
 
 
+#: The header of each field.
+_HEADERS = {
+    "logo": "Logo",
+    "symbol": "Symbol",
+    "name": "Name",
+    "price": "Price",
+    "price_change_24h": "24h Change (%)",
+    "market_cap": "Market Cap",
+    "volume_24h": "24h Volume",
+    "sparkline": "7d Chart",
+    **{column.name: f"{window} Change (%)" for window, column in _CHANGES.items()},
+    **_MORE,
+}
+_ALWAYS = ("logo", "symbol", "name", "price", "market_cap", "volume_24h")
+_ONLY_HERE = {column.name: column for column in (
+    Column("sparkline", "chart", "vs_currency", null=True),
+    _money("fully_diluted_valuation"),
+    Column("circulating_supply", "number", "coins", null=True),
+    Column("max_supply", "number", "coins", null=True),
+    _money("ath"),
+)}  # fmt: skip
+_MARKET_COLUMNS = (
+    Column("Row", "integer"),
+    *(
+        replace((_COIN | _ONLY_HERE)[name], name=header, optional=name not in _ALWAYS)
+        for name, header in _HEADERS.items()
+    ),
+)
+
+
 def market_headers(params: Params) -> list[str]:
     """The market table's columns, in the documented order."""
-    windows = params["price_change_percentage"]
-    day = ["24h Change (%)"] if "24h" in windows else []
-    chart = ["7d Chart"] if params["sparkline"] else []
-    rest = [f"{window} Change (%)" for window in windows if window != "24h"]
-    more = [_MORE[name] for name in params["columns"]]
-    return ["Row", "Logo", "Symbol", "Name", "Price", *day, "Market Cap", "24h Volume", *chart, *rest, *more]
+    return ["Row", *(_HEADERS[name] for name in _market_columns(params))]
 
 
 def _market_columns(params: Params) -> tuple[str, ...]:
@@ -180,6 +254,9 @@ MARKET = Feed(
     universe=lambda table, params: Universe(table, _first(table, params["per_page"])),
     shape=_market_shape,
     table=coin_table,
+    columns=_MARKET_COLUMNS,
+    extras=(replace(_COIN["id"], name="ids"), *_AGE_COLUMNS),
+    meta=COIN_META,
     headers=market_headers,
     beside=_AGE,
 )
@@ -232,6 +309,14 @@ HEATMAP = Feed(
     universe=_heatmap_universe,
     shape=lambda _params, extras: dict_shape(("heatmap",), _TILE, extras),
     table=coin_table,
+    columns=(
+        _money("size"),
+        Column("content", "text"),
+        *coin_columns("symbol", "price_change_24h", "market_cap"),
+        Column("color", "text"),
+    ),
+    extras=EXTRAS,
+    meta=COIN_META,
     own_page=True,
 )
 
@@ -274,4 +359,11 @@ TAPE = Feed(
     universe=_tape_universe,
     shape=_tape_shape,
     table=coin_table,
+    columns=(
+        *coin_columns("logo", "name", "price"),
+        Column("symbol_pair", "text"),
+        replace(_CHANGES["24h"], name="change_pct_24h"),
+    ),
+    extras=EXTRAS,
+    meta=COIN_META,
 )

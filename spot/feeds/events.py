@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from providers.datasets import LISTING_FIELDS, LISTINGS, ONCHAIN_CHANNELS, ONCHAIN_FIELDS, Dataset, Row
+from providers.datasets import LISTINGS, ONCHAIN_CHANNELS, Dataset, Row
 from spot.codes import Refused, bad_value
-from spot.feeds.base import Feed, Params, plain_shape
+from spot.feeds.base import Column, Feed, Params, plain_shape
 from spot.feeds.params import Choice, Names, Param, Pattern, Whole
 from spot.query.jsontext import dumps
 from spot.query.query import Field, Fields
@@ -46,6 +46,15 @@ def _listing_universe(table: Table, params: Params) -> Universe:
     return Universe(table, np.array(matches, dtype=np.intp))
 
 
+_LISTING_COLUMNS = (
+    *(Column(name, "text") for name in ("id", "exchange", "type", "title")),
+    Column("tickers", "texts"),
+    Column("published_at", "time", null=True),
+    Column("detected_at", "time", null=True),
+    Column("received_at", "time"),
+    Column("source", "text"),
+)
+
 LISTINGS_FEED = Feed(
     channel="listings",
     purpose="announcements of exchanges: what they list, delist and warn of; newest first",
@@ -69,8 +78,9 @@ LISTINGS_FEED = Feed(
     ),
     datasets=lambda _params: (LISTINGS,),
     universe=_listing_universe,
-    shape=lambda _params, _extras: plain_shape("listings", LISTING_FIELDS),
+    shape=lambda _params, _extras: plain_shape("listings", _LISTING_COLUMNS),
     table=listing_table,
+    columns=_LISTING_COLUMNS,
     time_field="received_at",
     events=True,
 )
@@ -100,6 +110,8 @@ def _topic(params: Params) -> str:
     return ".".join(filter(None, (channel, str(params["platform_id"]), canonical, interval)))
 
 
+_ONCHAIN_COLUMNS = (Column("id", "text"), Column("at", "time"), Column("data", "json"))
+
 ONCHAIN = Feed(
     channel="onchain",
     purpose="the last 100 events of one on-chain channel, as its provider words them; newest first",
@@ -112,8 +124,9 @@ ONCHAIN = Feed(
     fields=Fields([Field("id", "id", "text"), Field("at", "at", "number", ("timestamp", "time"))]),
     datasets=lambda params: (Dataset("onchain", topic=_topic(params)),),
     universe=lambda table, _params: Universe(table, np.arange(len(table), dtype=np.intp)),
-    shape=lambda _params, _extras: plain_shape("onchain", ONCHAIN_FIELDS),
+    shape=lambda _params, _extras: plain_shape("onchain", _ONCHAIN_COLUMNS),
     table=onchain_table,
+    columns=_ONCHAIN_COLUMNS,
     time_field="at",
     events=True,
 )

@@ -8,8 +8,16 @@ from typing import Any
 import numpy as np
 
 from providers.datasets import Dataset
-from spot.feeds.base import Feed, Params, Shape
-from spot.feeds.coins import coin_fields, coin_table, dict_shape
+from spot.feeds.base import Column, Feed, Params, Shape
+from spot.feeds.coins import (
+    COIN_META,
+    EXTRAS,
+    changes_on_demand,
+    coin_columns,
+    coin_fields,
+    coin_table,
+    dict_shape,
+)
 from spot.feeds.params import SOME_WINDOWS, VS_CURRENCY, Amount, Param, Whole
 from spot.query.query import Field
 from spot.query.table import Derived, Mask, Table, Universe
@@ -18,11 +26,13 @@ from spot.query.table import Derived, Mask, Table, Universe
 DUST_VOLUME_USD = 50_000
 
 
+_STATS = ("name", "logo", "symbol", "price", "market_cap", "volume_24h")
+
+
 def _mover_shape(params: Params, extras: bool) -> Shape:
     windows = params["price_change_percentage"]
-    stats = ("name", "logo", "symbol", "price", "market_cap", "volume_24h")
     changes = tuple(f"price_change_{window}" for window in windows)
-    return dict_shape(("mover", windows), Derived(stats + changes, dict), extras, ranked=True)
+    return dict_shape(("mover", windows), Derived(_STATS + changes, dict), extras, ranked=True)
 
 
 def dust_volume(table: Table) -> float:
@@ -78,6 +88,9 @@ def _mover(
         universe=_ranked(column, moved, descending=descending, floor=floor),
         shape=_mover_shape,
         table=coin_table,
+        columns=(Column("rank", "integer"), *coin_columns(*_STATS), *changes_on_demand()),
+        extras=(*EXTRAS, Column("last_updated", "time", null=True)),
+        meta=COIN_META,
     )
 
 
