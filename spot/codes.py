@@ -81,6 +81,12 @@ ERRORS: dict[str, ErrorFact] = {
 }
 
 
+#: Why a coin that was asked for is not in an answer.
+MISSING = ("unknown_coin", "no_price", "unavailable")
+#: What people are told once.
+NOTICES = ("source_changed", "realm_changed")
+
+
 @dataclass(eq=False)
 class Refused(ValueError):
     """What was asked cannot be. `message` is a sentence that names the field and what is allowed. `next_try`: when
