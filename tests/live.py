@@ -19,8 +19,10 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
+from websockets.sync import client
 
 import providers
 from spot.management.commands.up import manage, program
@@ -29,6 +31,7 @@ from spot.processes.supervisor import Program
 from spot.server import listening
 from spot_project.redis_address import parse, private
 from spot_project.redis_connections import Server
+from tests.spot import contract
 
 #: The providers that are asked without a key, the first first.
 KEYLESS = [provider for provider in providers.all() if provider.keyless and not provider.simulated]
@@ -46,14 +49,36 @@ def get(url: str, *, method: str = "GET", body: Any = None, seconds: float = 20)
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
     try:
         with _open(request, None, seconds) as answer:
-            status, text = answer.status, answer.read().decode()
+            status, kind, text = answer.status, answer.headers["Content-Type"], answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
-            status, text = error.code, error.read().decode()
+            status, kind, text = error.code, error.headers["Content-Type"], error.read().decode()
+    address = urlsplit(url)
+    contract.check_answer(address.path, address.query.encode(), status, kind, text.encode())
     try:
         return status, json.loads(text)
     except ValueError:
         return status, text
+
+
+class Connection(client.ClientConnection):
+    """A client's connection; a text must be in the schema of its address."""
+
+    check = staticmethod(lambda _text: None)
+
+    def recv(self, *arguments: Any, **options: Any) -> Any:
+        message = super().recv(*arguments, **options)
+        if isinstance(message, str):
+            self.check(message)
+        return message
+
+
+def connect(address: str, **options: Any) -> Connection:
+    """A connection to a site's socket, as of `websockets`."""
+    parts = urlsplit(address)
+    connection = client.connect(address, create_connection=Connection, **options)
+    connection.check = contract.frames_of(parts.path, parts.query.encode())
+    return connection
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 60, what: str = "what was waited for") -> Any:

@@ -19,13 +19,12 @@ from django.test import RequestFactory
 from django.views.debug import ExceptionReporter
 from redis import Redis
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
 import providers
 import standins
 from providers import access, client, probing
 from providers.vault import Secret
-from tests.live import ADMINISTRATOR, LiveSite, wait_until
+from tests.live import ADMINISTRATOR, LiveSite, connect, wait_until
 
 #: In the environment, and typed into the admin. Neither may be seen anywhere.
 GIVEN, TYPED = "CG-canary-env-5c0ffee5-91ab-4d37", "CG-canary-adm-7ea7ea7e-62cd-4f18"

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from providers.breaker import Breaker
 from providers.sandbox import Sandbox
 from standins.coinmarketcap import Coinmarketcap
-from tests.live import LiveSite, get, wait_until
+from tests.live import LiveSite, connect, get, wait_until
 
 pytestmark = pytest.mark.flow
 KEY = "0b6f8a52-5d1c-4b8e-9a0f-3c2d1e4f5a6b"

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from redis import Redis
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from providers.sandbox import Sandbox
 from spot.management.commands.up import program
-from tests.live import LiveSite, get, wait_until
+from tests.live import LiveSite, connect, get, wait_until
 
 pytestmark = pytest.mark.flow
 

@@ -11,7 +11,10 @@ import os
 import socket
 import struct
 import zlib
+from collections.abc import Callable
 from typing import NamedTuple, Self
+
+from tests.spot import contract
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 PREFIX = "/tzone_apis/services/spot/ws/"
@@ -78,6 +81,7 @@ class Client:
         self.frames: list[Frame] = []
         self.heard: list[bytes] = []
         self.offer = self.wish = ""
+        self._check: Callable[[bytes], None] = lambda _payload: None
         self._buffer = bytearray()
         self._loop = asyncio.get_running_loop()
 
@@ -88,6 +92,8 @@ class Client:
         """Connect and shake hands. `target` is a feed with its query string, or a whole path."""
         client = await cls.connect(port, receive_buffer)
         client.offer = offer
+        path, _, query = (target if target.startswith("/") else PREFIX + target).partition("?")
+        client._check = contract.frames_of(path, query.encode())
         async with asyncio.timeout(PATIENCE):
             await client._shake_hands(target if target.startswith("/") else PREFIX + target, offer, headers)
         return client
@@ -167,8 +173,14 @@ class Client:
             else:
                 assert (frame.opcode == CONTINUATION) == bool(parts), "messages interleave"
                 parts.append(frame)
-        payload = b"".join(part.payload for part in parts)
-        return self._inflated(payload) if parts[0].rsv1 else payload
+        return self._whole(parts[0], b"".join(part.payload for part in parts))
+
+    def _whole(self, first: Frame, payload: bytes) -> bytes:
+        """A message's payload, unpacked; a text must be in the schema of its address."""
+        payload = self._inflated(payload) if first.rsv1 else payload
+        if first.opcode == TEXT:
+            self._check(payload)
+        return payload
 
     def _inflated(self, payload: bytes) -> bytes:
         assert self.window, "compressed, although that was not agreed"
@@ -199,7 +211,7 @@ class Client:
             if frame.opcode >= CLOSE:
                 self.controls.append(frame)
             else:
-                messages.append(self._inflated(frame.payload) if frame.rsv1 else frame.payload)
+                messages.append(self._whole(frame, frame.payload))
         self.controls.remove(answer)
         return messages
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
-from tests.live import LiveSite, get, wait_until
+from tests.live import LiveSite, connect, get, wait_until
 
 pytestmark = pytest.mark.flow
 

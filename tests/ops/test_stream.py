@@ -11,13 +11,13 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from redis import Redis
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 import standins
 from providers.streams import stream_state
 from spot.management.commands import up
 from spot.management.commands.up import manage
-from tests.live import ROOT, LiveSite, inherited, wait_until
+from tests.live import ROOT, LiveSite, connect, inherited, wait_until
 
 KEY = "canary-stream-0a1b2c3d4e5f"
 

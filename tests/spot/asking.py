@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from spot_project import asgi
+from tests.spot import contract
 
 ADDRESS = "192.0.2.1"
 
@@ -78,8 +79,13 @@ async def ask(target: str, method: str = "GET", *, application: Any = None, **mo
     async def send(event: dict[str, Any]) -> None:
         events.append(event)
 
-    await (application or asgi.application)(scope_of(target, method, **more), receive, send)
-    return Response(events, method.upper())
+    scope = scope_of(target, method, **more)
+    await (application or asgi.application)(scope, receive, send)
+    response = Response(events, method.upper())
+    if "Content-Encoding" not in response:
+        kind = response.get("Content-Type") or ""
+        contract.check_answer(scope["path"], scope["query_string"], response.status_code, kind, response.content)
+    return response
 
 
 def fresh_application() -> Any:

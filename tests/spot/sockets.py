@@ -11,6 +11,7 @@ from providers.datasets import LISTINGS, Dataset, Fetched
 from spot import snapshots
 from spot.hub.hub import Hub
 from spot_project.asgi import application
+from tests.spot import contract
 from tests.spot.rows import COINS, CURRENCIES, ONCHAIN_TOPIC, USD, candles, events, fetched, listings, market
 
 PREFIX = "/tzone_apis/services/spot/ws/"
@@ -94,6 +95,9 @@ class Socket:
             "scheme": "ws",
             "subprotocols": subprotocols or [],
         }
+        self._check = contract.frames_of(
+            self.scope["path"], self.scope["query_string"], tuple(self.scope["subprotocols"])
+        )
         self.accepted: dict[str, Any] | None = None
         self.frames: list[Any] = []
 
@@ -114,6 +118,7 @@ class Socket:
         event = await self._app.receive_output(patience)
         if event["type"] == "websocket.close":
             raise Closed(event["code"])
+        self._check(event["text"])
         self.frames.append(event["text"])
         return event["text"]
 

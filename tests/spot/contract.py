@@ -1,0 +1,89 @@
+"""Holds every frame and answer that a test gets from the feeds' own paths against its JSON Schema.
+
+A validator is compiled once per feed, dialect and type, and a text that has been seen is not validated again.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from typing import Any
+from urllib.parse import unquote
+
+import jsonschema_rs
+import orjson
+from django.conf import settings
+
+from spot import dialects
+from spot.codes import Refused
+from spot.dialects import schema
+from spot.dialects.base import Dialect, Route, Subscribe
+from spot.dialects.own import PREFIX, read_address
+from spot.feeds import FEEDS, Feed
+
+#: A feed and a dialect; None: an address that is refused, from which only errors come.
+Asked = tuple[Feed, Dialect] | None
+
+
+@cache
+def _routes() -> dict[str, Route]:
+    return {route.path: route for route in dialects.routes()}
+
+
+@cache
+def _schemas(asked: Asked) -> dict[str, schema.Schema]:
+    if asked is None:
+        return {"error": schema.ERROR}
+    feed, dialect = asked
+    return schema.frame_schemas(feed, dialect) | {"answer": schema.answer_schema(feed, dialect)}
+
+
+@cache
+def _validator(asked: Asked, kind: str) -> Any:
+    return jsonschema_rs.Draft202012Validator(_schemas(asked)[kind])
+
+
+def _validate(asked: Asked, kind: str, value: Any) -> None:
+    for error in _validator(asked, kind).iter_errors(value):
+        raise AssertionError(f"{kind} of {asked}: {error.message} at {error.instance_path}")
+
+
+@lru_cache(maxsize=512)
+def _check_frame(asked: Asked, payload: bytes) -> None:
+    if asked is not None and not asked[1].extended and payload[:1] not in b"[{":
+        names = payload.partition(b"\r\n")[0].decode().split(",")  # the export of a plain shape is CSV
+        columns = {column.name for column in asked[0].columns}
+        assert {*names} <= {*columns, "id", "source", "time_utc"}, f"columns of a CSV: {names}"
+        return
+    value = orjson.loads(payload)
+    kind = value.get("type", "rows") if isinstance(value, dict) else "rows"
+    assert kind in _schemas(asked), f"{asked} has no frame of the type {kind}"
+    _validate(asked, kind, value)
+
+
+def frames_of(path: str, query: bytes = b"", subprotocols: tuple[str, ...] = ()) -> Any:
+    """What checks the frames from a socket's address: a function that fails for one that is not in the schema."""
+    route = _routes().get(unquote(path).strip("/"))
+    asked: Asked = None
+    if route is not None:
+        try:
+            dialect, (command,) = route.open(query, subprotocols, settings.SPOT_DEPTH)
+        except Refused:
+            pass
+        else:
+            assert isinstance(command, Subscribe)
+            asked = command.view.feed, dialect
+    elif not path.strip("/").startswith(f"{PREFIX}/ws/"):
+        return lambda payload: None  # not a feed's own path
+    return lambda payload: _check_frame(asked, payload.encode() if isinstance(payload, str) else bytes(payload))
+
+
+def check_answer(path: str, query: bytes, status: int, content_type: str, body: bytes) -> None:
+    """Fail for an answer of a feed's twin that is not in its schema."""
+    feed = FEEDS.get(path.strip("/").removeprefix(f"{PREFIX}/"))
+    if content_type != "application/json" or not body or not path.strip("/").startswith(f"{PREFIX}/"):
+        return
+    if status != 200 or feed is None:
+        _validate(None, "error", orjson.loads(body))
+        return
+    _view, dialect = read_address(feed, query, settings.SPOT_DEPTH, extra=("format",))
+    _validate((feed, dialect), "answer", orjson.loads(body))
