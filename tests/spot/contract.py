@@ -5,6 +5,8 @@ A validator is compiled once per feed, dialect and type, and a text that has bee
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -60,28 +62,26 @@ def _check_frame(asked: Asked, payload: bytes) -> None:
     _validate(asked, kind, value)
 
 
-def frames_of(path: str, query: bytes = b"", subprotocols: tuple[str, ...] = ()) -> Any:
-    """What checks the frames from a socket's address: a function that fails for one that is not in the schema."""
-    route = _routes().get(unquote(path).strip("/"))
+def frames_of(path: str, query: bytes = b"", subprotocols: tuple[str, ...] = ()) -> Callable[[str | bytes], None]:
+    """A function that fails for a frame which a socket at that address may not send; it passes everything that comes
+    from elsewhere than the feeds' own paths."""
+    path = unquote(path).strip("/")
+    if not path.startswith(f"{PREFIX}/ws/"):
+        return lambda _payload: None
     asked: Asked = None
-    if route is not None:
-        try:
-            dialect, (command,) = route.open(query, subprotocols, settings.SPOT_DEPTH)
-        except Refused:
-            pass
-        else:
-            assert isinstance(command, Subscribe)
-            asked = command.view.feed, dialect
-    elif not path.strip("/").startswith(f"{PREFIX}/ws/"):
-        return lambda payload: None  # not a feed's own path
+    if (route := _routes().get(path)) is not None:
+        with suppress(Refused):
+            dialect, commands = route.open(query, subprotocols, settings.SPOT_DEPTH)
+            asked = next(command.view.feed for command in commands if isinstance(command, Subscribe)), dialect
     return lambda payload: _check_frame(asked, payload.encode() if isinstance(payload, str) else bytes(payload))
 
 
 def check_answer(path: str, query: bytes, status: int, content_type: str, body: bytes) -> None:
     """Fail for an answer of a feed's twin that is not in its schema."""
-    feed = FEEDS.get(path.strip("/").removeprefix(f"{PREFIX}/"))
-    if content_type != "application/json" or not body or not path.strip("/").startswith(f"{PREFIX}/"):
+    path = path.strip("/")
+    if not (path.startswith(f"{PREFIX}/") and content_type == "application/json" and body):
         return
+    feed = FEEDS.get(path.removeprefix(f"{PREFIX}/"))
     if status != 200 or feed is None:
         _validate(None, "error", orjson.loads(body))
         return
