@@ -44,9 +44,13 @@ def _validator(asked: Asked, kind: str) -> Any:
     return jsonschema_rs.Draft202012Validator(_schemas(asked)[kind])
 
 
+def _name(asked: Asked) -> str:
+    return f"{asked[0].channel} in {asked[1]}" if asked else "a refused address"
+
+
 def _validate(asked: Asked, kind: str, value: Any) -> None:
     for error in _validator(asked, kind).iter_errors(value):
-        raise AssertionError(f"{kind} of {asked}: {error.message} at {error.instance_path}")
+        raise AssertionError(f"{kind} from {_name(asked)}: {error.message}, at {error.instance_path}")
 
 
 @lru_cache(maxsize=512)
@@ -58,7 +62,7 @@ def _check_frame(asked: Asked, payload: bytes) -> None:
         return
     value = orjson.loads(payload)
     kind = value.get("type", "rows") if isinstance(value, dict) else "rows"
-    assert kind in _schemas(asked), f"{asked} has no frame of the type {kind}"
+    assert kind in _schemas(asked), f"{_name(asked)} has no frame of the type {kind}"
     _validate(asked, kind, value)
 
 
