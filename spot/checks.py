@@ -15,7 +15,7 @@ from spot.server import listening
 
 @register("spot")
 def environment(**_kwargs: Any) -> list[CheckMessage]:
-    """What the environment says that Spot cannot do, and what it says that nobody reads."""
+    """Settings that cannot work, and settings that nothing reads."""
     return [*_exposed(), *_pins(), *_unread()]
 
 

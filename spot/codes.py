@@ -23,7 +23,7 @@ class Close(IntEnum):
 
 
 class CloseFact(NamedTuple):
-    """What a client should know of a close code."""
+    """The meaning of a close code for clients."""
 
     meaning: str
     reconnect: bool
@@ -48,7 +48,7 @@ CLOSES: dict[Close, CloseFact] = {
 
 
 class ErrorFact(NamedTuple):
-    """What follows from an error code: the close code where no connection can be had, the HTTP status, and after how
+    """The consequences of an error code: the close code where no connection can be had, the HTTP status, and after how
     many seconds the same request may succeed (None: never)."""
 
     close: Close
@@ -89,8 +89,8 @@ NOTICES = ("source_changed", "realm_changed")
 
 @dataclass(eq=False)
 class Refused(ValueError):
-    """What was asked cannot be. `message` is a sentence that names the field and what is allowed. `next_try`: when
-    what is missing is fetched next, epoch ms, if that is known."""
+    """A request that cannot be served. `message` is a sentence that names the field and what is allowed. `next_try`:
+    when the missing data are fetched next, epoch ms, if that is known."""
 
     code: str
     message: str

@@ -1,4 +1,4 @@
-"""What a dialect is: one wire protocol, without input or output. Pure.
+"""Dialects: each a wire protocol, without input or output. Pure.
 
 A dialect reads a client's messages into commands and writes values (`spot.dialects.values`) into messages. It opens no
 socket, reads no clock and waits for nothing; one instance serves all its connections, so it keeps nothing of any of
@@ -123,7 +123,7 @@ class Dialect:
 
 
 class Opening(NamedTuple):
-    """What the address of a connection asks for: the dialect that it speaks, and its first commands."""
+    """The dialect that a connection speaks and its first commands, by its address."""
 
     dialect: Dialect
     commands: tuple[Command, ...] = ()

@@ -75,7 +75,7 @@ def _columns(answer: Answer) -> list[str]:
 
 
 def _cell(value: object) -> object:
-    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
         value = ",".join(value)
     if isinstance(value, list | dict):
         return orjson.dumps(value).decode()

@@ -30,7 +30,7 @@ from spot.dialects.values import (
 
 @dataclass(frozen=True)
 class Documented(Dialect):
-    """What the source document describes, and nothing that its reader does not know."""
+    """The shapes of the source document, and no message that its reader does not know."""
 
     name: ClassVar[str] = "plain"
     statuses: bool = False

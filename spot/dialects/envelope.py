@@ -22,7 +22,7 @@ ENVELOPE = "spot.v2"
 
 @dataclass(frozen=True)
 class Envelope(Dialect):
-    """Whole pages, or with `deltas` what changed since the one before."""
+    """Whole pages, or with `deltas` the changes since the one before."""
 
     name: ClassVar[str] = "envelope"
     extended: ClassVar[bool] = True
@@ -66,7 +66,7 @@ def _snapshot(page: Page) -> bytes:
 
 
 def _delta(before: Page, page: Page) -> bytes:
-    """What changed between two pages: cells, entered and left rows, and the order when it is another."""
+    """The changes between two pages: cells, entered and left rows, and the order when it is another."""
     old, new = before.answer, page.answer
     places = {key: index for index, key in enumerate(old.keys())}
     keys = new.keys()

@@ -16,7 +16,7 @@ ACTIONS = tuple(_ACTIONS)
 
 
 def read(message: str | bytes) -> Command:
-    """What a client's message asks for: an action, or the parameters it changes. Raises `Refused`; no input raises
+    """The command in a client's message: an action, or the parameters it changes. Raises `Refused`; no input raises
     anything else."""
     if isinstance(message, bytes):
         raise Refused("bad_message", "Messages are JSON text; binary frames are not understood.")

@@ -21,7 +21,8 @@ _MAX_QUERY_STRING = 16 * 1024
 def read_address(
     feed: Feed, query_string: bytes, depth: int, *, envelope: bool = False, extra: Sequence[str] = ()
 ) -> tuple[View, Dialect]:
-    """What a URL's query string asks of a feed, and how; raw and percent-encoded JSON and spaces are both understood.
+    """The view and the dialect that a URL's query string asks for; raw and percent-encoded JSON and spaces are both
+    understood.
 
     `envelope` switches the envelope on whatever the string says (the `spot.v2` sub-protocol). `extra` names parameters
     that the caller reads itself. Raises `Refused`.

@@ -113,7 +113,7 @@ class Failed(NamedTuple):
 
 
 class Events(NamedTuple):
-    """What has entered a feed of events since the last that a client saw, oldest first. `last` is the number of the
+    """The events of a feed since the last one that a client saw, oldest first. `last` is the number of the
     newest, to come back with; `gap`: some events before these are lost to the client."""
 
     channel: str

@@ -66,7 +66,7 @@ class Answer:
         return cells
 
     def beside(self) -> dict[str, list[Any]]:
-        """What stands beside the rows of an extended table with headers, by name: a value for each row of the page."""
+        """The columns beside the rows of an extended table with headers, by name: a value for each row of the page."""
         if not self.extended:
             return {}
         columns = {name: self.table.column(column) for name, column in self.view.feed.beside}

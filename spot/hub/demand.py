@@ -1,4 +1,4 @@
-"""What this process asks workers for: data that somebody looks at, or has looked at in the last minute.
+"""The demand of this process: data that somebody looks at, or has looked at in the last minute.
 
 A socket looks all the time, a request over HTTP for a moment. The store is told when each last looked, so a client that
 asks every half minute keeps its market as fresh as an open socket does.

@@ -40,6 +40,6 @@ class EventRing:
     def since(self, channel: str, seq: int) -> Events:
         """The events after that number; `gap` says whether some of them are gone."""
         missed = self.last - seq
-        kept = min(max(missed, 0), len(self._events))
-        events = list(self._events)[len(self._events) - kept :]
-        return Events(channel, events, self.last, gap=missed < 0 or missed > kept)
+        count = min(max(missed, 0), len(self._events))
+        events = list(self._events)[len(self._events) - count :]
+        return Events(channel, events, self.last, gap=missed < 0 or missed > count)

@@ -72,7 +72,7 @@ class Update(Page):
 
     @Once
     def delta(self) -> Message:
-        """What changed since the page before."""
+        """The changes since the page before."""
         assert self.before is not None
         return self._message(Delta(self.before, self))
 

@@ -43,7 +43,7 @@ _SLOW_TIMER = 5.0
 _SLICE_SECONDS = 0.010
 #: Frames of small groups that are written together.
 _BATCH = 64
-#: What clients are told that hold many data for themselves alone while others get none.
+#: The refusal of clients that hold many data for themselves alone while others get none.
 GAVE_WAY = Refused("too_many_datasets", "This gave way to other clients; try again later, or watch fewer at a time.")
 
 
@@ -406,19 +406,19 @@ class Hub:
             return present[0].table
         names = tuple(topic.name for topic in present)
         versions = tuple(topic.version for topic in present)
-        kept = self._merged.get(names)
-        if kept is None or kept[0] != versions:
-            if kept is not None:
-                kept[1].retire()
+        merged = self._merged.get(names)
+        if merged is None or merged[0] != versions:
+            if merged is not None:
+                merged[1].retire()
             rows = Columns.joined(topic.rows for topic in present)
-            kept = self._merged[names] = (versions, group.view.feed.table(rows))
-        return kept[1]
+            merged = self._merged[names] = (versions, group.view.feed.table(rows))
+        return merged[1]
 
     # --- demand ------------------------------------------------------------------------------------------------------
 
     async def _demand(self) -> None:
         self.demand.forget_old()
-        self._merged = {names: kept for names, kept in self._merged.items() if self.topics.keys() >= set(names)}
+        self._merged = {names: merged for names, merged in self._merged.items() if self.topics.keys() >= set(names)}
         for topic in self.topics.values():
             topic.charts = any(group.charts for group in topic.groups)
         await self.demand.tell()

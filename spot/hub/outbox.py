@@ -1,4 +1,4 @@
-"""What waits to be sent to one connection, and the only way to its socket.
+"""Outboxes: the messages that wait for a connection, and the only way to its socket.
 
 Prices are state: of each subscription only the newest page waits, of control messages the newest of each kind. What one
 snapshot brings to a connection leaves in one write.

@@ -83,8 +83,8 @@ class Ring:
             raise OSError(errno.ENOSYS, "this kernel's io_uring is too old")
         size = max(array + 4 * entries, completed + _COMPLETION.itemsize * completions)
         rings = mmap.mmap(self._number, size)
-        made = mmap.mmap(self._number, entries * _ENTRY.itemsize, offset=_OFFSET_OF_ENTRIES)
-        self._entries = np.frombuffer(made, _ENTRY)
+        submissions = mmap.mmap(self._number, entries * _ENTRY.itemsize, offset=_OFFSET_OF_ENTRIES)
+        self._entries = np.frombuffer(submissions, _ENTRY)
         self._entries["opcode"], self._entries["msg_flags"] = _SEND, _FLAGS
         self._entries["user_data"] = np.arange(entries)
         self._array = np.frombuffer(rings, np.uint32, entries, array)
@@ -132,8 +132,8 @@ class Ring:
         head = int(self._completed_from[0])
         while (int(self._completed_to[0]) - head) & _WRAP < count:
             self._call(_ENTER, self._number, 0, count, _GET_EVENTS, None, 0)
-        found = self._completions[self._results[head % len(self._completions) :][:count]]
-        taken[found["user_data"].astype(np.intp)] = np.maximum(found["res"], 0)
+        completions = self._completions[self._results[head % len(self._completions) :][:count]]
+        taken[completions["user_data"].astype(np.intp)] = np.maximum(completions["res"], 0)
         self._completed_from[0] = (head + count) & _WRAP
 
     def _call(self, *words: object) -> int:

@@ -131,8 +131,10 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         """The handshake's answer has just been written: what was negotiated is known, and frames may go out."""
         super().start_keepalive()
         self.deflates = any(
-            isinstance(one, PerMessageDeflate) and one.local_no_context_takeover and one.local_max_window_bits == 15
-            for one in self.conn.extensions
+            isinstance(extension, PerMessageDeflate)
+            and extension.local_no_context_takeover
+            and extension.local_max_window_bits == 15
+            for extension in self.conn.extensions
         )
         self.ready = self.writable.is_set()
 

@@ -8,7 +8,7 @@ import re
 
 # The last " HTTP/1.x" ends the line, so whatever lies between it and the method is the target, spaces and all.
 _REQUEST_LINE = re.compile(rb"([A-Z]+) (/.*) (HTTP/1\.[01]\r?)", re.DOTALL)
-# What RFC 3986 wants encoded and raw JSON brings along. Control characters stay: the parser is right to refuse them.
+# Characters of raw JSON that RFC 3986 wants encoded. Control characters stay: the parser is right to refuse them.
 _RAW = re.compile(rb'[ "#<>\\^`{|}\x80-\xff]')
 
 

@@ -1,4 +1,4 @@
-"""What every socket has in common: its events in order, counting it in and out, refusing it."""
+"""The common part of every socket: its events in order, counting it in and out, refusing it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class BaseConsumer(AsyncConsumer):
     ended = False
     #: The server's own side of the socket (`spot.server.frames`), where there is one.
     socket: Any = None
-    #: Who counts the socket.
+    #: The counter that the socket is in.
     counted: Admission | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 _REPLIES = 64
 #: Messages refused for their rate in a row before the connection is closed.
 _PATIENCE = 100
-#: What a message costs of its socket's rate: an export as much as so many others, and each so many bytes one more.
+#: The cost of a message in its socket's rate: an export counts as so many others, and each so many bytes as one more.
 _EXPORT_COST, _COST_BYTES = 5, 4096
 #: The close code of a connection whose dialect has failed (RFC 6455, section 7.4.1).
 _FAILED = 1011
@@ -111,7 +111,8 @@ class Connection(BaseConsumer):
         self._start_timers()
 
     def _opening(self, subprotocols: tuple[str, ...]) -> Opening:
-        """What the address asks for. Openings never change, so sockets with the same short URL share one."""
+        """The dialect and first commands that the address asks for. Openings never change, so sockets with the same
+        short URL share one."""
         query_string: bytes = self.scope["query_string"]
         read = _remembered if len(query_string) <= _REMEMBERED_BYTES else _remembered.__wrapped__
         return read(self.route, query_string, subprotocols, settings.SPOT_DEPTH)

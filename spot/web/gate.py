@@ -87,8 +87,8 @@ class Door:
             await _refuse_stranger(send)
         elif scope["type"] in ("http", "websocket"):
             address = scope["client"][0] if scope.get("client") else ""
-            told = {"headers": _spelled(scope), "spot.client": anonymous(address)}
-            await self.application({**scope, **told}, receive, send)
+            more = {"headers": _spelled(scope), "spot.client": anonymous(address)}
+            await self.application({**scope, **more}, receive, send)
         else:
             await self.application(scope, receive, send)
 

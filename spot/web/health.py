@@ -47,10 +47,10 @@ async def healthz(_request: Request) -> Answer:
 async def readyz(_request: Request) -> Answer:
     """200 when every check is "ok", else 503; the JSON gives each check's outcome by name."""
     outcomes = await _lately()
-    told = {"ready": all(outcome == "ok" for outcome in outcomes.values()), "checks": outcomes}
-    if told["ready"]:
-        return json_answer(told, cache_control="no-store")
-    return json_answer(told, 503, cache_control="no-store", retry_after=str(RETRY_SECONDS))
+    readiness = {"ready": all(outcome == "ok" for outcome in outcomes.values()), "checks": outcomes}
+    if readiness["ready"]:
+        return json_answer(readiness, cache_control="no-store")
+    return json_answer(readiness, 503, cache_control="no-store", retry_after=str(RETRY_SECONDS))
 
 
 async def _lately() -> dict[str, str]:

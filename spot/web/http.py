@@ -134,8 +134,8 @@ def _sharing(send: Any, client: Client, sharing: Headers) -> Any:
         if event["type"] == "http.response.start":
             vary = [value for name, value in event["headers"] if name.lower() == b"vary"]
             others = [(name, value) for name, value in event["headers"] if name.lower() != b"vary"]
-            told = [(b"Vary", b", ".join([*vary, b"Origin"])), *balance_headers(client), *sharing]
-            event = {**event, "headers": [*others, *told]}
+            added = [(b"Vary", b", ".join([*vary, b"Origin"])), *balance_headers(client), *sharing]
+            event = {**event, "headers": [*others, *added]}
         await send(event)
 
     return share

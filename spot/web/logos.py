@@ -32,9 +32,9 @@ FETCH_SECONDS = 6.0
 AT_ONCE = 4
 #: How long a logo is kept, and how long nobody asks again for one that could not be had, in seconds.
 KEEP_SECONDS, REST_SECONDS = 7 * 86_400.0, 600.0
-#: What all that is kept may weigh in one process.
+#: The most bytes that one process keeps.
 MAX_TOTAL = 32 * 1024 * 1024
-#: What an entry without a picture counts for: it takes memory too.
+#: The bytes that an entry without a picture counts as.
 _EMPTY_WEIGHT = 512
 
 #: Kinds of pictures, by how their bytes begin. SVG is none of them: it is a document, with scripts and links.

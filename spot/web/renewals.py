@@ -1,4 +1,4 @@
-"""What the admin tells of each dataset: the pace in force, the last fetch, the next one, and why it is not sooner."""
+"""The admin's table of datasets: the pace in force, the last fetch, the next one, and why it is not sooner."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class _Renewal:
         return _IDLE if self.pace is None else self._limit(self.pace)
 
     def _limit(self, pace: float) -> str:
-        """What the pace is due to."""
+        """The reason for the pace."""
         if self.dataset.traits.daily:
             return "lists are fetched once a day"
         if self.simulated:
@@ -138,7 +138,7 @@ def _in_words(group: Sequence[_Renewal], now: int) -> Renewal:
     shown = min(group, key=lambda one: (one.trouble is None, one.fetched_at or 0))
     currency = f", {shown.dataset.currency.upper()}" if shown.dataset.currency else ""
     count = f" ({len(group)})" if len(group) > 1 else ""
-    paces = [one.pace for one in group if one.pace]
+    paces = [row.pace for row in group if row.pace]
     return Renewal(
         what=f"{kind_name(shown.dataset.kind)}{currency}{count}",
         source=shown.facts.label if shown.facts else "-",
