@@ -27,9 +27,6 @@ SERVER_ON_PATH = command -v valkey-server >/dev/null 2>&1 || command -v redis-se
 NODE_ON_PATH = command -v npm >/dev/null 2>&1 && node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null
 ON_NODE = PATH="$$PATH:$(CURDIR)/$(VENV)/bin"; if ! { $(NODE_ON_PATH); }; then PATH="$(CURDIR)/$(VENV)/bin:$$PATH"; fi; export PATH
 
-# Two fifths of the time tests wait for processes and pages: one more worker than there are cores.
-WORKERS ?= $(shell $(PY) -c 'import os; print((os.cpu_count() or 1) + 1)' 2>/dev/null || echo 3)
-
 .PHONY: help run test bench screenshots lint lock assets clean redis
 .DEFAULT_GOAL := help
 
@@ -42,7 +39,7 @@ run: $(VENV)/.packages redis $(ASSETS) ## start everything and print the URL; Ct
 test: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(ASSETS) ## run every test: unit, contract, flow, browser
 	@$(ON_NODE); cd $(FRONTEND) && NODE_OPTIONS=--test-reporter=dot npm test --silent
 	@$(PY) -m tests.chromium
-	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)  # browser tests stay last
+	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)  # browser tests stay last
 
 bench: $(VENV)/.packages redis $(VENV)/.node ## measure side by side with others: docs/performance.md (ARGS=--quick)
 	@$(ON_NODE); $(PY) -m bench $(ARGS)

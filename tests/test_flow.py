@@ -157,7 +157,8 @@ def test_a_limit_of_the_provider_is_waited_out_with_the_last_good_values(site: L
         fresh = read_until(client, lambda f: f["type"] == "snapshot" and not f["stale"])
     calls = [r.at for r in standin.requests if r.path == "/coins/markets"]
     first_refusal = max(at for at in refused)
-    assert not [at for at in calls if first_refusal < at < first_refusal + 7_500], "called inside Retry-After"
+    # A fetch that had its calls granted a moment before the refusal still makes them.
+    assert not [at for at in calls if first_refusal + 1_000 < at < first_refusal + 7_500], "called inside Retry-After"
     assert fresh["version"] > stale["version"]
 
 

@@ -135,7 +135,8 @@ NAMES = tuple(f"coin{n}" for n in range(12))
 async def ready_for_charts() -> None:
     await put_lists(coins=NAMES)
     await put(USD, market(2))
-    await eventually(lambda: Hub.current().topics[COINS.name].table is not None)
+    topics = Hub.current().topics
+    await eventually(lambda: topics[COINS.name].table is not None and topics[CURRENCIES.name].table is not None)
 
 
 def test_one_client_cannot_hold_all_charts_while_others_have_none(settings) -> None:
