@@ -11,12 +11,11 @@ from __future__ import annotations
 import json
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from providers.currencies import PER_USD
-from providers.sandbox.clock import wall_ms
 from providers.sandbox.coins import DAY_MS
 from providers.sandbox.reply import Reply
 from standins.base import Peer, Request, Standin
@@ -33,19 +32,8 @@ class Coinapi(Standin):
     stream_path: ClassVar[str] = "/v1/"
     ping_seconds: ClassVar[float] = 60.0
 
-    def __init__(
-        self,
-        *,
-        key: str = "",
-        seed: int = 7,
-        clock: Callable[[], int] = wall_ms,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        pulse_seconds: float = 1.0,
-        per_day: int = 0,
-        connections_allowed: int = 0,
-    ) -> None:
-        super().__init__(key=key, seed=seed, clock=clock, host=host, port=port, pulse_seconds=pulse_seconds)
+    def __init__(self, *, per_day: int = 0, connections_allowed: int = 0, **common: Any) -> None:
+        super().__init__(**common)
         self.per_day, self.connections_allowed = per_day, connections_allowed
         self.coins: dict[str, str] = {}  # asset id: coin id
         for coin in self.market.coins:

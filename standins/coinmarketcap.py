@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from providers.sandbox.clock import wall_ms
 from providers.sandbox.coins import DAY_MS
 from providers.sandbox.market import HOUR_MS, MARK_MS, Quotes
 from providers.sandbox.rows import iso
@@ -65,19 +64,8 @@ class Coinmarketcap(Standin):
 
     stream_path: ClassVar[str] = "/v1"
 
-    def __init__(
-        self,
-        *,
-        key: str = "",
-        seed: int = 7,
-        clock: Callable[[], int] = wall_ms,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        pulse_seconds: float = 5.0,
-        plan: str = "startup",
-        code: int = 0,
-    ) -> None:
-        super().__init__(key=key, seed=seed, clock=clock, host=host, port=port, pulse_seconds=pulse_seconds)
+    def __init__(self, *, plan: str = "startup", code: int = 0, pulse_seconds: float = 5.0, **common: Any) -> None:
+        super().__init__(pulse_seconds=pulse_seconds, **common)
         self.plan, self.code = plan, code
         self.per_minute, self.per_month = PLANS[plan]
         self.channels = Channels(self)

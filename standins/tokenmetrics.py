@@ -9,13 +9,11 @@ header that the provider's clients use. Invented, since undocumented: a wrong ke
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, ClassVar, Literal
 
-from providers.sandbox.clock import wall_ms
 from providers.sandbox.coins import Coin
 from standins.base import Peer, Request, Standin
 
@@ -53,18 +51,9 @@ class Tokenmetrics(Standin):
     stream_path: ClassVar[str] = ""
 
     def __init__(
-        self,
-        *,
-        key: str = "",
-        seed: int = 7,
-        clock: Callable[[], int] = wall_ms,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        pulse_seconds: float = 1.0,
-        plan: str = "basic",
-        refuses_by: Literal["status", "close"] = "status",
+        self, *, plan: str = "basic", refuses_by: Literal["status", "close"] = "status", **common: Any
     ) -> None:
-        super().__init__(key=key, seed=seed, clock=clock, host=host, port=port, pulse_seconds=pulse_seconds)
+        super().__init__(**common)
         self.limits, self.refuses_by = LIMITS[plan], refuses_by
         self.tokens = {_SLUGS.get(coin.id, coin.id): coin for coin in self.market.coins}
         self.numbers = {slug: 3_000 + number for number, slug in enumerate(self.tokens)}
