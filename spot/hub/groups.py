@@ -233,7 +233,7 @@ class Group:
             self._tell(value, member)
         if self.update is not None:
             _ = self.update.message_after(member.seq)  # made now: the hub handles a page that cannot be written
-            member.outbox.pages[member] = self.update
+            self.hand(member, self.update)
             member.outbox.flush()
         self.admit(member)
 
@@ -280,8 +280,16 @@ class Group:
             return self.deflating, update.full.deflated
         return None
 
+    def hand(self, member: Member, update: Update) -> None:
+        """Leave the page with a member, in place of one that waits; its outbox is to be flushed."""
+        slot = member.frame_slot if self._alike else None
+        if slot is None:
+            member.outbox.pages[member] = update
+        else:
+            member.outbox.frames[slot] = update.full.frame
+
     def push(self, update: Update) -> dict[Mailbox, None]:
-        """Leave the page with the members whose sockets take no broadcast now: their outboxes, to be flushed."""
+        """The same for all members whose sockets take no broadcast now, in one go: their outboxes, to be flushed."""
         if len(self.plain) + len(self.deflating) == len(self.members):
             return {}
         _ = update.full  # made now: the hub handles a page that cannot be written

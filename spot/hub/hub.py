@@ -115,7 +115,7 @@ class Hub:
             self._return(member, old)
             member.seq = seq
             if waited and old is not None and old.update is not None:
-                member.outbox.pages[member] = old.update
+                old.hand(member, old.update)
             if isinstance(error, Refused):
                 raise
             log.exception("answer cannot be made", feed=view.feed.channel)
@@ -367,7 +367,7 @@ class Hub:
 
         def push(member: Member) -> None:
             if member.group is group:  # it may have left, or moved on, in between
-                member.outbox.pages[member] = update
+                group.hand(member, update)
                 outboxes[member.outbox] = None
 
         outboxes |= group.push(update)

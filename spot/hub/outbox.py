@@ -212,19 +212,18 @@ class Outbox:
         return frames
 
     def _finished(self) -> list[bytes]:
-        """Take the finished frames."""
-        frames, size = self.frames, sum(map(len, self.frames))
-        if size <= _BATCH_BYTES:
+        """Take the finished frames, as far as they are written together."""
+        frames = self.frames
+        if sum(map(len, frames)) <= _BATCH_BYTES:
             taken = frames.copy()
             frames[:] = [b""] * len(frames)
             return taken
-        taken = []
+        taken, size = [], 0
         for slot, frame in enumerate(frames):
-            if frame:
-                taken.append(frame)
-                frames[slot] = b""
-                size -= len(frame)
-            if sum(map(len, taken)) >= _BATCH_BYTES:
+            taken.append(frame)
+            frames[slot] = b""
+            size += len(frame)
+            if size >= _BATCH_BYTES:
                 break
         return taken
 

@@ -147,3 +147,26 @@ def test_the_socket_is_lent_to_a_connections_only_subscription_and_called_back_b
         assert first in first.group.plain
 
     run(story())
+
+
+@pytest.mark.usefixtures("without_a_ring")
+def test_a_page_that_waits_since_the_join_gives_way_to_a_newer_one() -> None:
+    async def story() -> None:
+        await put_market(2)
+        socket = Socket()
+        outbox = Outbox(Owner(), socket)
+        followed(outbox, "one", "page_size=1")
+        await eventually(lambda: socket.wire)
+        socket.messages()
+        outbox.call_back()
+        socket.ready = False
+        followed(outbox, "two", "page_size=2")  # its first page cannot be sent yet
+        version = await put(USD, market(2, 3.0))
+        await eventually(lambda: Hub.current().topics[USD.name].version == version)
+        await eventually(lambda: all(outbox.frames))
+        socket.ready = True
+        outbox.flush()
+        newest = market(2, 3.0)[0]["price"]
+        assert [json.loads(payload)["rows"][0][4] for payload in socket.messages()] == [newest, newest]
+
+    run(story())
