@@ -4,10 +4,10 @@ import { serverNow } from "../client/socket.js";
 import { direction, percent } from "../data/format.js";
 import { oldness, stopped } from "../data/row_age.js";
 import { el, setAttribute, setText } from "../widgets/dom.js";
+import { scrolling } from "../widgets/marquee.js";
 import { Embed } from "./element.js";
 import { tickerFeed } from "./options.js";
 
-const PIXELS_PER_SECOND = 40;
 const ARROWS = { up: "▲", down: "▼" };
 
 class Ticker extends Embed {
@@ -84,12 +84,8 @@ class Ticker extends Embed {
       return;
     }
     if (width === this.width && this.motion) return;
-    const offset = this.motion ? ((this.motion.currentTime / 1000) * PIXELS_PER_SECOND) % width : 0;
-    this.motion?.cancel();
     this.width = width;
-    const way = [{ transform: "translateX(0)" }, { transform: `translateX(${-width}px)` }];
-    this.motion = this.track.animate(way, { duration: (width / PIXELS_PER_SECOND) * 1000, iterations: Infinity });
-    this.motion.currentTime = (offset / PIXELS_PER_SECOND) * 1000;
+    this.motion = scrolling(this.track, width, this.motion);
     this.#run();
   }
 

@@ -10,11 +10,11 @@ import { changeCell, flash, showChange } from "../widgets/change.js";
 import { disc, letter, link } from "../widgets/coin_name.js";
 import { el, setAttribute, setText } from "../widgets/dom.js";
 import { showLogo } from "../widgets/logo.js";
+import { scrolling, scrollTo } from "../widgets/marquee.js";
 import { Panel } from "../widgets/panel.js";
 import { TapeChooser } from "./chooser.js";
 import { TapeList } from "./list.js";
 
-const PIXELS_PER_SECOND = 40;
 const SETTLE_MS = 300; // ordering coins takes several clicks
 const AWAITED_MS = 5_000; // a coin outside the market is usually fetched within this; later its absence is reported
 const PAUSED = "tape-paused";
@@ -186,12 +186,8 @@ class Ticker extends Panel {
     if (page.calm.matches || !width) return this.#still();
     this.#repeat();
     if (width === this.width && this.motion) return;
-    const offset = this.motion ? ((this.motion.currentTime / 1000) * PIXELS_PER_SECOND) % width : 0;
-    this.motion?.cancel();
     this.width = width;
-    const way = [{ transform: "translateX(0)" }, { transform: `translateX(${-width}px)` }];
-    this.motion = this.track.animate(way, { duration: (width / PIXELS_PER_SECOND) * 1000, iterations: Infinity });
-    this.motion.currentTime = (offset / PIXELS_PER_SECOND) * 1000;
+    this.motion = scrolling(this.track, width, this.motion);
     this.#run();
   }
 
@@ -202,7 +198,7 @@ class Ticker extends Panel {
     const [box, rail] = [item.getBoundingClientRect(), this.rail.getBoundingClientRect()];
     if (box.left >= rail.left && box.right <= rail.right) return;
     const offset = Math.max(0, box.left - this.track.getBoundingClientRect().left - rail.width / 4);
-    this.motion.currentTime = (offset / PIXELS_PER_SECOND) * 1000;
+    scrollTo(this.motion, offset);
   }
 
   #still() {
