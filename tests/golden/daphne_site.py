@@ -12,6 +12,8 @@ import sys
 import time
 from typing import Any
 
+from tests.served import serve
+
 
 def hold_the_clock(path: str) -> None:
     """Take the time of day from the file."""
@@ -38,19 +40,6 @@ def with_beginnings(application: Any) -> Any:
     return serve
 
 
-def main(clock: str) -> None:
-    hold_the_clock(clock)
-    import django
-
-    django.setup()
-    from spot.server import listening
-
-    application = listening.asgi_application("spot_project.asgi.application", [])
-    listener = listening.listen("127.0.0.1", 0)
-    sys.stdout.write(f"{listener.getsockname()[1]}\n")
-    sys.stdout.flush()
-    listening.serve("daphne", with_beginnings(application), listener)
-
-
 if __name__ == "__main__":
-    main(sys.argv[1])
+    hold_the_clock(sys.argv[1])
+    serve("daphne", with_beginnings)

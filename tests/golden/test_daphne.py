@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from tests.golden import player
 from tests.golden.player import Clock
 from tests.golden.scenes import DIALECTS, REFUSED
 from tests.golden.test_golden import transcript
+from tests.served import serving
 
 __all__ = ["transcript"]
 pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("redis")]
@@ -42,15 +41,8 @@ def site(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     assert redis_url
     path = tmp_path_factory.mktemp("daphne") / "clock"
     path.write_bytes((player.NOW_MS * 1_000_000).to_bytes(8))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.golden.daphne_site", str(path)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        yield int(process.stdout.readline()), path
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
+    with serving("tests.golden.daphne_site", str(path)) as port:
+        yield port, path
 
 
 @pytest.fixture

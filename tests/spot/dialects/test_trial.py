@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,6 +12,7 @@ from redis import Redis
 from providers.datasets import LISTINGS
 from spot.snapshots import nudges
 from tests.fastpath.client import BINARY, TEXT, Client, Closed, framed
+from tests.served import serving
 from tests.spot.rows import COINS, CURRENCIES, USD, coin, listings
 from tests.spot.sockets import put
 
@@ -33,19 +31,8 @@ def port(request: pytest.FixtureRequest, redis_url: str) -> Iterator[int]:
     """The port of a web process that serves the dialect besides the product's own."""
     with Redis.from_url(redis_url) as store:
         store.flushall()
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "spot_project.settings", "REDIS_URL": redis_url}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.spot.dialects.trial_site", *request.param.split()],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-    try:
-        assert process.stdout is not None
-        yield int(process.stdout.readline())
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
+    with serving("tests.spot.dialects.trial_site", *request.param.split()) as port:
+        yield port
 
 
 class Peer:
