@@ -157,19 +157,12 @@ class Crowd:
                 self._peers[number].recv(1 << 20)
 
 
-def _cpu_seconds(pids: list[int]) -> float:
-    ticks = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
 def measure(name: str, clients: int, broadcasts: int) -> list[Broadcast]:
     """Broadcasts of one server, after one that warms it."""
     from bench.cases import Case
     from bench.contenders import Contender, running
     from bench.machine import workshop
+    from bench.measure import cpu_ns
 
     start, target = _contenders()[name]
     case = Case(clients)
@@ -181,11 +174,11 @@ def measure(name: str, clients: int, broadcasts: int) -> list[Broadcast]:
         run.tick.sendall(b"\n")
         crowd.hear(FRAME_BYTES * FOLLOWED)
         for _ in range(broadcasts):
-            before, began = _cpu_seconds(pids), time.monotonic()
+            before, began = cpu_ns(pids), time.monotonic()
             run.tick.sendall(b"\n")
             last = crowd.hear(FRAME_BYTES * FOLLOWED)
-            cpu = _cpu_seconds(pids) - before
-            results.append(Broadcast(cpu / clients / FOLLOWED * 1e6, (last - began) * 1000))
+            cpu = cpu_ns(pids) - before
+            results.append(Broadcast(cpu / clients / FOLLOWED / 1000, (last - began) * 1000))
     return results
 
 

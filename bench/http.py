@@ -21,6 +21,7 @@ from bench.cases import Case
 from bench.contenders import Contender, Run, nginx, running, spot
 from bench.machine import HERE, Missing, workshop
 from bench.market import PATH
+from bench.measure import cpu_ns
 
 TARGET = PATH.replace("/ws/", "/") + "?page_size=20&sparkline=false"
 CONNECTIONS = 16
@@ -95,21 +96,14 @@ def _request(target: str, tag: str = "") -> bytes:
     return f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n{condition}\r\n".encode()
 
 
-def _cpu_ns(pids: list[int]) -> int:
-    """Nanoseconds of CPU that the processes have had, all their threads together."""
-    return sum(
-        int(path.read_text().split()[0]) for pid in pids for path in Path(f"/proc/{pid}/task").glob("*/schedstat")
-    )
-
-
 def _cost(pool: Pool, pids: list[int], request: bytes) -> float:
     """Microseconds of CPU per request."""
     for _ in range(_WARM):
         pool.ask(request)
-    before = _cpu_ns(pids)
+    before = cpu_ns(pids)
     for _ in range(_ROUNDS):
         pool.ask(request)
-    return (_cpu_ns(pids) - before) / 1000 / _ROUNDS / CONNECTIONS
+    return (cpu_ns(pids) - before) / 1000 / _ROUNDS / CONNECTIONS
 
 
 # --- the servers ------------------------------------------------------------------------------------------------------

@@ -74,3 +74,10 @@ def _watch(run: Run, process: subprocess.Popen[bytes], clients: int, mutes: int)
                 gone = time.monotonic() - began
         time.sleep(0.1)
     return {"grown_kb": peak - idle, "gone_s": gone or None}
+
+
+def cpu_ns(pids: list[int]) -> int:
+    """Nanoseconds of CPU that the processes have had, all their threads together."""
+    return sum(
+        int(path.read_text().split()[0]) for pid in pids for path in Path(f"/proc/{pid}/task").glob("*/schedstat")
+    )
