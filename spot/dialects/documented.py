@@ -5,15 +5,14 @@ With `statuses`, clients are told of freshness besides, in frames of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import orjson
 
 from spot.codes import Refused
-from spot.dialects import messages
-from spot.dialects.base import Command, Dialect, Ping
+from spot.dialects.base import Ping
+from spot.dialects.messages import Own
 from spot.dialects.values import (
     Done,
     Exported,
@@ -29,15 +28,11 @@ from spot.dialects.values import (
 
 
 @dataclass(frozen=True)
-class Documented(Dialect):
+class Documented(Own):
     """The shapes of the source document, and no message that its reader does not know."""
 
     name: ClassVar[str] = "plain"
     statuses: bool = False
-
-    def read(self, message: str | bytes, _depth: int) -> Sequence[Command]:
-        """An action, or the parameters to change."""
-        return (messages.read(message),)
 
     def write(self, value: Value) -> bytes | None:  # noqa: PLR0911 - a row for each value
         """Pages as they are; errors; with `statuses`, status and heartbeat."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import orjson
 
-from spot.dialects import messages
-from spot.dialects.base import Command, Dialect, Ping
+from spot.dialects.base import Ping
 from spot.dialects.csv_export import export_name
 from spot.dialects.documented import control, error, pong
+from spot.dialects.messages import Own
 from spot.dialects.values import Delta, Done, Exported, Failed, Heartbeat, Notice, Page, Status, Value
 from spot.feeds.answer import Answer
 from spot.query.jsontext import dumps
@@ -21,7 +20,7 @@ ENVELOPE = "spot.v2"
 
 
 @dataclass(frozen=True)
-class Envelope(Dialect):
+class Envelope(Own):
     """Whole pages, or with `deltas` the changes since the one before."""
 
     name: ClassVar[str] = "envelope"
@@ -29,10 +28,6 @@ class Envelope(Dialect):
     numbered: ClassVar[bool] = True
     statuses: ClassVar[bool] = True  # type: ignore[misc]
     deltas: bool = False
-
-    def read(self, message: str | bytes, _depth: int) -> Sequence[Command]:
-        """An action, or the parameters to change."""
-        return (messages.read(message),)
 
     def write(self, value: Value) -> bytes | None:  # noqa: PLR0911 - a row for each value
         """Every value but those that its pages and statuses hold already."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import orjson
 
 from spot.codes import Refused, bad_value
-from spot.dialects.base import Amend, Command, Export, Ping, Resync
+from spot.dialects.base import Amend, Command, Dialect, Export, Ping, Resync
 
 #: The largest message that a client may send, in bytes.
 MAX_MESSAGE = 64 * 1024
@@ -29,6 +31,14 @@ def read(message: str | bytes) -> Command:
     if not isinstance(raw, dict):
         raise Refused("bad_message", 'The message must be a JSON object such as {"search": "btc", "page": 1}.')
     return _action(raw) if "action" in raw else _change(raw)
+
+
+class Own(Dialect):
+    """A dialect of the feeds' own paths: all of them are spoken to in the same messages."""
+
+    def read(self, message: str | bytes, _depth: int) -> Sequence[Command]:
+        """An action, or the parameters to change."""
+        return (read(message),)
 
 
 def _action(raw: dict[str, object]) -> Command:
