@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from providers import site
 from providers.datasets import Dataset, Row
-from spot.dialects.values import Facts
+from providers.facts import Facts
 from spot.feeds import table_of
 from spot.query.query import compute_masks
 from spot.query.table import Table

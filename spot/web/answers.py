@@ -29,13 +29,14 @@ class Request:
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
-    def parameter(self, name: str) -> str | None:
-        """The last value of that name in the query string, whatever bytes it holds."""
-        pairs = parse_qsl(self.query_string.decode("latin-1"), keep_blank_values=True, errors="replace")
-        return next((value for key, value in reversed(pairs) if key == name), None)
+
+def parameter(query_string: bytes, name: str) -> str | None:
+    """The last value of that name in a query string, whatever bytes it holds."""
+    pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, errors="replace")
+    return next((value for key, value in reversed(pairs) if key == name), None)
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """An answer. Its length, and the headers that all answers have, are added when it is sent."""
 
     status: int
@@ -45,15 +46,15 @@ class Answer(NamedTuple):
     vary: bytes = b"Origin"
 
 
-def json_answer(data: Any, status: int = 200, **headers: str) -> Answer:
+def json_answer(data: Any, status: int = 200, **headers: str) -> Response:
     """The data as JSON; `cache_control="no-store"` becomes the header `Cache-Control`."""
     named = [(name.replace("_", "-").title().encode(), value.encode()) for name, value in headers.items()]
-    return Answer(status, [(b"Content-Type", b"application/json"), *named], json.dumps(data).encode())
+    return Response(status, [(b"Content-Type", b"application/json"), *named], json.dumps(data).encode())
 
 
-def refusal(refused: Refused) -> Answer:
+def refusal(refused: Refused) -> Response:
     """A refusal: the same JSON as on a socket, and when to try again."""
     headers = [(b"Content-Type", b"application/json"), (b"Cache-Control", b"no-store")]
     if (seconds := refused.retry_after(now_ms())) is not None:
         headers.append((b"Retry-After", str(seconds).encode()))
-    return Answer(refused.fact.status, headers, error(refused))
+    return Response(refused.fact.status, headers, error(refused))

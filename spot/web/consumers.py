@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -29,6 +28,7 @@ from spot.snapshots import now_ms
 from spot.web import exports
 from spot.web.connection import BaseConsumer
 from spot.web.novelty import admitted
+from spot.web.remembered import Remembered
 
 log = structlog.get_logger(__name__)
 
@@ -40,12 +40,10 @@ _PATIENCE = 100
 _EXPORT_COST, _COST_BYTES = 5, 4096
 #: The close code of a connection whose dialect has failed (RFC 6455, section 7.4.1).
 _FAILED = 1011
-#: URLs up to this length are remembered; what a long one asks for is a hundred times larger than itself.
-_REMEMBERED_BYTES = 512
 
 
-@lru_cache(maxsize=1024)
-def _remembered(route: Route, query_string: bytes, subprotocols: tuple[str, ...], depth: int) -> Opening:
+@Remembered
+def _opening(query_string: bytes, route: Route, subprotocols: tuple[str, ...], depth: int) -> Opening:
     return route.open(query_string, subprotocols, depth)
 
 
@@ -100,7 +98,7 @@ class Connection(BaseConsumer):
             return
         self._rate = MessageRate(self.who.plan)
         try:
-            opening = self._opening(offered)
+            opening = _opening(self.scope["query_string"], self.route, offered, settings.SPOT_DEPTH)
             self.dialect, self.outbox.binary = opening.dialect, opening.dialect.binary
             if (welcome := self.dialect.welcome(now_ms())) is not None:
                 await self.send_payload(welcome)
@@ -109,13 +107,6 @@ class Connection(BaseConsumer):
         except Refused as refused:
             await self.refuse(refused)
         self._start_timers()
-
-    def _opening(self, subprotocols: tuple[str, ...]) -> Opening:
-        """The dialect and first commands that the address asks for. Openings never change, so sockets with the same
-        short URL share one."""
-        query_string: bytes = self.scope["query_string"]
-        read = _remembered if len(query_string) <= _REMEMBERED_BYTES else _remembered.__wrapped__
-        return read(self.route, query_string, subprotocols, settings.SPOT_DEPTH)
 
     def released(self) -> None:
         """Leave the groups, stop writing."""
@@ -128,23 +119,22 @@ class Connection(BaseConsumer):
         self.outbox.close()
 
     def _start_timers(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self.dialect.heartbeat_seconds:
-            self._timers["heartbeat"] = loop.call_later(self.dialect.heartbeat_seconds, self._beat)
-        if self.dialect.idle_seconds:
-            self._hear()
+        self._call_later(self.dialect.heartbeat_seconds, self._beat)
+        self._call_later(self.dialect.idle_seconds, self._close_idle)
+
+    def _call_later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Do something once after so many seconds, counted anew with each call; 0: never."""
+        if (timer := self._timers.get(act.__name__)) is not None:
+            timer.cancel()
+        if seconds:
+            self._timers[act.__name__] = asyncio.get_running_loop().call_later(seconds, act)
 
     def _beat(self) -> None:
         self._answer(lambda: Tick(now_ms()))
-        loop = asyncio.get_running_loop()
-        self._timers["heartbeat"] = loop.call_later(self.dialect.heartbeat_seconds, self._beat)
+        self._call_later(self.dialect.heartbeat_seconds, self._beat)
 
-    def _hear(self) -> None:
-        """The client has been heard: it may be idle from now on for so long."""
-        if (timer := self._timers.get("idle")) is not None:
-            timer.cancel()
-        loop = asyncio.get_running_loop()
-        self._timers["idle"] = loop.call_later(self.dialect.idle_seconds, self._close_later, self.dialect.idle_close)
+    def _close_idle(self) -> None:
+        self._close_later(self.dialect.idle_close)
 
     def _close_later(self, code: int) -> None:
         self._closing = code
@@ -159,8 +149,7 @@ class Connection(BaseConsumer):
         data = message.get("text")
         if data is None:
             data = message.get("bytes") or b""
-        if self.dialect.idle_seconds:
-            self._hear()
+        self._call_later(self.dialect.idle_seconds, self._close_idle)
         try:
             self._check_rate(len(data) // _COST_BYTES)
             commands = self.dialect.read(data, settings.SPOT_DEPTH)

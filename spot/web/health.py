@@ -18,7 +18,7 @@ from providers.redis_trouble import refusal
 from spot import snapshots
 from spot.hub.hub import Hub
 from spot.server import listening
-from spot.web.answers import Answer, Request, json_answer
+from spot.web.answers import Request, Response, json_answer
 
 REDIS_SECONDS = 0.5
 #: The part of its memory from which Redis is as good as full: past all of it, it takes nothing any more.
@@ -39,12 +39,12 @@ _turn: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weak
 _ALIVE = json_answer({"status": "ok"}, cache_control="no-store")
 
 
-async def healthz(_request: Request) -> Answer:
+async def healthz(_request: Request) -> Response:
     """200 while the event loop turns."""
     return _ALIVE
 
 
-async def readyz(_request: Request) -> Answer:
+async def readyz(_request: Request) -> Response:
     """200 when every check is "ok", else 503; the JSON gives each check's outcome by name."""
     outcomes = await _lately()
     readiness = {"ready": all(outcome == "ok" for outcome in outcomes.values()), "checks": outcomes}

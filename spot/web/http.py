@@ -28,33 +28,33 @@ from spot.codes import Refused
 from spot.dialects.own import PREFIX
 from spot.feeds import FEEDS
 from spot.web import health, lookups, status, twins
-from spot.web.answers import Answer, Headers, Request, refusal
+from spot.web.answers import Headers, Request, Response, refusal
 from spot.web.public import balance_headers, charge, is_public, preflight, sharing_headers
 
 
-class Route(NamedTuple):
+class Handler(NamedTuple):
     """The function that answers at a path, and the methods that it takes; None: any."""
 
-    answer: Callable[[Request], Awaitable[Answer]]
+    answer: Callable[[Request], Awaitable[Response]]
     methods: tuple[str, ...] | None = ("GET", "HEAD")
 
 
-_NO_FEED = Route(twins.no_feed, methods=None)
+_NO_FEED = Handler(twins.no_feed, methods=None)
 _HEALTH = {
-    "/healthz": Route(health.healthz, ("GET", "HEAD", "OPTIONS")),
-    "/readyz": Route(health.readyz, ("GET", "HEAD", "OPTIONS")),
+    "/healthz": Handler(health.healthz, ("GET", "HEAD", "OPTIONS")),
+    "/readyz": Handler(health.readyz, ("GET", "HEAD", "OPTIONS")),
 }
 _PUBLIC = {
-    "/status.json": Route(status.facts),
-    "/currencies.json": Route(lookups.currencies),
-    "/coins.json": Route(lookups.coins),
+    "/status.json": Handler(status.facts),
+    "/currencies.json": Handler(lookups.currencies),
+    "/coins.json": Handler(lookups.coins),
 }
 for _end in ("", "/"):
     for _feed in FEEDS.values():
-        _PUBLIC[f"/{PREFIX}/{_feed.channel}{_end}"] = Route(partial(twins.answer, _feed))
+        _PUBLIC[f"/{PREFIX}/{_feed.channel}{_end}"] = Handler(partial(twins.answer, _feed))
     for _route in dialects.routes():
-        _PUBLIC[f"/{_route.path}{_end}"] = Route(twins.upgrade_required, methods=None)
-_NOT_ALLOWED = Answer(405, [(b"Content-Type", b"text/html; charset=utf-8"), (b"Allow", b"GET, HEAD")])
+        _PUBLIC[f"/{_route.path}{_end}"] = Handler(twins.upgrade_required, methods=None)
+_NOT_ALLOWED = Response(405, [(b"Content-Type", b"text/html; charset=utf-8"), (b"Allow", b"GET, HEAD")])
 #: A request that has waited for so long, in seconds, ends when its client goes away.
 _WATCHED_AFTER = 0.1
 
@@ -111,13 +111,13 @@ def _request(scope: dict[str, Any]) -> Request:
     return Request(scope["method"], scope["query_string"], headers, client)
 
 
-async def _asked(route: Route, request: Request) -> Answer:
+async def _asked(route: Handler, request: Request) -> Response:
     if route.methods is not None and request.method not in route.methods:
         return _NOT_ALLOWED
     return await route.answer(request)
 
 
-async def _send(send: Any, method: str, answer: Answer, more: Headers) -> None:
+async def _send(send: Any, method: str, answer: Response, more: Headers) -> None:
     headers = [*answer.headers, *more, (b"Content-Length", b"%d" % len(answer.body))]
     await _write(send, answer.status, headers, b"" if method == "HEAD" else answer.body)
 

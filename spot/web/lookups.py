@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from providers.datasets import COINS, CURRENCIES, Dataset, is_coin_id
 from spot.hub.hub import Hub
 from spot.web import logos
-from spot.web.answers import Answer, Request, json_answer
+from spot.web.answers import Request, Response, json_answer, parameter
 from spot.web.coin_search import search
 
 #: How long a browser waits for a logo that has never been fetched, in seconds; the drawn one stands there meanwhile.
@@ -22,17 +22,17 @@ MOST_COINS, LONGEST_TEXT = 8, 100
 _USUAL = Dataset("markets", "usd")
 
 
-async def currencies(_request: Request) -> Answer:
+async def currencies(_request: Request) -> Response:
     """The currency codes of the providers, sorted; none before their list is there."""
     topic = Hub.current().topics[CURRENCIES.name]
     codes = sorted(topic.table.keys) if topic.table else []
     return json_answer({"currencies": codes}, cache_control=f"max-age={3600 if codes else 0}")
 
 
-async def coins(request: Request) -> Answer:
+async def coins(request: Request) -> Response:
     """The coins of the whole list whose symbol, name or id has the text `q`; none before the list is there."""
     table = Hub.current().topics[COINS.name].table
-    matches = search((request.parameter("q") or "")[:LONGEST_TEXT], table, MOST_COINS) if table else []
+    matches = search((parameter(request.query_string, "q") or "")[:LONGEST_TEXT], table, MOST_COINS) if table else []
     return json_answer({"coins": matches}, cache_control=f"max-age={60 if table else 0}")
 
 

@@ -9,7 +9,7 @@ from spot.clients import limits
 from spot.clients.plans import Client
 from spot.codes import Refused
 from spot.dialects.own import PREFIX
-from spot.web.answers import Answer, Headers
+from spot.web.answers import Headers, Response
 from spot.web.gate import listed
 
 _PATHS = (f"/{PREFIX}/", "/status.json", "/currencies.json", "/coins.json")
@@ -40,7 +40,7 @@ def sharing_headers(origin: str | None) -> Headers:
     ]
 
 
-def preflight(origin: str | None) -> Answer:
+def preflight(origin: str | None) -> Response:
     """The answer to a browser that asks before it sends a header of the page's own."""
     headers = [(b"Content-Type", b"text/html; charset=utf-8"), (b"Allow", _METHODS)]
     if sharing := sharing_headers(origin):
@@ -50,7 +50,7 @@ def preflight(origin: str | None) -> Answer:
             (b"Access-Control-Allow-Headers", _SENT),
             (b"Access-Control-Max-Age", _REMEMBER_SECONDS),
         ]
-    return Answer(204, headers)
+    return Response(204, headers)
 
 
 def charge(client: Client, cost: float) -> None:

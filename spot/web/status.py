@@ -22,7 +22,7 @@ from spot import snapshots
 from spot.codes import Refused
 from spot.dialects.values import State
 from spot.snapshots import Trouble, demo, now_ms
-from spot.web.answers import Answer, Request, json_answer, refusal
+from spot.web.answers import Request, Response, json_answer, refusal
 
 #: How long the facts are cached, in seconds.
 _PACE = 2.0
@@ -37,7 +37,7 @@ _cache: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[float, dict[s
 _turn: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
 
 
-async def facts(_request: Request) -> Answer:
+async def facts(_request: Request) -> Response:
     """The facts as JSON (docs/endpoints.md describes them); 503 while the store does not answer."""
     try:
         current = await _lately()

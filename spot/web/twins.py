@@ -16,25 +16,26 @@ from spot.codes import Refused, bad_value
 from spot.dialects.csv_export import export_name
 from spot.dialects.own import read_address
 from spot.feeds import Feed
-from spot.feeds.answer import Answer as Rows
+from spot.feeds.answer import Answer
 from spot.hub.groups import Update
 from spot.hub.hub import Hub
 from spot.snapshots import now_ms
-from spot.web.answers import Answer, Headers, Request, refusal
+from spot.web.answers import Headers, Request, Response, parameter, refusal
 from spot.web.encodings import SHELF, preferred
 from spot.web.exports import csv_of
 from spot.web.novelty import admitted
 from spot.web.public import charge
+from spot.web.remembered import Remembered
 from spot.web.waiting import current, standing
 
 _FORMATS = ("json", "csv")
 _VARY = b"Accept-Encoding, Origin"
 
 
-async def answer(feed: Feed, request: Request) -> Answer:
+async def answer(feed: Feed, request: Request) -> Response:
     """The newest state of a feed, as the query string asks for it."""
     try:
-        question = _question(feed, request)
+        question = _question(request.query_string, feed, settings.SPOT_DEPTH)
         if cost := _extra_cost(question):
             charge(request.client, cost)
         update = standing(question.view, question.dialect, request.client.id)
@@ -46,12 +47,12 @@ async def answer(feed: Feed, request: Request) -> Answer:
         return refusal(refused)
 
 
-async def no_feed(_request: Request) -> Answer:
+async def no_feed(_request: Request) -> Response:
     """Any other path where feeds are: the same refusal as on a socket."""
     return refusal(Refused("unknown_feed", "There is no feed at this path."))
 
 
-async def upgrade_required(_request: Request) -> Answer:
+async def upgrade_required(_request: Request) -> Response:
     """A socket's path asked over plain HTTP: most likely a proxy has dropped the header that makes it a socket."""
     refused = Refused(
         "upgrade_required",
@@ -63,7 +64,7 @@ async def upgrade_required(_request: Request) -> Answer:
         "websocket",
     )
     status, headers, body, vary = refusal(refused)
-    return Answer(status, [*headers, (b"Upgrade", b"websocket")], body, vary)
+    return Response(status, [*headers, (b"Upgrade", b"websocket")], body, vary)
 
 
 # --- the question -----------------------------------------------------------------------------------------------------
@@ -72,9 +73,9 @@ async def upgrade_required(_request: Request) -> Answer:
 class _Question:
     """A query string, parsed."""
 
-    def __init__(self, feed: Feed, request: Request, depth: int) -> None:
-        self.view, self.dialect = read_address(feed, request.query_string, depth, extra=("format",))
-        form = request.parameter("format")
+    def __init__(self, query_string: bytes, feed: Feed, depth: int) -> None:
+        self.view, self.dialect = read_address(feed, query_string, depth, extra=("format",))
+        form = parameter(query_string, "format")
         if form is not None and form not in _FORMATS:
             raise bad_value("format", "json or csv", form)
         self.form = form or "json"
@@ -82,25 +83,7 @@ class _Question:
         self.name = _digest(repr((self.form, self.view.key, self.dialect)))
 
 
-#: How many questions are remembered, the oldest forgotten first, and up to which length: the parsed form of a long one
-#: is a hundred times larger than itself.
-_MOST_REMEMBERED, _REMEMBERED_BYTES = 1024, 512
-_QUESTIONS: dict[tuple[str, bytes, int], _Question] = {}
-
-
-def _question(feed: Feed, request: Request) -> _Question:
-    """The question in a request; equal short ones are parsed once. Raises `Refused`."""
-    depth = settings.SPOT_DEPTH
-    key = (feed.channel, request.query_string, depth)
-    question = _QUESTIONS.get(key)
-    if question is None:
-        question = _Question(feed, request, depth)
-        if len(request.query_string) <= _REMEMBERED_BYTES:
-            _QUESTIONS[key] = question
-            while len(_QUESTIONS) > _MOST_REMEMBERED:
-                del _QUESTIONS[next(iter(_QUESTIONS))]
-    return question
-
+_question = Remembered(_Question)
 
 #: The cost of a request beyond one token, where its answer is not at hand: a question that nobody has asked lately, and
 #: a text of up to 500 rows.
@@ -129,7 +112,7 @@ def _digest(text: str) -> bytes:
 # --- the answer -------------------------------------------------------------------------------------------------------
 
 
-async def _answer(request: Request, question: _Question, update: Update) -> Answer:
+async def _answer(request: Request, question: _Question, update: Update) -> Response:
     tag, lasting = _head(question, update)
     now, facts = now_ms(), update.facts
     age = facts.age_ms(now)
@@ -140,12 +123,12 @@ async def _answer(request: Request, question: _Question, update: Update) -> Answ
     ]
     asked = request.header(b"if-none-match")
     if asked is not None and _matches(asked, tag):
-        return Answer(304, headers, b"", _VARY)
+        return Response(304, headers, b"", _VARY)
     if question.form == "json":
         body = update.full.payload
         headers.append((b"Content-Type", b"application/json"))
     else:
-        rows = Rows(update.answer.view.whole, update.answer.table)
+        rows = Answer(update.answer.view.whole, update.answer.table)
         body = await csv_of(rows, update.facts.source, tag)
         headers.append((b"Content-Type", b"text/csv; charset=utf-8"))
         name = export_name(rows.view).encode()
@@ -153,7 +136,7 @@ async def _answer(request: Request, question: _Question, update: Update) -> Answ
     if coding := preferred(request.header(b"accept-encoding"), len(body)):
         body = await SHELF.encoded(tag, body, coding)
         headers.append((b"Content-Encoding", coding.encode()))
-    return Answer(200, headers, body, _VARY)
+    return Response(200, headers, body, _VARY)
 
 
 #: The entity tag of each page's answers, and the headers that hold as long as the page does, by the question's name.

@@ -111,7 +111,7 @@ class _Standing(NamedTuple):
         topic, facts = self.topic, self.update.facts
         return (
             topic.facts is facts
-            and topics.get(topic.dataset.name) is topic
+            and topics.get(topic.name) is topic
             and bool(topic.gone or topic.groups)
             and facts.stale(now) == self.update.stale
         )

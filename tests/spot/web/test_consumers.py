@@ -795,12 +795,10 @@ def test_who_is_over_the_limit_and_does_not_leave_gets_no_more_closes(settings, 
 
 
 def test_a_long_address_is_not_remembered() -> None:
-    remembered = consumers._remembered
+    remembered = consumers._opening.kept
 
     def opening(channel: str, query_string: bytes):
-        connection = Connection(ROUTES[channel])
-        connection.scope = {"query_string": query_string}
-        return connection._opening(())
+        return consumers._opening(query_string, ROUTES[channel], (), 1000)
 
     remembered.cache_clear()
     for number in range(50):
