@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 import providers
+from providers import identity
 from providers.access import Access
 from providers.vault import Secret
 
@@ -182,3 +183,9 @@ def page_of(first: int, count: int, **changes: Any) -> list[dict[str, Any]]:
         coin(f"coin-{n}", symbol=f"c{n}", name=f"Coin {n}", market_cap=10_000_000 - n, market_cap_rank=n, **changes)
         for n in range(first, first + count)
     ]
+
+
+@pytest.fixture(autouse=True)
+def fresh_translations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids that one test's table of coins translated are not remembered in the next."""
+    monkeypatch.setattr(identity, "_dictionary", identity.Dictionary())
