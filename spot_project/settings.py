@@ -108,6 +108,7 @@ SPOT_CHARTS = env.whole("SPOT_CHARTS", default=100, least=0)
 SPOT_ONCHAIN_TOPICS = env.whole("SPOT_ONCHAIN_TOPICS", default=50, least=0)
 SPOT_EXTRA_COINS = env.whole("SPOT_EXTRA_COINS", default=250, least=0)
 SPOT_DEPTH = env.whole("SPOT_DEPTH", default=1000, least=0)  # coins by market cap that heatmap pages reach
+SPOT_SUBSCRIPTIONS = env.whole("SPOT_SUBSCRIPTIONS", default=100, least=0)
 SPOT_MESSAGES_PER_SECOND = env.number("SPOT_MESSAGES_PER_SECOND", default=10.0, least=0)
 SPOT_SEND_SECONDS = env.number("SPOT_SEND_SECONDS", default=10.0, least=0)
 SPOT_HEARTBEAT_SECONDS = env.number("SPOT_HEARTBEAT_SECONDS", default=30.0, least=0)

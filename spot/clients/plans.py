@@ -51,6 +51,9 @@ LIMITS = (
     Limit("SPOT_ONCHAIN_TOPICS", "distinct on-chain topics watched together", f"`too_many_datasets`, {_OLD_STAYS}"),
     Limit("SPOT_EXTRA_COINS", "tape coins outside the markets snapshot", f"`too_many_datasets`, {_OLD_STAYS}"),
     Limit("SPOT_DEPTH", "coins by market cap that heatmap pages reach", "`bad_value` naming the limit"),
+    Limit(
+        "SPOT_SUBSCRIPTIONS", "subscriptions of one connection, where its protocol has several", "`too_many_queries`"
+    ),
     Limit("SPOT_MESSAGES_PER_SECOND", "messages of one socket, by cost", "`too_many_messages`, then close 4429"),
     Limit("SPOT_SEND_SECONDS", "seconds a socket may take to accept a frame", "close 4508"),
 )
@@ -70,6 +73,8 @@ class Plan:
     requests_per_minute: int
     #: Data that nobody looked at before, by cost.
     new_datasets_per_hour: int
+    #: Subscriptions of one connection, where its protocol has several.
+    subscriptions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ def everybody() -> Plan:
         requests=settings.SPOT_REQUESTS_PER_ADDRESS,
         requests_per_minute=settings.SPOT_REQUESTS_PER_MINUTE,
         new_datasets_per_hour=settings.SPOT_NEW_DATASETS_PER_HOUR,
+        subscriptions=settings.SPOT_SUBSCRIPTIONS,
     )
 
 

@@ -177,7 +177,7 @@ class Connection(BaseConsumer):
         except Refused as refused:
             self._fail(command, refused)
         else:
-            count, limit = len(self.outbox.subscriptions), self.dialect.subscriptions
+            count, limit = len(self.outbox.subscriptions), self._limit
             self._answer(lambda: Done(command, count, limit, now_ms()))
 
     def _carry_out(self, command: Command) -> None:
@@ -196,6 +196,12 @@ class Connection(BaseConsumer):
             case Ping():
                 pass
 
+    @property
+    def _limit(self) -> int:
+        """The subscriptions that the protocol and the client's plan allow."""
+        most = self.dialect.subscriptions
+        return min(most, self.who.plan.subscriptions or most)
+
     def _subscription(self, name: str) -> Subscription:
         subscription = self.outbox.subscriptions.get(name)
         if subscription is None:
@@ -213,8 +219,7 @@ class Connection(BaseConsumer):
         subscription = self.outbox.subscriptions.get(name)
         is_new = subscription is None
         if subscription is None:
-            if len(self.outbox.subscriptions) >= self.dialect.subscriptions:
-                limit = self.dialect.subscriptions
+            if len(self.outbox.subscriptions) >= (limit := self._limit):
                 raise Refused("too_many_queries", f"At most {limit} subscriptions of one connection.")
             subscription = Subscription(name, self.who.id, self.dialect, self.outbox, self._refuse_later)
             self.outbox.add(subscription)
