@@ -75,6 +75,12 @@ class Plan:
     new_datasets_per_hour: int
     #: Subscriptions of one connection, where its protocol has several.
     subscriptions: int = 0
+    #: Messages a second to each connection; the newest page waits for the next one.
+    messages_out_per_second: float = 0
+    #: Credits of a calendar month (UTC).
+    credits_per_month: int = 0
+    #: The feeds it may use; empty: all.
+    channels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,8 @@ class Client:
     id: str
     address: str
     plan: Plan
+    #: The public id of its key.
+    key: str | None = None
 
 
 @lru_cache(maxsize=1)
