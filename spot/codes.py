@@ -49,11 +49,12 @@ CLOSES: dict[Close, CloseFact] = {
 
 class ErrorFact(NamedTuple):
     """The consequences of an error code: the close code where no connection can be had, the HTTP status, and after how
-    many seconds the same request may succeed (None: never)."""
+    many seconds the same request may succeed (None: never). `when`: its row in the documents."""
 
     close: Close
     status: int
     wait: int | None = None
+    when: str = ""
 
     @property
     def retry(self) -> bool:
@@ -62,29 +63,76 @@ class ErrorFact(NamedTuple):
 
 
 ERRORS: dict[str, ErrorFact] = {
-    "bad_message": ErrorFact(Close.BAD_REQUEST, 400),
-    "unknown_field": ErrorFact(Close.BAD_REQUEST, 400),
-    "bad_value": ErrorFact(Close.BAD_REQUEST, 400),
-    "missing_field": ErrorFact(Close.BAD_REQUEST, 400),
-    "body_refused": ErrorFact(Close.BAD_REQUEST, 413),
-    "unknown_coin": ErrorFact(Close.NOT_FOUND, 404),
-    "unknown_currency": ErrorFact(Close.NOT_FOUND, 404),
-    "unknown_feed": ErrorFact(Close.NOT_FOUND, 404),
-    "upgrade_required": ErrorFact(Close.BAD_REQUEST, 426),
-    "too_many_datasets": ErrorFact(Close.TOO_MANY_QUERIES, 429, wait=60),
-    "too_many_queries": ErrorFact(Close.TOO_MANY_QUERIES, 429, wait=60),
-    "too_many_messages": ErrorFact(Close.TOO_MANY_MESSAGES, 429, wait=1),
-    "too_many_requests": ErrorFact(Close.TOO_MANY_MESSAGES, 429, wait=1),
-    "too_many_connections": ErrorFact(Close.TOO_MANY_CONNECTIONS, 429, wait=10),
-    "overloaded": ErrorFact(Close.OVERLOADED, 503, wait=5),
-    "unavailable": ErrorFact(Close.OVERLOADED, 503, wait=5),
+    "bad_message": ErrorFact(Close.BAD_REQUEST, 400, when="the message or query string cannot be read"),
+    "unknown_field": ErrorFact(
+        Close.BAD_REQUEST,
+        400,
+        when="a parameter or field that does not exist; the message lists those that do",
+    ),
+    "bad_value": ErrorFact(Close.BAD_REQUEST, 400, when="a value that is not allowed; the message says what is"),
+    "missing_field": ErrorFact(Close.BAD_REQUEST, 400, when="a required parameter is missing"),
+    "body_refused": ErrorFact(Close.BAD_REQUEST, 413, when="an HTTP request has a body where none is read"),
+    "unknown_coin": ErrorFact(
+        Close.NOT_FOUND,
+        404,
+        when="no coin has this id, or none of these; if it is a symbol, the message and `allowed` name the coins that "
+        "have it",
+    ),
+    "unknown_currency": ErrorFact(Close.NOT_FOUND, 404, when="the provider does not quote this currency"),
+    "unknown_feed": ErrorFact(Close.NOT_FOUND, 404, when="there is no feed at this path"),
+    "upgrade_required": ErrorFact(
+        Close.BAD_REQUEST,
+        426,
+        when="a socket's path was asked over plain HTTP: a proxy dropped the header `Upgrade`, most likely; only over "
+        "HTTP",
+    ),
+    "too_many_datasets": ErrorFact(
+        Close.TOO_MANY_QUERIES,
+        429,
+        wait=60,
+        when="more currencies, charts or extra coins than the server watches together, or than your address may ask "
+        "for in an hour",
+    ),
+    "too_many_queries": ErrorFact(
+        Close.TOO_MANY_QUERIES,
+        429,
+        wait=60,
+        when="more distinct live queries than the server keeps",
+    ),
+    "too_many_messages": ErrorFact(
+        Close.TOO_MANY_MESSAGES,
+        429,
+        wait=1,
+        when="messages come too fast; this one was not heard",
+    ),
+    "too_many_requests": ErrorFact(
+        Close.TOO_MANY_MESSAGES,
+        429,
+        wait=1,
+        when="too many HTTP requests from this address",
+    ),
+    "too_many_connections": ErrorFact(
+        Close.TOO_MANY_CONNECTIONS,
+        429,
+        wait=10,
+        when="too many sockets from this address",
+    ),
+    "overloaded": ErrorFact(Close.OVERLOADED, 503, wait=5, when="the server has all the sockets it takes"),
+    "unavailable": ErrorFact(Close.OVERLOADED, 503, wait=5, when="there are no data yet"),
 }
 
 
-#: Why a coin that was asked for is not in an answer.
-MISSING = ("unknown_coin", "no_price", "unavailable")
-#: What people are told once.
-NOTICES = ("source_changed", "realm_changed")
+#: Why a coin that was asked for is not in an answer, and what that means.
+MISSING = {
+    "unknown_coin": "no coin has this id",
+    "no_price": "the source has no price of it",
+    "unavailable": "not fetched yet, or in vain",
+}
+#: What people are told once, and when.
+NOTICES = {
+    "source_changed": "the data come from another provider than before",
+    "realm_changed": "real data have taken the place of the demo, or the other way round",
+}
 
 
 @dataclass(eq=False)
