@@ -94,7 +94,9 @@ def _contenders() -> dict[str, tuple[Callable[..., None], str]]:
 
     def channels(run) -> None:  # type: ignore[no-untyped-def]
         env = {"BENCH_REDIS": plain_redis(run), "DJANGO_SETTINGS_MODULE": "bench.plain.settings"}
-        server = ("uvicorn", "--host", "127.0.0.1", "--port", str(run.port), "--log-level", "error")
+        # Joining the groups takes minutes, in which these clients answer no ping.
+        patient = ("--ws-ping-interval", "3600", "--log-level", "error")
+        server = ("uvicorn", "--host", "127.0.0.1", "--port", str(run.port), *patient)
         run.start(sys.executable, "-m", *server, "bench.plain.asgi:application", env=env)
         run.publisher(sys.executable, "-m", "bench.plain.publish_coins", env=env)
 
@@ -145,16 +147,23 @@ class Crowd:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{len(missing)} clients lack bytes")
             for number, _ in self._epoll.poll(1):
-                missing[number] = missing.get(number, 0) - len(self._peers[number].recv(1 << 20))
+                missing[number] = missing.get(number, 0) - self._taken(number)
                 if missing[number] <= 0:
                     del missing[number]
         return time.monotonic()
+
+    def _taken(self, number: int) -> int:
+        """Read what a client has been sent; the number of bytes."""
+        size = len(self._peers[number].recv(1 << 20))
+        if not size:
+            raise ConnectionError("the server has closed a client's connection")
+        return size
 
     def settle(self) -> None:
         """Read what comes until nothing has come for a while."""
         while events := self._epoll.poll(1.5):
             for number, _ in events:
-                self._peers[number].recv(1 << 20)
+                self._taken(number)
 
 
 def measure(name: str, clients: int, broadcasts: int) -> list[Broadcast]:
