@@ -14,8 +14,12 @@ class Close(IntEnum):
     OVERLOADED = 1013
     TOO_BIG = 1009
     BAD_REQUEST = 4400
+    KEY = 4401
+    OUT_OF_CREDITS = 4402
     ORIGIN = 4403
     NOT_FOUND = 4404
+    FORBIDDEN = 4405
+    PLAN_CHANGED = 4409
     TOO_MANY_QUERIES = 4413
     TOO_MANY_MESSAGES = 4429
     TOO_MANY_CONNECTIONS = 4430
@@ -36,13 +40,17 @@ CLOSES: dict[Close, CloseFact] = {
     Close.BAD_REQUEST: CloseFact(
         "the address asks for something that cannot be; the error frame says what", reconnect=False
     ),
+    Close.KEY: CloseFact("a key is required, or it is unknown, expired or revoked", reconnect=False),
+    Close.OUT_OF_CREDITS: CloseFact("the key's credits of this month are used up", reconnect=False),
     Close.ORIGIN: CloseFact("the page's origin is not allowed here", reconnect=False),
     Close.NOT_FOUND: CloseFact("no such feed, coin or currency", reconnect=False),
+    Close.FORBIDDEN: CloseFact("the plan or the key does not allow this", reconnect=False),
+    Close.PLAN_CHANGED: CloseFact("the limits of the client have changed; connect again", reconnect=True),
     Close.TOO_MANY_QUERIES: CloseFact(
         "more distinct queries, currencies or charts than the server keeps", reconnect=False
     ),
     Close.TOO_MANY_MESSAGES: CloseFact("messages came faster than the limit for too long", reconnect=True),
-    Close.TOO_MANY_CONNECTIONS: CloseFact("too many connections from one address", reconnect=False),
+    Close.TOO_MANY_CONNECTIONS: CloseFact("too many connections from one address or with one key", reconnect=False),
     Close.SLOW_READER: CloseFact("the client did not read for the send deadline", reconnect=True),
 }
 
@@ -86,6 +94,25 @@ ERRORS: dict[str, ErrorFact] = {
         when="a socket's path was asked over plain HTTP: a proxy dropped the header `Upgrade`, most likely; only over "
         "HTTP",
     ),
+    "key_required": ErrorFact(Close.KEY, 401, when="this site serves data with a key only, and there was none"),
+    "bad_key": ErrorFact(Close.KEY, 401, when="no key reads like this"),
+    "key_revoked": ErrorFact(Close.KEY, 401, when="the key has been revoked"),
+    "key_expired": ErrorFact(Close.KEY, 401, when="the key has expired; the message says when"),
+    "bad_ticket": ErrorFact(Close.KEY, 401, when="the ticket is unknown, used, or older than 60 seconds"),
+    "forbidden_origin": ErrorFact(Close.ORIGIN, 403, when="the key may not be used by pages of this origin"),
+    "forbidden_network": ErrorFact(Close.FORBIDDEN, 403, when="the key may not be used from this address"),
+    "forbidden_channel": ErrorFact(
+        Close.FORBIDDEN, 403, when="the plan does not have this feed; `allowed` names those that it has"
+    ),
+    "too_many_attempts": ErrorFact(
+        Close.KEY, 429, wait=60, when="too many wrong keys or tickets have come from this address"
+    ),
+    "out_of_credits": ErrorFact(
+        Close.OUT_OF_CREDITS, 429, wait=3600, when="the key's credits of this month (UTC) are used up"
+    ),
+    "plan_changed": ErrorFact(
+        Close.PLAN_CHANGED, 403, wait=1, when="the limits of the client have changed; only on sockets"
+    ),
     "too_many_datasets": ErrorFact(
         Close.TOO_MANY_QUERIES,
         429,
@@ -109,13 +136,13 @@ ERRORS: dict[str, ErrorFact] = {
         Close.TOO_MANY_MESSAGES,
         429,
         wait=1,
-        when="too many HTTP requests from this address",
+        when="too many HTTP requests from this address or with this key",
     ),
     "too_many_connections": ErrorFact(
         Close.TOO_MANY_CONNECTIONS,
         429,
         wait=10,
-        when="too many sockets from this address",
+        when="too many sockets from this address or with this key",
     ),
     "overloaded": ErrorFact(Close.OVERLOADED, 503, wait=5, when="the server has all the sockets it takes"),
     "unavailable": ErrorFact(Close.OVERLOADED, 503, wait=5, when="there are no data yet"),

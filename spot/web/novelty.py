@@ -1,5 +1,5 @@
-"""The cost of a view in calls to providers: data that nobody looks at yet. Each client may ask for so many of
-them an hour, over HTTP and sockets together."""
+"""The views that a client may have, through any door: whether its plan has the feed, and the cost in calls to
+providers of data that nobody looks at yet. Each client may ask for so many of them an hour."""
 
 from __future__ import annotations
 
@@ -26,9 +26,20 @@ _MOST_PAID = 20_000
 _paid: OrderedDict[Hashable, float] = OrderedDict()
 
 
+def check_channel(client: Client, view: View) -> None:
+    """Raise `Refused` unless the client's plan has the view's feed."""
+    channels = client.plan.channels
+    if channels and view.feed.channel not in channels:
+        allowed = ", ".join(sorted(channels))
+        message = f"This plan does not have the feed {view.feed.channel}. It has: {allowed}."
+        raise Refused("forbidden_channel", message, allowed=allowed)
+
+
 @contextlib.contextmanager
 def admitted(client: Client, view: View, dialect: Dialect) -> Iterator[None]:
-    """Charge the client for what the view is the first to ask for; not when it does not exist. Raises `Refused`."""
+    """Charge the client for what the view is the first to ask for; not when it does not exist. Raises `Refused`, also
+    where `check_channel` does."""
+    check_channel(client, view)
     hub = Hub.current()
     if (view.key, dialect) in hub.groups:
         yield

@@ -23,7 +23,7 @@ from spot.snapshots import now_ms
 from spot.web.answers import Headers, Request, Response, parameter, refusal
 from spot.web.encodings import SHELF, preferred
 from spot.web.exports import csv_of
-from spot.web.novelty import admitted
+from spot.web.novelty import admitted, check_channel
 from spot.web.public import charge
 from spot.web.remembered import Remembered
 from spot.web.waiting import current, standing
@@ -36,6 +36,7 @@ async def answer(feed: Feed, request: Request) -> Response:
     """The newest state of a feed, as the query string asks for it."""
     try:
         question = _question(request.query_string, feed, settings.SPOT_DEPTH)
+        check_channel(request.client, question.view)
         if cost := _extra_cost(question):
             charge(request.client, cost)
         update = standing(question.view, question.dialect, request.client.id)

@@ -11,11 +11,11 @@ test("any wait up to the longest is as likely: clients that were cut together co
   assert.deepEqual([0, 0.25, 0.5].map((luck) => delay(3, () => luck)), [0, 2000, 4000]);
 });
 
-for (const code of [1009, 4400, 4403, 4404]) {
+for (const code of [1009, 4400, 4401, 4402, 4403, 4404, 4405]) {
   test(`after ${code} the same request is not tried again`, () => assert.equal(closing(code).final, true));
 }
 
-for (const code of [1000, 1001, 1006, 1011, 1012, 1013, 4413, 4429, 4430, 4508, 4510, 4511]) {
+for (const code of [1000, 1001, 1006, 1011, 1012, 1013, 4409, 4413, 4429, 4430, 4508, 4510, 4511]) {
   test(`after ${code} the client comes back`, () => assert.equal(closing(code).final, false));
 }
 
@@ -29,5 +29,5 @@ test("a question that is refused says nothing of the connection", () => {
 });
 
 test("every close has a sentence", () => {
-  for (const code of [1006, 1012, 4404, 4413, 4430, 4999]) assert.match(closing(code).reason, /\.$/);
+  for (const code of [1006, 1012, 4401, 4402, 4404, 4405, 4409, 4413, 4430, 4999]) assert.match(closing(code).reason, /\.$/);
 });
