@@ -19,8 +19,8 @@ SOURCES = sorted(
 PURE_ROOMS = ("spot/query/", "spot/feeds/", "spot/dialects/", "providers/protocols/")
 #: The rooms of `spot/`, from the lowest floor to the highest: none imports one above it.
 FLOORS = (
-    "codes", "query", "feeds", "dialects", "snapshots", "clients", "hub", "ingest", "endpoints", "server", "web",
-    "processes", "checks", "apps", "templatetags", "management",
+    "codes", "query", "feeds", "dialects", "snapshots", "clients", "hub", "ingest", "alerts", "endpoints", "server",
+    "web", "processes", "checks", "apps", "templatetags", "management",
 )  # fmt: skip
 ENTRY_POINTS = {"spot_project/settings.py", "spot_project/asgi.py", "spot_project/celery.py", "manage.py"}
 

@@ -1,0 +1,1 @@
+"""Alerts: rules on views, evaluated in workers, and the webhooks that they fire."""
