@@ -11,12 +11,13 @@ import functools
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import orjson
@@ -28,7 +29,7 @@ from requests.auth import AuthBase
 from providers.access import Access
 from providers.base import Answer, Call, base_url_problem
 from providers.clean import text
-from providers.deadlines import Adapter, until
+from providers.deadlines import Adapter, connecting_to, until
 from providers.errors import (
     BadPayload,
     NotFound,
@@ -168,6 +169,41 @@ def fetch_picture(
         raise _translated(cause, host) from None
 
 
+class Receipt(NamedTuple):
+    """The answer to a POST: its status, and the seconds after which to try again, if it says so."""
+
+    status: int
+    retry_after: float | None
+
+
+def post(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    addresses: Sequence[str],
+    seconds: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> Receipt:
+    """POST the body once, by a connection of its own to one of these addresses. Raises `ProviderError` without an
+    answer within that many seconds.
+
+    No proxy, cookie or .netrc is used, no redirect followed, and of the answer no more than the headers is read.
+    """
+    deadline, host = clock() + seconds, urlsplit(url).netloc
+    with closing(_new_session()) as session:
+        session.trust_env = False
+        own = {"user-agent": _USER_AGENT, "accept-encoding": "identity", "connection": "close"}
+        request = session.prepare_request(requests.Request("POST", url, data=body, headers={**own, **headers}))
+        timeout = (min(CONNECT_SECONDS, seconds), min(READ_SECONDS, seconds))
+        options: Any = {"proxies": {}, "stream": True, "timeout": timeout, "allow_redirects": False}
+        try:
+            with until(deadline, clock), connecting_to(addresses), session.send(request, **options) as response:
+                return Receipt(response.status_code, retry_after(response.headers.get("retry-after", "")))
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as cause:
+            raise _translated(cause, host) from None
+
+
 def _no_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """An `auth` that adds nothing: without one, `requests` would read a .netrc."""
     return request
@@ -289,8 +325,20 @@ def _is_loopback(url: str) -> bool:
 
 @functools.cache
 def _session(_process: int) -> requests.Session:
-    """One session per process: a pool shared across a fork would mix up responses. It stores no cookies."""
-    session = requests.Session()
+    """One session per process: a pool shared across a fork would mix up responses."""
+    return _new_session()
+
+
+class _Session(requests.Session):
+    """A session that knows no redirects: `requests` reads the whole body of one, even if it is not to be followed."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
+        return None
+
+
+def _new_session() -> requests.Session:
+    """A session without cookies."""
+    session = _Session()
     for scheme in ("https://", "http://"):
         session.mount(scheme, Adapter())
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

@@ -1,4 +1,4 @@
-"""HTTP connections with a deadline for the whole response, headers included.
+"""HTTP connections with a deadline for the whole response, headers included, and to given addresses.
 
 A read timeout applies between two bytes, so an upstream that sends single bytes could block a worker for ever. Here the
 timeout of each read is at most the time left until the deadline.
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import http.client
 import io
+import math
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 #: Seconds left of the request that is being sent.
 _left: ContextVar[Callable[[], float]] = ContextVar("left")
@@ -30,6 +32,20 @@ def until(deadline: float, clock: Callable[[], float]) -> Iterator[None]:
         yield
     finally:
         _left.reset(token)
+
+
+#: The addresses to connect to, instead of those that the host's name resolves to.
+_addresses: ContextVar[Sequence[str]] = ContextVar("addresses")
+
+
+@contextmanager
+def connecting_to(addresses: Sequence[str]) -> Iterator[None]:
+    """Connect requests sent inside to one of these addresses. Certificates are still checked by the host's name."""
+    token = _addresses.set(addresses)
+    try:
+        yield
+    finally:
+        _addresses.reset(token)
 
 
 class _Reads(io.RawIOBase):
@@ -62,11 +78,32 @@ class _Response(http.client.HTTPResponse):
             self.fp = io.BufferedReader(_Reads(sock, left))
 
 
-class _DeadlineConnection(HTTPConnection):
+class _Addressed(HTTPConnection):
+    """A connection to the first of the given addresses that accepts it before the deadline."""
+
+    def _new_conn(self) -> socket.socket:
+        addresses = _addresses.get(())
+        if not addresses:
+            return super()._new_conn()
+        host, left = self._dns_host, _left.get(lambda: math.inf)
+        try:
+            for address in addresses[:-1]:
+                self._dns_host = address
+                with suppress(NewConnectionError, ConnectTimeoutError):
+                    return super()._new_conn()
+                if left() <= 0:
+                    raise ConnectTimeoutError(self, "the deadline has passed")
+            self._dns_host = addresses[-1]
+            return super()._new_conn()
+        finally:
+            self._dns_host = host
+
+
+class _DeadlineConnection(_Addressed):
     response_class = _Response
 
 
-class _SecureDeadlineConnection(HTTPSConnection):
+class _SecureDeadlineConnection(_Addressed, HTTPSConnection):
     response_class = _Response
 
 

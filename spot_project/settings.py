@@ -113,6 +113,9 @@ SPOT_MESSAGES_PER_SECOND = env.number("SPOT_MESSAGES_PER_SECOND", default=10.0, 
 SPOT_SEND_SECONDS = env.number("SPOT_SEND_SECONDS", default=10.0, least=0)
 SPOT_HEARTBEAT_SECONDS = env.number("SPOT_HEARTBEAT_SECONDS", default=30.0, least=0)
 
+# Networks besides the public ones to which webhooks of alerts may be sent.
+SPOT_WEBHOOK_NETWORKS = env.networks("SPOT_WEBHOOK_NETWORKS")
+
 # The first administrator, created when the database has no user of that name; there is no default.
 SPOT_ADMIN_USER = env.text("SPOT_ADMIN_USER", default="")
 SPOT_ADMIN_PASSWORD = env.secret("SPOT_ADMIN_PASSWORD")
