@@ -26,7 +26,7 @@ from spot.web.exports import csv_of
 from spot.web.novelty import admitted, check_channel
 from spot.web.public import charge
 from spot.web.remembered import Remembered
-from spot.web.waiting import current, standing
+from spot.web.waiting import LARGEST_PAGE, current, standing
 
 _FORMATS = ("json", "csv")
 _VARY = b"Accept-Encoding, Origin"
@@ -126,7 +126,7 @@ async def _answer(request: Request, question: _Question, update: Update) -> Resp
     if asked is not None and _matches(asked, tag):
         return Response(304, headers, b"", _VARY)
     if question.form == "json":
-        body = update.full.payload
+        body = await _shared(tag, update.full.payload)
         headers.append((b"Content-Type", b"application/json"))
     else:
         rows = Answer(update.answer.view.whole, update.answer.table)
@@ -138,6 +138,15 @@ async def _answer(request: Request, question: _Question, update: Update) -> Resp
         body = await SHELF.encoded(tag, body, coding)
         headers.append((b"Content-Encoding", coding.encode()))
     return Response(200, headers, body, _VARY)
+
+
+async def _shared(tag: str, body: bytes) -> bytes:
+    """A large body once for all who are sent it: slow readers hold it in memory until they have taken it."""
+
+    async def make() -> bytes:
+        return body
+
+    return body if len(body) <= LARGEST_PAGE else await SHELF.get(tag, make)
 
 
 #: The entity tag of each page's answers, and the headers that hold as long as the page does, by the question's name.

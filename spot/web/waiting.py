@@ -119,7 +119,7 @@ class _Standing(NamedTuple):
 
 #: Pages given lately, the oldest first: so many, and none larger than so many bytes.
 _PAGES: OrderedDict[tuple[object, Dialect], _Standing] = OrderedDict()
-_MOST_PAGES, _LARGEST_PAGE = 256, 65_536
+_MOST_PAGES, LARGEST_PAGE = 256, 65_536
 _SWEEP_MS = 1000
 _swept_at = 0
 
@@ -137,7 +137,7 @@ def standing(view: View, dialect: Dialect, client: str) -> Update | None:
 def _remember(update: Update, group: Group | None) -> None:
     """Keep a page for the next request, and none that keeps an outdated snapshot in memory."""
     global _swept_at
-    if group is None or len(group.topics) > 1 or not group.verified or len(update.answer.data) > _LARGEST_PAGE:
+    if group is None or len(group.topics) > 1 or not group.verified or len(update.answer.data) > LARGEST_PAGE:
         return
     now = now_ms()
     if abs(now - _swept_at) > _SWEEP_MS:

@@ -98,6 +98,17 @@ def test_an_unchanged_answer_is_304_and_a_changed_one_is_not() -> None:
     run(story())
 
 
+def test_readers_of_a_large_answer_share_its_bytes() -> None:
+    async def story() -> None:
+        await put_lists()
+        await put(USD, market(500))
+        first, second = await get("market", "page_size=500"), await get("market", "page_size=500")
+        assert len(first.content) > waiting.LARGEST_PAGE
+        assert first.content is second.content
+
+    run(story())
+
+
 def test_csv_holds_the_whole_filtered_range_and_no_formula() -> None:
     async def story() -> None:
         await put_lists()
