@@ -42,6 +42,13 @@ class Delta(NamedTuple):
 
 
 State = Literal["waiting", "live", "stale", "unavailable"]
+#: The states of a feed's data, in the words of the documents.
+STATES: dict[State, str] = {
+    "waiting": "nothing has been fetched yet; it is under way",
+    "live": "the data are as fresh as they should be",
+    "stale": "the data are older than `max_age_ms`; the last good values stay",
+    "unavailable": "there are no data, and the last fetch failed",
+}
 
 
 class Status(NamedTuple):

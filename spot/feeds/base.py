@@ -30,7 +30,7 @@ _TYPES: dict[str, Schema] = {
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of a feed's rows. `unit`: of its numbers. `null`: values may be absent. `optional`: it is there on
-    demand. `of`: the columns of what its values list."""
+    demand. `of`: the columns of what its values list. `note`: what it means, where its name does not say it."""
 
     name: str
     type: Literal["text", "number", "integer", "time", "boolean", "texts", "chart", "json", "rows"]
@@ -38,6 +38,7 @@ class Column:
     null: bool = False
     optional: bool = False
     of: tuple[Column, ...] = ()
+    note: str = ""
 
     def schema(self) -> Schema:
         """The JSON Schema of its values."""
@@ -45,7 +46,8 @@ class Column:
         unit = self.unit or ("epoch ms" if self.type == "time" else "")
         if self.null:
             schema = schema | {"type": [schema["type"], "null"]}
-        return schema | {"x-unit": unit} if unit else schema
+        more = {"x-unit": unit, "description": self.note}
+        return schema | {word: text for word, text in more.items() if text}
 
 
 def row_schema(columns: Sequence[Column]) -> Schema:

@@ -170,7 +170,7 @@ class Choice:
 
     def schema(self) -> Schema:
         """An enumeration."""
-        return {"enum": list(self.words)}
+        return {"type": "string", "enum": list(self.words)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,12 @@ class Words:
 
     def schema(self) -> Schema:
         """A list of them."""
-        return {"type": "array", "items": {"enum": list(self.words)}, "minItems": self.least, "uniqueItems": True}
+        return {
+            "type": "array",
+            "items": {"type": "string", "enum": list(self.words)},
+            "minItems": self.least,
+            "uniqueItems": True,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +222,7 @@ class OneWindow:
 
     def schema(self) -> Schema:
         """A list of the one window."""
-        return {"const": [self.window]}
+        return {"type": "array", "items": {"type": "string", "enum": [self.window]}, "minItems": 1, "maxItems": 1}
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,8 +81,10 @@ class Condition(NamedTuple):
 
 
 class Operator(NamedTuple):
-    """A filter operator: its operand, its mask of a number column, and its test of a text (None: not applicable)."""
+    """A filter operator: its meaning in the documents, its operand, its mask of a number column, and its test of a text
+    (None: not applicable)."""
 
+    meaning: str
     takes: Literal["value", "list", "text"]
     numbers: Callable[[Any, Any], Mask] | None
     texts: Callable[[str | None, Any], bool] | None
@@ -98,24 +100,45 @@ def _in(column: Any, values: tuple[Scalar, ...]) -> Mask:
 
 
 OPERATORS: dict[str, Operator] = {
-    "eq": Operator("value", _equal, lambda text, value: text == value),
-    "ne": Operator("value", lambda column, value: ~_equal(column, value), lambda text, value: text != value),
+    "eq": Operator("equal; null: has no value", "value", _equal, lambda text, value: text == value),
+    "ne": Operator(
+        "not equal; null: has a value",
+        "value",
+        lambda column, value: ~_equal(column, value),
+        lambda text, value: text != value,
+    ),
     "gt": Operator(
-        "value", lambda column, value: column > value, lambda text, value: text is not None and text > value
+        "greater than",
+        "value",
+        lambda column, value: column > value,
+        lambda text, value: text is not None and text > value,
     ),
     "gte": Operator(
-        "value", lambda column, value: column >= value, lambda text, value: text is not None and text >= value
+        "greater than or equal",
+        "value",
+        lambda column, value: column >= value,
+        lambda text, value: text is not None and text >= value,
     ),
     "lt": Operator(
-        "value", lambda column, value: column < value, lambda text, value: text is not None and text < value
+        "less than",
+        "value",
+        lambda column, value: column < value,
+        lambda text, value: text is not None and text < value,
     ),
     "lte": Operator(
-        "value", lambda column, value: column <= value, lambda text, value: text is not None and text <= value
+        "less than or equal",
+        "value",
+        lambda column, value: column <= value,
+        lambda text, value: text is not None and text <= value,
     ),
-    "in": Operator("list", _in, lambda text, values: text in values),
-    "nin": Operator("list", lambda column, values: ~_in(column, values), lambda text, values: text not in values),
-    "contains": Operator("text", None, lambda text, value: text is not None and value in text),
-    "startswith": Operator("text", None, lambda text, value: text is not None and text.startswith(value)),
+    "in": Operator("one of", "list", _in, lambda text, values: text in values),
+    "nin": Operator(
+        "none of", "list", lambda column, values: ~_in(column, values), lambda text, values: text not in values
+    ),
+    "contains": Operator("has this text in it", "text", None, lambda text, value: text is not None and value in text),
+    "startswith": Operator(
+        "begins with this text", "text", None, lambda text, value: text is not None and text.startswith(value)
+    ),
 }
 
 

@@ -84,7 +84,7 @@ def test_parameters_have_their_bounds_and_defaults() -> None:
     per_page = schema["properties"]["per_page"]
     assert (per_page["minimum"], per_page["maximum"], per_page["default"]) == (1, 500, 250)
     assert schema["properties"]["price_change_percentage"]["default"] == ["24h", "7d"]
-    assert schema["properties"]["delta"] == {"type": "boolean"}
+    assert schema["properties"]["delta"]["type"] == "boolean"
     assert parameters_schema(FEEDS["onchain"])["required"] == ["channel", "platform_id", "address"]
 
 
