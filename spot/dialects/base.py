@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from spot.codes import Refused
+from spot.dialects.interface import Channel
 from spot.dialects.values import Failed, Page, Value
 from spot.feeds.view import View
 
@@ -139,3 +140,5 @@ class Route:
     refusals: Dialect
     #: Sub-protocols that are accepted when a client offers them.
     subprotocols: tuple[str, ...] = ()
+    #: What it says to programs, made when the documents are.
+    interface: Callable[[], Channel] | None = None

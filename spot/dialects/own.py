@@ -7,6 +7,7 @@ from functools import partial
 from urllib.parse import parse_qsl
 
 from spot.codes import Refused, bad_value
+from spot.dialects import own_interface
 from spot.dialects.base import Dialect, Opening, Route, Subscribe
 from spot.dialects.documented import Documented
 from spot.dialects.envelope import ENVELOPE, Envelope
@@ -61,6 +62,10 @@ def _open(feed: Feed, query_string: bytes, subprotocols: tuple[str, ...], depth:
     return Opening(dialect, (Subscribe("", view),))
 
 
-ROUTES = tuple(
-    Route(f"{PREFIX}/ws/{channel}", partial(_open, feed), Documented(), (ENVELOPE,)) for channel, feed in FEEDS.items()
-)
+def _route(feed: Feed) -> Route:
+    path = f"{PREFIX}/ws/{feed.channel}"
+    interface = partial(own_interface.channel, feed, f"/{path}")
+    return Route(path, partial(_open, feed), Documented(), (ENVELOPE,), interface)
+
+
+ROUTES = tuple(_route(feed) for feed in FEEDS.values())

@@ -58,3 +58,11 @@ def refusal(refused: Refused) -> Response:
     if (seconds := refused.retry_after(now_ms())) is not None:
         headers.append((b"Retry-After", str(seconds).encode()))
     return Response(refused.fact.status, headers, error(refused))
+
+
+def matches(asked: str, tag: str) -> bool:
+    """Whether an `If-None-Match` header names the tag."""
+    if asked == tag:
+        return True
+    tags = {text.strip().removeprefix("W/") for text in asked.split(",")}
+    return bool(tags & {"*", tag.removeprefix("W/")})

@@ -16,6 +16,8 @@ from redis.exceptions import RedisError
 from providers.datasets import Dataset
 from providers.redis_trouble import refusal
 from spot import snapshots
+from spot.dialects.interface import Answer, Message, Operation
+from spot.dialects.schema import closed
 from spot.hub.hub import Hub
 from spot.server import listening
 from spot.web.answers import Request, Response, json_answer
@@ -51,6 +53,33 @@ async def readyz(_request: Request) -> Response:
     if readiness["ready"]:
         return json_answer(readiness, cache_control="no-store")
     return json_answer(readiness, 503, cache_control="no-store", retry_after=str(RETRY_SECONDS))
+
+
+_READINESS = Message(
+    "Readiness",
+    closed(
+        {
+            "ready": {"type": "boolean"},
+            "checks": {
+                "type": "object",
+                "additionalProperties": {"type": "string"},
+                "description": "the outcome of each check by its name: ok, or what is wrong",
+            },
+        }
+    ),
+)
+HEALTHZ = Operation(
+    id="getHealth",
+    summary="whether the process lives",
+    tag="health",
+    answers=(Answer(200, "it lives", (Message("Health", closed({"status": {"type": "string", "enum": ["ok"]}})),)),),
+)
+READYZ = Operation(
+    id="getReadiness",
+    summary="whether the process can serve data now",
+    tag="health",
+    answers=(Answer(200, "it can", (_READINESS,)), Answer(503, "it cannot, and why", (_READINESS,))),
+)
 
 
 async def _lately() -> dict[str, str]:

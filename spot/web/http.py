@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import io
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -25,35 +26,63 @@ from django.middleware.security import SecurityMiddleware
 from spot import dialects
 from spot.clients.plans import Client
 from spot.codes import Refused
+from spot.dialects.interface import Channel, Operation
 from spot.dialects.own import PREFIX
 from spot.feeds import FEEDS
 from spot.web import health, lookups, status, twins
 from spot.web.answers import Headers, Request, Response, refusal
-from spot.web.public import balance_headers, charge, is_public, preflight, sharing_headers
+from spot.web.documents import DOCUMENTS, Document
+from spot.web.public import PUBLIC_ERRORS, balance_headers, charge, is_public, preflight, sharing_headers
 
 
 class Handler(NamedTuple):
-    """The function that answers at a path, and the methods that it takes; None: any."""
+    """The function that answers at a path, and the methods that it takes; None: any. `operation`: its interface, for
+    the documents; None: it has nothing for programs."""
 
     answer: Callable[[Request], Awaitable[Response]]
     methods: tuple[str, ...] | None = ("GET", "HEAD")
+    operation: Operation | None = None
 
 
 _NO_FEED = Handler(twins.no_feed, methods=None)
+#: Refusals with which a health check may answer.
+_HEALTH_ERRORS = ("body_refused",)
 _HEALTH = {
-    "/healthz": Handler(health.healthz, ("GET", "HEAD", "OPTIONS")),
-    "/readyz": Handler(health.readyz, ("GET", "HEAD", "OPTIONS")),
+    "/healthz": Handler(health.healthz, ("GET", "HEAD", "OPTIONS"), health.HEALTHZ),
+    "/readyz": Handler(health.readyz, ("GET", "HEAD", "OPTIONS"), health.READYZ),
 }
 _PUBLIC = {
-    "/status.json": Handler(status.facts),
-    "/currencies.json": Handler(lookups.currencies),
-    "/coins.json": Handler(lookups.coins),
+    "/status.json": Handler(status.facts, operation=status.OPERATION),
+    "/currencies.json": Handler(lookups.currencies, operation=lookups.CURRENCIES_OPERATION),
+    "/coins.json": Handler(lookups.coins, operation=lookups.COINS_OPERATION),
 }
 for _end in ("", "/"):
     for _feed in FEEDS.values():
-        _PUBLIC[f"/{PREFIX}/{_feed.channel}{_end}"] = Handler(partial(twins.answer, _feed))
+        _PUBLIC[f"/{PREFIX}/{_feed.channel}{_end}"] = Handler(
+            partial(twins.answer, _feed), operation=twins.operation(_feed)
+        )
     for _route in dialects.routes():
         _PUBLIC[f"/{_route.path}{_end}"] = Handler(twins.upgrade_required, methods=None)
+
+
+def operations() -> list[tuple[str, Operation]]:
+    """The operations of all paths, for the documents."""
+    return [
+        (path, replace(operation, errors=tuple(dict.fromkeys((*operation.errors, *errors)))))
+        for handlers, errors in ((_PUBLIC, PUBLIC_ERRORS), (_HEALTH, _HEALTH_ERRORS))
+        for path, handler in handlers.items()
+        if (operation := handler.operation) and not path.endswith("/")
+    ]
+
+
+def channels() -> list[Channel]:
+    """The channels of all routes, for the documents."""
+    return [route.interface() for route in dialects.routes() if route.interface]
+
+
+for _path, _kind in DOCUMENTS.items():
+    _document = Document(_kind, operations, channels)
+    _PUBLIC[_path] = Handler(_document.answer, operation=_document.operation)
 _NOT_ALLOWED = Response(405, [(b"Content-Type", b"text/html; charset=utf-8"), (b"Allow", b"GET, HEAD")])
 #: A request that has waited for so long, in seconds, ends when its client goes away.
 _WATCHED_AFTER = 0.1

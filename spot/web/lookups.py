@@ -9,10 +9,14 @@ from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
 from providers.datasets import COINS, CURRENCIES, Dataset, is_coin_id
+from spot.dialects.interface import Answer, Message, Operation
+from spot.dialects.schema import closed
+from spot.feeds.base import Column, row_schema
 from spot.hub.hub import Hub
 from spot.web import logos
 from spot.web.answers import Request, Response, json_answer, parameter
 from spot.web.coin_search import search
+from spot.web.headers import BALANCE
 
 #: How long a browser waits for a logo that has never been fetched, in seconds; the drawn one stands there meanwhile.
 PATIENCE = 8.0
@@ -20,6 +24,51 @@ PATIENCE = 8.0
 MOST_COINS, LONGEST_TEXT = 8, 100
 #: The market in which a coin is looked up that no client of this process sees.
 _USUAL = Dataset("markets", "usd")
+
+
+CURRENCIES_OPERATION = Operation(
+    id="getCurrencies",
+    summary="the currencies that prices are quoted in",
+    tag="lookups",
+    answers=(
+        Answer(
+            200,
+            "codes, sorted; none before their list has been fetched",
+            (Message("Currencies", row_schema((Column("currencies", "texts"),))),),
+            BALANCE,
+        ),
+    ),
+)
+COINS_OPERATION = Operation(
+    id="findCoins",
+    summary="coins by symbol, name or id",
+    tag="lookups",
+    answers=(
+        Answer(
+            200,
+            f"at most {MOST_COINS} coins, the best matches first; none before their list has been fetched",
+            (
+                Message(
+                    "Coins",
+                    row_schema(
+                        (
+                            Column(
+                                "coins",
+                                "rows",
+                                of=(Column("id", "text"), Column("symbol", "text"), Column("name", "text")),
+                            ),
+                        )
+                    ),
+                ),
+            ),
+            BALANCE,
+        ),
+    ),
+    parameters=closed(
+        {"q": {"type": "string", "description": f"text looked for; {LONGEST_TEXT} characters of it count"}},
+        optional=("q",),
+    ),
+)
 
 
 async def currencies(_request: Request) -> Response:

@@ -10,15 +10,14 @@ from spot.clients.plans import Client
 from spot.codes import Refused
 from spot.dialects.own import PREFIX
 from spot.web.answers import Headers, Response
+from spot.web.documents import DOCUMENTS
 from spot.web.gate import listed
+from spot.web.headers import EXPOSED
 
-_PATHS = (f"/{PREFIX}/", "/status.json", "/currencies.json", "/coins.json")
+_PATHS = (f"/{PREFIX}/", "/status.json", "/currencies.json", "/coins.json", *DOCUMENTS)
+#: Refusals with which any of these paths may answer.
+PUBLIC_ERRORS = ("too_many_requests", "overloaded", "body_refused")
 _METHODS = b"GET, HEAD, OPTIONS"
-_EXPOSED = (
-    b"ETag, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Content-Disposition, "
-    b"X-Spot-Source, X-Spot-Version, X-Spot-As-Of, X-Spot-Fetched-At, X-Spot-Age-Ms, X-Spot-Stale, "
-    b"X-Spot-Simulated, X-Spot-Total, X-Spot-Missing"
-)
 #: Headers that programs send along; a browser asks first whether it may.
 _SENT = b"Accept, Accept-Language, Cache-Control, Content-Type, If-None-Match, Pragma, X-Requested-With"
 #: For how long a browser need not ask again, in seconds; none takes more than two hours.
@@ -36,7 +35,7 @@ def sharing_headers(origin: str | None) -> Headers:
         return []
     return [
         (b"Access-Control-Allow-Origin", origin.encode("latin-1")),
-        (b"Access-Control-Expose-Headers", _EXPOSED),
+        (b"Access-Control-Expose-Headers", EXPOSED),
     ]
 
 

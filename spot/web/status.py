@@ -20,9 +20,12 @@ from providers.facts import Facts
 from providers.streams import stream_state
 from spot import snapshots
 from spot.codes import Refused
+from spot.dialects.interface import Answer, Message, Operation
 from spot.dialects.values import State
+from spot.feeds.base import Column, row_schema
 from spot.snapshots import Trouble, demo, now_ms
 from spot.web.answers import Request, Response, json_answer, refusal
+from spot.web.headers import BALANCE
 
 #: How long the facts are cached, in seconds.
 _PACE = 2.0
@@ -31,6 +34,53 @@ _MARKET = Dataset("markets", "usd")
 _ALWAYS = (_MARKET, CURRENCIES, COINS)
 #: Worst state first; a merged row reports the worst.
 _WORST: tuple[State | str, ...] = ("unavailable", "stale", "waiting", "live", "idle", "missing")
+
+_SOURCE = (
+    Column("source", "text", null=True, note="the provider, for programs"),
+    Column("label", "text", null=True, note="the provider, for people"),
+    Column("url", "text", null=True, note="its site; null for the demo"),
+)
+_FIELDS = (
+    Column("now", "time", note="the server's time"),
+    Column("worker_seen", "time", null=True, note="when a worker last looked for what is due"),
+    Column("simulated", "boolean", note="whether simulated data are shown"),
+    Column("simulated_because", "text", null=True, note="with SPOT_DEMO=auto, why real data cannot be shown"),
+    Column("data", "rows", note="the data of the last two minutes, the market in dollars, and the lists", of=(
+        Column("kind", "text"),
+        Column("currency", "text", null=True),
+        Column("block", "integer", note="500 coins each, by market cap"),
+        Column("state", "text", note="as in status frames; or idle: nobody looks at it; missing: no source"),
+        Column("count", "integer", note="datasets that differ only in coin or channel"),
+        Column("reason", "text", null=True, note="why it is not live"),
+        Column("next_try", "time", null=True, note="when it is fetched next after a failure"),
+        Column("as_of", "time", null=True),
+        Column("fetched_at", "time", null=True),
+        Column("interval_ms", "integer", null=True, note="how often it is renewed"),
+        Column("max_age_ms", "integer", null=True, note="the age from which it is stale"),
+        *_SOURCE,
+    )),
+    Column("streams", "rows", note="providers' streams that a process looks after", of=(
+        *_SOURCE,
+        Column("brings", "texts"),
+        Column("state", "text"),
+        Column("since", "time", null=True),
+        Column("heard", "time", null=True, note="when its last message came"),
+    )),
+    Column("changes", "rows", note="the last changes of a source, newest first", of=(
+        Column("at", "time"),
+        Column("kind", "text"),
+        Column("currency", "text", null=True),
+        Column("before", "text", null=True),
+        Column("after", "text", null=True),
+    )),
+)  # fmt: skip
+OPERATION = Operation(
+    id="getStatus",
+    summary="the sources of the data and their ages",
+    tag="status",
+    answers=(Answer(200, "the facts, at most two seconds old", (Message("Status", row_schema(_FIELDS)),), BALANCE),),
+    errors=("unavailable",),
+)
 
 _KINDS = list(KINDS)
 _cache: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[float, dict[str, Any]]] = weakref.WeakKeyDictionary()

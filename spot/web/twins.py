@@ -13,23 +13,47 @@ from urllib.parse import quote
 from django.conf import settings
 
 from spot.codes import Refused, bad_value
+from spot.dialects import own_interface
 from spot.dialects.csv_export import export_name
+from spot.dialects.interface import Answer as Answered
+from spot.dialects.interface import Operation, pascal
 from spot.dialects.own import read_address
+from spot.dialects.schema import parameters_schema
 from spot.feeds import Feed
 from spot.feeds.answer import Answer
 from spot.hub.groups import Update
 from spot.hub.hub import Hub
 from spot.snapshots import now_ms
-from spot.web.answers import Headers, Request, Response, parameter, refusal
+from spot.web.answers import Headers, Request, Response, matches, parameter, refusal
 from spot.web.encodings import SHELF, preferred
 from spot.web.exports import csv_of
+from spot.web.headers import HEADERS, IF_NONE_MATCH
 from spot.web.novelty import admitted, check_channel
 from spot.web.public import charge
 from spot.web.remembered import Remembered
 from spot.web.waiting import LARGEST_PAGE, current, standing
 
 _FORMATS = ("json", "csv")
+_FORMAT = {"type": "string", "enum": list(_FORMATS), "default": "json", "description": "csv: the whole range as a file"}
 _VARY = b"Accept-Encoding, Origin"
+
+
+def operation(feed: Feed) -> Operation:
+    """The interface of `answer`."""
+    parameters = parameters_schema(feed)
+    headers = tuple(header for header in HEADERS.values() if header.name != "Retry-After")
+    return Operation(
+        id=f"get{pascal(feed.channel)}",
+        summary=feed.purpose,
+        tag="feeds",
+        answers=(
+            Answered(200, "the newest state", own_interface.bodies(feed), headers),
+            Answered(304, "unchanged since the `ETag` in `If-None-Match`", (), headers),
+        ),
+        parameters={**parameters, "properties": {**parameters["properties"], "format": _FORMAT}},
+        errors=own_interface.errors(feed),
+        sends=(IF_NONE_MATCH,),
+    )
 
 
 async def answer(feed: Feed, request: Request) -> Response:
@@ -123,7 +147,7 @@ async def _answer(request: Request, question: _Question, update: Update) -> Resp
         (b"X-Spot-Stale", b"true" if age is None or age > facts.max_age_ms else b"false"),
     ]
     asked = request.header(b"if-none-match")
-    if asked is not None and _matches(asked, tag):
+    if asked is not None and matches(asked, tag):
         return Response(304, headers, b"", _VARY)
     if question.form == "json":
         body = await _shared(tag, update.full.payload)
@@ -181,11 +205,3 @@ def _new_head(question: _Question, update: Update) -> tuple[str, Headers]:
     if update.missing:
         texts["X-Spot-Missing"] = ", ".join(map(quote, update.missing))
     return tag, [(header.encode(), text.encode("latin-1")) for header, text in texts.items()]
-
-
-def _matches(asked: str, tag: str) -> bool:
-    """Whether an `If-None-Match` header names the tag."""
-    if asked == tag:
-        return True
-    tags = {text.strip().removeprefix("W/") for text in asked.split(",")}
-    return bool(tags & {"*", tag.removeprefix("W/")})

@@ -19,8 +19,10 @@ from spot import dialects
 from spot.codes import Refused
 from spot.dialects import schema
 from spot.dialects.base import Dialect, Route, Subscribe
+from spot.dialects.interface import Operation
 from spot.dialects.own import PREFIX, read_address
 from spot.feeds import FEEDS, Feed
+from spot.web import http
 
 #: A feed and a dialect; None: an address that is refused, from which only errors come.
 Asked = tuple[Feed, Dialect] | None
@@ -80,8 +82,35 @@ def frames_of(path: str, query: bytes = b"", subprotocols: tuple[str, ...] = ())
     return lambda payload: _check_frame(asked, payload.encode() if isinstance(payload, str) else bytes(payload))
 
 
+@cache
+def _operations() -> dict[str, Operation]:
+    return dict(http.operations())
+
+
+@cache
+def _body_validator(path: str, status: int) -> Any:
+    """Of the JSON that an operation answers with that status; None where it is not declared."""
+    answer = next((one for one in _operations()[path].answers if one.status == status), None)
+    bodies = [body.schema for body in answer.bodies if body.media.endswith("json")] if answer else []
+    return jsonschema_rs.Draft202012Validator({"anyOf": bodies}) if bodies else None
+
+
+def _check_operation(path: str, status: int, content_type: str, body: bytes) -> None:
+    """Fail for JSON that a path does not declare: an answer in another form, a code that is not among its errors."""
+    operation = _operations().get(path)
+    if operation is None or not content_type.endswith("json") or not body:
+        return
+    value, validator = orjson.loads(body), _body_validator(path, status)
+    if validator is not None:
+        for error in validator.iter_errors(value):
+            raise AssertionError(f"{status} from {path}: {error.message}, at {error.instance_path}")
+    else:
+        assert value.get("code") in operation.errors, f"{path} does not declare the error {value}"
+
+
 def check_answer(path: str, query: bytes, status: int, content_type: str, body: bytes) -> None:
-    """Fail for an answer of a feed's twin that is not in its schema."""
+    """Fail for an answer that is not in the schema of its operation, or of its feed and dialect."""
+    _check_operation(path.rstrip("/"), status, content_type, body)
     path = path.strip("/")
     if not (path.startswith(f"{PREFIX}/") and content_type == "application/json" and body):
         return

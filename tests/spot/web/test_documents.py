@@ -1,0 +1,157 @@
+"""The machine-readable documents: valid by their specifications' own validators, complete, and served once made."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import orjson
+import pytest
+from django.conf import settings
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from spot import dialects
+from spot.codes import CLOSES, ERRORS
+from spot.dialects.components import Components
+from spot.dialects.interface import pascal
+from spot.dialects.own_interface import FORMS
+from spot.feeds import FEEDS
+from spot.web import http
+from spot.web.documents import DOCUMENTS
+from tests.spot.asking import ask
+from tests.spot.sockets import put_everything, run
+
+ASYNCAPI = Path(settings.BASE_DIR) / "spot/frontend/node_modules/@asyncapi/specs/schemas/3.0.0.json"
+
+
+def document(name: str) -> Any:
+    """A document as a client reads it."""
+    made = DOCUMENTS[f"/docs/{name}.json"].make(http.operations, http.channels)
+    return orjson.loads(orjson.dumps(made))
+
+
+def references(node: Any) -> Iterator[str]:
+    """Every reference in a document."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "$ref":
+                yield value
+            else:
+                yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+def resolve(whole: Any, reference: str) -> Any:
+    for word in reference.removeprefix("#/").split("/"):
+        whole = whole[word.replace("~1", "/")]
+    return whole
+
+
+def test_the_openapi_document_is_valid() -> None:
+    assert not list(OpenAPIV31SpecValidator(document("openapi")).iter_errors())
+
+
+def test_the_asyncapi_document_is_valid() -> None:
+    validator = jsonschema_rs.Draft7Validator(json.loads(ASYNCAPI.read_text()))
+    assert not [(error.message, error.instance_path) for error in validator.iter_errors(document("asyncapi"))]
+    broken = document("asyncapi")
+    broken["operations"]["receiveMarket"]["action"] = "shout"
+    assert not validator.is_valid(broken)
+
+
+def test_every_schema_is_one() -> None:
+    bundle = document("schemas")
+    jsonschema_rs.meta.validate(bundle)
+    for name, schema in document("asyncapi")["components"]["schemas"].items():
+        jsonschema_rs.meta.validate({"$schema": "http://json-schema.org/draft-07/schema#", **schema})
+        assert name in bundle["$defs"]
+
+
+@pytest.mark.parametrize("name", ["openapi", "asyncapi", "schemas"])
+def test_every_reference_leads_somewhere(name: str) -> None:
+    whole = document(name)
+    assert set(references(whole))
+    for reference in references(whole):
+        assert resolve(whole, reference)
+
+
+def test_every_handler_of_public_paths_is_in_the_document() -> None:
+    described = {path for path, _operation in http.operations()}
+    sockets = {f"/{route.path}" for route in dialects.routes()}
+    paths = {path for path in (*http._PUBLIC, *http._HEALTH) if not path.endswith("/")}
+    assert paths - described == sockets
+    assert set(document("openapi")["paths"]) == described
+
+
+def test_every_route_is_a_channel_with_its_forms() -> None:
+    whole = document("asyncapi")
+    assert {channel["address"] for channel in whole["channels"].values()} >= {
+        f"/{route.path}" for route in dialects.routes()
+    }
+    for feed in FEEDS.values():
+        for form in FORMS:
+            assert whole["operations"][f"send{pascal(feed.channel)}{form.name.capitalize()}"]["messages"]
+
+
+def test_the_documents_have_every_code() -> None:
+    for name in ("openapi", "asyncapi"):
+        assert set(document(name)["x-error-codes"]) == set(ERRORS)
+    assert set(document("asyncapi")["x-close-codes"]) == {str(int(code)) for code in CLOSES}
+
+
+def test_two_schemas_cannot_share_a_name() -> None:
+    components = Components("#/")
+    components.add("Row", {"type": "object"})
+    components.add("Row", {"type": "object"})
+    with pytest.raises(ValueError, match="Row"):
+        components.add("Row", {"type": "array"})
+
+
+def test_parameters_are_written_as_the_server_reads_them() -> None:
+    listed = document("openapi")["paths"]["/tzone_apis/services/spot/ticker-tape"]["get"]["parameters"]
+    parameters = {parameter["name"]: parameter for parameter in listed}
+    assert parameters["coin_ids"]["required"]
+    assert (parameters["coin_ids"]["style"], parameters["coin_ids"]["explode"]) == ("form", False)
+    filters = parameters["filters"]["schema"]
+    assert (filters["contentMediaType"], filters["contentSchema"]) == (
+        "application/json",
+        {"$ref": "#/components/schemas/Filters"},
+    )
+    assert parameters["format"]["schema"]["enum"] == ["json", "csv"]
+
+
+@pytest.mark.usefixtures("redis")
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_a_document_is_served_with_a_tag_and_to_other_sites(path: str, settings) -> None:
+    settings.SPOT_ALLOWED_ORIGINS = ["https://partner.example"]
+
+    async def story() -> None:
+        first = await ask(path, headers={"origin": "https://partner.example"})
+        assert first.status_code == 200
+        assert first["Content-Type"] == DOCUMENTS[path].media
+        assert first["Access-Control-Allow-Origin"] == "https://partner.example"
+        assert int(first["RateLimit-Remaining"]) > 0
+        again = await ask(path, headers={"if-none-match": first["ETag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        packed = await ask(path, headers={"accept-encoding": "br"})
+        assert (packed["Content-Encoding"], packed["ETag"]) == ("br", first["ETag"])
+        assert len(packed.content) < len(first.content) / 5
+        assert first.json() == document(path.removeprefix("/docs/").removesuffix(".json"))
+
+    run(story())
+
+
+@pytest.mark.usefixtures("redis")
+def test_what_is_answered_is_what_is_declared() -> None:
+    """`ask` holds every answer against its operation."""
+
+    async def story() -> None:
+        await put_everything()
+        for path, operation in http.operations():
+            if not operation.parameters["required"] and not operation.variables and path not in http._HEALTH:
+                assert (await ask(path)).status_code in {answer.status for answer in operation.answers}, path
+
+    run(story())
