@@ -102,7 +102,10 @@ def test_readers_of_a_large_answer_share_its_bytes() -> None:
     async def story() -> None:
         await put_lists()
         await put(USD, market(500))
-        first, second = await get("market", "page_size=500"), await get("market", "page_size=500")
+        first, second = (
+            await get("market", "page_size=500&per_page=500"),
+            await get("market", "page_size=500&per_page=500"),
+        )
         assert len(first.content) > waiting.LARGEST_PAGE
         assert first.content is second.content
 
