@@ -15,6 +15,7 @@ from typing import Any
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import reactor as installed_reactor
 from twisted.internet.protocol import connectionDone
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
@@ -162,7 +163,17 @@ class SpotServer(Server):
         return super().create_application(protocol, scope)
 
     def kill_all_applications(self) -> Any:
+        """Let the sockets go one after the other, then end whatever is left."""
         listening.draining.set()
+        leaving = [
+            one for one in self.connections if isinstance(one, WebSocketProtocol) and one.state == one.STATE_OPEN
+        ]
+        delays = listening.drain_delays(len(leaving))
+        for one, seconds in zip(leaving, delays, strict=True):
+            one.application_queue.put_nowait({"type": listening.DRAIN, "seconds": seconds})
+        return deferLater(reactor, max(delays) + 0.2, self._kill_all) if leaving else self._kill_all()
+
+    def _kill_all(self) -> Any:
         for protocol in list(self.connections):
             if isinstance(protocol, WebSocketProtocol) and protocol.state == protocol.STATE_OPEN:
                 protocol.sendCloseFrame(code=1012)

@@ -45,6 +45,7 @@ from websockets.server import ServerProtocol
 
 from spot.codes import Close
 from spot.server.intake import Intake
+from spot.server.listening import DRAIN
 
 EXTENSION = "spot.frames"
 #: A peer that does not answer our close is cut after so many seconds.
@@ -273,6 +274,11 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         """Hand on a message. One that is no UTF-8 is answered with 1007, unless the peer's own close came with it."""
         with contextlib.suppress(InvalidState):
             super().send_receive_event_to_app()
+
+    def drain(self, seconds: float) -> None:
+        """Tell the application that the process ends, and after how many seconds it is to close."""
+        event: Any = {"type": DRAIN, "seconds": seconds}  # uvicorn declares those that it knows
+        self.queue.put_nowait(event)
 
     def shutdown(self) -> None:
         """Say 1012, unless closing has begun: saying it twice would raise, and end the shutdown of all others."""

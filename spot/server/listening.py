@@ -31,6 +31,10 @@ SERVERS = ("uvicorn", "daphne")
 #: The ASGI extension by which a server tells that the peer has taken what was sent: `{"then": function}` calls the
 #: function that it is given, at once or later.
 TAKEN = "spot.taken"
+#: The event by which a server tells a WebSocket's application that the process ends: `{"type": DRAIN, "seconds": after
+#: so many it is to close}`, another number for each, so that not all clients come back in the same moment.
+DRAIN = "spot.drain"
+DRAIN_SECONDS, _DRAINED_EACH = 1.5, 0.01
 
 #: Set once this process has been asked to end: it answers what it has and wants nothing new.
 draining = threading.Event()
@@ -38,6 +42,12 @@ draining = threading.Event()
 
 class CannotServe(Exception):
     """The web process cannot start; the message says why and what to do, for the operator."""
+
+
+def drain_delays(count: int) -> list[float]:
+    """After how many seconds each of so many sockets is to close."""
+    spread = min(DRAIN_SECONDS, count * _DRAINED_EACH)
+    return [spread * place / count for place in range(1, count + 1)]
 
 
 def is_loopback(host: str) -> bool:

@@ -164,11 +164,31 @@ class SpotHttpProtocol(HttpToolsProtocol):
 
 
 class SpotServer(Server):
-    """Tells the readiness page that the process is ending."""
+    """Tells the readiness page that the process is ending, and lets its sockets go one after the other."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         listening.draining.set()
         super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        began = asyncio.get_running_loop().time()
+        for server in self.servers:
+            server.close()
+        await self._drain()
+        passed = asyncio.get_running_loop().time() - began
+        self.config.timeout_graceful_shutdown = max(1, round(listening.GRACE_SECONDS - passed))
+        await super().shutdown(sockets)
+
+    async def _drain(self) -> None:
+        connections = self.server_state.connections
+        leaving = [one for one in connections if isinstance(one, FrameProtocol)]
+        delays = listening.drain_delays(len(leaving))
+        for one, seconds in zip(leaving, delays, strict=True):
+            one.drain(seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(delays, default=0) + 0.2):
+                while not self.force_exit and not connections.isdisjoint(leaving):  # noqa: ASYNC110 - uvicorn's own sets
+                    await asyncio.sleep(0.02)
 
 
 def without_traceback(record: logging.LogRecord) -> bool:

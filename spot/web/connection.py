@@ -66,6 +66,9 @@ class BaseConsumer(AsyncConsumer):
         """The connection has ended."""
         raise StopConsumer
 
+    async def spot_drain(self, _message: dict[str, Any]) -> None:
+        """The server restarts (`spot.server.listening.DRAIN`); a socket that is refused has its close already."""
+
     @property
     def who(self) -> Client:
         """The client, as the gate knows it."""
