@@ -8,7 +8,7 @@ is written once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -19,31 +19,72 @@ from spot.feeds.view import View
 
 
 @dataclass(frozen=True, slots=True)
-class Subscribe:
-    """Follow a view under a name of this connection's; the name's old view, if any, is left. `since`: the number of
-    the last event that the client has seen, to go on after it. `tag` is the dialect's own, for the answer."""
+class Since:
+    """The last that a client has seen of a view, to go on after it: the number of a page or an event, and the epoch
+    that it belongs to; or the key of an event, which outlives processes."""
 
-    name: str
+    seq: int = 0
+    epoch: str = ""
+    key: Hashable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Follow a view under a name of this connection's; the name's old view, if any, is left. `tag` is the dialect's
+    own, for the answer. At most `max_rate` pages a second are sent (0: as they come), the newest each time. `dialect`
+    writes them, where it is another than the connection's."""
+
+    name: Hashable
     view: View
-    since: int | None = None
+    since: int | Since | None = None
+    tag: Any = None
+    max_rate: float = 0
+    dialect: Dialect | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Follow several views, all or none of them, except coins that do not exist beside others with the same tag.
+    `instead`: of all that the connection follows. What it follows already goes on. No two subscriptions that were asked
+    for apart may have the same tag, except None."""
+
+    wishes: tuple[Subscribe, ...]
+    instead: bool = False
     tag: Any = None
 
 
 @dataclass(frozen=True, slots=True)
-class Unsubscribe:
-    """Leave the view of that name."""
+class Which:
+    """Subscriptions of a connection: those of these names, of that channel, or with that tag; all of them if nothing is
+    said. `field` is where the client has named them."""
 
-    name: str
+    names: frozenset[Hashable] | None = None
+    channel: str | None = None
+    tag: Any = None
+    field: str = ""
+
+
+EVERY = Which()
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """Leave the views of these subscriptions."""
+
+    which: Which = EVERY
     tag: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Amend:
-    """Change what the view of that name asks for; None clears a parameter."""
+    """Change what the view of one subscription asks for; None clears a parameter. Of several subscriptions with the
+    same tag the pace and the dialect can be changed together (None: as they are)."""
 
     changes: Mapping[str, object]
-    name: str = ""
+    which: Which = EVERY
     tag: Any = None
+    max_rate: float | None = None
+    dialect: Dialect | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +95,37 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True)
-class Resync:
-    """Send the whole page of that name once more."""
+class List:
+    """Tell the subscriptions of the connection."""
 
-    name: str = ""
+    tag: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """Send the whole page once more."""
+
+    which: Which = EVERY
     tag: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """Send the whole range of the view of that name as CSV."""
+    """Send the whole range of the view as CSV."""
 
-    name: str = ""
+    which: Which = EVERY
     tag: Any = None
 
 
-Command = Subscribe | Unsubscribe | Amend | Ping | Resync | Export
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A message that cannot be obeyed, although its tag could be read."""
+
+    refused: Refused
+    tag: Any = None
+
+
+Command = Subscribe | Follow | Unsubscribe | Amend | Ping | List | Resync | Export | Mistake
 
 
 class Dialect:
@@ -98,17 +154,24 @@ class Dialect:
     #: The close code after `idle_seconds`.
     idle_close: ClassVar[int] = 1000
 
-    def welcome(self, now_ms: int) -> bytes | None:
-        """The first message to a connection, if there is one."""
-
     def read(self, message: str | bytes, depth: int) -> Sequence[Command]:
         """The commands of a client's message. Raises `Refused`; no input raises anything else. `depth`: how many coins
         by market cap heatmap pages may reach."""
         raise NotImplementedError
 
     def write(self, value: Value) -> bytes | None:
-        """The message that tells a value; None where the protocol has none."""
+        """The message that tells a value; None where the protocol has none. What a group tells its members comes
+        without their `label`."""
         raise NotImplementedError
+
+    def label(self, _wish: Subscribe) -> bytes:
+        """What a subscription's messages from its group begin with. The few labels that members of a group have mostly
+        in common cost nothing."""
+        return b""
+
+    def renamed(self, name: Hashable, _view: View) -> Hashable:
+        """The name of a subscription after its view has changed."""
+        return name
 
     def same(self, before: Page, page: Page) -> bool:
         """Whether a client would be sent the same page again."""

@@ -5,13 +5,14 @@ The hub and a connection hand out these. How one looks on the wire, and whether 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from providers.facts import Facts
 from spot.codes import Refused
 from spot.feeds.answer import Answer
+from spot.feeds.view import View
 
 
 class Missing(NamedTuple):
@@ -24,14 +25,25 @@ class Missing(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class Page:
-    """A view at a version. `seq` numbers the pages of its group; `missing` says why each coin that was asked for is not
-    in the answer, by its id."""
+    """A view at a version. `seq` numbers the pages of its group, or is the number of its newest event; `missing` says
+    why each coin that was asked for is not in the answer, by its id; `run` names the process that numbers."""
 
     answer: Answer
     facts: Facts
     seq: int
     stale: bool
     missing: Mapping[str, Missing]
+    run: str = ""
+
+    @property
+    def epoch(self) -> str:
+        """Within one epoch numbers and versions compare: the store's life and the process."""
+        return epoch_of(self.facts, self.run)
+
+
+def epoch_of(facts: Facts, run: str) -> str:
+    """The epoch of numbers that a process gives to data of one life of the store."""
+    return f"{facts.epoch}.{run}"
 
 
 class Delta(NamedTuple):
@@ -69,6 +81,7 @@ class Heartbeat(NamedTuple):
     facts: Facts
     seq: int
     now_ms: int
+    run: str = ""
 
 
 class Notice(NamedTuple):
@@ -96,11 +109,39 @@ class Tick(NamedTuple):
     now_ms: int
 
 
+class Opened(NamedTuple):
+    """A connection has been accepted. `session` is its name in our logs; `limit` how many subscriptions it may have;
+    the rates are messages a second, in and out (0: any number)."""
+
+    session: str
+    limit: int
+    rate_in: float
+    rate_out: float
+    now_ms: int
+
+
+class Drain(NamedTuple):
+    """The server restarts, and closes the connection after so many milliseconds."""
+
+    now_ms: int
+    after_ms: int
+
+
 class Exported(NamedTuple):
-    """The whole range of a view as CSV."""
+    """The whole range of a view as CSV, in answer to a command."""
 
     answer: Answer
     text: bytes
+    command: object = None
+
+
+class Outcome(NamedTuple):
+    """What became of a `Follow` or an `Unsubscribe`: the tags of subscriptions that were there already, by the names of
+    the wishes; why some coins are left out; how many subscriptions were left."""
+
+    duplicates: Mapping[Hashable, Any] = {}
+    missing: Mapping[str, Missing] = {}
+    left: int = 0
 
 
 class Done(NamedTuple):
@@ -110,6 +151,7 @@ class Done(NamedTuple):
     subscriptions: int
     limit: int
     now_ms: int
+    outcome: Outcome = Outcome()
 
 
 class Failed(NamedTuple):
@@ -119,16 +161,46 @@ class Failed(NamedTuple):
     refused: Refused
 
 
-class Events(NamedTuple):
-    """The events of a feed since the last one that a client saw, oldest first. `last` is the number of the
-    newest, to come back with; `gap`: some events before these are lost to the client."""
+class Ended(NamedTuple):
+    """A subscription has ended that nobody has ended: its view does not exist, or gave way to others."""
 
-    channel: str
+    tag: Any
+    view: View
+    refused: Refused
+    subscriptions: int
+    limit: int
+
+
+class Entry(NamedTuple):
+    """One subscription in a list."""
+
+    tag: Any
+    view: View
+    dialect: Any
+    max_rate: float
+    state: State
+    page: Page | None
+
+
+class Subscriptions(NamedTuple):
+    """The subscriptions of a connection."""
+
+    command: object
+    entries: Sequence[Entry]
+    limit: int
+    now_ms: int
+
+
+class Events(NamedTuple):
+    """The events of a feed since the last one that a client saw, oldest first; the page as it is now. `gap`: some
+    events before these or among them are lost to the client."""
+
+    page: Page
     rows: Sequence[Mapping[str, Any]]
-    last: int
     gap: bool
 
 
 Value = (
-    Page | Delta | Events | Status | Heartbeat | Notice | UnknownCoins | Unavailable | Tick | Exported | Done | Failed
-)
+    Page | Delta | Events | Status | Heartbeat | Notice | UnknownCoins | Unavailable | Tick | Opened | Drain | Exported
+    | Done | Failed | Ended | Subscriptions
+)  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -21,15 +22,18 @@ from redis.exceptions import RedisError
 from providers.datasets import COINS, CURRENCIES, Dataset
 from providers.redis_trouble import why
 from spot.codes import Refused
-from spot.dialects.base import Dialect
+from spot.dialects.base import Dialect, Since
 from spot.feeds.view import View
-from spot.hub.audience import SLICE, Audience, send_all
+from spot.hub.audience import SLICE, send_all
 from spot.hub.demand import Demand
-from spot.hub.groups import Group, Mailbox, Member, Update
+from spot.hub.events import Shelf
+from spot.hub.groups import Group
+from spot.hub.lanes import Broadcast, Mailbox, Member
 from spot.hub.listed import Lists, judge
 from spot.hub.ring import Ring
 from spot.hub.shares import make_room
 from spot.hub.topics import Topic
+from spot.hub.update import Update
 from spot.query.columns import Columns
 from spot.query.table import Table
 from spot.snapshots import News, Snapshot, Trouble, now_ms, nudges
@@ -70,6 +74,9 @@ class Hub:
         self.listening = False
         self.read_at_ms = 0
         self._seq = 0
+        #: Its name in the epochs of the numbers that it gives.
+        self._run = secrets.token_hex(3)
+        self._rings = Shelf()
         self._due: set[str] = set()
         self._stored: set[str] = set()
         self._failed: set[Group] = set()
@@ -102,8 +109,8 @@ class Hub:
 
     # --- members -----------------------------------------------------------------------------------------------------
 
-    def join(self, member: Member, view: View, since: int | None = None) -> None:
-        """Put the member into the view's group, out of the one it was in, to go on after the event `since`. Raises
+    def join(self, member: Member, view: View, since: int | Since | None = None) -> None:
+        """Put the member into the view's group, out of the one it was in, to go on after `since`. Raises
         `Refused` and changes nothing when the view cannot be had; what cannot be known yet is told later by
         `Member.refuse_later`."""
         old, seq, waited = member.group, member.seq, member.outbox.withdraw(member)
@@ -115,7 +122,7 @@ class Hub:
             self._return(member, old)
             member.seq = seq
             if waited and old is not None and old.update is not None:
-                old.hand(member, old.update)
+                old.lanes.hand(member, old.update)
             if isinstance(error, Refused):
                 raise
             log.exception("answer cannot be made", feed=view.feed.channel)
@@ -143,6 +150,8 @@ class Hub:
             topic.left(group, member.client, now_ms())
         if not group.members:
             self.groups.pop(group.key, None)
+            if group.ring is not None:
+                self._rings.keep(group.key, group.ring, now_ms())
             for topic in group.topics:
                 topic.groups.discard(group)
 
@@ -152,7 +161,8 @@ class Hub:
         verdict = judge(view.params, self.lists)
         leaving = make_room(view, member.client, self.topics)
         topics = [self._topic(dataset) for dataset in view.datasets]
-        group = Group(view, member.dialect, topics, verdict)
+        ring = self._rings.take((view.key, member.dialect), now_ms()) if view.feed.events else None
+        group = Group(view, member.dialect, topics, verdict, run=self._run, ring=ring)
         self._render(group)
         self._dismiss(leaving)
         for topic in topics:
@@ -328,14 +338,14 @@ class Hub:
         Connections with many subscriptions are written to at the end, once."""
         async with self._publishing:
             slice_end = self._clock() + _SLICE_SECONDS
-            waiting: list[tuple[Audience[Member], bytes]] = []
+            waiting: list[Broadcast] = []
             outboxes: dict[Mailbox, None] = {}
             for group in list(groups):
                 before = group.update
                 try:
                     if group.members and (update := self._render(group)) is not None:
                         if (small := group.at_once(update)) is not None:
-                            waiting.append(small)
+                            waiting += small
                         else:
                             self._send_waiting(waiting)
                             await self._fan_out(group, update, outboxes)
@@ -344,7 +354,7 @@ class Hub:
                     group.update = before
                     self._failed.add(group)
                 late = self._clock() > slice_end
-                if late or len(waiting) == _BATCH:
+                if late or len(waiting) >= _BATCH:
                     self._send_waiting(waiting)
                 if late:
                     await asyncio.sleep(0)
@@ -352,7 +362,7 @@ class Hub:
             self._send_waiting(waiting)
             await self._flush(outboxes)
 
-    def _send_waiting(self, waiting: list[tuple[Audience[Member], bytes]]) -> None:
+    def _send_waiting(self, waiting: list[Broadcast]) -> None:
         """Frames of small groups are written together, which is cheaper, and always before anything can come in
         between."""
         if waiting:
@@ -362,19 +372,17 @@ class Hub:
     async def _fan_out(self, group: Group, update: Update, outboxes: dict[Mailbox, None]) -> None:
         """Give every member the group's newest page: those whose sockets are lent at once, in slices, so that pings,
         joins and other groups are served in between; the others by their outboxes."""
-        if group.heavy and group.deflating:
-            await asyncio.to_thread(update.deflate)
+        if group.heavy and group.lanes.deflates:
+            await asyncio.to_thread(update.full.deflate)
 
         def push(member: Member) -> None:
             if member.group is group:  # it may have left, or moved on, in between
-                group.hand(member, update)
+                group.lanes.hand(member, update)
                 outboxes[member.outbox] = None
 
         outboxes |= group.push(update)
-        if group.plain:
-            await group.plain.send(update.full.frame, push, self.ring)
-        if group.deflating:
-            await group.deflating.send(update.full.deflated, push, self.ring)
+        for audience, frame in group.lanes.broadcasts(update):
+            await audience.send(frame, push, self.ring)
 
     async def _flush(self, outboxes: Iterable[Mailbox]) -> None:
         """Write what waits in the outboxes, in slices."""
@@ -460,4 +468,5 @@ class Hub:
         turned = {group for topic in self.topics.values() if topic.turned(now) for group in topic.groups}
         await self._publish(turned)
         for group in list(self.groups.values()):
-            group.beat(now)
+            if group.beat(now):
+                await asyncio.sleep(0)  # thousands of members are told one by one

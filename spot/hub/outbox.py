@@ -1,7 +1,8 @@
 """Outboxes: the messages that wait for a connection, and the only way to its socket.
 
 Prices are state: of each subscription only the newest page waits, of control messages the newest of each kind. What one
-snapshot brings to a connection leaves in one write.
+snapshot brings to a connection leaves in one write. A connection or a subscription may have a pace: pages wait for it,
+and answers and control messages do not.
 
 A broadcast writes a finished frame straight to the socket (`spot.hub.audience`), past the outbox. That is right only
 while the connection has a single subscription and nothing waits, or two frames would tear each other apart. So the
@@ -11,14 +12,17 @@ socket's own send is handed out by `lend` alone, as a `Direct`, and called back 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+import math
+from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from spot.clients.limits import Bucket
 from spot.dialects.frames import DEFLATE_IN_THREAD, Message
 
 if TYPE_CHECKING:
-    from spot.hub.groups import Update
     from spot.hub.subscription import Subscription
+    from spot.hub.update import Update
 
 #: Frames are written together up to so many bytes; the rest waits until the peer has taken these.
 _BATCH_BYTES = 256 * 1024
@@ -95,14 +99,17 @@ class Outbox:
     """The messages that wait for one connection, and its subscriptions by name."""
 
     __slots__ = (
-        "_controls", "_deflating", "_free", "binary", "frames", "owner", "pages", "replies", "socket", "subscriptions",
+        "_controls", "_deflating", "_free", "_gathers", "_timer", "binary", "frames", "owner", "pace", "pages",
+        "replies", "socket", "subscriptions",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, socket: FrameSocket | None, *, binary: bool = False) -> None:
         self.owner = owner
         self.socket = socket
         self.binary = binary
-        self.subscriptions: dict[str, Subscription] = {}
+        #: How fast pages may be sent; None: as they come.
+        self.pace: Bucket | None = None
+        self.subscriptions: dict[Hashable, Subscription] = {}
         #: The newest page of each subscription that has not been sent. The hub puts them here, many at a time.
         self.pages: dict[Any, Update] = {}
         #: The same as finished frames, in the subscriptions' slots, where all members of a group are sent the same;
@@ -112,14 +119,18 @@ class Outbox:
         self.replies: list[Reply | Message] = []
         self._controls: dict[tuple[Subscription, type], Message] = {}
         self._deflating: asyncio.Task[None] | None = None
+        self._gathers = False
+        self._timer: asyncio.TimerHandle | None = None
 
     # --- the socket --------------------------------------------------------------------------------------------------
 
     def lend(self) -> Direct | None:
         """The socket, for broadcasts to the connection's only subscription; None while it is not ready for that."""
         socket = self.socket
-        if socket is None or not socket.ready or len(self.subscriptions) != 1 or self.pages:
+        if socket is None or not socket.ready or len(self.subscriptions) != 1 or self.pages or self._gathers:
             return None  # of frames none waits while it is ready
+        if self.pace is not None or any(subscription.pace for subscription in self.subscriptions.values()):
+            return None
         if socket.send_now is None or socket.descriptor is None:
             return None
         return Direct(socket, socket.send_now, socket.descriptor)
@@ -128,19 +139,34 @@ class Outbox:
         """Take the socket back from broadcasts: they push to the outbox from now on."""
         for subscription in self.subscriptions.values():
             if subscription.group is not None:
-                subscription.group.suspend(subscription)
+                subscription.group.lanes.suspend(subscription)
 
     def offer(self) -> None:
         """Lend the socket to the broadcasts again, where that is possible."""
         for subscription in self.subscriptions.values():
             if subscription.group is not None:
-                subscription.group.admit(subscription)
+                subscription.group.lanes.admit(subscription)
+
+    @contextlib.contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Write nothing until what is done inside has been done; then all of it, answers first."""
+        if self._gathers:
+            yield
+            return
+        self._gathers = True
+        try:
+            yield
+        finally:
+            self._gathers = False
+            self.flush()
+            if len(self.subscriptions) == 1:
+                self.offer()
 
     # --- what waits --------------------------------------------------------------------------------------------------
 
     def add(self, subscription: Subscription) -> None:
         """Count a subscription in."""
-        if self.subscriptions:
+        if len(self.subscriptions) == 1:  # of several none is lent
             self.call_back()
         if self._free:
             subscription.slot = self._free.pop()
@@ -156,7 +182,14 @@ class Outbox:
         self._free.append(subscription.slot)
         if self._controls:
             self._controls = {key: message for key, message in self._controls.items() if key[0] is not subscription}
-        self.offer()
+        if len(self.subscriptions) == 1:
+            self.offer()
+
+    def rename(self, subscription: Subscription, name: Hashable) -> None:
+        """Give a subscription another name, which no other has."""
+        del self.subscriptions[subscription.name]
+        subscription.name = name
+        self.subscriptions[name] = subscription
 
     def withdraw(self, subscription: Subscription) -> bool:
         """Drop the page that waits for a subscription; whether there was one."""
@@ -178,6 +211,9 @@ class Outbox:
         for reply in self.replies:
             if not isinstance(reply, Message):
                 reply.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self.owner = _NOBODY
         self.socket = None
         self.replies.clear()
@@ -191,6 +227,8 @@ class Outbox:
     def flush(self) -> None:
         """Give the socket what it takes; the rest waits until it is ready again."""
         socket = self.socket
+        if self._gathers:
+            return
         if socket is None:
             self.owner.wake()
             return
@@ -233,15 +271,45 @@ class Outbox:
             return reply
         if self._controls:
             return self._controls.pop(next(iter(self._controls)))
-        if not self.pages:
+        if (subscription := self._next_page()) is None:
             return None
-        subscription, update = next(iter(self.pages.items()))
-        message: Message = update.message_after(subscription.seq)
+        update = self.pages[subscription]
+        message = update.message_after(subscription.seq).labelled(subscription.label)
         if self._is_being_deflated(message):
             return None
         del self.pages[subscription]
         subscription.seq = update.seq
+        for pace in (self.pace, subscription.pace):
+            if pace is not None:
+                pace.take()
         return message
+
+    def _next_page(self) -> Subscription | None:
+        """The subscription whose page is sent next; None while none may be sent."""
+        first = next(iter(self.pages), None)
+        if self.pace is None and (first is None or first.pace is None):
+            return first
+        now, soonest = asyncio.get_running_loop().time(), math.inf
+        wait = 0.0 if self.pace is None else self.pace.wait(now)
+        for subscription in self.pages:
+            its = max(wait, 0.0 if subscription.pace is None else subscription.pace.wait(now))
+            if not its:
+                return subscription
+            soonest = min(soonest, its)
+            if wait:
+                break
+        if soonest < math.inf:
+            self._flush_after(soonest)
+        return None
+
+    def _flush_after(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._timer = None
+        self.flush()
 
     def _next_reply(self) -> Message | None:
         while self.replies:

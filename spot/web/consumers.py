@@ -9,25 +9,37 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import Callable
 from typing import Any
 
 import structlog
 from django.conf import settings
 
-from spot.clients.limits import MessageRate
+from spot.clients.limits import Bucket, MessageRate
 from spot.codes import Close, Refused
-from spot.dialects.base import Amend, Command, Export, Opening, Ping, Resync, Route, Subscribe, Unsubscribe
+from spot.dialects.base import (
+    Amend,
+    Command,
+    Export,
+    Follow,
+    List,
+    Mistake,
+    Opening,
+    Ping,
+    Resync,
+    Route,
+    Subscribe,
+    Unsubscribe,
+)
 from spot.dialects.documented import Documented
-from spot.dialects.values import Done, Failed, Tick, Value
-from spot.feeds.view import View
-from spot.hub.hub import Hub
+from spot.dialects.values import Done, Drain, Ended, Failed, Opened, Outcome, Subscriptions, Tick, Value
 from spot.hub.outbox import Outbox
 from spot.hub.subscription import Subscription
 from spot.snapshots import now_ms
 from spot.web import exports
 from spot.web.connection import BaseConsumer
-from spot.web.novelty import admitted
+from spot.web.following import Following
 from spot.web.remembered import Remembered
 
 log = structlog.get_logger(__name__)
@@ -38,6 +50,8 @@ _REPLIES = 64
 _PATIENCE = 100
 #: The cost of a message in its socket's rate: an export counts as so many others, and each so many bytes as one more.
 _EXPORT_COST, _COST_BYTES = 5, 4096
+#: So many subscriptions in a list cost as much as another message.
+_LISTED = 100
 #: The close code of a connection whose dialect has failed (RFC 6455, section 7.4.1).
 _FAILED = 1011
 
@@ -70,6 +84,7 @@ class Connection(BaseConsumer):
     """One socket: its dialect, its subscriptions, its outbox."""
 
     outbox: Outbox
+    following: Following
 
     def __init__(self, route: Route) -> None:
         self.route = route
@@ -100,7 +115,10 @@ class Connection(BaseConsumer):
         try:
             opening = _opening(self.scope["query_string"], self.route, offered, settings.SPOT_DEPTH)
             self.dialect, self.outbox.binary = opening.dialect, opening.dialect.binary
-            if (welcome := self.dialect.welcome(now_ms())) is not None:
+            self.following = Following(self.who, self.dialect, self.outbox, self._refuse_later)
+            if rate := self.who.plan.messages_out_per_second:
+                self.outbox.pace = Bucket(rate, max(1.0, rate))
+            if (welcome := self.dialect.write(self._opened())) is not None:
                 await self.send_payload(welcome)
             for command in opening.commands:
                 self._carry_out(command)
@@ -108,10 +126,22 @@ class Connection(BaseConsumer):
             await self.refuse(refused)
         self._start_timers()
 
+    def _opened(self) -> Opened:
+        plan = self.who.plan
+        rates = plan.messages_per_second, plan.messages_out_per_second
+        return Opened(secrets.token_hex(8), self.following.limit, *rates, now_ms())
+
+    async def spot_drain(self, message: dict[str, Any]) -> None:
+        """The server restarts: say so, and close after so many seconds, each connection at another moment."""
+        seconds = message["seconds"]
+        self._answer(lambda: Drain(now_ms(), round(seconds * 1000)))
+        self._call_later(seconds or 0.001, self._close_restarting)
+
     def released(self) -> None:
         """Leave the groups, stop writing."""
-        for subscription in list(self.outbox.subscriptions.values()):
-            Hub.current().leave(subscription)
+        if hasattr(self, "following"):
+            self.following.leave_all()
+            del self.following  # it refers to us
         if self._writer is not None:
             self._writer.cancel()
         for timer in self._timers.values():
@@ -135,6 +165,9 @@ class Connection(BaseConsumer):
 
     def _close_idle(self) -> None:
         self._close_later(self.dialect.idle_close)
+
+    def _close_restarting(self) -> None:
+        self._close_later(Close.RESTARTING)
 
     def _close_later(self, code: int) -> None:
         self._closing = code
@@ -171,92 +204,63 @@ class Connection(BaseConsumer):
             )
 
     def _obey(self, command: Command) -> None:
-        """Carry out a command, and answer it."""
-        try:
-            self._carry_out(command)
-        except Refused as refused:
-            self._fail(command, refused)
-        else:
-            count, limit = len(self.outbox.subscriptions), self._limit
-            self._answer(lambda: Done(command, count, limit, now_ms()))
+        """Carry out a command, and answer it; the answer goes before the pages that it brings."""
+        with self.outbox.gathering():
+            try:
+                outcome = self._carry_out(command)
+            except Refused as refused:
+                self._fail(command, refused)
+            else:
+                count, limit = len(self.following), self.following.limit
+                self._answer(lambda: Done(command, count, limit, now_ms(), outcome))
 
-    def _carry_out(self, command: Command) -> None:
+    def _carry_out(self, command: Command) -> Outcome:
         """Carry out a command. Raises `Refused`, and has changed nothing then."""
         match command:
-            case Subscribe(name, view, since):
-                self._subscribe(name, view, since)
-            case Amend(changes, name):
-                self._subscribe(name, self._view(name).updated(changes, settings.SPOT_DEPTH))
-            case Resync(name):
-                self._subscribe(name, self._view(name))
-            case Unsubscribe(name):
-                self._unsubscribe(self._subscription(name))
-            case Export(name):
-                self._export(self._subscription(name))
+            case Subscribe():
+                self.following.subscribe(command)
+            case Follow():
+                return self.following.follow(command)
+            case Unsubscribe(which):
+                return self.following.unsubscribe(which)
+            case Amend():
+                self.following.amend(command)
+            case Resync(which):
+                self.following.resync(which)
+            case Export():
+                self._export(command)
+            case List():
+                self._list(command)
+            case Mistake(refused):
+                raise refused
             case Ping():
                 pass
+        return Outcome()
 
-    @property
-    def _limit(self) -> int:
-        """The subscriptions that the protocol and the client's plan allow."""
-        most = self.dialect.subscriptions
-        return min(most, self.who.plan.subscriptions or most)
-
-    def _subscription(self, name: str) -> Subscription:
-        subscription = self.outbox.subscriptions.get(name)
-        if subscription is None:
-            raise Refused("bad_value", f"There is no subscription {name[:40]!r}.")
-        return subscription
-
-    def _view(self, name: str) -> View:
-        view = self._subscription(name).view
-        assert view is not None, "only a subscription that was refused has none, and it is gone"
-        return view
-
-    def _subscribe(self, name: str, view: View, since: int | None = None) -> None:
-        """Follow a view, after the event `since` if it is one of events. The answer is a whole page at once, or as soon
-        as there is one."""
-        subscription = self.outbox.subscriptions.get(name)
-        is_new = subscription is None
-        if subscription is None:
-            if len(self.outbox.subscriptions) >= (limit := self._limit):
-                raise Refused("too_many_queries", f"At most {limit} subscriptions of one connection.")
-            subscription = Subscription(name, self.who.id, self.dialect, self.outbox, self._refuse_later)
-            self.outbox.add(subscription)
-        old = subscription.group
-        try:
-            with admitted(self.who, view, self.dialect):
-                Hub.current().join(subscription, view, since)
-        except Refused:
-            if is_new:
-                self.outbox.remove(subscription)
-            raise
-        if old is not None and old.verified:
-            subscription.view_before = subscription.view
-        subscription.view = view
-
-    def _unsubscribe(self, subscription: Subscription) -> None:
-        Hub.current().leave(subscription)
-        self.outbox.remove(subscription)
-
-    def _export(self, subscription: Subscription) -> None:
-        group = subscription.group
+    def _export(self, command: Export) -> None:
+        group = self.following.find_one(command.which).group
         if group is None or group.update is None:
             raise Refused("unavailable", "There are no data to export yet; try again when the first frame has come.")
         self._check_rate(_EXPORT_COST - 2)  # the message itself has paid for one
-        self.outbox.reply(exports.Export(group.update, self.outbox.flush))
+        self.outbox.reply(exports.Export(group.update, command, self.outbox.flush))
+
+    def _list(self, command: List) -> None:
+        self._check_rate(len(self.following) // _LISTED)
+        following = self.following
+        self._answer(lambda: Subscriptions(command, following.entries(), following.limit, now_ms()))
 
     def _refuse_later(self, subscription: Subscription, refused: Refused) -> None:
         """A view does not exist after all: back to the one before, or goodbye."""
-        self._fail(None, refused)
-        before, subscription.view = subscription.view_before, None
-        if before is not None:
-            with contextlib.suppress(Refused):
-                self._subscribe(subscription.name, before)
-        if subscription.view is None:
-            self.outbox.remove(subscription)
-            if self.dialect.subscriptions == 1:
-                self._close_later(self.dialect.close_code(refused))
+        view, tag = subscription.view, subscription.tag
+        with self.outbox.gathering():
+            ended = self.following.ended(subscription)
+            if self.dialect.subscriptions == 1 or view is None:
+                self._fail(None, refused)
+            else:
+                count, limit = len(self.following), self.following.limit
+                self._answer(lambda: Ended(tag, view, refused, count, limit))
+        if ended and self.dialect.subscriptions == 1:
+            self._close_later(self.dialect.close_code(refused))
 
     # --- writing -----------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable
 from spot.dialects.csv_export import csv_parts
 from spot.dialects.values import Exported
 from spot.feeds.answer import Answer
-from spot.hub.groups import Update
+from spot.hub.update import Update
 from spot.web.encodings import SHELF
 
 _turn: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
@@ -33,10 +33,11 @@ class Export:
     """An export that one socket has asked for (`spot.hub.outbox.Reply`): written once the socket takes it, in slices,
     while others are served."""
 
-    def __init__(self, update: Update, when_done: Callable[[], None]) -> None:
+    def __init__(self, update: Update, command: object, when_done: Callable[[], None]) -> None:
         self._dialect = update.dialect
         self._answer = Answer(update.answer.view.whole, update.answer.table)
         self._facts = update.facts
+        self._command = command
         self._when_done = when_done
         self._task: asyncio.Task[bytes] | None = None
 
@@ -51,7 +52,7 @@ class Export:
     def __call__(self) -> bytes | None:
         """The finished reply."""
         assert self._task is not None
-        return self._dialect.write(Exported(self._answer, self._task.result()))
+        return self._dialect.write(Exported(self._answer, self._task.result(), self._command))
 
     def cancel(self) -> None:
         """Nobody waits for it any more."""

@@ -21,8 +21,8 @@ from spot.dialects.own import read_address
 from spot.dialects.schema import parameters_schema
 from spot.feeds import Feed
 from spot.feeds.answer import Answer
-from spot.hub.groups import Update
 from spot.hub.hub import Hub
+from spot.hub.update import Update
 from spot.snapshots import now_ms
 from spot.web.answers import Headers, Request, Response, matches, parameter, refusal
 from spot.web.encodings import SHELF, preferred

@@ -14,9 +14,10 @@ from spot.codes import Refused
 from spot.dialects.base import Dialect
 from spot.dialects.frames import Message
 from spot.feeds.view import View
-from spot.hub.groups import Group, Update
+from spot.hub.groups import Group
 from spot.hub.hub import Hub
 from spot.hub.topics import Topic
+from spot.hub.update import Seen, Update
 from spot.snapshots import now_ms
 
 #: How long a request waits for data that have never been fetched, in seconds.
@@ -30,7 +31,8 @@ class Waiter:
     """A member of the hub that waits for one page."""
 
     group: Group | None = None
-    seq: int | None = None
+    seq: Seen = None
+    label = b""
     frame_slot = None
 
     def __init__(self, client: str, dialect: Dialect) -> None:

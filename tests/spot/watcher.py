@@ -9,8 +9,9 @@ from typing import Any
 from spot.dialects.base import Dialect
 from spot.dialects.documented import Documented
 from spot.feeds.view import View
-from spot.hub.groups import Group, Update
+from spot.hub.groups import Group
 from spot.hub.hub import Hub
+from spot.hub.update import Update
 
 
 @dataclass(eq=False)
@@ -24,6 +25,7 @@ class Watcher(Hashable):
     pages: dict[Any, Update] = field(default_factory=dict)
     frames: list[bytes] = field(default_factory=list)
     frame_slot: None = None
+    label: bytes = b""
     updates: list[Update] = field(default_factory=list)
     said: list[type] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)

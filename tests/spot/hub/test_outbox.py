@@ -138,13 +138,13 @@ def test_the_socket_is_lent_to_a_connections_only_subscription_and_called_back_b
         outbox = Outbox(Owner(), socket)
         first = followed(outbox, "first", "page_size=1")
         await eventually(lambda: socket.wire)
-        assert first in first.group.plain
+        assert first in first.group.lanes
         second = followed(outbox, "second", "page_size=2")
-        assert first not in first.group.plain
-        assert second not in second.group.plain
+        assert first not in first.group.lanes
+        assert second not in second.group.lanes
         Hub.current().leave(second)
         outbox.remove(second)
-        assert first in first.group.plain
+        assert first in first.group.lanes
 
     run(story())
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from spot.codes import Refused
-from spot.dialects.base import Command, Dialect, Opening, Ping, Route, Subscribe, Unsubscribe
-from spot.dialects.values import Done, Events, Failed, Page, Tick, UnknownCoins, Value
+from spot.dialects.base import Command, Dialect, Opening, Ping, Route, Subscribe, Unsubscribe, Which
+from spot.dialects.values import Done, Events, Failed, Opened, Page, Tick, UnknownCoins, Value
 from spot.feeds import FEEDS
 from spot.feeds.view import view_of
 
@@ -29,9 +29,6 @@ class Trial(Dialect):
     idle_seconds: ClassVar[float] = 5.0
     idle_close: ClassVar[int] = 4900
 
-    def welcome(self, now_ms: int) -> bytes:
-        return packed(hello=now_ms, limit=self.subscriptions)
-
     def read(self, message: str | bytes, depth: int) -> Sequence[Command]:
         try:
             wish = json.loads(message)
@@ -45,7 +42,7 @@ class Trial(Dialect):
             case "news":
                 return (Subscribe("news", view_of(FEEDS["listings"], {}, depth), wish.get("after"), tag),)
             case "drop":
-                return (Unsubscribe(coin, tag),)
+                return (Unsubscribe(Which(frozenset({coin})), tag),)
             case "ping":
                 return (Ping(tag),)
             case "raise":
@@ -58,8 +55,10 @@ class Trial(Dialect):
                 return packed(news=len(answer.keys()), last=seq)
             case Page(answer=answer):
                 return packed(**{coin: row["price"] for coin, row in zip(answer.keys(), answer.cells(), strict=True)})
-            case Events(_, rows, last, gap):
-                return packed(titles=[row["title"] for row in rows], last=last, gap=gap)
+            case Events(page, rows, gap):
+                return packed(titles=[row["title"] for row in rows], last=page.seq, gap=gap)
+            case Opened(now_ms=now_ms, limit=limit):
+                return packed(hello=now_ms, limit=limit)
             case Done(command, count, limit):
                 return packed(ok=getattr(command, "tag", None), count=count, limit=limit)
             case Failed(command, refused):

@@ -1,0 +1,73 @@
+"""A group's page, and its messages, each made when the first member needs it."""
+
+from __future__ import annotations
+
+from spot.dialects.base import Dialect, Since
+from spot.dialects.frames import Message, Once
+from spot.dialects.values import Delta, Events, Page
+from spot.hub.events import EventRing
+
+#: What a client has seen of a view: the number of a page or an event of this process, or what it says of itself.
+Seen = int | Since | None
+#: Different numbers of missed events for which a message is kept.
+_KEPT = 16
+
+
+class Update(Page):
+    """A page with its messages."""
+
+    def __init__(self, page: Page, dialect: Dialect, before: Page | None, ring: EventRing | None = None) -> None:
+        super().__init__(page.answer, page.facts, page.seq, page.stale, page.missing, page.run)
+        self.dialect = dialect
+        self._ring = ring
+        #: The page that `delta` continues from, without its own; no member has the number -1.
+        self.before: Page | None = None
+        if before is not None and dialect.deltas:
+            self.before = Page(before.answer, before.facts, before.seq, before.stale, before.missing, before.run)
+        self.base = -1 if self.before is None else self.before.seq
+        self._since: dict[tuple[int, bool], Message] = {}
+
+    @Once
+    def full(self) -> Message:
+        """The whole page."""
+        return self._message(self)
+
+    @Once
+    def delta(self) -> Message:
+        """The changes since the page before."""
+        assert self.before is not None
+        return self._message(Delta(self.before, self))
+
+    def _message(self, value: Page | Delta | Events) -> Message:
+        payload = self.dialect.write(value)
+        assert payload is not None, "a dialect writes its pages"
+        return Message(payload, binary=self.dialect.binary)
+
+    def message_after(self, seen: Seen) -> Message:
+        """The message for a member that has seen so much: the change, where it continues from there, or the events
+        since."""
+        if self._ring is not None and seen is not None:
+            return self._events_since(self._ring, seen)
+        if isinstance(seen, Since):
+            seen = self._own_number(seen)
+        message: Message = self.delta if seen == self.base else self.full
+        return message
+
+    def is_known(self, seen: Seen) -> bool:
+        """Whether a client that has seen so much lacks nothing."""
+        if self._ring is not None and seen is not None:
+            missed = self._ring.since(seen)
+            return not missed.rows and not missed.gap
+        return isinstance(seen, Since) and self._own_number(seen) == self.seq
+
+    def _own_number(self, seen: Since) -> int | None:
+        return seen.seq if seen.epoch == self.epoch and seen.key is None else None
+
+    def _events_since(self, ring: EventRing, seen: int | Since) -> Message:
+        missed = ring.since(seen)
+        key = len(missed.rows), missed.gap
+        if (message := self._since.get(key)) is None:
+            message = self._message(Events(self, missed.rows, missed.gap))
+            if len(self._since) < _KEPT:
+                self._since[key] = message
+        return message
