@@ -78,6 +78,7 @@ class SpotWebSocketProtocol(WebSocketProtocol):
 
     maxMessagePayloadSize: int  # noqa: N815
     intake: Intake | None = None
+    drain: dict[str, bool] | None = None
     denial: tuple[int, list[tuple[str, str]]] | None = None
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
@@ -159,7 +160,8 @@ class SpotServer(Server):
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
-            scope["extensions"] = {"websocket.http.response": {}}
+            protocol.drain = {"wanted": False}
+            scope["extensions"] = {"websocket.http.response": {}, listening.DRAIN: protocol.drain}
         return super().create_application(protocol, scope)
 
     def kill_all_applications(self) -> Any:

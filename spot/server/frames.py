@@ -127,6 +127,7 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.response.status_code == 101:
             self.scope["extensions"][EXTENSION] = {"socket": self}
+            self.scope["extensions"][DRAIN] = {"wanted": False}
 
     def start_keepalive(self) -> None:
         """The handshake's answer has just been written: what was negotiated is known, and frames may go out."""
@@ -274,6 +275,11 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         """Hand on a message. One that is no UTF-8 is answered with 1007, unless the peer's own close came with it."""
         with contextlib.suppress(InvalidState):
             super().send_receive_event_to_app()
+
+    @property
+    def drains(self) -> bool:
+        """Whether the application wants to know when the process ends."""
+        return hasattr(self, "scope") and bool(self.scope["extensions"].get(DRAIN, {}).get("wanted"))
 
     def drain(self, seconds: float) -> None:
         """Tell the application that the process ends, and after how many seconds it is to close."""

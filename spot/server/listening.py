@@ -31,8 +31,9 @@ SERVERS = ("uvicorn", "daphne")
 #: The ASGI extension by which a server tells that the peer has taken what was sent: `{"then": function}` calls the
 #: function that it is given, at once or later.
 TAKEN = "spot.taken"
-#: The event by which a server tells a WebSocket's application that the process ends: `{"type": DRAIN, "seconds": after
-#: so many it is to close}`, another number for each, so that not all clients come back in the same moment.
+#: The ASGI extension by which a WebSocket's application is told that the process ends: `{"wanted": False}`, which it
+#: sets to True, and then is sent the event `{"type": DRAIN, "seconds": after so many it is to close}`. The number is
+#: another for each socket, so that not all clients come back in the same moment.
 DRAIN = "spot.drain"
 DRAIN_SECONDS, _DRAINED_EACH = 1.5, 0.01
 

@@ -181,7 +181,7 @@ class SpotServer(Server):
 
     async def _drain(self) -> None:
         connections = self.server_state.connections
-        leaving = [one for one in connections if isinstance(one, FrameProtocol)]
+        leaving = [one for one in connections if isinstance(one, FrameProtocol) and one.drains]
         delays = listening.drain_delays(len(leaving))
         for one, seconds in zip(leaving, delays, strict=True):
             one.drain(seconds)

@@ -45,6 +45,8 @@ class BaseConsumer(AsyncConsumer):
         self.scope = scope
         self.base_send = send
         self._receive = receive
+        if (drain := scope.get("extensions", {}).get("spot.drain")) is not None:
+            drain["wanted"] = True
         try:
             while True:
                 await self.dispatch(await receive())
