@@ -167,9 +167,8 @@ class SpotServer(Server):
     def kill_all_applications(self) -> Any:
         """Let the sockets go one after the other, then end whatever is left."""
         listening.draining.set()
-        leaving = [
-            one for one in self.connections if isinstance(one, WebSocketProtocol) and one.state == one.STATE_OPEN
-        ]
+        sockets = (one for one in self.connections if isinstance(one, SpotWebSocketProtocol))
+        leaving = [one for one in sockets if one.state == one.STATE_OPEN and one.drain and one.drain["wanted"]]
         delays = listening.drain_delays(len(leaving))
         for one, seconds in zip(leaving, delays, strict=True):
             one.application_queue.put_nowait({"type": listening.DRAIN, "seconds": seconds})
