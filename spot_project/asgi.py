@@ -15,4 +15,5 @@ from spot.web.routing import websocket_urlpatterns
 from spot.web.turnstile import Turnstile
 
 sockets = OriginGate(URLRouter(websocket_urlpatterns))
-application = Door(ProtocolTypeRouter({"http": Turnstile(Http(pages)), "websocket": sockets}))
+http = Http(pages)
+application = Door(ProtocolTypeRouter({"http": Turnstile(http, http.body_bytes), "websocket": sockets}))

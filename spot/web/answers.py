@@ -23,6 +23,8 @@ class Request:
     query_string: bytes
     headers: dict[bytes, bytes]
     client: Client
+    #: What was sent with it, to handlers that read a body.
+    body: bytes = b""
 
     def header(self, name: bytes) -> str | None:
         """The value of a header."""
@@ -50,6 +52,12 @@ def json_answer(data: Any, status: int = 200, **headers: str) -> Response:
     """The data as JSON; `cache_control="no-store"` becomes the header `Cache-Control`."""
     named = [(name.replace("_", "-").title().encode(), value.encode()) for name, value in headers.items()]
     return Response(status, [(b"Content-Type", b"application/json"), *named], json.dumps(data).encode())
+
+
+async def write(send: Any, status: int, headers: Headers, body: bytes) -> None:
+    """Send an answer whole."""
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def refusal(refused: Refused) -> Response:

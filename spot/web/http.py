@@ -30,9 +30,12 @@ from spot.dialects.interface import Channel, Operation
 from spot.dialects.own import PREFIX
 from spot.feeds import FEEDS
 from spot.web import health, lookups, status, twins
-from spot.web.answers import Headers, Request, Response, refusal
+from spot.web.answers import Headers, Request, Response, refusal, write
+from spot.web.bodies import DisconnectedError, read_body
 from spot.web.documents import DOCUMENTS, Document
 from spot.web.public import PUBLIC_ERRORS, balance_headers, charge, is_public, preflight, sharing_headers
+
+_READING = ("GET", "HEAD")
 
 
 class Handler(NamedTuple):
@@ -40,8 +43,10 @@ class Handler(NamedTuple):
     the documents; None: it has nothing for programs."""
 
     answer: Callable[[Request], Awaitable[Response]]
-    methods: tuple[str, ...] | None = ("GET", "HEAD")
+    methods: tuple[str, ...] | None = _READING
     operation: Operation | None = None
+    #: The largest body of a POST that it reads, in bytes.
+    body_bytes: int = 0
 
 
 _NO_FEED = Handler(twins.no_feed, methods=None)
@@ -83,7 +88,6 @@ def channels() -> list[Channel]:
 for _path, _kind in DOCUMENTS.items():
     _document = Document(_kind, operations, channels)
     _PUBLIC[_path] = Handler(_document.answer, operation=_document.operation)
-_NOT_ALLOWED = Response(405, [(b"Content-Type", b"text/html; charset=utf-8"), (b"Allow", b"GET, HEAD")])
 #: A request that has waited for so long, in seconds, ends when its client goes away.
 _WATCHED_AFTER = 0.1
 
@@ -96,6 +100,12 @@ class Http:
         self._security = {scheme: _security_headers(scheme) for scheme in ("http", "https")}
         self._only_https = settings.SECURE_SSL_REDIRECT
 
+    @staticmethod
+    def body_bytes(method: str, path: str) -> int:
+        """The largest body that is read of a request, in bytes."""
+        handler = _PUBLIC.get(path)
+        return handler.body_bytes if handler is not None and method == "POST" else 0
+
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
         path, method = scope["path"], scope["method"]
@@ -105,7 +115,8 @@ class Http:
         elif not is_public(path):
             await self._pages(scope, receive, send)
         elif method == "OPTIONS":
-            answer = preflight(_request(scope).header(b"origin"))
+            methods = _PUBLIC.get(path, _NO_FEED).methods or _READING
+            answer = preflight(_request(scope).header(b"origin"), methods)
             await _send(send, method, answer, [(b"Vary", answer.vary)])
         else:
             await self._serve_public(scope, receive, send)
@@ -117,17 +128,25 @@ class Http:
         try:
             charge(request.client, 1)
         except Refused as refused:
-            answer = refusal(refused)
-            headers = [*answer.headers, *balance_headers(request.client), *sharing, (b"Vary", answer.vary)]
-            await _write(send, answer.status, headers, answer.body)
+            status, headers, body, vary = refusal(refused)
+            headers += [*balance_headers(request.client), *sharing, (b"Vary", vary)]
+            await write(send, status, headers, body)
             return
         route = _PUBLIC.get(path) or (_NO_FEED if path.startswith(f"/{PREFIX}/") else None)
         scheme = scope["scheme"]
         if route is None or (self._only_https and scheme != "https") or not _is_ours(request, scope):
             await self._pages(scope, receive, _sharing(send, request.client, sharing))
             return
-        with _until_gone(receive):
-            answer = await _asked(route, request)
+        answer: Response | None = None
+        try:
+            request.body = await read_body(receive, self.body_bytes(request.method, path))
+            with _until_gone(receive):
+                answer = await _asked(route, request)
+        except Refused as refused:
+            answer = refusal(refused)
+        except DisconnectedError:
+            pass
+        if answer is not None:
             more = [*self._security[scheme], *balance_headers(request.client), *sharing, (b"Vary", answer.vary)]
             await _send(send, request.method, answer, more)
 
@@ -142,18 +161,14 @@ def _request(scope: dict[str, Any]) -> Request:
 
 async def _asked(route: Handler, request: Request) -> Response:
     if route.methods is not None and request.method not in route.methods:
-        return _NOT_ALLOWED
+        allow = ", ".join(route.methods).encode()
+        return Response(405, [(b"Content-Type", b"text/html; charset=utf-8"), (b"Allow", allow)])
     return await route.answer(request)
 
 
 async def _send(send: Any, method: str, answer: Response, more: Headers) -> None:
     headers = [*answer.headers, *more, (b"Content-Length", b"%d" % len(answer.body))]
-    await _write(send, answer.status, headers, b"" if method == "HEAD" else answer.body)
-
-
-async def _write(send: Any, status: int, headers: Headers, body: bytes) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await write(send, answer.status, headers, b"" if method == "HEAD" else answer.body)
 
 
 def _sharing(send: Any, client: Client, sharing: Headers) -> Any:

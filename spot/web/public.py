@@ -5,6 +5,8 @@ The allowance is counted here for the request itself; what one question costs mo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from spot.clients import limits
 from spot.clients.plans import Client
 from spot.codes import Refused
@@ -17,7 +19,6 @@ from spot.web.headers import EXPOSED
 _PATHS = (f"/{PREFIX}/", "/status.json", "/currencies.json", "/coins.json", *DOCUMENTS)
 #: Refusals with which any of these paths may answer.
 PUBLIC_ERRORS = ("too_many_requests", "overloaded", "body_refused")
-_METHODS = b"GET, HEAD, OPTIONS"
 #: Headers that programs send along; a browser asks first whether it may.
 _SENT = b"Accept, Accept-Language, Cache-Control, Content-Type, If-None-Match, Pragma, X-Requested-With"
 #: For how long a browser need not ask again, in seconds; none takes more than two hours.
@@ -39,13 +40,14 @@ def sharing_headers(origin: str | None) -> Headers:
     ]
 
 
-def preflight(origin: str | None) -> Response:
-    """The answer to a browser that asks before it sends a header of the page's own."""
-    headers = [(b"Content-Type", b"text/html; charset=utf-8"), (b"Allow", _METHODS)]
+def preflight(origin: str | None, methods: Sequence[str]) -> Response:
+    """The answer to a browser that asks before it sends a header of the page's own, or a body."""
+    allow = ", ".join((*methods, "OPTIONS")).encode()
+    headers = [(b"Content-Type", b"text/html; charset=utf-8"), (b"Allow", allow)]
     if sharing := sharing_headers(origin):
         headers += [
             *sharing,
-            (b"Access-Control-Allow-Methods", _METHODS),
+            (b"Access-Control-Allow-Methods", allow),
             (b"Access-Control-Allow-Headers", _SENT),
             (b"Access-Control-Max-Age", _REMEMBER_SECONDS),
         ]

@@ -1,14 +1,15 @@
 """Bounds on HTTP requests in progress, before every path. Pure ASGI.
 
 A request is counted from its head to the last byte of its answer that the server has taken, so that slow readers count.
-Bodies are refused unread where nobody reads them. The pages of the admin use threads and the database, which workers
-share: a few are served at a time, the next wait.
+Bodies are refused unread where no handler reads them. The pages of the admin use threads and the database, which
+workers share: a few are served at a time, the next wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 import weakref
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,8 @@ from spot.clients.limits import answering
 from spot.clients.plans import Client
 from spot.codes import Refused
 from spot.server.listening import TAKEN
-from spot.web.answers import refusal
+from spot.web.answers import refusal, write
+from spot.web.bodies import check_body
 from spot.web.public import sharing_headers
 
 #: Asked by supervisors and load balancers, which must be answered when all else is full.
@@ -27,10 +29,11 @@ _AT_A_TIME, _WAITING = 8, 32
 
 
 class Turnstile:
-    """ASGI middleware for HTTP."""
+    """ASGI middleware for HTTP. `body_bytes` gives the largest body that is read, by method and path."""
 
-    def __init__(self, application: Any) -> None:
+    def __init__(self, application: Any, body_bytes: Callable[[str, str], int] = lambda _method, _path: 0) -> None:
         self.application = application
+        self._body_bytes = body_bytes
         self._admin: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
             weakref.WeakKeyDictionary()
         )
@@ -40,7 +43,7 @@ class Turnstile:
         """Serve the request, or refuse it."""
         client: Client = scope["spot.client"]
         try:
-            _check_body(scope)
+            self._check_body(scope)
             if scope["path"] not in _HEALTH:
                 answering.enter(client)
         except Refused as refused:
@@ -59,6 +62,12 @@ class Turnstile:
                 else:
                     taken["then"](partial(answering.leave, client))
 
+    def _check_body(self, scope: dict[str, Any]) -> None:
+        """Refuse a body that nobody reads, or one too large. Raises `Refused`."""
+        path, method = scope["path"], scope["method"]
+        if not path.startswith(_WITH_BODIES) or method in ("GET", "HEAD", "OPTIONS"):
+            check_body(dict(scope["headers"]), self._body_bytes(method, path))
+
     async def _serve_admin(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if self._in_admin >= _AT_A_TIME + _WAITING:
             await _refuse(scope, send, Refused("overloaded", "Too many pages of the admin are asked for at once."))
@@ -71,15 +80,6 @@ class Turnstile:
             self._in_admin -= 1
 
 
-def _check_body(scope: dict[str, Any]) -> None:
-    """Refuse a body that nobody reads. Raises `Refused`."""
-    if scope["path"].startswith(_WITH_BODIES) and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
-        return
-    headers = dict(scope["headers"])
-    if b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip(b"0 "):
-        raise Refused("body_refused", "This request may have no body: send its parameters in the query string.")
-
-
 async def _refuse(scope: dict[str, Any], send: Any, refused: Refused) -> None:
     status, headers, body, vary = refusal(refused)
     headers += [
@@ -88,6 +88,4 @@ async def _refuse(scope: dict[str, Any], send: Any, refused: Refused) -> None:
         (b"Vary", vary),
         *sharing_headers(dict(scope["headers"]).get(b"origin", b"").decode("latin-1")),
     ]
-    lower = [(name.lower(), value) for name, value in headers]
-    await send({"type": "http.response.start", "status": status, "headers": lower})
-    await send({"type": "http.response.body", "body": body})
+    await write(send, status, [(name.lower(), value) for name, value in headers], body)

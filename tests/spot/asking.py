@@ -68,9 +68,9 @@ def scope_of(
     }
 
 
-async def ask(target: str, method: str = "GET", *, application: Any = None, **more: Any) -> Response:
-    """The answer to one request without a body; `more` as in `scope_of`."""
-    requests = [{"type": "http.request", "body": b"", "more_body": False}]
+async def ask(target: str, method: str = "GET", *, application: Any = None, body: bytes = b"", **more: Any) -> Response:
+    """The answer to one request; `more` as in `scope_of`."""
+    requests = [{"type": "http.request", "body": body, "more_body": False}]
     events: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -79,6 +79,8 @@ async def ask(target: str, method: str = "GET", *, application: Any = None, **mo
     async def send(event: dict[str, Any]) -> None:
         events.append(event)
 
+    if body:
+        more["headers"] = {"content-length": str(len(body)), **(more.get("headers") or {})}
     scope = scope_of(target, method, **more)
     await (application or asgi.application)(scope, receive, send)
     response = Response(events, method.upper())
