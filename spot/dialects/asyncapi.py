@@ -7,7 +7,7 @@ from typing import Any
 
 from spot.codes import CLOSES
 from spot.dialects.components import Components
-from spot.dialects.interface import Channel, Form, Message
+from spot.dialects.interface import Channel, Form, Payload
 from spot.dialects.openapi import ABOUT, TITLE, VERSION, error_codes, is_structured
 from spot.feeds.params import Schema
 
@@ -76,7 +76,7 @@ def draft_07(schema: Any) -> Any:
     return words
 
 
-def _messages(channel: Channel) -> Iterable[Message]:
+def _messages(channel: Channel) -> Iterable[Payload]:
     yield from (message for form in channel.forms for message in form.frames)
     yield from channel.messages
 
@@ -102,7 +102,7 @@ def _channel(channel: Channel) -> Any:
 def _operations(channel: Channel) -> dict[str, Any]:
     """What the server sends, by form, and what it takes."""
 
-    def operation(action: str, summary: str, messages: Iterable[Message]) -> Any:
+    def operation(action: str, summary: str, messages: Iterable[Payload]) -> Any:
         refs = [{"$ref": f"#/channels/{channel.id}/messages/{message.name}"} for message in messages]
         return {"action": action, "summary": summary, "channel": {"$ref": f"#/channels/{channel.id}"}, "messages": refs}
 
@@ -120,6 +120,6 @@ def _asked(form: Form) -> Any:
     return {"x-query": dict(form.query)} if form.query else {}
 
 
-def _message(message: Message, components: Components) -> Any:
-    payload = draft_07(components.referring(message.schema))
+def _message(message: Payload, components: Components) -> Any:
+    payload = draft_07(components.body(message.name, message.schema))
     return {"name": message.name, "summary": message.summary, "contentType": message.media, "payload": payload}

@@ -33,6 +33,10 @@ class Components:
         name = self._names.get(_text(schema))
         return {"$ref": f"{self._prefix}{name}"} if name else self._parts(schema)
 
+    def body(self, name: str, schema: Schema) -> Schema:
+        """The schema of a message: a reference by its own name, if it was named."""
+        return {"$ref": f"{self._prefix}{name}"} if name in self._schemas else self.referring(schema)
+
     def all(self) -> Mapping[str, Schema]:
         """The named schemas with references to each other, in the order of their names."""
         return {name: self._parts(self._schemas[name]) for name in sorted(self._schemas)}

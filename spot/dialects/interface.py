@@ -18,7 +18,7 @@ NO_PARAMETERS: Schema = {"type": "object", "properties": {}, "required": [], "ad
 
 
 @dataclass(frozen=True)
-class Message:
+class Payload:
     """A body or a frame. `name` is unique in the contract: equal names must have equal schemas."""
 
     name: str
@@ -37,12 +37,12 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Outcome:
     """The answer of an operation with one status. Without bodies it has none."""
 
     status: int
     summary: str
-    bodies: tuple[Message, ...] = ()
+    bodies: tuple[Payload, ...] = ()
     headers: tuple[Header, ...] = ()
 
 
@@ -55,11 +55,11 @@ class Operation:
     id: str
     summary: str
     tag: str
-    answers: tuple[Answer, ...]
+    answers: tuple[Outcome, ...]
     parameters: Schema = field(default_factory=lambda: NO_PARAMETERS)
     errors: tuple[str, ...] = ()
     method: Literal["get", "post"] = "get"
-    body: Message | None = None
+    body: Payload | None = None
     variables: Mapping[str, Schema] = field(default_factory=dict)
     sends: tuple[Header, ...] = ()
 
@@ -71,7 +71,7 @@ class Form:
     name: str
     summary: str
     query: Mapping[str, str]
-    frames: tuple[Message, ...]
+    frames: tuple[Payload, ...]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Channel:
     summary: str
     forms: tuple[Form, ...]
     parameters: Schema = field(default_factory=lambda: NO_PARAMETERS)
-    messages: tuple[Message, ...] = ()
+    messages: tuple[Payload, ...] = ()
     protocol: Literal["ws", "sse"] = "ws"
     subprotocols: tuple[str, ...] = ()
 

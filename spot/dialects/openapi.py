@@ -7,7 +7,7 @@ from typing import Any
 
 from spot.codes import ERRORS
 from spot.dialects.components import Components
-from spot.dialects.interface import JSON, Answer, Header, Message, Operation
+from spot.dialects.interface import JSON, Header, Operation, Outcome, Payload
 from spot.dialects.own_interface import REFUSED
 from spot.feeds.params import Schema
 
@@ -91,7 +91,7 @@ def _operation(operation: Operation, components: Components, after_error: Header
         "responses": answers | _refusals(operation.errors, components, after_error),
     }
     if operation.body is not None:
-        content = {operation.body.media: {"schema": components.referring(operation.body.schema)}}
+        content = {operation.body.media: {"schema": components.body(operation.body.name, operation.body.schema)}}
         described["requestBody"] = {"required": True, "description": operation.body.summary, "content": content}
     return described
 
@@ -108,8 +108,8 @@ def _parameter(name: str, schema: Schema, required: bool, components: Components
     return parameter | {"schema": components.referring(bare)}
 
 
-def _answer(answer: Answer, components: Components) -> Any:
-    by_media: dict[str, list[Message]] = {}
+def _answer(answer: Outcome, components: Components) -> Any:
+    by_media: dict[str, list[Payload]] = {}
     for body in answer.bodies:
         by_media.setdefault(body.media, []).append(body)
     described: dict[str, Any] = {"description": answer.summary}
@@ -120,8 +120,8 @@ def _answer(answer: Answer, components: Components) -> Any:
     return described
 
 
-def _either(bodies: list[Message], components: Components) -> Schema:
-    schemas = [components.referring(body.schema) for body in bodies]
+def _either(bodies: list[Payload], components: Components) -> Schema:
+    schemas = [components.body(body.name, body.schema) for body in bodies]
     return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
@@ -137,7 +137,7 @@ def _refusals(codes: Iterable[str], components: Components, after_error: Header)
     refusals = {}
     for status, names in sorted(by_status.items()):
         words = "; ".join(f"`{name}`: {ERRORS[name].when}" for name in names)
-        refusal = _answer(Answer(status, words, (REFUSED,)), components)
+        refusal = _answer(Outcome(status, words, (REFUSED,)), components)
         if any(ERRORS[name].retry for name in names):
             refusal["headers"] = {after_error.name: _header(after_error)}
         refusals[str(status)] = refusal | {"x-error-codes": names}

@@ -8,7 +8,7 @@ from spot.codes import ERRORS
 from spot.dialects.base import Dialect
 from spot.dialects.documented import Documented
 from spot.dialects.envelope import ENVELOPE, Envelope
-from spot.dialects.interface import CSV, Channel, Form, Message, pascal
+from spot.dialects.interface import CSV, Channel, Form, Payload, pascal
 from spot.dialects.schema import (
     ERROR,
     FILTERS,
@@ -21,8 +21,8 @@ from spot.dialects.schema import (
 from spot.feeds import Feed
 from spot.feeds.params import CoinId, CoinIds, Currency, Schema
 
-REFUSED = Message("Error", ERROR, "what is wrong, in which field, and what is allowed")
-CSV_TEXT = Message("Csv", {"type": "string"}, "the whole range as CSV", CSV)
+REFUSED = Payload("Error", ERROR, "what is wrong, in which field, and what is allowed")
+CSV_TEXT = Payload("Csv", {"type": "string"}, "the whole range as CSV", CSV)
 _PLAIN, _ENVELOPE = Documented(), Envelope()
 
 
@@ -59,31 +59,31 @@ _MESSAGES = {
 }
 
 
-def frames(feed: Feed, dialect: Dialect) -> tuple[Message, ...]:
+def frames(feed: Feed, dialect: Dialect) -> tuple[Payload, ...]:
     """The frames of a feed in a dialect."""
     schemas = frame_schemas(feed, dialect)
     messages = []
     for kind, schema in schemas.items():
         own, summary = _FRAMES[kind]
-        messages.append(Message(pascal(f"{feed.channel}-{kind}" if own else kind), schema, summary))
+        messages.append(Payload(pascal(f"{feed.channel}-{kind}" if own else kind), schema, summary))
     return (*messages, *(() if dialect.extended else (CSV_TEXT,)))
 
 
-def messages(feed: Feed) -> tuple[Message, ...]:
+def messages(feed: Feed) -> tuple[Payload, ...]:
     """The messages of clients."""
     named = {"export": "ExportRequest", "change": pascal(f"{feed.channel}-change")}
     return tuple(
-        Message(named.get(kind, pascal(kind)), schema, _MESSAGES[kind])
+        Payload(named.get(kind, pascal(kind)), schema, _MESSAGES[kind])
         for kind, schema in message_schemas(feed).items()
     )
 
 
-def bodies(feed: Feed) -> tuple[Message, ...]:
+def bodies(feed: Feed) -> tuple[Payload, ...]:
     """The bodies of an answer over HTTP: rows, rows in the envelope, CSV."""
     name = feed.channel
     return (
-        Message(pascal(f"{name}-rows"), answer_schema(feed, _PLAIN), "the documented shape"),
-        Message(pascal(f"{name}-snapshot"), answer_schema(feed, _ENVELOPE), "with envelope=1"),
+        Payload(pascal(f"{name}-rows"), answer_schema(feed, _PLAIN), "the documented shape"),
+        Payload(pascal(f"{name}-snapshot"), answer_schema(feed, _ENVELOPE), "with envelope=1"),
         CSV_TEXT,
     )
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from spot.dialects import asyncapi, openapi
-from spot.dialects.interface import Answer, Channel, Message, Operation
+from spot.dialects.interface import Channel, Operation, Outcome, Payload
 from spot.dialects.own_interface import parts
 from spot.feeds import FEEDS
 from spot.feeds.params import Schema
@@ -22,7 +22,7 @@ Operations = Callable[[], list[tuple[str, Operation]]]
 Channels = Callable[[], list[Channel]]
 
 
-class Kind(NamedTuple):
+class DocumentKind(NamedTuple):
     """A kind of document: its name in generated clients, its media type and how it is made."""
 
     id: str
@@ -51,13 +51,13 @@ def _schemas(operations: Operations, channels: Channels) -> Any:
 
 
 DOCUMENTS = {
-    "/docs/openapi.json": Kind(
+    "/docs/openapi.json": DocumentKind(
         "getOpenapi", "the OpenAPI 3.1 document of the HTTP paths", "application/openapi+json", _openapi
     ),
-    "/docs/asyncapi.json": Kind(
+    "/docs/asyncapi.json": DocumentKind(
         "getAsyncapi", "the AsyncAPI 3 document of sockets and streams", "application/asyncapi+json", _asyncapi
     ),
-    "/docs/schemas.json": Kind(
+    "/docs/schemas.json": DocumentKind(
         "getSchemas", "the JSON Schemas of all messages and bodies", "application/schema+json", _schemas
     ),
 }
@@ -66,17 +66,17 @@ DOCUMENTS = {
 class Document:
     """One document at its path."""
 
-    def __init__(self, kind: Kind, operations: Operations, channels: Channels) -> None:
+    def __init__(self, kind: DocumentKind, operations: Operations, channels: Channels) -> None:
         self._kind = kind
         self._make = lambda: orjson.dumps(kind.make(operations, channels))
         self._body = b""
         headers = (HEADERS["ETag"], *BALANCE)
-        body = Message("Document", {"type": "object"}, kind.summary, kind.media)
+        body = Payload("Document", {"type": "object"}, kind.summary, kind.media)
         self.operation = Operation(
             id=kind.id,
             summary=kind.summary,
             tag="documents",
-            answers=(Answer(200, "the document", (body,), headers), Answer(304, "unchanged", (), headers)),
+            answers=(Outcome(200, "the document", (body,), headers), Outcome(304, "unchanged", (), headers)),
             sends=(IF_NONE_MATCH,),
         )
 

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from providers.datasets import Dataset
 from providers.redis_trouble import refusal
 from spot import snapshots
-from spot.dialects.interface import Answer, Message, Operation
+from spot.dialects.interface import Operation, Outcome, Payload
 from spot.dialects.schema import closed
 from spot.hub.hub import Hub
 from spot.server import listening
@@ -55,7 +55,7 @@ async def readyz(_request: Request) -> Response:
     return json_answer(readiness, 503, cache_control="no-store", retry_after=str(RETRY_SECONDS))
 
 
-_READINESS = Message(
+_READINESS = Payload(
     "Readiness",
     closed(
         {
@@ -72,13 +72,13 @@ HEALTHZ = Operation(
     id="getHealth",
     summary="whether the process lives",
     tag="health",
-    answers=(Answer(200, "it lives", (Message("Health", closed({"status": {"type": "string", "enum": ["ok"]}})),)),),
+    answers=(Outcome(200, "it lives", (Payload("Health", closed({"status": {"type": "string", "enum": ["ok"]}})),)),),
 )
 READYZ = Operation(
     id="getReadiness",
     summary="whether the process can serve data now",
     tag="health",
-    answers=(Answer(200, "it can", (_READINESS,)), Answer(503, "it cannot, and why", (_READINESS,))),
+    answers=(Outcome(200, "it can", (_READINESS,)), Outcome(503, "it cannot, and why", (_READINESS,))),
 )
 
 

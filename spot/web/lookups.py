@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
 from providers.datasets import COINS, CURRENCIES, Dataset, is_coin_id
-from spot.dialects.interface import Answer, Message, Operation
+from spot.dialects.interface import Operation, Outcome, Payload
 from spot.dialects.schema import closed
 from spot.feeds.base import Column, row_schema
 from spot.hub.hub import Hub
@@ -31,10 +31,10 @@ CURRENCIES_OPERATION = Operation(
     summary="the currencies that prices are quoted in",
     tag="lookups",
     answers=(
-        Answer(
+        Outcome(
             200,
             "codes, sorted; none before their list has been fetched",
-            (Message("Currencies", row_schema((Column("currencies", "texts"),))),),
+            (Payload("Currencies", row_schema((Column("currencies", "texts"),))),),
             BALANCE,
         ),
     ),
@@ -44,11 +44,11 @@ COINS_OPERATION = Operation(
     summary="coins by symbol, name or id",
     tag="lookups",
     answers=(
-        Answer(
+        Outcome(
             200,
             f"at most {MOST_COINS} coins, the best matches first; none before their list has been fetched",
             (
-                Message(
+                Payload(
                     "Coins",
                     row_schema(
                         (

@@ -20,7 +20,7 @@ from providers.facts import Facts
 from providers.streams import stream_state
 from spot import snapshots
 from spot.codes import Refused
-from spot.dialects.interface import Answer, Message, Operation
+from spot.dialects.interface import Operation, Outcome, Payload
 from spot.dialects.values import State
 from spot.feeds.base import Column, row_schema
 from spot.snapshots import Trouble, demo, now_ms
@@ -78,7 +78,7 @@ OPERATION = Operation(
     id="getStatus",
     summary="the sources of the data and their ages",
     tag="status",
-    answers=(Answer(200, "the facts, at most two seconds old", (Message("Status", row_schema(_FIELDS)),), BALANCE),),
+    answers=(Outcome(200, "the facts, at most two seconds old", (Payload("Status", row_schema(_FIELDS)),), BALANCE),),
     errors=("unavailable",),
 )
 

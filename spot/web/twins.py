@@ -15,8 +15,7 @@ from django.conf import settings
 from spot.codes import Refused, bad_value
 from spot.dialects import own_interface
 from spot.dialects.csv_export import export_name
-from spot.dialects.interface import Answer as Answered
-from spot.dialects.interface import Operation, pascal
+from spot.dialects.interface import Operation, Outcome, pascal
 from spot.dialects.own import read_address
 from spot.dialects.schema import parameters_schema
 from spot.feeds import Feed
@@ -47,8 +46,8 @@ def operation(feed: Feed) -> Operation:
         summary=feed.purpose,
         tag="feeds",
         answers=(
-            Answered(200, "the newest state", own_interface.bodies(feed), headers),
-            Answered(304, "unchanged since the `ETag` in `If-None-Match`", (), headers),
+            Outcome(200, "the newest state", own_interface.bodies(feed), headers),
+            Outcome(304, "unchanged since the `ETag` in `If-None-Match`", (), headers),
         ),
         parameters={**parameters, "properties": {**parameters["properties"], "format": _FORMAT}},
         errors=own_interface.errors(feed),
