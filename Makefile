@@ -50,6 +50,7 @@ screenshots: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(ASSETS) ## take th
 
 lint: $(VENV)/.packages-dev ## ruff, formatting, types
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy .
+	@cd clients/python && ../../$(PY) -m mypy
 
 lock: $(VENV)/.packages-dev ## renew constraints.txt: every package at an exact version, for all platforms
 	@$(PY) -m pip install -q uv

@@ -1,0 +1,1 @@
+"""The clients of Spot, and the generator of what they know of the feeds."""

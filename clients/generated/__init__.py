@@ -1,0 +1,1 @@
+"""The parts of `clients/generate.py`."""
