@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.apps import AppConfig
 from django.apps import apps as installed
 from django.apps.registry import Apps
 
@@ -9,8 +10,9 @@ from django.apps.registry import Apps
 OBSERVERS = "Observers"
 
 
-def make_observers(using: str, apps: Apps = installed, **_kwargs: object) -> None:
-    """Create the group, and grant it the missing permissions to view Spot's models.
+def make_observers(using: str, apps: Apps = installed, app_config: AppConfig | None = None, **_kwargs: object) -> None:
+    """Create the group, and grant it the missing permissions to view the models of the app that was migrated, without
+    one of the providers.
 
     It runs after every migrate, so that new models are included. Permissions that an operator added stay.
     """
@@ -18,6 +20,7 @@ def make_observers(using: str, apps: Apps = installed, **_kwargs: object) -> Non
         group, permission = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
     except LookupError:
         return  # migrated without the tables of django.contrib.auth
-    views = permission.objects.using(using).filter(content_type__app_label="providers", codename__startswith="view_")
+    label = app_config.label if app_config else "providers"
+    views = permission.objects.using(using).filter(content_type__app_label=label, codename__startswith="view_")
     observers, _ = group.objects.using(using).get_or_create(name=OBSERVERS)
     observers.permissions.add(*views)

@@ -150,6 +150,7 @@ CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "spot.ingest.tasks.tick", "schedule": 1.0, "options": {"expires": 1.0}},
+    "alerts": {"task": "spot.alerts.tasks.watch", "schedule": 1.0, "options": {"expires": 1.0}},
     "map_assets": {"task": "providers.tasks.map_assets", "schedule": 5.0, "options": {"expires": 5.0}},
     "keep_ledger": {"task": "providers.tasks.keep_ledger", "schedule": 60.0, "options": {"expires": 60.0}},
 }
@@ -182,6 +183,7 @@ INSTALLED_APPS = [
     "csp",
     "providers",
     "spot",
+    "spot.alerts",
     *(["standins"] if find_spec("standins") else []),  # not in the image that runs in production
 ]
 MIDDLEWARE = [

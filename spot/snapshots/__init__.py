@@ -23,6 +23,7 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 `category`                       exists while a real provider has just been asked for a category
 `streamed`, `listings-renewed`   exist while streamed datasets have just been checked, announcements renewed
 `worker`                         when a worker last ran the tick
+`alerts`, `alerts-wanted`, …     exist while rules have just been evaluated, their datasets wanted, old alerts pruned
 `write-check`                    a value without meaning, to find out whether Redis takes writes
 ===============================  ==============================================================================
 """
@@ -332,6 +333,21 @@ def facts(datasets: Sequence[Dataset], where: Realm | None = None) -> dict[str, 
             None if failed is None else Trouble(**orjson.loads(failed)),
         )
         for dataset, meta, failed in zip(datasets, answers[::2], answers[1::2], strict=True)
+    }
+
+
+def heads(datasets: Sequence[Dataset]) -> dict[str, Facts]:
+    """By name: the facts of each snapshot in the realm in force, with epoch and version; those without one are left
+    out."""
+    client, where = connection(), realm()
+    with client.pipeline(transaction=False) as pipe:
+        for dataset in datasets:
+            pipe.hmget(f"spot:{where}:table:{dataset.name}", ["epoch", "version", "meta"])
+        answers = pipe.execute()
+    return {
+        dataset.name: Facts(**orjson.loads(meta), epoch=epoch.decode(), version=int(version))
+        for dataset, (epoch, version, meta) in zip(datasets, answers, strict=True)
+        if None not in (epoch, version, meta)
     }
 
 

@@ -55,7 +55,8 @@ def addresses(alias: AssetAlias) -> list[str]:
 
 def test_migrate_makes_a_group_that_may_view_each_model_of_ours_and_nothing_else() -> None:
     permissions = Group.objects.get(name=OBSERVERS).permissions
-    models = [model._meta.model_name for model in apps.get_app_config("providers").get_models()]
+    ours = [config for config in apps.get_app_configs() if config.name.startswith(("providers", "spot"))]
+    models = [model._meta.model_name for config in ours for model in config.get_models()]
     assert set(permissions.values_list("codename", flat=True)) == {f"view_{name}" for name in models}
 
 

@@ -1,0 +1,38 @@
+"""The Celery task of alerts, which beat starts each second."""
+
+from __future__ import annotations
+
+import structlog
+from celery import shared_task
+
+from spot import snapshots
+from spot.alerts import couriers, evaluation
+from spot.alerts.models import Alert, Delivery
+from spot.snapshots import now_ms
+
+log = structlog.get_logger(__name__)
+
+#: Alerts older than this are deleted, with their deliveries (ms).
+KEPT_MS = 30 * 86_400_000
+_PRUNE_SECONDS = 3600.0
+
+
+@shared_task(ignore_result=True)
+def watch() -> None:
+    """Evaluate rules whose views have news, and send what is due."""
+    if not snapshots.first_in("alerts", 0.8):
+        return
+    for due in evaluation.due():
+        try:
+            evaluation.evaluate(due)
+        except Exception:  # the other rules are evaluated all the same
+            log.exception("rules not evaluated", rules=[rule.name for rule in due.rules])
+    couriers.start_due()
+    if snapshots.first_in("alerts-pruned", _PRUNE_SECONDS):
+        prune()
+
+
+def prune() -> None:
+    """Delete alerts of long ago that nothing waits for."""
+    old = Alert.objects.filter(fired_at__lt=now_ms() - KEPT_MS)
+    old.exclude(deliveries__state=Delivery.WAITING).delete()
