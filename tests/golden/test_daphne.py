@@ -12,13 +12,12 @@ import requests
 
 from tests.golden import player
 from tests.golden.player import Clock
-from tests.golden.scenes import DIALECTS, REFUSED
+from tests.golden.scenes import DIALECTS, FEEDS, REFUSED
 from tests.golden.test_golden import transcript
 from tests.served import serving
 
 __all__ = ["transcript"]
 pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("redis")]
-FEEDS = ("market", "ticker-tape", "historical-ohlcv", "listings")
 
 
 class SharedClock(Clock):
