@@ -182,7 +182,7 @@ export class Feed extends EventTarget {
     this.crowded = false;
     this.resyncAt = null;
     socket.onopen = () => this.#opened();
-    socket.onmessage = (event) => this.#heard(JSON.parse(event.data));
+    socket.onmessage = (event) => this.#dispatch(JSON.parse(event.data));
     socket.onclose = (event) => this.#lost(event.code);
   }
 
@@ -221,7 +221,7 @@ export class Feed extends EventTarget {
 
   #opened() {
     this.opened = true;
-    this.heardAt = Date.now();
+    this.receivedAt = Date.now();
     this.#become("open");
     if (Object.keys(this.late).length) this.#send(this.late);
     this.#ping();
@@ -276,11 +276,11 @@ export class Feed extends EventTarget {
   #check() {
     if (this.link === "connecting" && Date.now() - this.dialledAt > ANSWER_MS) return this.#lost(1006);
     if (this.link !== "open") return;
-    const silent = Date.now() - this.heardAt;
-    const unanswered = this.pingedAt > this.heardAt && Date.now() - this.pingedAt > ANSWER_MS;
+    const silent = Date.now() - this.receivedAt;
+    const unanswered = this.pingedAt > this.receivedAt && Date.now() - this.pingedAt > ANSWER_MS;
     const unsynced = this.resyncAt && Date.now() - this.resyncAt > ANSWER_MS;
     if (unanswered || unsynced) this.#lost(1006);
-    else if (silent > SILENCE_MS && !(this.pingedAt > this.heardAt)) this.#ping();
+    else if (silent > SILENCE_MS && !(this.pingedAt > this.receivedAt)) this.#ping();
   }
 
   /** Pings a connection that may be dead, for example after sleep, and replaces it unless the pong comes soon. */
@@ -289,7 +289,7 @@ export class Feed extends EventTarget {
     this.#ping();
     clearTimeout(this.probing);
     this.probing = setTimeout(() => {
-      if (this.link !== "open" || this.heardAt > asked) return;
+      if (this.link !== "open" || this.receivedAt > asked) return;
       this.#lost(1006);
       this.retry();
     }, PROBE_MS);
@@ -297,8 +297,8 @@ export class Feed extends EventTarget {
 
   // --- frames ---------------------------------------------------------------------------------------------------------
 
-  #heard(frame) {
-    this.heardAt = Date.now();
+  #dispatch(frame) {
+    this.receivedAt = Date.now();
     switch (frame.type) {
       case "snapshot": return this.#snapshot(frame);
       case "delta": return this.#delta(frame);
@@ -315,7 +315,7 @@ export class Feed extends EventTarget {
     this.newest = { view: fromSnapshot(data), head: this.newest.head };
     this.resyncAt = null;
     this.accepted = { ...this.params };
-    this.#took(head, null);
+    this.#accept(head, null);
   }
 
   #delta({ changed, entered, left, order, base, ...head }) {
@@ -324,7 +324,7 @@ export class Feed extends EventTarget {
       if (base !== this.seq || !this.newest.view) throw new Gap(`delta on ${base}, we have ${this.seq}`);
       if (this.paused && this.newest.view === this.view) this.newest = { ...this.newest, view: copied(this.view) };
       const changes = applyDelta(this.newest.view, { changed, entered, left, order });
-      this.#took({ ...head, params: this.newest.head.params }, changes);
+      this.#accept({ ...head, params: this.newest.head.params }, changes);
     } catch (error) {
       if (!(error instanceof Gap)) throw error;
       this.resyncAt = Date.now();
@@ -333,7 +333,7 @@ export class Feed extends EventTarget {
   }
 
   /** Shows an update, or counts it while paused. `changes` is null for a whole view. */
-  #took(head, changes) {
+  #accept(head, changes) {
     const cut = this.attempt > 0;
     this.newest.head = head;
     this.seq = head.seq;

@@ -54,7 +54,7 @@ class Candles extends Panel {
     this.spoken = el("p", { class: "hidden", role: "status" });
     this.notes = el("p", { class: "chart-note" });
     body.append(this.legend, this.stage, this.spoken, el("p", { class: "hidden", id: "chart-keys" }, SPOKEN_KEYS), this.notes, this.#credit());
-    this.chart = new Chart(this.stage, (timestamp) => this.#read(timestamp), () => this.#tellView());
+    this.chart = new Chart(this.stage, (timestamp) => this.#read(timestamp), () => this.#showView());
     keysOf("Chart", KEYS);
     this.#dress();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#dress());
@@ -136,10 +136,10 @@ class Candles extends Panel {
     this.chart.show(this.candles, { step, isOpen: (candle) => this.#isOpen(candle), volume: Boolean(volumeWords(basis)) });
     if (shown !== this.shown) this.chart.fit();
     this.shown = shown;
-    this.#tellLengths(source);
+    this.#showLengths(source);
     this.#note();
     this.#read(this.at);
-    this.#tellView();
+    this.#showView();
   }
 
   #isOpen(candle) {
@@ -169,7 +169,7 @@ class Candles extends Panel {
   }
 
   /** Shows the length of candles on the buttons of ranges, once known: the source decides it. */
-  #tellLengths(source) {
+  #showLengths(source) {
     if (source !== this.source) this.lengths.clear();
     this.source = source;
     this.lengths.set(String(this.facts.days), shortInterval(this.facts.step));
@@ -204,7 +204,7 @@ class Candles extends Panel {
     return `The last candle is of ${chart}, the price above of ${price}`;
   }
 
-  #tellView() {
+  #showView() {
     if (!this.candles?.length) return;
     const shown = this.#shown();
     const { length } = this.candles;

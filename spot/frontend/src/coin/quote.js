@@ -55,7 +55,7 @@ class Quote extends Panel {
     showChange(this.change, row.price_change_24h);
     for (const [window, cell] of this.windows) this.#change(cell, row[`price_change_${window}`]);
     for (const [, field, format] of FACTS) this.#write(this.facts.get(field), format(row[field], numbers), row[field], field !== "market_cap_rank");
-    this.#tellTime(row, feed);
+    this.#showTime(row, feed);
     this.#dispute(feed.head.disputed?.find(({ id }) => id === row.id));
     document.title = `${row.symbol} ${numbers.price(row.price)} · Spot`;
     for (const cells of changes.values()) this.#flash(cells);
@@ -68,7 +68,7 @@ class Quote extends Panel {
   }
 
   /** The time of this price itself, which may have stopped while the market goes on; and the price for the chart. */
-  #tellTime(row, { head }) {
+  #showTime(row, { head }) {
     const { as_of: at = null, stale = false } = row;
     const now = serverNow();
     this.time.classList.toggle("quote-old", stale);
@@ -76,7 +76,7 @@ class Quote extends Panel {
     const when = `${clock(at, now, page.locale, page.timeZone)}, ${age(now - at)} ago`;
     const words = stale ? `This price is old: the source last changed it at ${when}.` : `Price of ${when}`;
     setText(this.time, at === null ? "" : words); // and its line stays, so that nothing below moves
-    if (!stale) page.tellPrice({ id: row.id, price: row.price, at: at ?? head.as_of ?? head.fetched_at, currency: head.params?.vs_currency });
+    if (!stale) page.publishPrice({ id: row.id, price: row.price, at: at ?? head.as_of ?? head.fetched_at, currency: head.params?.vs_currency });
   }
 
   /** A number with all its digits in the tooltip; or why there is none. */

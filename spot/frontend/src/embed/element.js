@@ -33,7 +33,7 @@ export class Embed extends HTMLElement {
     this.zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     if (!this.shadowRoot) this.#assemble();
     this.#follow();
-    this.beat = setInterval(() => this.#tell(), 1000);
+    this.beat = setInterval(() => this.#show(), 1000);
   }
 
   disconnectedCallback() {
@@ -81,9 +81,9 @@ export class Embed extends HTMLElement {
     const server = serverOf(this.getAttribute("server"));
     this.feed = new Feed(path, { vs_currency: this.currency, ...params }, server ? { server } : {});
     this.feed.addEventListener("frame", ({ detail }) => this.#schedule(detail.changes));
-    this.feed.addEventListener("state", () => this.#tell());
+    this.feed.addEventListener("state", () => this.#show());
     this.feed.open();
-    this.#tell();
+    this.#show();
   }
 
   /** Logs a line for each invalid attribute; the element uses the default instead. */
@@ -106,7 +106,7 @@ export class Embed extends HTMLElement {
     });
   }
 
-  #tell() {
+  #show() {
     const { feed, line } = this;
     const condition = feed.condition();
     setAttribute(this.shadowRoot.lastChild, "data-state", condition.name);

@@ -44,7 +44,7 @@ class Listings extends Panel {
   /** Announcements are in no currency. */
   openFeeds() {
     const { signal } = this.abort;
-    page.addEventListener("second", () => this.#tellAges(), { signal });
+    page.addEventListener("second", () => this.#showAges(), { signal });
     const entries = Object.entries(parameters(read)).filter(([, value]) => value !== null);
     return [new Feed("listings", { page_size: ROWS, ...Object.fromEntries(entries) })];
   }
@@ -69,11 +69,11 @@ class Listings extends Panel {
     for (const key of news) light(this.lines.get(key).tr);
     if (news.length) say(`${titleText(rows.get(news[0]))}${news.length > 1 ? `, and ${news.length - 1} more` : ""}.`, "listings");
     this.question = question;
-    this.#tellEmpty(keys.length === 0);
+    this.#showEmpty(keys.length === 0);
     this.pager.show(head, ROWS, keys.length);
     if (head.pages > 1) this.body.append(this.pager.element);
     else this.pager.element.remove();
-    this.#tellAges();
+    this.#showAges();
   }
 
   #go(changes, options) {
@@ -87,7 +87,7 @@ class Listings extends Panel {
     this.field.element.focus();
   }
 
-  #tellEmpty(empty) {
+  #showEmpty(empty) {
     const chosen = choices(read);
     setAttribute(this, "data-few", empty ? "" : null);
     this.none.hidden = !empty;
@@ -109,7 +109,7 @@ class Listings extends Panel {
     return { tr, time, ago, at };
   }
 
-  #tellAges() {
+  #showAges() {
     for (const { ago, at } of this.lines.values()) setText(ago, `${age(serverNow() - at)} ago`);
   }
 

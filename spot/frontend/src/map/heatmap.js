@@ -49,7 +49,7 @@ class Heatmap extends Panel {
     this.summary = el("p", { class: "hidden", id: "map-summary" });
     this.map.element.setAttribute("aria-describedby", this.summary.id);
     body.append(this.summary, this.map.element, this.table.element, el("div", { class: "map-foot" }, this.pin, this.legend.element, this.#zoomButtons()));
-    this.#tellChoices();
+    this.#showChoices();
     this.#listen();
   }
 
@@ -156,12 +156,12 @@ class Heatmap extends Panel {
     if (name !== "window") this.placedAt = null;
     if (name === "size") this.layout = new Layout(); // else tiles would keep neighbours that no longer suit them
     this.repaint = true;
-    this.#tellChoices();
+    this.#showChoices();
     if (name === "count" || name === "set") this.ask(this.feeds[0], { per_page: choices.needed(this.choices) });
     this.redraw();
   }
 
-  #tellChoices() {
+  #showChoices() {
     const { as, ...others } = this.choices;
     for (const [name, value] of Object.entries(others)) this.fields[name].querySelector("select").value = value;
     this.fields.as.choose(as);

@@ -62,7 +62,7 @@ export class FilterForm {
       const { inputs } = this.fields.get(id);
       const value = filters[id];
       const texts = kind === "text" ? [value ?? ""] : [typed(value?.low ?? null), typed(value?.high ?? null)];
-      this.#tell(id, {});
+      this.#showProblems(id, {});
       for (const [index, input] of inputs.entries()) if (input !== document.activeElement) input.value = texts[index];
     }
   }
@@ -70,7 +70,7 @@ export class FilterForm {
   /** Shows an error message of the server beside its field. */
   refuse(filter, message) {
     this.box.open(true);
-    this.#tell(filter.id, { low: message });
+    this.#showProblems(filter.id, { low: message });
     this.fields.get(filter.id).inputs[0].focus();
   }
 
@@ -98,7 +98,7 @@ export class FilterForm {
     for (const filter of FILTERS) {
       const texts = this.fields.get(filter.id).inputs.map((input) => input.value);
       const { value, ...problems } = filter.kind === "text" ? { value: texts[0].trim() || null } : readRange(filter, ...texts, page.locale);
-      this.#tell(filter.id, problems);
+      this.#showProblems(filter.id, problems);
       wrong ||= Object.keys(problems).length > 0;
       if (value != null) filters[filter.id] = value;
       else if (Object.keys(problems).length && this.filters[filter.id]) filters[filter.id] = this.filters[filter.id];
@@ -107,7 +107,7 @@ export class FilterForm {
     return !wrong;
   }
 
-  #tell(id, { low, high }) {
+  #showProblems(id, { low, high }) {
     const { inputs, error } = this.fields.get(id);
     for (const [index, problem] of [low, high].entries()) {
       if (!inputs[index]) continue;

@@ -7,8 +7,8 @@ import { oldness, stopped } from "../data/row_age.js";
 import { page } from "../page/page.js";
 import { flash } from "../widgets/change.js";
 import { el, setAttribute } from "../widgets/dom.js";
-import { arrangement, namesakes } from "../widgets/held.js";
-import { Hold, place } from "../widgets/hold.js";
+import { arrangement, namesakes } from "../widgets/arrangement.js";
+import { Interaction, place } from "../widgets/interaction.js";
 import { COLUMNS } from "./columns.js";
 
 const NEAR = "300px"; // rows this far from the window count as seen
@@ -31,7 +31,7 @@ export class Rows {
   /** `released` is called when the order need not be held any more. */
   constructor(released) {
     this.body = el("tbody", {});
-    this.hold = new Hold(this.body, released);
+    this.interaction = new Interaction(this.body, released);
     this.body.addEventListener("pointerover", ({ target }) => this.#hint(target.closest("td")));
     this.sight = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: NEAR });
   }
@@ -52,7 +52,7 @@ export class Rows {
   draw({ headers, keys, rows }, { numbers, style, moving, mayHold }) {
     if (style !== this.latest?.style) this.longest = {};
     const places = Object.fromEntries(headers.map((header, index) => [header, index]));
-    const { keys: standing, waiting } = arrangement(this.keys, keys, mayHold && this.hold.on);
+    const { keys: standing, waiting } = arrangement(this.keys, keys, mayHold && this.interaction.active);
     const twins = namesakes(keys.map((key) => [key, rows.get(key)[places.Symbol]]));
     const focus = this.#focusedPlace();
     const stay = new Set(standing);

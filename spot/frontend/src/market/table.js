@@ -58,7 +58,7 @@ class Market extends Panel {
     widths.observe(this.scroll);
     signal.addEventListener("abort", () => widths.disconnect());
     this.#headings();
-    this.#tellAsked();
+    this.#showAsked();
     const parameters = Object.entries(this.#question()).filter(([, value]) => value !== null);
     const feed = this.feed("market", { per_page: COINS, ...Object.fromEntries(parameters) });
     feed.addEventListener("export", ({ detail }) => this.#exported(feed.head, detail), { signal });
@@ -81,7 +81,7 @@ class Market extends Panel {
     this.asked = asked;
     this.pager.show({ ...head, total }, head.params.page_size, view.keys.length);
     setText(this.heldText, waiting ? `Order frozen while you point at a row or have the focus in one: ${waiting} ${waiting === 1 ? "place waits" : "places wait"} to change.` : "");
-    this.#tellEmpty(view.keys.length === 0, head);
+    this.#showEmpty(view.keys.length === 0, head);
     this.#measure();
     this.searched = head.params.search;
     this.goBack();
@@ -107,7 +107,7 @@ class Market extends Panel {
 
   onLocale() {
     super.onLocale();
-    this.#tellAsked();
+    this.#showAsked();
   }
 
   onWalk() {
@@ -135,7 +135,7 @@ class Market extends Panel {
   /** Sends the query of address, columns and starred coins; an unchanged one is not sent again. */
   #again(more = {}) {
     this.ask(this.feeds[0], { ...this.#question(), ...more });
-    this.#tellAsked();
+    this.#showAsked();
   }
 
   #clear() {
@@ -237,7 +237,7 @@ class Market extends Panel {
       this.#headings();
       this.ask(this.feeds[0], parameters(ids));
       this.redraw();
-      this.#tellAsked();
+      this.#showAsked();
     }
     this.#measure();
     this.#fit();
@@ -268,19 +268,19 @@ class Market extends Panel {
     return conditions(fromAddress(read).filters, numbers(page.locale, page.currency));
   }
 
-  #tellAsked() {
+  #showAsked() {
     const mine = Boolean(read("mine"));
     this.filters.show(fromAddress(read).filters);
     this.head.tell(sorting(read));
     this.pager.resized(String(this.#question().page_size));
-    this.#tellChips();
+    this.#showChips();
     setText(this.mine, `${mine ? "★" : "☆"} My coins ${count(watchlist.ids.length, page.locale)}`);
     setAttribute(this.mine, "aria-pressed", String(mine));
     this.mine.classList.toggle("button-on", mine);
     this.own.element.hidden = !mine;
   }
 
-  #tellChips() {
+  #showChips() {
     const { field } = sorting(read);
     const sorted = [...COLUMNS.values()].find(({ id, sort }) => sort && sort === field && !this.ids.includes(id));
     const chips = this.#conditions().map(([text, others]) => this.#chip(text, toAddress(others)));
@@ -300,7 +300,7 @@ class Market extends Panel {
     });
   }
 
-  #tellEmpty(empty, head) {
+  #showEmpty(empty, head) {
     this.empty.hidden = !empty;
     this.pager.element.hidden = empty;
     this.scroll.hidden = empty;

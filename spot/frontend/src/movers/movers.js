@@ -10,8 +10,8 @@ import { remember, restore } from "../page/remembered.js";
 import { changeCell, flash, showChange } from "../widgets/change.js";
 import { coinLink, showCoin } from "../widgets/coin_name.js";
 import { el, select, setAttribute, setText } from "../widgets/dom.js";
-import { arrangement, namesakes } from "../widgets/held.js";
-import { Hold, place } from "../widgets/hold.js";
+import { arrangement, namesakes } from "../widgets/arrangement.js";
+import { Interaction, place } from "../widgets/interaction.js";
 import { Panel } from "../widgets/panel.js";
 import { nameStar, star } from "../widgets/star.js";
 import { dollarIn, floorIn } from "./floors.js";
@@ -43,7 +43,7 @@ class Movers extends Panel {
   }
 
   openFeeds() {
-    this.#tellGuard();
+    this.#showGuard();
     return LISTS.map(({ path }) => {
       const parameters = Object.entries(this.#parameters(path)).filter(([, value]) => value !== null);
       return this.feed(path, Object.fromEntries(parameters));
@@ -54,7 +54,7 @@ class Movers extends Panel {
     const list = this.lists[this.feeds.indexOf(feed)];
     const { keys, rows } = feed.view;
     const question = JSON.stringify(feed.head.params);
-    const standing = arrangement(list.keys, keys, list.hold.on && list.question === question).keys;
+    const standing = arrangement(list.keys, keys, list.interaction.active && list.question === question).keys;
     const twins = namesakes(keys.map((key) => [key, rows.get(key).symbol]));
     for (const key of list.keys) if (!standing.includes(key)) this.#drop(list, key);
     for (const key of standing) if (rows.has(key)) this.#show(list, key, rows.get(key), feed, twins.has(key));
@@ -73,7 +73,7 @@ class Movers extends Panel {
 
   onLocale() {
     super.onLocale();
-    this.#tellGuard();
+    this.#showGuard();
   }
 
   onWalk() {
@@ -131,7 +131,7 @@ class Movers extends Panel {
 
   #ask(more = {}) {
     for (const [index, feed] of this.feeds.entries()) this.ask(feed, { ...this.#parameters(LISTS[index].path), ...more });
-    this.#tellGuard();
+    this.#showGuard();
   }
 
   // --- the lists ---
@@ -142,7 +142,7 @@ class Movers extends Panel {
     const label = el("h3", {}, title);
     if (field === "volume_24h") label.append(el("small", {}, "24 h volume"));
     const box = el("section", { class: `movers-list ${path}` }, label, items, none);
-    return { title, box, items, none, field, format, lines: new Map(), keys: [], hold: new Hold(items, () => this.redraw()) };
+    return { title, box, items, none, field, format, lines: new Map(), keys: [], interaction: new Interaction(items, () => this.redraw()) };
   }
 
   #show(list, key, row, feed, twin) {
@@ -179,7 +179,7 @@ class Movers extends Panel {
   // --- the guard ---
 
   /** The controls of the floors; without a choice, the server's own floor applies. */
-  #tellGuard() {
+  #showGuard() {
     const { volume, cap } = choices(read);
     const { round } = numbers(page.locale, page.currency);
     const dollar = this.#dollar();

@@ -43,7 +43,7 @@ class Page extends EventTarget {
   }
 
   /** Publishes the price of a coin to the other panels: {id, price, at, currency}. */
-  tellPrice(price) {
+  publishPrice(price) {
     this.#emit("price", price);
   }
 

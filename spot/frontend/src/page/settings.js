@@ -25,8 +25,8 @@ export class Settings extends EventTarget {
     super();
     this.storage = storage;
     window.addEventListener?.("storage", ({ key }) => {
-      if (key === null) this.#tell(null);
-      else if (key.startsWith(PREFIX)) this.#tell(key.slice(PREFIX.length));
+      if (key === null) this.#notify(null);
+      else if (key.startsWith(PREFIX)) this.#notify(key.slice(PREFIX.length));
     });
   }
 
@@ -47,11 +47,11 @@ export class Settings extends EventTarget {
     } catch {
       this.#unstored.set(name, value); // full or switched off: the value lasts as long as the page
     }
-    this.#tell(name);
+    this.#notify(name);
   }
 
   /** The name is null when everything may have changed. */
-  #tell(name) {
+  #notify(name) {
     this.dispatchEvent(new CustomEvent("change", { detail: { name } }));
   }
 }

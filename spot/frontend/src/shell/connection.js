@@ -6,7 +6,7 @@ import { page } from "../page/page.js";
 import { say } from "../page/voice.js";
 import { el, setAttribute, setText } from "../widgets/dom.js";
 import { worst } from "../widgets/panel.js";
-import { tellDemo } from "./demo.js";
+import { showDemo } from "./demo.js";
 import "./notices.js";
 import { shortcut } from "./shortcuts.js";
 
@@ -36,18 +36,18 @@ class Connection extends HTMLElement {
     this.count = el("span", { class: "pause-count", hidden: true }, this.number, el("span", { class: "wide" }, " waiting"));
     this.pause = el("button", { type: "button", class: "button pause", title: "Key: p", onclick: () => page.setPaused(!page.paused) }, this.word, el("span", { class: "wide" }, " updates"), this.count);
     this.replaceChildren(this.now, this.badge, this.pause);
-    for (const type of ["second", "state", "pause"]) page.addEventListener(type, () => this.#tell());
-    for (const type of ["waiting", "pause"]) page.addEventListener(type, () => this.#tellWaiting());
+    for (const type of ["second", "state", "pause"]) page.addEventListener(type, () => this.#show());
+    for (const type of ["waiting", "pause"]) page.addEventListener(type, () => this.#showWaiting());
     page.addEventListener("pause", () => say(page.paused ? "Updates are paused." : "Updates go on.", "pause", { repeat: true }));
-    this.#tell();
+    this.#show();
   }
 
   #retry() {
     for (const feed of page.feeds) feed.retry();
-    this.#tell();
+    this.#show();
   }
 
-  #tell() {
+  #show() {
     const now = condition();
     setText(this.badge, stateText(now));
     setAttribute(this.badge, "data-state", now.name);
@@ -58,10 +58,10 @@ class Connection extends HTMLElement {
     this.now.hidden = !["reconnecting", "offline", "refused"].includes(now.name);
     setText(this.word, page.paused ? "Resume" : "Pause");
     this.pause.classList.toggle("button-on", page.paused);
-    tellDemo([...page.feeds].some((feed) => feed.head?.simulated));
+    showDemo([...page.feeds].some((feed) => feed.head?.simulated));
   }
 
-  #tellWaiting() {
+  #showWaiting() {
     const { paused, waiting } = page;
     this.count.hidden = !paused;
     const text = waiting > MANY ? `${count(MANY, page.locale)}+` : count(waiting, page.locale);

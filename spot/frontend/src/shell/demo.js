@@ -9,7 +9,7 @@ const USUAL = " · simulated prices, not the real market";
 let asked = -AGAIN_MS;
 
 /** Shows the notice while prices are simulated, and asks the server for the reason. */
-export function tellDemo(simulated, now = performance.now()) {
+export function showDemo(simulated, now = performance.now()) {
   for (const notice of document.querySelectorAll("[data-demo]")) notice.hidden = !simulated;
   if (!simulated || now - asked < AGAIN_MS) return;
   asked = now;

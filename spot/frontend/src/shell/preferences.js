@@ -28,7 +28,7 @@ class Preferences extends HTMLElement {
   /** Made when it is first wanted: some 450 time zones are not free. */
   #open() {
     this.dialog ??= this.appendChild(this.#createDialog());
-    this.#tellSample();
+    this.#showSample();
     this.dialog.showModal();
   }
 
@@ -44,7 +44,7 @@ class Preferences extends HTMLElement {
       el("p", { class: "preferences-note" }, "Kept in this browser only. The currency stands in the page's address."),
     );
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close()); // the backdrop
-    page.addEventListener("locale", () => this.#tellSample());
+    page.addEventListener("locale", () => this.#showSample());
     return dialog;
   }
 
@@ -80,7 +80,7 @@ class Preferences extends HTMLElement {
     return field;
   }
 
-  #tellSample() {
+  #showSample() {
     if (!this.sample) return;
     const { price, compact } = numbers(page.locale, page.currency);
     const now = Date.now();

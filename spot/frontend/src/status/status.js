@@ -38,9 +38,9 @@ class Status extends HTMLElement {
     this.replaceChildren(this.verdict, line, ...[this.data, this.streams, this.changes].map(({ section }) => section));
     this.#problem("Loading…", "waiting");
     shortcut("p", "Pause or resume updates", () => page.setPaused(!page.paused));
-    page.addEventListener("pause", () => this.#tellPause());
-    this.#tellPause();
-    page.addEventListener("second", () => page.paused || this.#tellAges());
+    page.addEventListener("pause", () => this.#showPause());
+    this.#showPause();
+    page.addEventListener("second", () => page.paused || this.#showAges());
     page.addEventListener("locale", () => this.#draw());
     document.addEventListener("visibilitychange", () => this.#ask());
   }
@@ -62,7 +62,7 @@ class Status extends HTMLElement {
     try {
       const answer = await fetch(FACTS, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
       const facts = await answer.json();
-      if (answer.ok) this.#took(facts);
+      if (answer.ok) this.#update(facts);
       else this.#problem(facts.message ?? "The server cannot report its status.", "offline");
     } catch {
       this.#problem("The server does not answer", "offline"); // no network, no answer, or not ours
@@ -72,13 +72,13 @@ class Status extends HTMLElement {
   }
 
   /** While paused nothing on the page changes, including ages. */
-  #tellPause() {
+  #showPause() {
     setText(this.pause, page.paused ? "Resume updates" : "Pause updates");
     this.pause.classList.toggle("button-on", page.paused);
     this.#ask();
   }
 
-  #took(facts) {
+  #update(facts) {
     if (page.paused) return;
     this.facts = facts;
     this.offset = facts.now - Date.now();
@@ -113,7 +113,7 @@ class Status extends HTMLElement {
     this.#fill(this.data, data.map((row) => this.#dataRow(row)), "Nothing has been fetched yet.");
     this.#fill(this.streams, streams.map((row) => this.#streamRow(row)), "No source is streaming: prices come by asking for them at the pace above.");
     this.#fill(this.changes, changes.map((row) => this.#changeRow(row)), "No source has changed lately.");
-    this.#tellAges();
+    this.#showAges();
   }
 
   #fill({ table, rows, nothing, headers }, lines, otherwise) {
@@ -146,7 +146,7 @@ class Status extends HTMLElement {
     return [this.#moment(at), subject({ ...row, block: 1, count: 2 }).replace(/, 2 .*$/, ""), before, after];
   }
 
-  #tellAges() {
+  #showAges() {
     const now = this.#now();
     for (const cell of this.querySelectorAll("[data-time]")) setText(cell, `${age(now - Number(cell.dataset.time))} ago`);
     if (this.facts) setText(this.read, `Read ${this.#clock(this.facts.now)}, ${age(now - this.facts.now)} ago`);

@@ -44,7 +44,7 @@ class Ticker extends Panel {
     const { signal } = this.abort;
     this.list = new TapeList(this.getAttribute("coins").split(","), { signal });
     this.list.addEventListener("change", () => this.#ordered());
-    page.addEventListener("second", () => this.#tellMissing(), { signal });
+    page.addEventListener("second", () => this.#showMissing(), { signal });
     return [this.feed("ticker-tape", { coin_ids: this.list.ids.join() })];
   }
 
@@ -52,12 +52,12 @@ class Ticker extends Panel {
   onRefusal(feed, refusal) {
     super.onRefusal(feed, refusal);
     this.refused = refusal.code === "unknown_coin" && this.list.isOwn;
-    this.#tellMissing();
+    this.#showMissing();
   }
 
   // --- coins that are missing ---
 
-  #tellMissing() {
+  #showMissing() {
     const [feed] = this.feeds;
     const missing = feed.head?.missing;
     const [gone, late] = [unlisted(missing), awaited(missing)];
@@ -94,7 +94,7 @@ class Ticker extends Panel {
     for (const key of keys) this.#show(key, rows.get(key));
     for (const [key, cells] of changes) this.#flash(key, cells);
     this.refused = false;
-    this.#tellMissing();
+    this.#showMissing();
   }
 
   #fill(keys, rows) {

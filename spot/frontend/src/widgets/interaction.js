@@ -1,6 +1,6 @@
 // Whether a list is under the pointer or has the focus, so that its rows must not move.
 
-export class Hold {
+export class Interaction {
   #pointed = false;
   #focused = false;
 
@@ -13,15 +13,15 @@ export class Hold {
     list.addEventListener("focusout", ({ relatedTarget }) => this.#set({ focused: list.contains(relatedTarget) }));
   }
 
-  get on() {
+  get active() {
     return this.#pointed || this.#focused;
   }
 
   #set({ pointed = this.#pointed, focused = this.#focused }) {
-    const before = this.on;
+    const before = this.active;
     this.#pointed = pointed;
     this.#focused = focused;
-    if (before && !this.on) this.released();
+    if (before && !this.active) this.released();
   }
 }
 

@@ -61,12 +61,12 @@ export class Panel extends HTMLElement {
     this.feeds = this.openFeeds();
     for (const feed of this.feeds) this.#follow(feed);
     const signal = this.abort.signal;
-    page.addEventListener("second", () => this.#tellState(), { signal });
+    page.addEventListener("second", () => this.#showState(), { signal });
     page.addEventListener("currency", () => this.onCurrency(), { signal });
     page.addEventListener("locale", () => this.onLocale(), { signal });
-    page.addEventListener("pause", () => this.#tellState(), { signal });
+    page.addEventListener("pause", () => this.#showState(), { signal });
     address.onWalk(() => this.onWalk(), signal);
-    this.#tellState();
+    this.#showState();
   }
 
   disconnectedCallback() {
@@ -93,7 +93,7 @@ export class Panel extends HTMLElement {
   /** The locale or the time zone has changed. */
   onLocale() {
     this.redraw();
-    this.#tellState();
+    this.#showState();
   }
 
   /** The visitor has gone back or forward: the address may have other parameters. */
@@ -136,8 +136,8 @@ export class Panel extends HTMLElement {
   #follow(feed) {
     const signal = this.abort.signal;
     page.follow(feed, signal, { aside: this.aside, pace: () => this.pace(feed) });
-    feed.addEventListener("frame", ({ detail }) => this.#took(feed, detail), { signal });
-    feed.addEventListener("state", () => this.#tellState(), { signal });
+    feed.addEventListener("frame", ({ detail }) => this.#collect(feed, detail), { signal });
+    feed.addEventListener("state", () => this.#showState(), { signal });
     feed.addEventListener("refusal", ({ detail }) => this.onRefusal(feed, detail), { signal });
     feed.open();
   }
@@ -150,7 +150,7 @@ export class Panel extends HTMLElement {
   }
 
   /** The pending changes of a feed are null for a whole view: none of its rows flashes. */
-  #took(feed, { changes, whole }) {
+  #collect(feed, { changes, whole }) {
     this.removeAttribute("aria-busy");
     this.problem.hidden = true;
     const waiting = this.pending.has(feed) ? this.pending.get(feed) : new Map();
@@ -176,18 +176,18 @@ export class Panel extends HTMLElement {
     });
   }
 
-  #tellState() {
+  #showState() {
     const conditions = this.feeds.map((feed) => feed.condition());
     const condition = worst(conditions);
     const hasData = this.feeds.some((feed) => feed.view);
     setAttribute(this, "data-state", condition.name);
     setAttribute(this, "data-empty", hasData ? null : "");
     this.message.hidden = hasData;
-    if (!hasData) this.#tellWhy(condition);
-    this.#tellAge(condition);
+    if (!hasData) this.#showReason(condition);
+    this.#showAge(condition);
   }
 
-  #tellWhy(condition) {
+  #showReason(condition) {
     const [headline, explanation] = explained(condition, this.nothing);
     if (this.message.dataset.text === headline + explanation) return;
     this.message.dataset.text = headline + explanation;
@@ -196,7 +196,7 @@ export class Panel extends HTMLElement {
   }
 
   /** The line below every panel: time, source and age of its oldest feed. */
-  #tellAge(condition) {
+  #showAge(condition) {
     const heads = this.feeds.map((feed) => feed.head).filter(Boolean);
     if (!heads.length) return;
     const taken = (head) => head.as_of ?? head.fetched_at;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { arrangement, namesakes } from "../../src/widgets/held.js";
+import { arrangement, namesakes } from "../../src/widgets/arrangement.js";
 
 describe("rows", () => {
   test("stand as the answer says when nobody holds them, or when there were none", () => {
