@@ -22,14 +22,14 @@ def of(kind: Kind, simulated: bool = False) -> list[tuple[Provider, Endpoint]]:
 
     The operator's choice of providers for this kind, in its order; without one, all in the adapters' order.
     """
-    able = [(provider, provider.endpoint(kind)) for provider in providers.all() if provider.simulated == simulated]
-    serving = {provider.name: (provider, endpoint) for provider, endpoint in able if endpoint}
+    candidates = [provider for provider in providers.all() if provider.simulated == simulated]
+    able = {provider.name: (provider, endpoint) for provider in candidates if (endpoint := provider.endpoint(kind))}
     # A chosen provider whose adapter is gone is skipped; without any left, all serve.
-    chosen = [] if simulated or len(serving) < 2 else [name for name in _chosen(kind) if name in serving]
-    return [serving[name] for name in chosen or serving]
+    chosen = [] if simulated or len(able) < 2 else [name for name in _chosen(kind) if name in able]
+    return [able[name] for name in chosen or able]
 
 
-def serving(dataset: Dataset, simulated: bool = False) -> list[tuple[Provider, Endpoint]]:
+def for_dataset(dataset: Dataset, simulated: bool = False) -> list[tuple[Provider, Endpoint]]:
     """The same for one dataset: one that belongs to a provider is served by no other."""
     able = of(dataset.kind, simulated)
     if not dataset.traits.of_provider:

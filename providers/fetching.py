@@ -123,7 +123,7 @@ class _Round:
         raise _together(self._failures)
 
     def _turns(self) -> list[_Turn]:
-        kind, chain = self._question.dataset.kind, chains.serving(self._question.dataset, self._simulated)
+        kind, chain = self._question.dataset.kind, chains.for_dataset(self._question.dataset, self._simulated)
         keys = Budget(self._redis, self._now_ms).in_turn
         turns = [_Turn(provider, endpoint, keys(access.for_kind(provider, kind))) for provider, endpoint in chain]
         able = [turn for turn in turns if turn.entries]

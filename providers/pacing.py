@@ -37,8 +37,8 @@ _LONGEST = 43_200.0
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
-    """One poll's calls and credits, and the seconds between two as wished for."""
+class Poll:
+    """The regular fetch of one dataset: its calls and credits, and the seconds between two as wished for."""
 
     calls: int
     credits: float
@@ -47,10 +47,10 @@ class Demand:
 
 @dataclass(slots=True)
 class _Payer:
-    """A provider that is asked, the allowances of its accounts, and the demand for each dataset."""
+    """A provider that is asked, the allowances of its accounts, and the poll of each dataset."""
 
     standings: list[Standing]
-    demands: dict[Dataset, Demand] = field(default_factory=dict)
+    polls: dict[Dataset, Poll] = field(default_factory=dict)
 
 
 def intervals(
@@ -90,7 +90,7 @@ class _Payers:
             payer, endpoint = first
             calls = _calls(endpoint, dataset, self._now_ms())
             seconds = max(wished(dataset.kind, endpoint, standing.access) for standing in payer.standings)
-            payer.demands[dataset] = Demand(len(calls), sum(call.credits for call in calls), seconds)
+            payer.polls[dataset] = Poll(len(calls), sum(call.credits for call in calls), seconds)
 
     def _first(self, kind: Kind) -> tuple[_Payer, Endpoint] | None:
         """The first provider that can be asked now; while all rest, the first that can be asked at all."""
@@ -129,14 +129,14 @@ def wished(kind: Kind, endpoint: Endpoint, entry: Access) -> float:
 def _stretched(payer: _Payer, viewers: Mapping[str, int]) -> list[tuple[str, float]]:
     simulated = any(standing.access.provider.simulated for standing in payer.standings)
     limits = (math.inf, math.inf) if simulated else allowed(payer.standings)
-    stretched = factors(payer.demands, *limits, viewers)
+    stretched = factors(payer.polls, *limits, viewers)
     # Daily lists keep their pace: they cost next to nothing, and new coins would be unknown for weeks.
-    stretched |= {dataset: 1.0 for dataset in payer.demands if dataset.traits.daily}
+    stretched |= {dataset: 1.0 for dataset in payer.polls if dataset.traits.daily}
     # The next month brings a new allowance, so no interval needs to be longer than the rest of this one.
     rest = max((standing.seconds for standing in payer.standings), default=0.0)
     return [
-        (dataset.name, demand.seconds + min(demand.seconds * (stretched[dataset] - 1), rest))
-        for dataset, demand in payer.demands.items()
+        (dataset.name, poll.seconds + min(poll.seconds * (stretched[dataset] - 1), rest))
+        for dataset, poll in payer.polls.items()
     ]
 
 
@@ -148,7 +148,7 @@ def pinned(dataset: Dataset) -> bool:
 
 
 def factors(
-    demands: Mapping[Dataset, Demand], calls: float, credits: float, viewers: Mapping[str, int] | None = None
+    polls: Mapping[Dataset, Poll], calls: float, credits: float, viewers: Mapping[str, int] | None = None
 ) -> dict[Dataset, float]:
     """How many times longer each interval must be for all polls to fit into so many calls and credits a second.
 
@@ -156,32 +156,32 @@ def factors(
     neither slow down the market nor wait for ever. `_divided` shares the limits among datasets of either group.
     """
     counts = viewers or {}
-    weights = {dataset: max(1, counts.get(dataset.name, 1)) for dataset in demands}
-    first = {dataset: demand for dataset, demand in demands.items() if not dataset.traits.leftover}
-    candles = {dataset: demand for dataset, demand in demands.items() if dataset.traits.leftover}
+    weights = {dataset: max(1, counts.get(dataset.name, 1)) for dataset in polls}
+    first = {dataset: poll for dataset, poll in polls.items() if not dataset.traits.leftover}
+    candles = {dataset: poll for dataset, poll in polls.items() if dataset.traits.leftover}
     rates = list(zip((calls, credits), _wanted(first.values()), _wanted(candles.values()), strict=True))
     limits = [limit * max(FIRST_SHARE, ours / (ours + rest)) if ours else limit for limit, ours, rest in rates]
     fitted = _fitted(first, limits, weights)
     used = (
-        sum(demand.calls / demand.seconds / fitted[dataset] for dataset, demand in first.items()),
-        sum(demand.credits / demand.seconds / fitted[dataset] for dataset, demand in first.items()),
+        sum(poll.calls / poll.seconds / fitted[dataset] for dataset, poll in first.items()),
+        sum(poll.credits / poll.seconds / fitted[dataset] for dataset, poll in first.items()),
     )
     left = [max(0.0, limit - spent) for limit, spent in zip((calls, credits), used, strict=True)]
     return fitted | _fitted(candles, left, weights)
 
 
 def _fitted(
-    demands: Mapping[Dataset, Demand], limits: Sequence[float], weights: Mapping[Dataset, int]
+    polls: Mapping[Dataset, Poll], limits: Sequence[float], weights: Mapping[Dataset, int]
 ) -> dict[Dataset, float]:
     """The factors that fit into both limits, calls and credits a second. Lists, since there may be a thousand."""
-    shares, pins = [weights[dataset] for dataset in demands], [pinned(dataset) for dataset in demands]
-    calls = [demand.calls / demand.seconds for demand in demands.values()]
-    credits = [demand.credits / demand.seconds for demand in demands.values()]
+    shares, pins = [weights[dataset] for dataset in polls], [pinned(dataset) for dataset in polls]
+    calls = [poll.calls / poll.seconds for poll in polls.values()]
+    credits = [poll.credits / poll.seconds for poll in polls.values()]
     stretched = [1.0] * len(shares)
     for rates, limit in zip((calls, credits), limits, strict=True):
         if sum(rates) > limit:
             stretched = list(map(max, stretched, _divided(rates, shares, pins, limit)))
-    return dict(zip(demands, stretched, strict=True))
+    return dict(zip(polls, stretched, strict=True))
 
 
 def _divided(rates: list[float], weights: list[int], pins: list[bool], limit: float) -> list[float]:
@@ -231,8 +231,8 @@ def allowed(standings: Iterable[Standing]) -> tuple[float, float]:
     return calls, credits
 
 
-def _wanted(demands: Iterable[Demand]) -> tuple[float, float]:
+def _wanted(polls: Iterable[Poll]) -> tuple[float, float]:
     """Calls and credits a second, as wished for."""
-    every = list(demands)
-    calls = sum(demand.calls / demand.seconds for demand in every)
-    return calls, sum(demand.credits / demand.seconds for demand in every)
+    every = list(polls)
+    calls = sum(poll.calls / poll.seconds for poll in every)
+    return calls, sum(poll.credits / poll.seconds for poll in every)

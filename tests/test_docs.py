@@ -18,7 +18,7 @@ from django.conf import settings
 import providers
 from providers.base import Provider
 from providers.datasets import COINS, CURRENCIES, MEMBERS, Dataset
-from providers.pacing import SHARE, Demand, factors
+from providers.pacing import SHARE, Poll, factors
 from providers.sandbox.faults import KINDS
 from spot.clients.plans import LIMITS
 from spot.codes import CLOSES, ERRORS, NOTICES
@@ -281,8 +281,8 @@ def test_the_arithmetic_of_budgets_is_right() -> None:
     for name, watched, seconds, factor, _ in rows:
         plan, count = plans[name], int(watched.split()[0])
         markets = [Dataset("markets", f"cur{n}") for n in range(count)]
-        demand = dict.fromkeys(markets, Demand(2, 2, 60.0))
-        demand |= dict.fromkeys((CURRENCIES, COINS, *MEMBERS), Demand(1, 1, 86_400.0))
+        demand = dict.fromkeys(markets, Poll(2, 2, 60.0))
+        demand |= dict.fromkeys((CURRENCIES, COINS, *MEMBERS), Poll(1, 1, 86_400.0))
         month = SHARE * plan.per_month / (30 * 86_400) if plan.per_month else float("inf")
         stretched = factors(demand, SHARE * plan.per_minute / 60, month)[markets[0]]
         assert (int(seconds), float(factor)) == (round(60 * stretched), round(stretched, 1))

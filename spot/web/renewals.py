@@ -121,9 +121,9 @@ class _Renewal:
             return "lists are fetched once a day"
         if self.simulated:
             return "the simulated market moves at this pace"
-        if not (serving := chains.serving(self.dataset)):
+        if not (chain := chains.for_dataset(self.dataset)):
             return "no provider serves it"
-        provider, endpoint = serving[0]
+        provider, endpoint = chain[0]
         wish = pacing.wished(self.dataset.kind, endpoint, access.of(provider))
         if pace > 1.01 * wish:
             return "slowed down so that the allowance of minute and month lasts"

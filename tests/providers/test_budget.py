@@ -21,7 +21,7 @@ from providers.errors import (
     Unreachable,
 )
 from providers.minute import WINDOW_SECONDS
-from providers.pacing import Demand, allowed, factors
+from providers.pacing import Poll, allowed, factors
 from tests.providers.conftest import KEY, Clock, access_to
 
 APRIL = 1_775_001_600_000  # 2026-04-01 00:00 UTC; the month has 30 days
@@ -199,7 +199,7 @@ def test_one_open_dashboard_keeps_its_pace_without_a_key(
     budget: Budget, clock: Clock, days: int, hours: int, step: int, demands: dict[str, tuple[int, float]]
 ) -> None:
     entry = account(per_minute=5)
-    wanted = {Dataset("markets", name): Demand(calls, calls, seconds) for name, (calls, seconds) in demands.items()}
+    wanted = {Dataset("markets", name): Poll(calls, calls, seconds) for name, (calls, seconds) in demands.items()}
     assert set(factors(wanted, *allowed(budget.standings([entry]))).values()) == {1.0}
     late, sent = {name: [0] for name in demands}, []
     for day in range(days):

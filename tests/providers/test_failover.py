@@ -378,7 +378,7 @@ def test_what_a_provider_lists_is_asked_of_that_one_only(monkeypatch) -> None:
         for one in providers.all()
     )
     monkeypatch.setattr(providers, "all", lambda: both)
-    assert [one.name for one, _ in chains.serving(Dataset("assets", topic="second"))] == ["second"]
+    assert [one.name for one, _ in chains.for_dataset(Dataset("assets", topic="second"))] == ["second"]
 
 
 # --- ids of their own -----------------------------------------------------------------------------------------------

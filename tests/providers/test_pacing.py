@@ -10,7 +10,7 @@ from providers.budget import Budget
 from providers.datasets import Dataset
 from providers.errors import RateLimited, Unauthorized, Unreachable
 from providers.models import ApiKey, ProviderSettings
-from providers.pacing import Demand, factors
+from providers.pacing import Poll, factors
 from providers.vault import Secret
 from tests.providers.conftest import KEY, Clock
 from tests.providers.test_adapters import WEEK
@@ -204,7 +204,7 @@ INF = float("inf")
     ],
 )
 def test_intervals_stretch_until_the_demand_fits(demands, calls: float, month: float, factor: float) -> None:
-    wanted = {Dataset("markets", f"aa{n}"): Demand(*one) for n, one in enumerate(demands)}
+    wanted = {Dataset("markets", f"aa{n}"): Poll(*one) for n, one in enumerate(demands)}
     assert factors(wanted, calls, month) == pytest.approx(dict.fromkeys(wanted, factor))
 
 
@@ -225,5 +225,5 @@ def test_intervals_stretch_until_the_demand_fits(demands, calls: float, month: f
 )
 def test_candles_get_what_markets_leave_and_a_tenth_at_least(first, candles, calls, month, found) -> None:
     wanted = {USD: first, QUOTES: first, WEEK: 2 * candles}  # halves, so that both kinds of the first count
-    demands = {one: Demand(round(500 * per_second), 500 * per_second, 1000.0) for one, per_second in wanted.items()}
+    demands = {one: Poll(round(500 * per_second), 500 * per_second, 1000.0) for one, per_second in wanted.items()}
     assert factors(demands, calls, month) == pytest.approx({USD: found[0], QUOTES: found[0], WEEK: found[1]})
