@@ -153,6 +153,7 @@ CELERY_BEAT_SCHEDULE = {
     "alerts": {"task": "spot.alerts.tasks.watch", "schedule": 1.0, "options": {"expires": 1.0}},
     "map_assets": {"task": "providers.tasks.map_assets", "schedule": 5.0, "options": {"expires": 5.0}},
     "keep_ledger": {"task": "providers.tasks.keep_ledger", "schedule": 60.0, "options": {"expires": 60.0}},
+    "keep_usage": {"task": "spot.clients.tasks.keep_usage", "schedule": 60.0, "options": {"expires": 60.0}},
 }
 CELERY_BEAT_SCHEDULER = "spot_project.beat:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(SPOT_HOME / "beat-schedule")
@@ -184,6 +185,7 @@ INSTALLED_APPS = [
     "providers",
     "spot",
     "spot.alerts",
+    "spot.clients",
     *(["standins"] if find_spec("standins") else []),  # not in the image that runs in production
 ]
 MIDDLEWARE = [

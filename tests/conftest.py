@@ -82,6 +82,16 @@ def plain_static(settings) -> None:
     settings.STORAGES = PLAIN_STATIC
 
 
+@pytest.fixture(autouse=True)
+def empty_book() -> Iterator[None]:
+    """Nobody has a key, and no test asks the database for any, unless it fills the book."""
+    from spot.clients.book import Contents, book
+
+    book.fill(Contents())
+    yield
+    book.fill(Contents())
+
+
 @pytest.fixture(autouse=True, scope="session")
 def impatient_retries() -> Iterator[None]:
     """As many tries as in earnest, without the pauses between them."""

@@ -146,7 +146,7 @@ def test_sockets_reach_no_database_and_no_store() -> None:
 
 
 def test_only_the_store_knows_a_key_of_the_store() -> None:
-    key = re.compile(r"^spot:(?!alerts:|budget:|breaker:|celery:|doubts:|identity:|ledger:|signin|stream:)")
+    key = re.compile(r"^spot:(?!alerts:|budget:|breaker:|celery:|client:|doubts:|identity:|ledger:|signin|stream:)")
     offenders = {
         name_of(path): found
         for path in SOURCES

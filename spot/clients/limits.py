@@ -12,6 +12,7 @@ from typing import NamedTuple
 from django.conf import settings
 
 from spot.clients.plans import Client, Plan
+from spot.clients.roster import roster
 from spot.codes import Refused
 
 
@@ -20,12 +21,20 @@ class Admission:
 
     `in_all` gives how many there may be in the process, `each` how many of one client (0: any number), `refusals` what
     the others are told: the code where the process is full, that where one client has its share, and what is counted.
+    `elsewhere`: how many a client has in other processes.
     """
 
-    def __init__(self, in_all: Callable[[], int], each: Callable[[Plan], int], refusals: tuple[str, str, str]) -> None:
+    def __init__(
+        self,
+        in_all: Callable[[], int],
+        each: Callable[[Plan], int],
+        refusals: tuple[str, str, str],
+        elsewhere: Callable[[Client], int] = lambda _client: 0,
+    ) -> None:
         self._in_all = in_all
         self._each = each
         self._full, self._crowded, self._what = refusals
+        self._elsewhere = elsewhere
         self._by_client: Counter[str] = Counter()
         self._count = 0
 
@@ -34,8 +43,9 @@ class Admission:
         in_all, each = self._in_all(), self._each(client.plan)
         if in_all and self._count >= in_all:
             raise Refused(self._full, f"This server has all the {self._what} it takes; try again later.")
-        if each and self._by_client[client.id] >= each:
-            raise Refused(self._crowded, f"At most {each} {self._what} from one address; try again later.")
+        if each and self._by_client[client.id] + self._elsewhere(client) >= each:
+            whose = "from one address" if client.key is None else "with one key"
+            raise Refused(self._crowded, f"At most {each} {self._what} {whose}; try again later.")
         self._count += 1
         self._by_client[client.id] += 1
 
@@ -46,6 +56,11 @@ class Admission:
         if not self._by_client[client.id]:
             del self._by_client[client.id]
 
+    @property
+    def clients(self) -> int:
+        """How many clients are served."""
+        return len(self._by_client)
+
     def __len__(self) -> int:
         return self._count
 
@@ -53,7 +68,9 @@ class Admission:
 _CONNECTIONS = ("overloaded", "too_many_connections", "connections")
 _REQUESTS = ("overloaded", "too_many_requests", "requests at a time")
 #: Sockets that are served.
-admission = Admission(lambda: settings.SPOT_CONNECTIONS, lambda plan: plan.connections, _CONNECTIONS)
+admission = Admission(
+    lambda: settings.SPOT_CONNECTIONS, lambda plan: plan.connections, _CONNECTIONS, roster.elsewhere_of
+)
 #: Sockets that have been refused with a close code, because a page cannot read the status of a refused handshake, and
 #: are not gone yet. Past these the handshake is refused.
 farewells = Admission(lambda: 256, lambda _plan: 64, _CONNECTIONS)
@@ -125,6 +142,8 @@ class Allowance:
         self._burst = burst
         self._clock = clock
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        #: What has been spent with each key since this process began to count it, and when last.
+        self._spent: dict[str, tuple[float, float]] = {}
 
     def wait(self, client: Client, cost: float) -> int:
         """Whole seconds until the client may spend so much; 0 when it may now."""
@@ -139,7 +158,21 @@ class Allowance:
         if wait := bucket.wait(self._clock(), cost):
             return math.ceil(wait)
         bucket.take(cost)
+        if client.key is not None:
+            before, _ = self._spent.get(client.key, (0.0, 0.0))
+            self._spent[client.key] = before + cost, self._clock()
         return 0
+
+    def recent(self) -> dict[str, float]:
+        """What has been spent with each key that has been in use in the last minute."""
+        earliest = self._clock() - self._period
+        self._spent = {key: (spent, at) for key, (spent, at) in self._spent.items() if at > earliest}
+        return {key: spent for key, (spent, _) in self._spent.items()}
+
+    def take_elsewhere(self, key: str, cost: float) -> None:
+        """Take what has been spent with a key in another process."""
+        if (bucket := self._buckets.get(f"key:{key}")) is not None:
+            bucket.take(cost)
 
     def take(self, client: Client, cost: float) -> None:
         """Spend what `wait` has found."""
@@ -157,6 +190,7 @@ class Allowance:
     def forget(self) -> None:
         """Give every client its whole allowance again."""
         self._buckets.clear()
+        self._spent.clear()
 
     def _bucket(self, client: Client) -> Bucket | None:
         """The client's bucket; None where its plan has no limit."""
@@ -177,3 +211,5 @@ class Allowance:
 requests = Allowance(lambda plan: plan.requests_per_minute, 60, 15)
 #: Data that cost calls to a provider, because nobody looked at them before.
 novelties = Allowance(lambda plan: plan.new_datasets_per_hour, 3600, 900)
+#: Keys and tickets that were wrong: so many a minute from one network, twice as many at once.
+mistakes = Allowance(lambda _plan: 10, 60, 120)

@@ -7,7 +7,7 @@ client or its plan as an argument.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -83,6 +83,10 @@ class Plan:
     channels: frozenset[str] = frozenset()
 
 
+#: The cost in millicredits of a connection, of a message to one, and of an HTTP request of the lowest cost.
+PRICES = {"connection": 1000, "message": 100, "request": 1000}
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """One client. Without a key, everybody of one network is one client."""
@@ -90,13 +94,15 @@ class Client:
     id: str
     address: str
     plan: Plan
-    #: The public id of its key.
+    #: The public id of its key, the hash by which the key is known, and the origins whose pages may show it.
     key: str | None = None
+    digest: bytes | None = field(default=None, repr=False)
+    origins: frozenset[str] = frozenset()
 
 
 @lru_cache(maxsize=1)
-def everybody() -> Plan:
-    """The plan that the settings give everybody."""
+def default_plan() -> Plan:
+    """The plan that the settings make; an empty field of another plan is as here."""
     return Plan(
         connections=settings.SPOT_CONNECTIONS_PER_ADDRESS,
         messages_per_second=settings.SPOT_MESSAGES_PER_SECOND,
@@ -107,16 +113,27 @@ def everybody() -> Plan:
     )
 
 
+#: The plan of everybody without a key, where it is another than the settings make.
+_everybody: list[Plan] = []
+
+
+def open_to_everybody(plan: Plan | None) -> None:
+    """Give everybody without a key that plan; None: the one that the settings make."""
+    if [plan] != _everybody:
+        _everybody[:] = [] if plan is None else [plan]
+        anonymous.cache_clear()
+
+
 @lru_cache(maxsize=4096)
 def anonymous(address: str) -> Client:
     """The client at an address: its network, with everybody's plan."""
-    return Client(network(address), address, everybody())
+    return Client(network(address), address, _everybody[0] if _everybody else default_plan())
 
 
 @receiver(setting_changed)
 def _forget(**_: object) -> None:
     """Settings change in tests only."""
-    everybody.cache_clear()
+    default_plan.cache_clear()
     anonymous.cache_clear()
 
 

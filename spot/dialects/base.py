@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from spot.codes import Refused
+from spot.dialects.credentials import Finder, find
 from spot.dialects.interface import Channel
 from spot.dialects.values import Failed, Page, Value
 from spot.feeds.view import View
@@ -205,3 +206,5 @@ class Route:
     subprotocols: tuple[str, ...] = ()
     #: What it says to programs, made when the documents are.
     interface: Callable[[], Channel] | None = None
+    #: Where a handshake carries its key.
+    credentials: Finder = find

@@ -124,6 +124,8 @@ def errors(feed: Feed) -> tuple[str, ...]:
         "bad_message",
         "unknown_field",
         "bad_value",
+        "key_required",
+        "forbidden_channel",
         *possible,
         "too_many_datasets",
         "too_many_queries",

@@ -17,6 +17,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from spot.clients.meter import Tally
 from spot.hub.outbox import Direct, Send
 from spot.hub.ring import Ring
 
@@ -42,9 +43,11 @@ class _Listed(NamedTuple, Generic[Listener]):
 class Audience(Generic[Listener]):
     """Members, each with the socket that takes its frames."""
 
-    __slots__ = ("_listed", "_sockets")
+    __slots__ = ("_listed", "_sockets", "tally")
 
     def __init__(self) -> None:
+        #: What has been sent, for members with a meter.
+        self.tally = Tally()
         self._sockets: dict[Listener, Direct] = {}
         self._listed: _Listed[Listener] | None = None
 
@@ -52,11 +55,15 @@ class Audience(Generic[Listener]):
         """Count the member in, with the socket that its connection lends."""
         self._sockets[member] = direct
         self._listed = None
+        if direct.meter is not None:
+            direct.meter.follow(self.tally)
 
     def discard(self, member: Listener) -> None:
         """Count the member out. Harmless when it is not here."""
-        if self._sockets.pop(member, None) is not None:
+        if (direct := self._sockets.pop(member, None)) is not None:
             self._listed = None
+            if direct.meter is not None:
+                direct.meter.leave()
 
     def __contains__(self, member: Listener) -> bool:
         return member in self._sockets
@@ -67,6 +74,7 @@ class Audience(Generic[Listener]):
     async def send(self, frame: bytes, missed: Callable[[Listener], None], ring: Ring | None = None) -> None:
         """Give everybody the frame, slice by slice; `missed` is told of members that left in between."""
         listed = self._list()
+        self.tally.add(frame)
         for start in range(0, len(listed.members), SLICE):
             if start:
                 await asyncio.sleep(0)
@@ -98,6 +106,8 @@ class Audience(Generic[Listener]):
 def send_all(each: Sequence[tuple[Audience[Any], bytes]], ring: Ring | None = None) -> None:
     """Give each audience its frame, without giving way: for small ones."""
     lists = [audience._list() for audience, _ in each]
+    for audience, frame in each:
+        audience.tally.add(frame)
     short = _written(lists, [frame for _, frame in each], ring)
     if not short:
         return

@@ -18,6 +18,7 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from spot.clients.limits import Bucket
+from spot.clients.meter import Meter
 from spot.dialects.frames import DEFLATE_IN_THREAD, Message
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Direct(NamedTuple):
     socket: FrameSocket
     send: Send
     descriptor: int
+    meter: Meter | None = None
 
 
 class Reply(Protocol):
@@ -99,7 +101,7 @@ class Outbox:
     """The messages that wait for one connection, and its subscriptions by name."""
 
     __slots__ = (
-        "_controls", "_deflating", "_free", "_gathers", "_timer", "binary", "frames", "owner", "pace", "pages",
+        "_controls", "_deflating", "_free", "_gathers", "_timer", "binary", "frames", "meter", "owner", "pace", "pages",
         "replies", "socket", "subscriptions",
     )  # fmt: skip
 
@@ -109,6 +111,8 @@ class Outbox:
         self.binary = binary
         #: How fast pages may be sent; None: as they come.
         self.pace: Bucket | None = None
+        #: Counts what is sent, for a client with a key.
+        self.meter: Meter | None = None
         self.subscriptions: dict[Hashable, Subscription] = {}
         #: The newest page of each subscription that has not been sent. The hub puts them here, many at a time.
         self.pages: dict[Any, Update] = {}
@@ -133,7 +137,7 @@ class Outbox:
             return None
         if socket.send_now is None or socket.descriptor is None:
             return None
-        return Direct(socket, socket.send_now, socket.descriptor)
+        return Direct(socket, socket.send_now, socket.descriptor, self.meter)
 
     def call_back(self) -> None:
         """Take the socket back from broadcasts: they push to the outbox from now on."""
@@ -233,6 +237,8 @@ class Outbox:
             self.owner.wake()
             return
         while socket.ready and (frames := self._frames(socket)):
+            if self.meter is not None:
+                self.meter.count(len(frames) - frames.count(b""), sum(map(len, frames)))
             socket.write_frame(frames[0] if len(frames) == 1 else b"".join(frames))
         self.owner.written()
 

@@ -60,11 +60,20 @@ async def write(send: Any, status: int, headers: Headers, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+def refusal_headers(refused: Refused) -> Headers:
+    """When to try again, and how to say who is asking, where one or the other helps."""
+    headers = []
+    if (seconds := refused.retry_after(now_ms())) is not None:
+        headers.append((b"Retry-After", b"%d" % seconds))
+    if refused.fact.status == 401:
+        headers.append((b"WWW-Authenticate", b"Bearer"))
+    return headers
+
+
 def refusal(refused: Refused) -> Response:
     """A refusal: the same JSON as on a socket, and when to try again."""
     headers = [(b"Content-Type", b"application/json"), (b"Cache-Control", b"no-store")]
-    if (seconds := refused.retry_after(now_ms())) is not None:
-        headers.append((b"Retry-After", str(seconds).encode()))
+    headers += refusal_headers(refused)
     return Response(refused.fact.status, headers, error(refused))
 
 

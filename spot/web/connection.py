@@ -10,11 +10,13 @@ from channels.consumer import AsyncConsumer, get_handler_name
 from channels.exceptions import StopConsumer
 
 from spot.clients.limits import Admission, admission, farewells
+from spot.clients.meter import Meter
 from spot.clients.plans import Client
+from spot.clients.roster import roster
 from spot.codes import Refused
 from spot.dialects.base import Dialect
 from spot.dialects.values import Failed
-from spot.snapshots import now_ms
+from spot.web.answers import refusal_headers
 
 #: How long a socket that was refused is counted while its client does not answer the close, in seconds. The server cuts
 #: it before (`spot.server.frames`).
@@ -39,6 +41,8 @@ class BaseConsumer(AsyncConsumer):
     socket: Any = None
     #: The counter that the socket is in.
     counted: Admission | None = None
+    #: Counts what a client with a key is sent.
+    meter: Meter | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Serve one connection: events in order, until it ends."""
@@ -56,6 +60,7 @@ class BaseConsumer(AsyncConsumer):
             if not self.cut:
                 raise
         finally:
+            roster.leave(self)
             self.released()
             if self.counted is not None:
                 self.counted.leave(self.who)
@@ -78,12 +83,20 @@ class BaseConsumer(AsyncConsumer):
         return client
 
     async def admit(self, subprotocol: str | None = None) -> bool:
-        """Count the socket in and accept it. Otherwise it is turned away, with a close code that pages can read, or by
-        refusing its handshake where too many have been turned away that are not gone yet."""
+        """Count the socket in and accept it. Otherwise it is turned away: with a close code that pages can read, or by
+        refusing its handshake where too many have been turned away that are not gone yet, and where the client has, or
+        should have, a key."""
+        wrong: Refused | None = self.scope.get("spot.refused")
+        if wrong is not None:
+            await self._deny(wrong)
+            return False
         try:
             admission.enter(self.who)
             self.counted = admission
         except Refused as refused:
+            if self.who.key is not None:
+                await self._deny(refused)
+                return False
             try:
                 farewells.enter(self.who)
                 self.counted = farewells
@@ -92,7 +105,8 @@ class BaseConsumer(AsyncConsumer):
                 return False
             await self.send({"type": "websocket.accept"})
             await self.refuse(refused)
-        await self.send({"type": "websocket.accept", "subprotocol": subprotocol})
+        roster.enter(self)
+        await self.send({"type": "websocket.accept", "subprotocol": subprotocol or self.scope.get("spot.subprotocol")})
         return True
 
     async def _deny(self, refused: Refused) -> None:
@@ -103,7 +117,7 @@ class BaseConsumer(AsyncConsumer):
         headers = [
             (b"content-type", b"application/json"),
             (b"cache-control", b"no-store"),
-            (b"retry-after", str(refused.retry_after(now_ms())).encode()),
+            *((name.lower(), value) for name, value in refusal_headers(refused)),
         ]
         status, body = self.dialect.http_refusal(refused)
         await self.send({"type": "websocket.http.response.start", "status": status, "headers": headers})
@@ -120,6 +134,10 @@ class BaseConsumer(AsyncConsumer):
                 while events:
                     events -= (await self._receive())["type"] == "websocket.disconnect"
         raise StopConsumer
+
+    def dismiss(self, refused: Refused) -> None:
+        """End the connection soon, with the code that says why."""
+        self._dismissal = asyncio.create_task(self.close(self.dialect.close_code(refused)))
 
     async def send_payload(self, payload: bytes) -> None:
         """Send one message in the dialect's own kind of frame."""

@@ -111,7 +111,7 @@ class Connection(BaseConsumer):
         offered = tuple(name for name in self.route.subprotocols if name in self.scope["subprotocols"])
         if not await self.admit(offered[0] if offered else None):
             return
-        self._rate = MessageRate(self.who.plan)
+        self._rate, self.outbox.meter = MessageRate(self.who.plan), self.meter
         try:
             opening = _opening(self.scope["query_string"], self.route, offered, settings.SPOT_DEPTH)
             self.dialect, self.outbox.binary = opening.dialect, opening.dialect.binary
@@ -168,6 +168,16 @@ class Connection(BaseConsumer):
 
     def _close_restarting(self) -> None:
         self._close_later(Close.RESTARTING)
+
+    def dismiss(self, refused: Refused) -> None:
+        """Tell the client why it may not stay, and close; at once where it does not read what waits."""
+        if self._closing is not None:
+            return
+        self._closing = self.dialect.close_code(refused)
+        if self.socket is not None and not self.socket.ready:
+            super().dismiss(refused)
+        else:
+            self._fail(None, refused)
 
     def _close_later(self, code: int) -> None:
         self._closing = code
@@ -299,6 +309,8 @@ class Connection(BaseConsumer):
                 while not self.ended and (message := self.outbox.next()) is not None:
                     if settings.SPOT_SEND_SECONDS:
                         deadline.reschedule(asyncio.get_running_loop().time() + settings.SPOT_SEND_SECONDS)
+                    if self.meter is not None:
+                        self.meter.count(1, len(message.payload))
                     body = {"bytes": message.payload} if message.binary else {"text": message.text}
                     await self.send({"type": "websocket.send", **body})
         except TimeoutError:

@@ -15,7 +15,9 @@ import structlog
 from django.conf import settings
 from django.http.request import validate_host
 
-from spot.clients.plans import anonymous
+from spot.clients.plans import Client
+from spot.web.identification import identified
+from spot.web.public import has_key_for, listed
 from spot_project import hosts
 
 log = structlog.get_logger(__name__)
@@ -38,14 +40,6 @@ def own_authority(host: str, scheme: str) -> str:
 def page_scheme(scheme: str) -> str:
     """The scheme of the site's own pages, by the scheme of a request."""
     return "https" if scheme in ("https", "wss") or (settings.SPOT_HTTPS and settings.SPOT_TRUSTED_PROXIES) else "http"
-
-
-def listed(origin: str) -> bool:
-    """Whether SPOT_ALLOWED_ORIGINS has the origin."""
-    try:
-        return hosts.origin(origin) in settings.SPOT_ALLOWED_ORIGINS
-    except ValueError:
-        return False
 
 
 def origin_allowed(origin: str | None, host: str, scheme: str, *, has_cookie: bool) -> bool:
@@ -86,9 +80,9 @@ class Door:
         if scope["type"] == "http" and settings.DEBUG and not _is_local(scope):
             await _refuse_stranger(send)
         elif scope["type"] in ("http", "websocket"):
-            address = scope["client"][0] if scope.get("client") else ""
-            more = {"headers": _spelled(scope), "spot.client": anonymous(address)}
-            await self.application({**scope, **more}, receive, send)
+            headers = _spelled(scope)
+            known = await identified(scope, dict(headers))
+            await self.application({**scope, "headers": headers, **known}, receive, send)
         else:
             await self.application(scope, receive, send)
 
@@ -144,7 +138,8 @@ async def _refuse_stranger(send: Any) -> None:
 
 
 class OriginGate:
-    """ASGI middleware for WebSockets: a handshake from elsewhere gets HTTP 403 and costs nothing more."""
+    """ASGI middleware for WebSockets: a handshake from elsewhere gets HTTP 403 and costs nothing more, unless its key
+    is for pages from there."""
 
     def __init__(self, application: Any) -> None:
         self.application = application
@@ -154,7 +149,13 @@ class OriginGate:
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         host, origin = headers.get(b"host", ""), headers.get(b"origin")
         scheme = scope.get("scheme", "ws")
-        if host_allowed(host) and origin_allowed(origin, host, scheme, has_cookie=b"cookie" in headers):
+        client: Client | None = scope.get("spot.client")
+        allowed = (
+            "spot.refused" in scope  # told so further inside, in words
+            or origin_allowed(origin, host, scheme, has_cookie=b"cookie" in headers)
+            or (client is not None and origin is not None and has_key_for(origin, client.origins))
+        )
+        if host_allowed(host) and allowed:
             await self.application(scope, receive, send)
             return
         log.info("socket refused", origin=(origin or "")[:200], host=host[:200])

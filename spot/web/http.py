@@ -25,6 +25,7 @@ from django.middleware.security import SecurityMiddleware
 
 from spot import dialects
 from spot.clients.plans import Client
+from spot.clients.usage import usage
 from spot.codes import Refused
 from spot.dialects.interface import Channel, Operation
 from spot.dialects.own import PREFIX
@@ -33,6 +34,7 @@ from spot.web import health, lookups, status, twins
 from spot.web.answers import Headers, Request, Response, refusal, write
 from spot.web.bodies import DisconnectedError, read_body
 from spot.web.documents import DOCUMENTS, Document
+from spot.web.identification import TICKET_OPERATION, ticket
 from spot.web.public import PUBLIC_ERRORS, balance_headers, charge, is_public, preflight, sharing_headers
 
 _READING = ("GET", "HEAD")
@@ -60,6 +62,7 @@ _PUBLIC = {
     "/status.json": Handler(status.facts, operation=status.OPERATION),
     "/currencies.json": Handler(lookups.currencies, operation=lookups.CURRENCIES_OPERATION),
     "/coins.json": Handler(lookups.coins, operation=lookups.COINS_OPERATION),
+    f"/{PREFIX}/ticket": Handler(ticket, methods=("POST",), operation=TICKET_OPERATION),
 }
 for _end in ("", "/"):
     for _feed in FEEDS.values():
@@ -124,8 +127,13 @@ class Http:
     async def _serve_public(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Public data: paid for, and shared with other pages."""
         path, request = scope["path"], _request(scope)
-        sharing = sharing_headers(request.header(b"origin"))
+        wrong: Refused | None = scope.get("spot.refused")
+        sharing = sharing_headers(request.header(b"origin"), None if wrong else request.client)
         try:
+            if wrong is not None:
+                raise wrong
+            if request.client.key is not None:
+                usage.request(request.client.key)
             charge(request.client, 1)
         except Refused as refused:
             status, headers, body, vary = refusal(refused)
@@ -148,6 +156,8 @@ class Http:
             pass
         if answer is not None:
             more = [*self._security[scheme], *balance_headers(request.client), *sharing, (b"Vary", answer.vary)]
+            if request.client.key is not None:
+                usage.answer(request.client.key, len(answer.body))
             await _send(send, request.method, answer, more)
 
 

@@ -7,20 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.conf import settings
+
 from spot.clients import limits
+from spot.clients.book import book
 from spot.clients.plans import Client
+from spot.clients.usage import usage
 from spot.codes import Refused
 from spot.dialects.own import PREFIX
 from spot.web.answers import Headers, Response
 from spot.web.documents import DOCUMENTS
-from spot.web.gate import listed
 from spot.web.headers import EXPOSED
+from spot_project import hosts
 
 _PATHS = (f"/{PREFIX}/", "/status.json", "/currencies.json", "/coins.json", *DOCUMENTS)
 #: Refusals with which any of these paths may answer.
-PUBLIC_ERRORS = ("too_many_requests", "overloaded", "body_refused")
+PUBLIC_ERRORS = (
+    "too_many_requests", "overloaded", "body_refused", "bad_value", "bad_message", "bad_key", "key_revoked",
+    "key_expired", "bad_ticket", "forbidden_origin", "forbidden_network", "too_many_attempts", "out_of_credits",
+    "unavailable",
+)  # fmt: skip
 #: Headers that programs send along; a browser asks first whether it may.
-_SENT = b"Accept, Accept-Language, Cache-Control, Content-Type, If-None-Match, Pragma, X-Requested-With"
+_SENT = (
+    b"Accept, Accept-Language, Authorization, Cache-Control, Content-Type, If-None-Match, Pragma, "
+    b"X-API-Key, X-Requested-With"
+)
 #: For how long a browser need not ask again, in seconds; none takes more than two hours.
 _REMEMBER_SECONDS = b"7200"
 
@@ -30,9 +41,29 @@ def is_public(path: str) -> bool:
     return path.startswith(_PATHS)
 
 
-def sharing_headers(origin: str | None) -> Headers:
-    """The headers that let a page of that origin read the answer: none unless the operator has allowed it."""
-    if not origin or not listed(origin):
+def listed(origin: str) -> bool:
+    """Whether SPOT_ALLOWED_ORIGINS has the origin."""
+    try:
+        return hosts.origin(origin) in settings.SPOT_ALLOWED_ORIGINS
+    except ValueError:
+        return False
+
+
+def has_key_for(origin: str, origins: frozenset[str]) -> bool:
+    """Whether pages of that origin may show the key that has these origins."""
+    try:
+        return bool(origins) and bool(origins & {"*", hosts.origin(origin)})
+    except ValueError:
+        return False
+
+
+def sharing_headers(origin: str | None, client: Client | None = None) -> Headers:
+    """The headers that let a page of that origin read the answer: none unless the operator has allowed it, for all or
+    for the client's key. `client` is None for what is said of no data: pages that may show any key may read it."""
+    if not origin:
+        return []
+    origins = book.origins if client is None else client.origins
+    if not listed(origin) and not has_key_for(origin, origins):
         return []
     return [
         (b"Access-Control-Allow-Origin", origin.encode("latin-1")),
@@ -57,12 +88,15 @@ def preflight(origin: str | None, methods: Sequence[str]) -> Response:
 def charge(client: Client, cost: float) -> None:
     """Take the cost of a request from the client's allowance. Raises `Refused`."""
     if wait := limits.requests.spend(client, cost):
+        whose = "from this address" if client.key is None else "with this key"
         raise Refused(
             "too_many_requests",
-            f"Too many requests from this address; try again in {wait} s. "
+            f"Too many requests {whose}; try again in {wait} s. "
             f"At most {client.plan.requests_per_minute} a minute, and new questions count for several.",
             wait=wait,
         )
+    if client.key is not None:
+        usage.charge(client.key, cost)
 
 
 def balance_headers(client: Client) -> Headers:

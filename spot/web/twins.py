@@ -40,7 +40,7 @@ _VARY = b"Accept-Encoding, Origin"
 def operation(feed: Feed) -> Operation:
     """The interface of `answer`."""
     parameters = parameters_schema(feed)
-    headers = tuple(header for header in HEADERS.values() if header.name != "Retry-After")
+    headers = tuple(header for header in HEADERS.values() if header.name not in ("Retry-After", "WWW-Authenticate"))
     return Operation(
         id=f"get{pascal(feed.channel)}",
         summary=feed.purpose,

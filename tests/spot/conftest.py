@@ -4,6 +4,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from spot.clients import limits
+from spot.clients.usage import Usage, usage
 from spot.web import novelty
 
 settings.register_profile("spot", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
@@ -15,4 +16,6 @@ def whole_allowances() -> None:
     """What one test asked for is not counted in the next."""
     limits.requests.forget()
     limits.novelties.forget()
+    limits.mistakes.forget()
+    usage.__dict__.update(Usage().__dict__)
     novelty.forget()

@@ -19,6 +19,8 @@ from spot import dialects
 from spot.codes import Refused
 from spot.dialects import schema
 from spot.dialects.base import Dialect, Route, Subscribe
+from spot.dialects.credentials import Asked as Shown
+from spot.dialects.credentials import find
 from spot.dialects.interface import Operation
 from spot.dialects.own import PREFIX, read_address
 from spot.feeds import FEEDS, Feed
@@ -77,6 +79,7 @@ def frames_of(path: str, query: bytes = b"", subprotocols: tuple[str, ...] = ())
     asked: Asked = None
     if (route := _routes().get(path)) is not None:
         with suppress(Refused):
+            query, subprotocols, _ = find({}, Shown(query, subprotocols))
             dialect, commands = route.open(query, subprotocols, settings.SPOT_DEPTH)
             asked = next(command.view.feed for command in commands if isinstance(command, Subscribe)), dialect
     return lambda payload: _check_frame(asked, payload.encode() if isinstance(payload, str) else bytes(payload))
@@ -115,8 +118,10 @@ def check_answer(path: str, query: bytes, status: int, content_type: str, body: 
     if not (path.startswith(f"{PREFIX}/") and content_type == "application/json" and body):
         return
     feed = FEEDS.get(path.removeprefix(f"{PREFIX}/"))
+    if status == 200 and feed is None:
+        return
     if status != 200 or feed is None:
         _validate(None, "error", orjson.loads(body))
         return
-    _view, dialect = read_address(feed, query, settings.SPOT_DEPTH, extra=("format",))
+    _view, dialect = read_address(feed, query, settings.SPOT_DEPTH, extra=("format", "ticket"))
     _validate((feed, dialect), "answer", orjson.loads(body))

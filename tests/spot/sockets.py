@@ -9,6 +9,7 @@ from channels.testing import ApplicationCommunicator
 
 from providers.datasets import LISTINGS, Dataset, Fetched
 from spot import snapshots
+from spot.clients.desk import Desk
 from spot.hub.hub import Hub
 from spot_project.asgi import application
 from tests.spot import contract
@@ -27,6 +28,8 @@ def run(story: Coroutine[Any, Any, None]) -> None:
             await story
         finally:
             await Hub.current().aclose()
+            if (desk := Desk._of_loop.get(asyncio.get_running_loop())) is not None:
+                await desk.aclose()
 
     asyncio.run(told())
 
@@ -84,6 +87,7 @@ class Socket:
         headers: dict[str, str] | None = None,
         address: str = "192.0.2.1",
         subprotocols: list[str] | None = None,
+        denying: bool = False,
     ) -> None:
         named = {"host": "localhost", **(headers or {})}
         self.scope = {
@@ -94,6 +98,7 @@ class Socket:
             "client": (address, 50_000),
             "scheme": "ws",
             "subprotocols": subprotocols or [],
+            "extensions": {"websocket.http.response": {}} if denying else {},
         }
         self._check = contract.frames_of(
             self.scope["path"], self.scope["query_string"], tuple(self.scope["subprotocols"])
@@ -121,6 +126,12 @@ class Socket:
         self._check(event["text"])
         self.frames.append(event["text"])
         return event["text"]
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of a refused handshake."""
+        assert self.refused is not None
+        return int(self.refused["status"])
 
     async def body(self) -> bytes:
         """The body of an HTTP answer to a refused handshake."""

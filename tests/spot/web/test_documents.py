@@ -151,7 +151,8 @@ def test_what_is_answered_is_what_is_declared() -> None:
     async def story() -> None:
         await put_everything()
         for path, operation in http.operations():
-            if not operation.parameters["required"] and not operation.variables and path not in http._HEALTH:
+            needs = operation.parameters["required"] or operation.variables or operation.method == "post"
+            if not needs and path not in http._HEALTH:
                 assert (await ask(path)).status_code in {answer.status for answer in operation.answers}, path
 
     run(story())

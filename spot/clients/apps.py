@@ -1,0 +1,15 @@
+"""The app of clients: their keys, plans and usage."""
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+from providers.roles import make_observers
+
+
+class ClientsConfig(AppConfig):
+    name = "spot.clients"
+    label = "clients"
+    verbose_name = "Clients"
+
+    def ready(self) -> None:
+        post_migrate.connect(make_observers, sender=self)

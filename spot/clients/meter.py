@@ -1,0 +1,59 @@
+"""What a connection is sent, counted where it costs nothing for the others. Pure.
+
+Most frames are sent to a whole audience at once, without touching any of its members. So the audience counts its
+frames, and a member with a meter remembers the count at which it came.
+"""
+
+from __future__ import annotations
+
+
+class Tally:
+    """The frames that an audience has been sent so far."""
+
+    __slots__ = ("bytes", "frames")
+
+    def __init__(self) -> None:
+        self.frames = self.bytes = 0
+
+    def add(self, frame: bytes) -> None:
+        """Count a frame."""
+        self.frames += 1
+        self.bytes += len(frame)
+
+
+class Meter:
+    """The messages that one connection has been sent, and their bytes as frames, since they were last taken."""
+
+    __slots__ = ("_bytes", "_messages", "_start", "_tally")
+
+    def __init__(self) -> None:
+        self._messages = self._bytes = 0
+        self._tally: Tally | None = None
+        self._start = (0, 0)
+
+    def count(self, messages: int, size: int) -> None:
+        """Count messages that were sent to this connection alone."""
+        self._messages += messages
+        self._bytes += size
+
+    def follow(self, tally: Tally) -> None:
+        """Count what the audience is sent from now on."""
+        self.settle()
+        self._tally, self._start = tally, (tally.frames, tally.bytes)
+
+    def leave(self) -> None:
+        """Count no more of the audience."""
+        self.settle()
+        self._tally = None
+
+    def settle(self) -> None:
+        """Count what the audience has been sent so far."""
+        if (tally := self._tally) is not None:
+            self.count(tally.frames - self._start[0], tally.bytes - self._start[1])
+            self._start = (tally.frames, tally.bytes)
+
+    def take(self) -> tuple[int, int]:
+        """Messages and bytes since the last call."""
+        self.settle()
+        taken, self._messages, self._bytes = (self._messages, self._bytes), 0, 0
+        return taken

@@ -1,0 +1,72 @@
+"""The rows of keys and plans as the contents of a book, and the news of their changes."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import defaultdict
+from datetime import date, datetime
+
+from django.db import connection
+from django.db.models import Sum
+
+from spot.clients.book import Contents, Key
+from spot.clients.models import ClientKey, ClientPlan, ClientUsage
+from spot.clients.plans import default_plan
+from spot.clients.usage import today
+
+_FIELDS = (
+    "pk", "plan_id", "digest", "old_digest", "old_until", "expires_at", "revoked_at", "origins", "networks",
+)  # fmt: skip
+
+
+def read() -> Contents:
+    """Everything that a book holds, in three queries. Raises `django.db.Error`."""
+    rows = list(ClientKey.objects.values_list(*_FIELDS))  # before the plans, so that each of theirs is among them
+    plans = {row.pk: row for row in ClientPlan.objects.all()}
+    limits = {pk: row.plan for pk, row in plans.items()}
+    made = []
+    for pk, plan, digest, old_digest, old_until, expires, revoked, origins, networks in rows:
+        key = Key(
+            id=str(pk),
+            digest=bytes.fromhex(digest),
+            plan=limits[plan],
+            expires=_ms(expires),
+            revoked=revoked is not None,
+            suspended=not plans[plan].enabled,
+            origins=frozenset(origins.split()) if origins else frozenset(),
+            networks=tuple(map(ipaddress.ip_network, networks.split())) if networks else (),
+        )
+        made.append(key)
+        if old_digest and old_until:
+            ends = min(filter(None, (key.expires, _ms(old_until))))
+            made.append(_replaced(key, bytes.fromhex(old_digest), ends))
+    everybody = next((row for row in plans.values() if row.is_anonymous), None)
+    is_open = everybody is None or everybody.enabled
+    plan = None if everybody is None or everybody.plan == default_plan() else everybody.plan
+    return Contents(tuple(made), is_open, plan, _used(today()))
+
+
+def read_in_thread() -> Contents:
+    """The same for a thread that has no other use of the database: its connection is closed."""
+    try:
+        return read()
+    finally:
+        connection.close()
+
+
+def _replaced(key: Key, digest: bytes, expires: int) -> Key:
+    """The key that was replaced by a new one, while it is still good."""
+    return Key(key.id, digest, key.plan, expires, key.revoked, key.suspended, key.origins, key.networks)
+
+
+def _used(now: date) -> dict[str, tuple[int, int]]:
+    """The millicredits of this month by key: up to yesterday, and today."""
+    used: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    rows = ClientUsage.objects.filter(day__gte=now.replace(day=1), day__lte=now).order_by()
+    for pk, day, amount in rows.values_list("key_id", "day").annotate(Sum("millicredits")):
+        used[str(pk)][day == now] += amount
+    return {key: (before, of_today) for key, (before, of_today) in used.items()}
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp() * 1000)
