@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
+import structlog
 from csp.middleware import CSPMiddleware
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
@@ -36,6 +37,8 @@ from spot.web.bodies import DisconnectedError, read_body
 from spot.web.documents import DOCUMENTS, Document
 from spot.web.identification import TICKET_OPERATION, ticket
 from spot.web.public import PUBLIC_ERRORS, balance_headers, charge, is_public, preflight, sharing_headers
+
+log = structlog.get_logger(__name__)
 
 _READING = ("GET", "HEAD")
 
@@ -154,6 +157,9 @@ class Http:
             answer = refusal(refused)
         except DisconnectedError:
             pass
+        except Exception:  # with the headers of all others, or pages of other sites could not read it
+            log.exception("request failed", path=path)
+            answer = refusal(Refused("unavailable", "This site failed to answer; try again in a few seconds."))
         if answer is not None:
             more = [*self._security[scheme], *balance_headers(request.client), *sharing, (b"Vary", answer.vary)]
             if request.client.key is not None:

@@ -19,7 +19,7 @@ from spot.codes import Refused
 from spot.server.listening import TAKEN
 from spot.web.answers import refusal, write
 from spot.web.bodies import check_body
-from spot.web.public import sharing_headers
+from spot.web.public import is_public, sharing_headers
 
 #: Asked by supervisors and load balancers, which must be answered when all else is full.
 _HEALTH = frozenset({"/healthz", "/readyz"})
@@ -44,7 +44,7 @@ class Turnstile:
         client: Client = scope["spot.client"]
         try:
             self._check_body(scope)
-            if scope["path"] not in _HEALTH:
+            if counted := _is_counted(scope):
                 answering.enter(client)
         except Refused as refused:
             await _refuse(scope, send, refused)
@@ -55,7 +55,7 @@ class Turnstile:
             else:
                 await self.application(scope, receive, send)
         finally:
-            if scope["path"] not in _HEALTH:
+            if counted:
                 taken = scope.get("extensions", {}).get(TAKEN)
                 if taken is None:
                     answering.leave(client)
@@ -78,6 +78,13 @@ class Turnstile:
                 await self.application(scope, receive, send)
         finally:
             self._in_admin -= 1
+
+
+def _is_counted(scope: dict[str, Any]) -> bool:
+    """Whether a request takes a place. A browser's question before a request takes none: it is answered at once, and
+    where it is refused, the page cannot read why."""
+    path: str = scope["path"]
+    return path not in _HEALTH and not (scope["method"] == "OPTIONS" and is_public(path))
 
 
 async def _refuse(scope: dict[str, Any], send: Any, refused: Refused) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from spot.clients import limits
 from spot.clients.plans import anonymous
+from spot.web import http
 from spot.web.encodings import SHELF
 from tests.spot import asking
 from tests.spot.asking import ADDRESS, Response
@@ -58,6 +59,37 @@ def test_a_changed_header_that_is_no_public_path_is_not_shared(settings) -> None
         for method in ("options", "get"):
             answer = await ask("/healthz", method, origin=ORIGIN)
             assert not [name for name in answer.headers if name.startswith("Access-Control")]
+
+    run(story())
+
+
+def test_a_page_of_an_allowed_origin_may_read_every_refusal(settings, monkeypatch) -> None:
+    settings.SPOT_ALLOWED_ORIGINS = [ORIGIN]
+    settings.SPOT_REQUESTS_PER_ADDRESS = 1
+
+    async def fails(_request: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setitem(http._PUBLIC, "/status.json", http.Handler(fails))
+
+    async def story() -> None:
+        await put_market(1)
+        limits.answering.enter(anonymous(ADDRESS))
+        answers = [await ask(f"{PREFIX}market", origin=ORIGIN)]
+        allowed = await ask(f"{PREFIX}market", "options", origin=ORIGIN)
+        limits.answering.leave(anonymous(ADDRESS))
+        answers += [
+            await ask(f"{PREFIX}market?page=0", origin=ORIGIN),
+            await ask(f"{PREFIX}market?vs_currency=xyz", origin=ORIGIN),
+            await ask(f"{PREFIX}nothing", origin=ORIGIN),
+            await ask(f"{PREFIX}market", "post", origin=ORIGIN),
+            await ask(f"{PREFIX}market", origin=ORIGIN, **{"content-length": "9"}),
+            await ask(f"{PREFIX}ws/market", origin=ORIGIN),
+            await ask("/status.json", origin=ORIGIN),
+        ]
+        assert [answer.status_code for answer in answers] == [429, 400, 404, 404, 405, 413, 426, 503]
+        assert {answer["Access-Control-Allow-Origin"] for answer in (*answers, allowed)} == {ORIGIN}
+        assert (allowed.status_code, len(limits.answering)) == (204, 0)
 
     run(story())
 
