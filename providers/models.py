@@ -78,7 +78,28 @@ class ProviderSettings(models.Model):
             raise ValidationError(problems)
 
 
-class ApiKey(models.Model):
+class Sealed(models.Model):
+    """A row with a secret, encrypted. `manage.py reencrypt_keys` renews every one."""
+
+    token = models.TextField(editable=False)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def secret(self) -> Secret:
+        """The secret itself. Raises `vault.Locked` when the key that encrypted it is not configured."""
+        return vault.unlock(self.token)
+
+    @secret.setter
+    def secret(self, secret: Secret) -> None:
+        self._seal(secret)
+
+    def _seal(self, secret: Secret) -> None:
+        self.token = vault.lock(secret)
+
+
+class ApiKey(Sealed):
     """A provider's key and its plan. Enabled keys are used in turn; the text is never shown."""
 
     provider = models.ForeignKey(ProviderSettings, on_delete=models.CASCADE, related_name="keys")
@@ -99,7 +120,6 @@ class ApiKey(models.Model):
         validators=[MaxValueValidator(1_000_000_000)],
         help_text="For this key. 0: no limit. Empty: the provider's own limit applies.",
     )
-    token = models.TextField(editable=False)
     last_four = models.CharField(max_length=4, editable=False)
     created_at = models.DateTimeField("entered", auto_now_add=True)
 
@@ -116,14 +136,8 @@ class ApiKey(models.Model):
         """The only form in which it is shown."""
         return f"••••{self.last_four}"
 
-    @property
-    def secret(self) -> Secret:
-        """The key itself. Raises `vault.Locked` when the secret that encrypted it is not configured."""
-        return vault.unlock(self.token)
-
-    @secret.setter
-    def secret(self, secret: Secret) -> None:
-        self.token = vault.lock(secret)
+    def _seal(self, secret: Secret) -> None:
+        super()._seal(secret)
         self.last_four = secret.reveal()[-4:] if len(secret.reveal()) >= 12 else ""
 
     @property

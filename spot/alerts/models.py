@@ -12,20 +12,18 @@ import orjson
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from providers import vault
-from providers.vault import Secret
+from providers.models import Sealed
 from spot.alerts.conditions import Condition, State
 
 _DAY = 86_400
 
 
-class Target(models.Model):
+class Target(Sealed):
     """Where webhooks go, and the secret that signs them."""
 
     name = models.CharField(max_length=80, unique=True)
     url = models.CharField("URL", max_length=1000, help_text="https://host/path. Observers see its host only.")
     enabled = models.BooleanField(default=True, help_text="Off: nothing is sent; what waits goes on waiting.")
-    token = models.TextField(editable=False)
     created_at = models.DateTimeField("entered", auto_now_add=True)
 
     class Meta:
@@ -39,15 +37,6 @@ class Target(models.Model):
         """The URL without its path, which may contain a token."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}/…"
-
-    @property
-    def secret(self) -> Secret:
-        """The signing secret. Raises `vault.Locked` when the key that encrypted it is not configured."""
-        return vault.unlock(self.token)
-
-    @secret.setter
-    def secret(self, secret: Secret) -> None:
-        self.token = vault.lock(secret)
 
 
 class Rule(models.Model):
@@ -182,7 +171,7 @@ class Delivery(models.Model):
 class Attempt(models.Model):
     """One try of a delivery: the status of the answer, or the problem."""
 
-    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="tries")
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="log")
     at = models.BigIntegerField()
     duration_ms = models.PositiveIntegerField()
     status = models.PositiveSmallIntegerField(null=True)

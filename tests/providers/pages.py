@@ -25,7 +25,7 @@ def page(client: Client, name: str, *args: object) -> str:
     return response.content.decode()
 
 
-def post(client: Client, name: str, *args: object, **data: object) -> str:
+def post(client: Client, name: str, /, *args: object, **data: object) -> str:
     """The HTML of the page that a POST leads to."""
     return client.post(reverse(name, args=args), data, follow=True).content.decode()
 

@@ -1,19 +1,22 @@
-"""Encrypt every provider key again with the first of SPOT_SECRET_KEYS, so that the others can be removed."""
+"""Encrypt every secret in the database again with the first of SPOT_SECRET_KEYS, so that the others can be removed."""
 
+from itertools import chain
 from typing import Any
 
+from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
 
 from providers import vault
-from providers.models import ApiKey
+from providers.models import Sealed
 
 
 class Command(BaseCommand):
-    help = "Encrypt the provider keys with the first of SPOT_SECRET_KEYS, so that the others can be removed."
+    help = "Encrypt keys and signing secrets with the first of SPOT_SECRET_KEYS, so that the others can be removed."
 
     def handle(self, **_options: Any) -> None:
         locked = []
-        for key in ApiKey.objects.select_related("provider"):
+        sealed = [model for model in apps.get_models() if issubclass(model, Sealed)]
+        for key in chain.from_iterable(model._default_manager.all() for model in sealed):
             try:
                 key.token = vault.relock(key.token)
             except vault.Locked:
@@ -22,4 +25,4 @@ class Command(BaseCommand):
                 key.save(update_fields=["token"])
         if locked:
             raise CommandError(f"none of SPOT_SECRET_KEYS decrypts {', '.join(locked)}: enter them again in the admin")
-        self.stdout.write("every provider key is encrypted with the first of SPOT_SECRET_KEYS")
+        self.stdout.write("every key and signing secret is encrypted with the first of SPOT_SECRET_KEYS")

@@ -116,7 +116,7 @@ def test_500_and_then_200_is_delivered_with_the_same_id_and_a_new_signature(make
         couriers.attempt(again)
     first, second = listener.requests
     assert first.headers["x-spot-id"] == second.headers["x-spot-id"]
-    assert (again.state, [one.status for one in again.tries.all()]) == ("delivered", [200, 500])
+    assert (again.state, [one.status for one in again.log.all()]) == ("delivered", [200, 500])
 
 
 def test_after_hours_of_failures_it_is_given_up(make_target) -> None:
