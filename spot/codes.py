@@ -88,6 +88,9 @@ ERRORS: dict[str, ErrorFact] = {
     ),
     "unknown_currency": ErrorFact(Close.NOT_FOUND, 404, when="the provider does not quote this currency"),
     "unknown_feed": ErrorFact(Close.NOT_FOUND, 404, when="there is no feed at this path"),
+    "not_acceptable": ErrorFact(
+        Close.BAD_REQUEST, 406, when="the header `Accept` forbids what the path answers; only over HTTP"
+    ),
     "upgrade_required": ErrorFact(
         Close.BAD_REQUEST,
         426,

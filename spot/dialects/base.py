@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from spot.codes import Refused
 from spot.dialects.credentials import Finder, find
+from spot.dialects.frames import Message
 from spot.dialects.interface import Channel
 from spot.dialects.values import Failed, Page, Value
 from spot.feeds.view import View
@@ -173,6 +174,10 @@ class Dialect:
     def renamed(self, name: Hashable, _view: View) -> Hashable:
         """The name of a subscription after its view has changed."""
         return name
+
+    def message(self, payload: bytes) -> Message:
+        """What `write` has returned, to be sent to any number of connections."""
+        return Message(payload, binary=self.binary)
 
     def same(self, before: Page, page: Page) -> bool:
         """Whether a client would be sent the same page again."""

@@ -11,7 +11,7 @@ from spot.dialects.base import Ping
 from spot.dialects.csv_export import export_name
 from spot.dialects.documented import control, error, pong
 from spot.dialects.messages import Own
-from spot.dialects.values import Delta, Done, Exported, Failed, Heartbeat, Notice, Page, Status, Value
+from spot.dialects.values import Delta, Done, Events, Exported, Failed, Heartbeat, Notice, Page, Status, Value
 from spot.feeds.answer import Answer
 from spot.query.jsontext import dumps
 
@@ -36,6 +36,8 @@ class Envelope(Own):
                 return _snapshot(value)
             case Delta(before, page):
                 return _delta(before, page)
+            case Events():
+                return _events(value)
             case Status() | Heartbeat():
                 return control(value)
             case Notice(code, message):
@@ -58,6 +60,11 @@ def _snapshot(page: Page) -> bytes:
     """The envelope around one whole page."""
     head = _head("snapshot", page, {"params": page.answer.view.asked})
     return head + b',"data":' + page.answer.data + b"}"
+
+
+def _events(events: Events) -> bytes:
+    """What has entered a feed of events, oldest first."""
+    return _head("events", events.page, {"gap": events.gap}) + b',"data":' + dumps(list(events.rows)) + b"}"
 
 
 def _delta(before: Page, page: Page) -> bytes:

@@ -68,10 +68,13 @@ class Message:
             return self
         kept: dict[bytes, Message] = self._labelled
         if (message := kept.get(label)) is None:
-            message = _Labelled(label, self)
+            message = self._after(label)
             if len(kept) < LABELS:
                 kept[label] = message
         return message
+
+    def _after(self, label: bytes) -> Message:
+        return _Labelled(label, self)
 
     @Once
     def _labelled(self) -> dict[bytes, Message]:

@@ -16,7 +16,8 @@ from spot.feeds import FEEDS, Feed
 from spot.feeds.view import View, check_names, view_of
 
 PREFIX = "tzone_apis/services/spot"
-_MAX_QUERY_STRING = 16 * 1024
+#: The longest query string, in bytes.
+MAX_QUERY_STRING = 16 * 1024
 
 
 def read_address(
@@ -28,8 +29,8 @@ def read_address(
     `envelope` switches the envelope on whatever the string says (the `spot.v2` sub-protocol). `extra` names parameters
     that the caller reads itself. Raises `Refused`.
     """
-    if len(query_string) > _MAX_QUERY_STRING:
-        raise Refused("bad_message", f"The query string is longer than {_MAX_QUERY_STRING} bytes.")
+    if len(query_string) > MAX_QUERY_STRING:
+        raise Refused("bad_message", f"The query string is longer than {MAX_QUERY_STRING} bytes.")
     try:
         pairs = parse_qsl(
             query_string.decode("latin-1"),

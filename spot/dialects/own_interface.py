@@ -47,6 +47,7 @@ _FRAMES = {
     "export": (False, "the whole range as CSV"),
     "rows": (True, "the documented shape"),
     "snapshot": (True, "one whole page, with its facts"),
+    "events": (True, "what has entered since the last message, oldest first"),
     "delta": (True, "the changes since the page before"),
     "status": (True, "how the data are doing; sent when that changes"),
     "heartbeat": (True, "proof that the server lives, after 30 seconds without other frames"),

@@ -120,6 +120,8 @@ def frame_schemas(feed: Feed, dialect: Dialect) -> dict[str, Schema]:
     if not dialect.extended:
         return frames | {"rows": _rows(feed, extended=False)}
     frames |= {"snapshot": _snapshot(feed), "notice": _NOTICE, "export": _EXPORT}
+    if dialect.events and feed.events:
+        frames["events"] = _events(feed)
     return frames | ({"delta": _delta(feed)} if dialect.deltas else {})
 
 
@@ -191,6 +193,11 @@ def _optional_in_head(feed: Feed) -> tuple[str, ...]:
 def _snapshot(feed: Feed) -> Schema:
     body: dict[str, Schema] = {"params": _params_in_force(feed), "data": _rows(feed, extended=True)}
     return _frame(_head("snapshot", feed) | body, optional=_optional_in_head(feed))
+
+
+def _events(feed: Feed) -> Schema:
+    body: dict[str, Schema] = {"gap": _TRUTH, "data": _rows(feed, extended=True)}
+    return closed(_head("events", feed) | body, optional=_optional_in_head(feed))
 
 
 def _delta(feed: Feed) -> Schema:

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from spot.codes import Refused
 from spot.dialects.base import Dialect
-from spot.dialects.frames import DEFLATE_IN_THREAD, Message
+from spot.dialects.frames import DEFLATE_IN_THREAD
 from spot.dialects.values import (
     Facts,
     Heartbeat,
@@ -274,7 +274,7 @@ class Group:
         """Tell all members a value, or one of them, where their dialect has a message for it."""
         payload = self.dialect.write(value)
         if payload is not None:
-            message = Message(payload, binary=self.dialect.binary)
+            message = self.dialect.message(payload)
             for member in list(self.members) if only is None else (only,):
                 member.say(message.labelled(member.label), type(value))
 

@@ -200,7 +200,7 @@ class Outbox:
         frame, self.frames[subscription.slot] = self.frames[subscription.slot], b""
         return self.pages.pop(subscription, None) is not None or bool(frame)
 
-    def reply(self, reply: Reply) -> None:
+    def reply(self, reply: Reply | Message) -> None:
         """Add an answer to the client; answers keep their order."""
         self.replies.append(reply)
         self.flush()

@@ -41,7 +41,7 @@ class Update(Page):
     def _message(self, value: Page | Delta | Events) -> Message:
         payload = self.dialect.write(value)
         assert payload is not None, "a dialect writes its pages"
-        return Message(payload, binary=self.dialect.binary)
+        return self.dialect.message(payload)
 
     def message_after(self, seen: Seen) -> Message:
         """The message for a member that has seen so much: the change, where it continues from there, or the events

@@ -12,7 +12,8 @@ from django.conf import settings
 from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from spot.server import listening
+from spot.server import chunks, listening
+from spot.server.chunks import ChunkSocket
 from spot.server.frames import FrameProtocol
 from spot.server.request_line import repair
 
@@ -32,6 +33,7 @@ class SpotHttpProtocol(HttpToolsProtocol):
         self.answer_deadline: asyncio.TimerHandle | None = None
         self.when_taken: list[Callable[[], object]] = []
         self.lost = False
+        self.chunks: ChunkSocket | None = None  # of an answer that goes on
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -40,6 +42,9 @@ class SpotHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
+        if self.chunks is not None:
+            self.chunks.lost()
+            self.chunks = None
         self._expect_nothing()
         self._answer_taken()
         self._tell_taken()
@@ -48,16 +53,35 @@ class SpotHttpProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The peer takes no more of the answer: it has a while for all of it, however it dribbles."""
         super().pause_writing()
-        if self.answer_deadline is None:
+        if self.chunks is not None:
+            self.chunks.pause()
+        elif self.answer_deadline is None:
             self.answer_deadline = self.loop.call_later(listening.ANSWER_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        if self.chunks is not None:
+            self.chunks.resume()
+            return
         if self.cycle is None or self.cycle.response_complete:
             self._answer_taken()
         if self.when_taken and not self.transport.get_write_buffer_size():
             self.transport.set_write_buffer_limits()
             self._tell_taken()
+
+    def _open_chunks(self) -> ChunkSocket:
+        """Hand the rest of the answer over to the application: see `spot.server.chunks`."""
+        self._answer_taken()
+        self.chunks = ChunkSocket(self.transport, self.loop)
+        self.chunks.open()
+        return self.chunks
+
+    def shutdown(self) -> None:
+        """Finish what would go on for ever; uvicorn waits for other answers."""
+        if self.chunks is not None:
+            self.chunks.end()
+        else:
+            super().shutdown()
 
     def _call_when_taken(self, callback: Callable[[], object]) -> None:
         """Call back once the kernel has all that was written; a small answer it has after this turn of the loop."""
@@ -88,6 +112,8 @@ class SpotHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return  # refused already; a parser that has failed must not be fed again
+        if self.chunks is not None:
+            return  # nothing is answered after an answer that goes on
         self.head_bytes += len(data)
         if self.request_line is not None:
             data = self._take_request_line(data)
@@ -116,7 +142,10 @@ class SpotHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._expect_within(listening.BODY_SECONDS)
         self.head_bytes = self.body_bytes = 0
-        self.scope["extensions"] = {listening.TAKEN: {"then": self._call_when_taken}}
+        self.scope["extensions"] = {
+            listening.TAKEN: {"then": self._call_when_taken},
+            chunks.EXTENSION: {"open": self._open_chunks},
+        }
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -220,7 +249,7 @@ def config(application: Callable[..., Any]) -> Config:
 
 def run(application: Callable[..., Any], listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; WebSockets are closed with 1012 and answers in flight get a moment."""
-    FrameProtocol.send_seconds = settings.SPOT_SEND_SECONDS
+    FrameProtocol.send_seconds = ChunkSocket.send_seconds = settings.SPOT_SEND_SECONDS
     errors = logging.getLogger("uvicorn.error")
     errors.setLevel(logging.WARNING)  # at INFO every socket's URL would be logged with its query string
     errors.addFilter(without_traceback)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
 from spot.clients.plans import Client
@@ -38,6 +38,13 @@ def parameter(query_string: bytes, name: str) -> str | None:
     return next((value for key, value in reversed(pairs) if key == name), None)
 
 
+class Stream(Protocol):
+    """The body of an answer that goes on."""
+
+    async def serve(self, scope: dict[str, Any], receive: Any, send: Any, head: Headers) -> None:
+        """Send the answer with these headers, until it has ended or the client has gone."""
+
+
 class Response(NamedTuple):
     """An answer. Its length, and the headers that all answers have, are added when it is sent."""
 
@@ -46,6 +53,8 @@ class Response(NamedTuple):
     body: bytes = b""
     #: The request headers on which an answer with public data depends.
     vary: bytes = b"Origin"
+    #: In place of `body`.
+    stream: Stream | None = None
 
 
 def json_answer(data: Any, status: int = 200, **headers: str) -> Response:

@@ -30,8 +30,10 @@ from spot.clients.usage import usage
 from spot.codes import Refused
 from spot.dialects.interface import Channel, Operation
 from spot.dialects.own import PREFIX
+from spot.dialects.sse import PATH as SSE
+from spot.dialects.sse import SEVERAL, interface
 from spot.feeds import FEEDS
-from spot.web import health, lookups, status, twins
+from spot.web import health, lookups, sse, status, twins
 from spot.web.answers import Headers, Request, Response, refusal, write
 from spot.web.bodies import DisconnectedError, read_body
 from spot.web.documents import DOCUMENTS, Document
@@ -72,6 +74,8 @@ for _end in ("", "/"):
         _PUBLIC[f"/{PREFIX}/{_feed.channel}{_end}"] = Handler(
             partial(twins.answer, _feed), operation=twins.operation(_feed)
         )
+        _PUBLIC[f"/{SSE}/{_feed.channel}{_end}"] = Handler(partial(sse.one, _feed))
+    _PUBLIC[f"/{SEVERAL}{_end}"] = Handler(sse.several)
     for _route in dialects.routes():
         _PUBLIC[f"/{_route.path}{_end}"] = Handler(twins.upgrade_required, methods=None)
 
@@ -88,7 +92,7 @@ def operations() -> list[tuple[str, Operation]]:
 
 def channels() -> list[Channel]:
     """The channels of all routes, for the documents."""
-    return [route.interface() for route in dialects.routes() if route.interface]
+    return [*(route.interface() for route in dialects.routes() if route.interface), *interface()]
 
 
 for _path, _kind in DOCUMENTS.items():
@@ -139,9 +143,9 @@ class Http:
                 usage.request(request.client.key)
             charge(request.client, 1)
         except Refused as refused:
-            status, headers, body, vary = refusal(refused)
-            headers += [*balance_headers(request.client), *sharing, (b"Vary", vary)]
-            await write(send, status, headers, body)
+            refused_answer = refusal(refused)
+            more = [*balance_headers(request.client), *sharing, (b"Vary", refused_answer.vary)]
+            await write(send, refused_answer.status, [*refused_answer.headers, *more], refused_answer.body)
             return
         route = _PUBLIC.get(path) or (_NO_FEED if path.startswith(f"/{PREFIX}/") else None)
         scheme = scope["scheme"]
@@ -162,6 +166,9 @@ class Http:
             answer = refusal(Refused("unavailable", "This site failed to answer; try again in a few seconds."))
         if answer is not None:
             more = [*self._security[scheme], *balance_headers(request.client), *sharing, (b"Vary", answer.vary)]
+            if answer.stream is not None:
+                await answer.stream.serve(scope, receive, send, [*answer.headers, *more])
+                return
             if request.client.key is not None:
                 usage.answer(request.client.key, len(answer.body))
             await _send(send, request.method, answer, more)

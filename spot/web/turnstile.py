@@ -16,6 +16,7 @@ from typing import Any
 from spot.clients.limits import answering
 from spot.clients.plans import Client
 from spot.codes import Refused
+from spot.dialects.sse import PATH as SSE
 from spot.server.listening import TAKEN
 from spot.web.answers import refusal, write
 from spot.web.bodies import check_body
@@ -24,6 +25,8 @@ from spot.web.public import is_public, sharing_headers
 #: Asked by supervisors and load balancers, which must be answered when all else is full.
 _HEALTH = frozenset({"/healthz", "/readyz"})
 _WITH_BODIES = "/admin/"
+#: Counted as connections, and not as requests.
+_STREAMS = f"/{SSE}/"
 #: Requests for the admin that are served, each with a thread and a connection to the database, and that may wait.
 _AT_A_TIME, _WAITING = 8, 32
 
@@ -81,18 +84,20 @@ class Turnstile:
 
 
 def _is_counted(scope: dict[str, Any]) -> bool:
-    """Whether a request takes a place. A browser's question before a request takes none: it is answered at once, and
-    where it is refused, the page cannot read why."""
+    """Whether a request takes a place. A stream takes that of a connection. A browser's question before a request takes
+    none: it is answered at once, and where it is refused, the page cannot read why."""
     path: str = scope["path"]
-    return path not in _HEALTH and not (scope["method"] == "OPTIONS" and is_public(path))
+    is_question = scope["method"] == "OPTIONS" and is_public(path)
+    return path not in _HEALTH and not path.startswith(_STREAMS) and not is_question
 
 
 async def _refuse(scope: dict[str, Any], send: Any, refused: Refused) -> None:
-    status, headers, body, vary = refusal(refused)
-    headers += [
-        (b"Content-Length", b"%d" % len(body)),
+    answer = refusal(refused)
+    headers = [
+        *answer.headers,
+        (b"Content-Length", b"%d" % len(answer.body)),
         (b"Connection", b"close"),  # what may still come of the request is not read
-        (b"Vary", vary),
+        (b"Vary", answer.vary),
         *sharing_headers(dict(scope["headers"]).get(b"origin", b"").decode("latin-1")),
     ]
-    await write(send, status, [(name.lower(), value) for name, value in headers], body)
+    await write(send, answer.status, [(name.lower(), value) for name, value in headers], answer.body)

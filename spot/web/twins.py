@@ -87,8 +87,8 @@ async def upgrade_required(_request: Request) -> Response:
         "Upgrade",
         "websocket",
     )
-    status, headers, body, vary = refusal(refused)
-    return Response(status, [*headers, (b"Upgrade", b"websocket")], body, vary)
+    answer = refusal(refused)
+    return answer._replace(headers=[*answer.headers, (b"Upgrade", b"websocket")])
 
 
 # --- the question -----------------------------------------------------------------------------------------------------
