@@ -54,7 +54,8 @@ def _shown(value: Any) -> str:
 
 class Buttons(Recorded):
     """A model whose pages have buttons. Each is a POST to `<id>/<name>/`, allowed with the permission to change the
-    object. It calls the method of that name with request and object, and redirects to the object's page."""
+    object. It calls the method of that name with request and object, and answers with what that returns, or else
+    redirects to the object's page."""
 
     buttons: Sequence[str] = ()
 
@@ -71,7 +72,8 @@ class Buttons(Recorded):
             raise PermissionDenied
         if subject is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
-        getattr(self, name)(request, subject)
+        if (answer := getattr(self, name)(request, subject)) is not None:
+            return answer
         page = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
         return HttpResponseRedirect(reverse(page, args=[subject.pk], current_app=self.admin_site.name))
 

@@ -12,4 +12,7 @@ class ClientsConfig(AppConfig):
     verbose_name = "Clients"
 
     def ready(self) -> None:
+        from spot.clients import records  # noqa: PLC0415 - it needs models
+
         post_migrate.connect(make_observers, sender=self)
+        records.watch(self.get_models())

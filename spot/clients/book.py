@@ -15,6 +15,8 @@ from spot.clients import keys
 from spot.clients.plans import Client, Plan, anonymous, network, open_to_everybody
 from spot.codes import Refused
 
+#: The channel-layer group of every web process's desk, and the type of the message that keys or plans have changed.
+GROUP, CHANGED = "clients", "clients.changed"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 #: By so many bytes of its hash a key is found; the whole hash is compared.
 _NAME = 8

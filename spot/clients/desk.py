@@ -18,7 +18,7 @@ from django.db import Error as DatabaseError
 from redis.exceptions import RedisError
 
 from spot.clients import limits, tickets
-from spot.clients.book import book
+from spot.clients.book import CHANGED, GROUP, book
 from spot.clients.leases import Leases
 from spot.clients.roster import Connected, roster
 from spot.clients.usage import usage
@@ -27,8 +27,6 @@ from spot.snapshots import now_ms
 
 log = structlog.get_logger(__name__)
 
-#: The channel-layer group of every desk, and the type of the message that keys or plans have changed.
-GROUP, CHANGED = "clients", "clients.changed"
 #: The book is read again after so many seconds, though no message came; and after so many where that failed.
 _SLOW_TIMER, _TRY_AGAIN = 30.0, 5.0
 #: A first request waits so long for the book.

@@ -119,6 +119,8 @@ class ClientKey(models.Model):
     revoked_at = models.DateTimeField("revoked", null=True, editable=False)
     last_used_at = models.DateTimeField("last used", null=True, editable=False)
     created_at = models.DateTimeField("created", auto_now_add=True)
+    #: The text of a key that has just been made, for the one page that shows it.
+    secret: Secret | None = None
 
     class Meta:
         ordering = ("-pk",)
@@ -137,7 +139,7 @@ class ClientKey(models.Model):
         text = secret.reveal()
         self.old_digest, self.old_until = (self.digest, old_until) if old_until else ("", None)
         self.digest = keys.digests(text)[0].hex()
-        self.prefix, self.last_four = text[: keys.SHOWN], text[-4:]
+        self.prefix, self.last_four, self.secret = text[: keys.SHOWN], text[-4:], secret
 
     def clean(self) -> None:
         problems = {}
@@ -188,3 +190,8 @@ class ClientUsage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.key}"
+
+    @property
+    def credits(self) -> float:
+        """Its credits."""
+        return self.millicredits / 1000

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import date, datetime
 
-from django.db import connection
-from django.db.models import Sum
+from django.db import connection, transaction
+from django.db.models import Model, Sum
+from django.db.models.signals import post_delete, post_save
 
-from spot.clients.book import Contents, Key
+from spot.clients.book import CHANGED, GROUP, Contents, Key
 from spot.clients.models import ClientKey, ClientPlan, ClientUsage
 from spot.clients.plans import default_plan
 from spot.clients.usage import today
+from spot.snapshots import nudges
 
 _FIELDS = (
     "pk", "plan_id", "digest", "old_digest", "old_until", "expires_at", "revoked_at", "origins", "networks",
@@ -52,6 +55,23 @@ def read_in_thread() -> Contents:
         return read()
     finally:
         connection.close()
+
+
+def watch(models: Iterable[type[Model]]) -> None:
+    """Tell every web process when rows of keys or plans have changed, once the change is in force."""
+    for model in models:
+        if model is not ClientUsage:
+            for signal in (post_save, post_delete):
+                signal.connect(_announce_later, sender=model, dispatch_uid=f"{model.__name__} for books")
+
+
+def _announce_later(using: str, **_: object) -> None:
+    transaction.on_commit(announce, using=using)
+
+
+def announce() -> None:
+    """Have every web process read its book again."""
+    nudges.announce(GROUP, {"type": CHANGED})
 
 
 def _replaced(key: Key, digest: bytes, expires: int) -> Key:

@@ -12,6 +12,7 @@ from celery import current_app
 
 from providers.datasets import COINS, CURRENCIES
 from spot.hub.topics import Topic
+from spot.hub.traffic import traffic
 from spot.snapshots import now_ms
 from spot.snapshots.reader import Reader
 
@@ -47,7 +48,8 @@ class Demand:
         coins = {topic.dataset.currency: topic.coins(now) for topic in seen if topic.dataset.traits.by_id}
         viewers = {topic.name: len(topic.clients()) for topic in seen}
         lists = dict.fromkeys((CURRENCIES.name, COINS.name), now)  # what all others are judged by
-        await self._reader.want({topic.name: at for topic, at in seen.items()} | lists, coins, viewers)
+        groups = {group for topic in self._topics.values() for group in topic.groups}
+        await self._reader.want({topic.name: at for topic, at in seen.items()} | lists, coins, viewers, traffic(groups))
         cold = [topic.name for topic in seen if topic.cold]
         await self._kick([*cold, *(name for name in lists if self._topics[name].cold)], now)
 

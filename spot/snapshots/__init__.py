@@ -16,7 +16,7 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 `changed:…`                      exists while that change has just been recorded
 `wanted:KIND`                    sorted set: dataset -> when a client last looked at it, epoch ms
 `wanted:quotes:CURRENCY`         the same for coins outside the markets snapshot
-`viewers`                        hash: web process -> how many clients look at each dataset there (JSON)
+`viewers`                        hash: web process -> how many clients look at each dataset there, and its traffic
 `claim:NAME`                     the token of the task that fetches a dataset now
 `demo:because`                   why the demo is shown instead of real data, for visitors
 `probe`                          exists while real providers are known to be out of reach
@@ -416,15 +416,23 @@ def wanted() -> list[Dataset]:
 
 def viewers() -> dict[str, int]:
     """How many clients look at each dataset, by name, in all web processes together."""
-    client, now = connection(), now_ms()
     counts: Counter[str] = Counter()
+    for report in traffic():
+        counts.update(report["viewers"])
+    return dict(counts)
+
+
+def traffic() -> list[dict[str, Any]]:
+    """What each web process says of those whom it serves (`spot.hub.traffic`)."""
+    client, now = connection(), now_ms()
+    reports = []
     for process, text in client.hgetall("spot:viewers").items():
         report = orjson.loads(text)
         if abs(now - report["at"]) > _VIEWERS_MS:
             client.hdel("spot:viewers", process)
         else:
-            counts.update(report["viewers"])
-    return dict(counts)
+            reports.append(report)
+    return reports
 
 
 def wanted_coins(currency: str, limit: int) -> list[str]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import structlog
 from channels.layers import get_channel_layer
@@ -26,12 +28,17 @@ TYPE = "snapshot.news"
 def nudge(name: str, stored: str | None = None) -> None:
     """Tell every hub that a dataset has news. `stored`: the news is a poll's snapshot, which has just been stored in
     that realm and has ended any trouble."""
-    sending = asyncio.run_coroutine_threadsafe(tell(name, stored), _loop(os.getpid()))
+    announce(GROUP, {"type": TYPE, "name": name, "stored": stored})
+
+
+def announce(group: str, message: Mapping[str, Any]) -> None:
+    """Send a message of the channel layer from a thread without an event loop."""
+    sending = asyncio.run_coroutine_threadsafe(_send(group, message), _loop(os.getpid()))
     try:
         sending.result(settings.REDIS.timeout)
     except TimeoutError:
         sending.cancel()
-        log.warning("nudge lost", dataset=name, error="TimeoutError")
+        log.warning("message lost", **message, error="TimeoutError")
 
 
 @cache
@@ -45,7 +52,11 @@ def _loop(_process: int) -> asyncio.AbstractEventLoop:
 
 async def tell(name: str, stored: str | None = None) -> None:
     """The same from an event loop."""
+    await _send(GROUP, {"type": TYPE, "name": name, "stored": stored})
+
+
+async def _send(group: str, message: Mapping[str, Any]) -> None:
     try:
-        await get_channel_layer().group_send(GROUP, {"type": TYPE, "name": name, "stored": stored})
+        await get_channel_layer().group_send(group, message)
     except (RedisError, OSError, RuntimeError) as error:  # RuntimeError: the layer's loop or connection is closed
-        log.warning("nudge lost", dataset=name, error=type(error).__name__)
+        log.warning("message lost", **message, error=type(error).__name__)

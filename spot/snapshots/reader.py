@@ -93,14 +93,19 @@ class Reader:
         return _news(fields[0], fields[1], None), snapshot_of(dataset, fields, at_hand)
 
     async def want(
-        self, seen: Mapping[str, int], coins: Mapping[str, Mapping[str, int]], viewers: Mapping[str, int]
+        self,
+        seen: Mapping[str, int],
+        coins: Mapping[str, Mapping[str, int]],
+        viewers: Mapping[str, int],
+        traffic: Mapping[str, Any] | None = None,
     ) -> None:
         """Store when clients last looked at each of these datasets (epoch ms, by name); `coins`: the same by currency
-        for ids that no markets snapshot has; `viewers`: the number of clients of each dataset here."""
+        for ids that no markets snapshot has; `viewers`: the number of clients of each dataset here; `traffic`: what
+        else the operator is told of this process."""
         pipe = self._redis.pipeline(transaction=False)
         note_demand(pipe, seen, coins)
         if viewers:
-            pipe.hset("spot:viewers", self._id, orjson.dumps({"at": now_ms(), "viewers": viewers}))
+            pipe.hset("spot:viewers", self._id, orjson.dumps({"at": now_ms(), "viewers": viewers, **(traffic or {})}))
         await pipe.execute()
 
     async def try_write(self) -> None:
