@@ -16,9 +16,12 @@ import structlog
 from django.conf import settings
 
 from spot.clients.limits import Bucket, admission
+from spot.clients.meter import Meter
 from spot.clients.plans import Client
+from spot.clients.roster import roster
 from spot.codes import Refused
 from spot.dialects.base import Subscribe
+from spot.dialects.documented import error
 from spot.dialects.sse import CONTENT_TYPE, Chunk, EventStream, go_on, newest_event, position, read_feed, read_several
 from spot.dialects.values import Failed
 from spot.feeds import Feed
@@ -43,6 +46,8 @@ _SILENCE_SECONDS = 15
 _KEEP_ALIVE = Chunk(b": keep-alive\n\n")
 #: Clients reconnect after so many milliseconds, drawn for each, so that not all come back at once.
 _RETRY_MS = (2000, 5000)
+#: A dismissed client that does not read is cut after so many seconds.
+_FAREWELL_SECONDS = 1.0
 
 
 async def one(feed: Feed, request: Request) -> Response:
@@ -86,8 +91,11 @@ def _accepts(header: str | None) -> bool:
 class EventsAnswer:
     """One stream: its subscriptions, its outbox, and the answer that they are written to."""
 
+    #: Counts what a client with a key is sent.
+    meter: Meter | None = None
+
     def __init__(self, client: Client) -> None:
-        self._client = client
+        self.who = client
         self._outbox = Outbox(self, None)
         self._following = Following(client, EventStream(), self._outbox, self._refuse_later)
         self._socket: ChunkSocket | None = None
@@ -105,9 +113,11 @@ class EventsAnswer:
 
     def open(self, wishes: tuple[Subscribe, ...], last_event_id: str) -> None:
         """Count the stream in, and follow the views. Raises `Refused`, and has changed nothing then."""
-        if rate := self._client.plan.messages_out_per_second:
+        if rate := self.who.plan.messages_out_per_second:
             self._outbox.pace = Bucket(rate, max(1.0, rate))
-        admission.enter(self._client)
+        admission.enter(self.who)
+        roster.enter(self)
+        self._outbox.meter = self.meter
         try:
             for place, wish in enumerate(go_on(wishes, last_event_id)):
                 self._following.subscribe(wish)
@@ -123,9 +133,10 @@ class EventsAnswer:
         del self._following  # it refers to us
         if self._timer is not None:
             self._timer.cancel()
+        roster.leave(self)
         self._outbox.close()
         self._placed.clear()
-        admission.leave(self._client)
+        admission.leave(self.who)
 
     async def serve(self, scope: dict[str, Any], receive: Any, send: Any, head: Headers) -> None:
         """Send the answer until it has ended or the client has gone; to a HEAD, its head."""
@@ -154,6 +165,18 @@ class EventsAnswer:
         self._placed = {place: one for place, one in self._placed.items() if one is not subscription}
         self._ending = self._following.ended(subscription) and not len(self._following)
         self._outbox.reply(Chunk(payload).labelled(subscription.label))
+
+    def dismiss(self, refused: Refused) -> None:
+        """Tell the client why, and end the stream soon."""
+        self._ending = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(_FAREWELL_SECONDS, self._cut)
+        self._outbox.reply(Chunk(b"data: %b\n\n" % error(refused)))
+
+    def _cut(self) -> None:
+        if self._socket is not None:
+            self._socket.end()
 
     def _keep_alive(self) -> None:
         """Send a comment, unless pages have come meanwhile."""
@@ -217,6 +240,8 @@ class EventsAnswer:
                 while (message := self._outbox.next()) is not None:
                     async with asyncio.timeout(settings.SPOT_SEND_SECONDS or None):
                         await send({"type": "http.response.body", "body": message.payload, "more_body": True})
+                    if self.meter is not None:
+                        self.meter.count(1, len(message.payload))
                 self.written()
                 if self._ending and not self._outbox.replies:
                     await send({"type": "http.response.body", "body": b""})

@@ -10,6 +10,8 @@ import pytest
 
 from providers.datasets import LISTINGS
 from spot.clients.limits import admission, answering
+from spot.clients.roster import roster
+from spot.codes import Refused
 from spot.hub.groups import Group
 from spot.hub.hub import Hub
 from spot.server.chunks import ChunkSocket
@@ -369,6 +371,20 @@ def test_the_server_ends_streams_in_order_when_it_ends() -> None:
         connection.shutdown()
         assert await events.ended()
         await eventually(gate.idle)
+
+    told(story)
+
+
+@both_paths
+def test_a_client_whose_key_ends_is_told_so_and_the_stream_ends(plain: bool) -> None:
+    async def story(gate: Gateway) -> None:
+        events = await listen(gate, "market", plain=plain)
+        await events.until("snapshot")
+        (connection,) = roster.connections
+        connection.dismiss(Refused("key_revoked", "This key has been revoked."))
+        assert (await events.until("error")).data["code"] == "key_revoked"
+        assert await events.ended()
+        await eventually(lambda: not roster.connections)
 
     told(story)
 
