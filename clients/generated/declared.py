@@ -13,19 +13,6 @@ from spot.feeds import FEEDS, Feed
 Schema = dict[str, Any]
 NOTE = "Written by `python -m clients.generate` from the server's declarations: change those."
 
-#: The parameters of the view, which all feeds share, for people.
-_VIEW = {
-    "filters": "conditions on fields, as a JSON object",
-    "search": "a text to look for, in any case",
-    "sort_by": "the field to sort by",
-    "sort_order": "asc or desc",
-    "page": "the page, from 1",
-    "page_size": "rows on a page, 1 to 500",
-    "start_time": "the earliest time: epoch milliseconds or seconds, or ISO 8601",
-    "end_time": "the latest time",
-    "time_field": "the field that the two times look at",
-}
-
 
 @dataclass(frozen=True)
 class Declared:
@@ -41,12 +28,7 @@ class Declared:
     @property
     def parameters(self) -> Schema:
         """The schema of its parameters, each with a description."""
-        schema = parameters_schema(self.feed, modes=False)
-        properties = {
-            name: {**part, "description": part.get("description") or _VIEW[name]}
-            for name, part in schema["properties"].items()
-        }
-        return {**schema, "properties": properties}
+        return parameters_schema(self.feed, modes=False)
 
     @property
     def snapshot(self) -> Schema:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clients.generated.declared import NOTE, Declared, Schema, alternatives, declared, head, values
-from spot.codes import CLOSES, ERRORS, MISSING
+from spot.codes import CLOSES, ERRORS
 from spot.query.query import OPERATORS
 
 _SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
@@ -140,14 +140,15 @@ def feeds() -> str:
     for one in declared():
         lines += _declaration(one)
     lines += ["}", "", "#: Why the server closes connections, and whether to come back.", "CLOSES = {"]
-    lines += [
-        f"    {int(code)}: CloseCode({fact.meaning!r}, reconnect={fact.reconnect})," for code, fact in CLOSES.items()
-    ]
+    for code, fact in CLOSES.items():
+        statuses = [error.status for error in ERRORS.values() if error.close is code]
+        status = statuses[0] if statuses else 400
+        lines.append(f"    {int(code)}: CloseCode({fact.meaning!r}, reconnect={fact.reconnect}, status={status}),")
     lines += ["}", "", "#: HTTP status of each error code.", "STATUSES = {"]
     lines += [f"    {code!r}: {fact.status}," for code, fact in ERRORS.items()]
     lines += ["}", "", "#: Seconds after which what was refused may succeed, by the code of the error.", "WAITS = {"]
     lines += [f"    {code!r}: {fact.wait}," for code, fact in ERRORS.items() if fact.retry]
-    lines += ["}", "", "#: Why coins can be missing.", f"MISSING = {MISSING!r}", ""]
+    lines += ["}", ""]
     return "\n".join(lines)
 
 

@@ -37,7 +37,9 @@ class Declaration(NamedTuple):
 
 
 class CloseCode(NamedTuple):
-    """Why the server closes a connection, and whether a client should come back by itself."""
+    """Why the server closes a connection, whether a client should come back by itself, and the HTTP status that says
+    the same."""
 
     meaning: str
     reconnect: bool
+    status: int

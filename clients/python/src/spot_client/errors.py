@@ -19,9 +19,6 @@ from typing import Any
 
 from spot_client.feeds import CLOSES, STATUSES, WAITS
 
-#: HTTP status that stands for a close without an error before it.
-_CLOSE_STATUSES = {4403: 403, 4404: 404, 4413: 429, 4429: 429, 4430: 429, 1013: 503}
-
 
 class SpotError(Exception):
     """Something that this package raises. `retry`: whether the same request may succeed later."""
@@ -126,10 +123,7 @@ def from_answer(status: int, body: bytes, retry_after: str | None) -> SpotError:
 def from_close(code: int, reason: str = "") -> Refused | None:
     """The exception of a close code after which a client should not come back by itself; None for all others."""
     fact = CLOSES.get(code)
-    if fact is None and not 4000 <= code < 5000:
-        return None
     if fact is None or fact.reconnect:
         return None
-    status = _CLOSE_STATUSES.get(code, 400)
     message = reason or f"The server has closed the connection ({code}): {fact.meaning}."
-    return _KINDS.get(status, BadRequest)(str(code), message, status=status)
+    return _KINDS.get(fact.status, BadRequest)(str(code), message, status=fact.status)

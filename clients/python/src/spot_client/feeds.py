@@ -532,20 +532,22 @@ FEEDS: dict[str, Declaration] = {
 
 #: Why the server closes connections, and whether to come back.
 CLOSES = {
-    1009: CloseCode("a message was larger than 64 KiB", reconnect=False),
-    1012: CloseCode("the server restarts", reconnect=True),
-    1013: CloseCode("the server has all the connections it takes; try again later", reconnect=True),
-    4400: CloseCode("the address asks for something that cannot be; the error frame says what", reconnect=False),
-    4401: CloseCode("a key is required, or it is unknown, expired or revoked", reconnect=False),
-    4402: CloseCode("the key's credits of this month are used up", reconnect=False),
-    4403: CloseCode("the page's origin is not allowed here", reconnect=False),
-    4404: CloseCode("no such feed, coin or currency", reconnect=False),
-    4405: CloseCode("the plan or the key does not allow this", reconnect=False),
-    4409: CloseCode("the limits of the client have changed; connect again", reconnect=True),
-    4413: CloseCode("more distinct queries, currencies or charts than the server keeps", reconnect=False),
-    4429: CloseCode("messages came faster than the limit for too long", reconnect=True),
-    4430: CloseCode("too many connections from one address or with one key", reconnect=False),
-    4508: CloseCode("the client did not read for the send deadline", reconnect=True),
+    1009: CloseCode("a message was larger than 64 KiB", reconnect=False, status=400),
+    1012: CloseCode("the server restarts", reconnect=True, status=400),
+    1013: CloseCode("the server has all the connections it takes; try again later", reconnect=True, status=503),
+    4400: CloseCode(
+        "the address asks for something that cannot be; the error frame says what", reconnect=False, status=400
+    ),
+    4401: CloseCode("a key is required, or it is unknown, expired or revoked", reconnect=False, status=401),
+    4402: CloseCode("the key's credits of this month are used up", reconnect=False, status=429),
+    4403: CloseCode("the page's origin is not allowed here", reconnect=False, status=403),
+    4404: CloseCode("no such feed, coin or currency", reconnect=False, status=404),
+    4405: CloseCode("the plan or the key does not allow this", reconnect=False, status=403),
+    4409: CloseCode("the limits of the client have changed; connect again", reconnect=True, status=403),
+    4413: CloseCode("more distinct queries, currencies or charts than the server keeps", reconnect=False, status=429),
+    4429: CloseCode("messages came faster than the limit for too long", reconnect=True, status=429),
+    4430: CloseCode("too many connections from one address or with one key", reconnect=False, status=429),
+    4508: CloseCode("the client did not read for the send deadline", reconnect=True, status=400),
 }
 
 #: HTTP status of each error code.
@@ -591,11 +593,4 @@ WAITS = {
     "too_many_connections": 10,
     "overloaded": 5,
     "unavailable": 5,
-}
-
-#: Why coins can be missing.
-MISSING = {
-    "unknown_coin": "no coin has this id",
-    "no_price": "the source has no price of it",
-    "unavailable": "not fetched yet, or in vain",
 }

@@ -1,0 +1,1 @@
+"""The command `spot`: `watch`, `get` and `tail` for terminals and pipes."""
