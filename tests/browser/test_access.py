@@ -57,6 +57,12 @@ def display(page: Page, site: str) -> None:
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
+def alerts(page: Page, site: str) -> None:
+    coin(page, site)
+    page.locator("spot-quote").get_by_role("button", name="Alert").click()
+    expect(page.get_by_role("dialog", name="Alerts")).to_be_visible()
+
+
 def coin(page: Page, site: str) -> None:
     page.goto(f"{site}/coin/bitcoin/")
     expect(page.locator(".quote-price")).to_contain_text("$")
@@ -98,6 +104,7 @@ VIEWS = (
     groups,
     groups_in_a_table,
     display,
+    alerts,
     coin,
     no_coin,
     status,
