@@ -111,6 +111,7 @@ SPOT_DEPTH = env.whole("SPOT_DEPTH", default=1000, least=0)  # coins by market c
 SPOT_SUBSCRIPTIONS = env.whole("SPOT_SUBSCRIPTIONS", default=100, least=0)
 SPOT_MESSAGES_PER_SECOND = env.number("SPOT_MESSAGES_PER_SECOND", default=10.0, least=0)
 SPOT_SEND_SECONDS = env.number("SPOT_SEND_SECONDS", default=10.0, least=0)
+SPOT_FIRST_ANSWER_SECONDS = env.number("SPOT_FIRST_ANSWER_SECONDS", default=5.0, least=0)
 SPOT_HEARTBEAT_SECONDS = env.number("SPOT_HEARTBEAT_SECONDS", default=30.0, least=0)
 
 # Networks besides the public ones to which webhooks of alerts may be sent.

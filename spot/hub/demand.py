@@ -7,6 +7,7 @@ asks every half minute keeps its market as fresh as an open socket does.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from celery import current_app
 
@@ -28,7 +29,7 @@ class Demand:
     def __init__(self, reader: Reader, topics: dict[str, Topic]) -> None:
         self._reader = reader
         self._topics = topics
-        self._kicked: dict[str, int] = {}
+        self._kicked: dict[tuple[str, str], int] = {}
 
     def forget_old(self) -> None:
         """Drop the topics that nobody has looked at for a while."""
@@ -39,8 +40,8 @@ class Demand:
                 del self._topics[name]
 
     async def tell(self) -> None:
-        """Tell the workers what is looked at, by how many clients; start at once what has never been fetched. Raises
-        RedisError."""
+        """Tell the workers what is looked at, by how many clients; start at once what has never been fetched, also
+        single coins. Raises RedisError."""
         now = now_ms()
         seen = {topic: at for topic in self._topics.values() if (at := topic.seen_at(now)) is not None}
         if not seen and not any(topic.groups for topic in self._topics.values()):
@@ -50,14 +51,22 @@ class Demand:
         lists = dict.fromkeys((CURRENCIES.name, COINS.name), now)  # what all others are judged by
         groups = {group for topic in self._topics.values() for group in topic.groups}
         await self._reader.want({topic.name: at for topic, at in seen.items()} | lists, coins, viewers, traffic(groups))
-        cold = [topic.name for topic in seen if topic.cold]
-        await self._kick([*cold, *(name for name in lists if self._topics[name].cold)], now)
+        absent = {(topic.name, ""): None for topic in seen if topic.cold}
+        absent |= {(name, ""): None for name in lists if self._topics[name].cold}
+        absent |= {
+            (topic.name, coin): None
+            for topic in seen
+            if topic.dataset.traits.by_id and topic.trouble is None
+            for coin in coins[topic.dataset.currency].keys() - set(topic.asked)
+        }
+        await self._kick(absent, now)
 
-    async def _kick(self, names: list[str], now: int) -> None:
-        """Ask a worker to fetch what is not there at all, without waiting for beat."""
-        self._kicked = {name: at for name, at in self._kicked.items() if 0 <= now - at <= _KICK_MS}
-        if names := [name for name in dict.fromkeys(names) if name not in self._kicked]:
-            self._kicked |= dict.fromkeys(names, now)
+    async def _kick(self, absent: Iterable[tuple[str, str]], now: int) -> None:
+        """Ask a worker to fetch what is not there at all, by dataset and coin, without waiting for beat."""
+        self._kicked = {what: at for what, at in self._kicked.items() if 0 <= now - at <= _KICK_MS}
+        if new := [what for what in absent if what not in self._kicked]:
+            self._kicked |= dict.fromkeys(new, now)
+            names = list(dict.fromkeys(name for name, _coin in new))
             # kombu is synchronous; this is off the message path, and rare.
             await asyncio.to_thread(
                 current_app.send_task, "spot.ingest.tasks.start", (names,), expires=10, ignore_result=True

@@ -187,14 +187,18 @@ class Group:
     def _missing(self, table: Table) -> dict[str, Missing]:
         """Why each coin asked for is not in the table."""
         quotes = self.topics[-1]
-        asked = quotes.snapshot.meta.get("asked", ()) if quotes.snapshot else ()
         missing = {}
         for coin in self.coins:
             if coin in self.verdict.unknown:
                 missing[coin] = Missing("unknown_coin", self.verdict.unknown[coin])
             elif coin not in table.position():
-                missing[coin] = _not_yet(quotes.trouble) if coin not in asked else NO_PRICE
+                missing[coin] = _not_yet(quotes.trouble) if coin not in quotes.asked else NO_PRICE
         return missing
+
+    @property
+    def pending(self) -> bool:
+        """Whether coins are missing from its page that may come at any moment."""
+        return self.update is not None and any(why.pending for why in self.update.missing.values())
 
     @property
     def heavy(self) -> bool:

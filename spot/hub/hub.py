@@ -401,6 +401,9 @@ class Hub:
         if group.ready and group.verified:
             self._seq += 1
             update = group.render(self._table(group), self._seq, now_ms())
+            if group.pending:
+                self._demanding = True
+                self._wake.set()
         group.tell_status(now_ms())
         return update
 

@@ -49,6 +49,11 @@ class Topic:
         return self.snapshot.rows if self.snapshot else []
 
     @property
+    def asked(self) -> Sequence[str]:
+        """Of a quotes dataset: the coins that its source was asked for, also those that have no price."""
+        return self.snapshot.meta.get("asked", ()) if self.snapshot else ()
+
+    @property
     def trouble(self) -> Trouble | None:
         """Why there is nothing new: the store itself, or the last fetch."""
         return self.store_trouble or (self.news.trouble if self.news else None)

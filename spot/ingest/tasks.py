@@ -41,6 +41,9 @@ _TICK_SECONDS = 1.0
 #: A claim outlives the countdown and the hard time limit of its task, so that a dataset is never fetched twice at once;
 #: the claim of a killed worker ends soon after.
 _CLAIM_SECONDS = settings.CELERY_TASK_TIME_LIMIT + _TICK_SECONDS + 2
+#: Coins that somebody has just asked for are fetched so many seconds after the fetch before; more at a long interval,
+#: which spares a scarce budget.
+_SOONEST_SECONDS = 2.0
 #: Seconds between two tries of real providers that were out of reach, while there is only the demo.
 _PROBE_SECONDS = 60
 
@@ -83,7 +86,8 @@ def start_due(wanted: Sequence[Dataset]) -> None:
     wanted = [*missing, *(dataset for dataset in wanted if not missing & {dataset, *_checked_against(dataset)})]
     simulated = snapshots.realm() == "demo"
     intervals = paces(wanted, simulated=simulated)
-    waits = {dataset: _wait(*ages[dataset.name], intervals[dataset.name], now) for dataset in wanted}
+    due_after = {dataset: _due_after(dataset, intervals[dataset.name]) for dataset in wanted}
+    waits = {dataset: _wait(*ages[dataset.name], due_after[dataset], now) for dataset in wanted}
     due = [dataset for dataset in wanted if waits[dataset] < _TICK_SECONDS]
     market = not missing and any(ages[dataset.name][0] is not None for dataset in wanted if dataset.traits.coins)
     for dataset in _in_turn(due, market=market, simulated=simulated):
@@ -97,6 +101,23 @@ def _wait(fetched_at: int | None, next_try: int | None, interval: float, now: in
     """Seconds until a dataset is due. One that was fetched later than now is due: the clock has been set back."""
     fresh = 0.0 if fetched_at is None or ahead(fetched_at, now) else fetched_at + interval * 1000
     return max(0.0, fresh - now, (next_try or 0) - now) / 1000
+
+
+def _due_after(dataset: Dataset, interval: float) -> float:
+    """The age in seconds from which a dataset is due: its interval, but soon where clients wait for coins that the last
+    fetch did not ask for."""
+    if not dataset.traits.by_id or (stored := snapshots.facts([dataset])[dataset.name][0]) is None:
+        return interval
+    asked, most = set(stored.meta.get("asked", ())), _most_coins()
+    new = set(snapshots.wanted_coins(dataset.currency, most)) - asked
+    if not new or len(asked) >= most or not new & _ids(COINS):
+        return interval
+    return min(interval, max(_SOONEST_SECONDS, interval / 30))
+
+
+def _most_coins() -> int:
+    """The most coins of a currency that are asked for by id."""
+    return settings.SPOT_EXTRA_COINS or 1000
 
 
 def _in_turn(due: Sequence[Dataset], *, market: bool, simulated: bool) -> list[Dataset]:
@@ -188,7 +209,7 @@ def _checked(dataset: Dataset) -> list[str]:
         _require(COINS, dataset.coin)
     if not dataset.traits.by_id:
         return []
-    wanted, listed = snapshots.wanted_coins(dataset.currency, settings.SPOT_EXTRA_COINS or 1000), _ids(COINS)
+    wanted, listed = snapshots.wanted_coins(dataset.currency, _most_coins()), _ids(COINS)
     if not any(coin in listed for coin in wanted):
         raise _unknown_coin(wanted[0]) if wanted else _not_found("No coin is asked for.")
     return [coin for coin in wanted if coin in listed]

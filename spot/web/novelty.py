@@ -90,7 +90,8 @@ def _items(hub: Hub, view: View) -> dict[Hashable, float]:
             items["currency", dataset.currency] = _CURRENCY
         else:
             items[dataset.name] = _BLOCK if dataset.traits.market else _DATASET
-    items |= dict.fromkeys((("coin", coin) for coin in _extra_coins(hub, view)), _COIN)
+    if coins := _extra_coins(hub, view):  # one call brings them all
+        items |= dict.fromkeys((("coin", coin) for coin in coins), max(_COIN, _DATASET / len(coins)))
     earliest = time.monotonic() - _PAID_SECONDS
     pinned = {("currency", currency) for currency in settings.SPOT_PINNED_CURRENCIES}
     pinned |= {("coin", coin) for coin in settings.SPOT_PINNED_COINS}

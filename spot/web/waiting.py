@@ -10,6 +10,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from django.conf import settings
+
 from spot.codes import Refused
 from spot.dialects.base import Dialect
 from spot.dialects.frames import Message
@@ -20,8 +22,6 @@ from spot.hub.topics import Topic
 from spot.hub.update import Seen, Update
 from spot.snapshots import now_ms
 
-#: How long a request waits for data that have never been fetched, in seconds.
-PATIENCE = 10.0
 #: The pause between two looks at the group, where coins are missing: that a coin has no price changes no row, so the
 #: group pushes nothing then.
 _LOOK_SECONDS = 0.1
@@ -70,13 +70,13 @@ class Waiter:
             self.first.set_exception(refused)
 
 
-async def current(view: View, dialect: Dialect, client: str, patience: float = PATIENCE) -> Update:
-    """The newest page of a view, waiting up to `patience` seconds for its first one and for coins that are
+async def current(view: View, dialect: Dialect, client: str) -> Update:
+    """The newest page of a view, waiting up to SPOT_FIRST_ANSWER_SECONDS for its first one and for coins that are
     being fetched. `client` is the one that asks. Raises `Refused` when there is nothing to show."""
     hub, waiter = Hub.current(), Waiter(client, dialect)
     try:
         hub.join(waiter, view)
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(settings.SPOT_FIRST_ANSWER_SECONDS):
             update = await waiter.first
             while any(why.pending for why in update.missing.values()):
                 await asyncio.sleep(_LOOK_SECONDS)
@@ -157,7 +157,9 @@ def _newest(waiter: Waiter) -> Update | None:
 
 
 def _why_nothing(waiter: Waiter) -> Refused:
-    troubles = [topic.trouble for topic in waiter.group.topics if topic.trouble] if waiter.group else []
-    if not troubles:
-        return Refused("unavailable", "No data have been fetched yet; try again in a few seconds.")
+    topics = waiter.group.topics if waiter.group else []
+    if not (troubles := [topic.trouble for topic in topics if topic.trouble]):
+        absent = ", ".join(topic.name for topic in topics if topic.snapshot is None and not topic.dataset.traits.by_id)
+        what = f"No data have been fetched yet: {absent}." if absent else "No data have been fetched yet."
+        return Refused("unavailable", f"{what} Try again in a few seconds.")
     return Refused("unavailable", troubles[0].public, next_try=troubles[0].next_try)

@@ -57,6 +57,27 @@ def test_a_request_renews_demand_though_it_is_gone_at_once(feed, query, dataset)
     run(story())
 
 
+def test_a_coin_that_has_never_been_fetched_is_asked_for_at_once_and_once(monkeypatch) -> None:
+    kicks: list[list[str]] = []
+    monkeypatch.setattr(demand.current_app, "send_task", lambda _task, args, **_: kicks.append(args[0]))
+
+    async def story() -> None:
+        await put_lists(coins=("bitcoin", "rare", "rarer"))
+        await put(USD, [coin("bitcoin")])
+        await put(QUOTES, [coin("rare")], meta={"asked": ["rare"]})
+        async with Socket("ticker-tape", "coin_ids=bitcoin,rare") as known:
+            await known.frame()
+            await wanted()
+            assert [QUOTES.name] not in kicks
+            async with Socket("ticker-tape", "coin_ids=bitcoin,rarer") as new:
+                await new.frame()
+                await eventually(lambda: [QUOTES.name] in kicks)
+                await wanted()
+        assert kicks.count([QUOTES.name]) == 1
+
+    run(story())
+
+
 def test_demand_is_told_again_to_a_store_that_lost_it(redis) -> None:
     async def story() -> None:
         await put_market(2)

@@ -307,6 +307,31 @@ def test_quotes_are_asked_for_by_the_ids_that_exist(upstream, settings) -> None:
     assert [row["id"] for row in snapshots.load(QUOTES).rows] == ["rare"]
 
 
+def test_coins_that_are_asked_for_anew_are_fetched_soon_and_once(upstream, queue) -> None:
+    have_lists()
+    snapshots.save(fetched(QUOTES, [coin("bitcoin")], age_ms=1000, meta={"asked": ["bitcoin"]}), 60)
+    snapshots.want([QUOTES], {"usd": ["bitcoin"]})
+    tasks.start([QUOTES.name])
+    assert not queue
+    snapshots.save(fetched(COINS, [{"id": "bitcoin"}, {"id": "rare"}]), 86_400)
+    snapshots.want([QUOTES], {"usd": ["rare", "nosuchcoin"]})
+    tasks.start([QUOTES.name])
+    assert [args[0] for args, _ in queue] == [QUOTES.name]
+    work(queue)
+    assert upstream.calls[-1][1] == ("rare", "bitcoin")
+    tasks.start([QUOTES.name])
+    assert not queue
+
+
+def test_as_many_coins_as_may_be_asked_for_keep_the_usual_pace(upstream, queue, settings) -> None:
+    settings.SPOT_EXTRA_COINS = 1
+    have_lists()
+    snapshots.save(fetched(QUOTES, [coin("rare")], age_ms=10_000, meta={"asked": ["rare"]}), 60)
+    snapshots.want([QUOTES], {"usd": ["bitcoin"]})
+    tasks.start([QUOTES.name])
+    assert not queue
+
+
 def test_quotes_of_no_known_coin_are_not_asked_for(upstream) -> None:
     snapshots.want([QUOTES], {"usd": ["nosuchcoin"]})
     with pytest.raises(NotFound):

@@ -8,7 +8,6 @@ import pytest
 from providers.datasets import Dataset
 from spot import snapshots
 from spot.snapshots import Trouble
-from spot.web import waiting
 from tests.spot.rows import COINS, USD, coin, market
 from tests.spot.sockets import Socket, put, put_lists, put_market, run
 from tests.spot.web.test_twins import get
@@ -118,14 +117,17 @@ def test_a_request_ends_its_waiting_when_the_fetch_of_the_coins_has_failed() -> 
     run(story())
 
 
-def test_what_has_not_come_in_time_is_named(monkeypatch) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE", 0.2)
-    monkeypatch.setattr(waiting.current, "__defaults__", (0.2,))
+def test_what_has_not_come_in_time_is_named(settings) -> None:
+    settings.SPOT_FIRST_ANSWER_SECONDS = 0.2
 
     async def story() -> None:
         await put_lists(coins=("bitcoin", "small-coin"))
         await put(USD, [coin("bitcoin", market_cap=9)])
         response = await get("ticker-tape", "coin_ids=bitcoin,small-coin")
         assert (response.status_code, response["X-Spot-Missing"]) == (200, "small-coin")
+        csv = await get("ticker-tape", "coin_ids=bitcoin,small-coin&format=csv")
+        assert (csv.status_code, csv["X-Spot-Missing"]) == (200, "small-coin")
+        enveloped = json.loads((await get("ticker-tape", "coin_ids=bitcoin,small-coin&envelope=1")).content)
+        assert enveloped["missing"]["small-coin"]["code"] == "unavailable"
 
     run(story())

@@ -180,6 +180,24 @@ def test_who_walks_through_currencies_is_stopped_and_the_pinned_ones_stay(settin
     run(story())
 
 
+def test_new_coins_of_one_tape_cost_as_much_as_the_call_for_them(settings, monkeypatch) -> None:
+    monkeypatch.setattr(limits.novelties, "_clock", lambda: 1000.0)
+    settings.SPOT_NEW_DATASETS_PER_HOUR = 80
+
+    async def story() -> None:
+        rare = [f"rare{number}" for number in range(11)]
+        await put_lists(coins=("bitcoin", *rare))
+        await put(USD, market(1))
+        assert (await ask(f"{PREFIX}market")).status_code == 200
+        settings.SPOT_FIRST_ANSWER_SECONDS = 0
+        for coins, left in ((rare[:1], 19), (rare[:1], 19), (rare[1:], 17)):
+            answer = await ask(f"{PREFIX}ticker-tape?coin_ids={','.join(['bitcoin', *coins])}")
+            assert answer["X-Spot-Missing"] == ", ".join(coins)
+            assert limits.novelties.balance(anonymous("192.0.2.1")).remaining == left
+
+    run(story())
+
+
 def test_what_does_not_exist_costs_nothing(settings) -> None:
     settings.SPOT_NEW_DATASETS_PER_HOUR = 80
 

@@ -169,13 +169,15 @@ def test_what_cannot_be_is_refused_in_json(channel, query, status, code) -> None
 #: Only the second sentence is for visitors.
 
 
-def test_who_waits_in_vain_is_told_when_to_come_back(monkeypatch) -> None:
-    monkeypatch.setattr(waiting.current, "__defaults__", (0.3,))
+def test_who_waits_in_vain_is_told_when_to_come_back(settings) -> None:
+    settings.SPOT_FIRST_ANSWER_SECONDS = 0.3
 
     async def story() -> None:
         await put_lists()
         response = await get("market")
-        assert (response.status_code, json.loads(response.content)["code"]) == (503, "unavailable")
+        error = json.loads(response.content)
+        assert (response.status_code, error["code"]) == (503, "unavailable")
+        assert error["message"] == "No data have been fetched yet: markets:usd. Try again in a few seconds."
         assert int(response["Retry-After"]) > 0
         next_try = snapshots.now_ms() + 600_000
         trouble = Trouble("unavailable", "No connection to 10.0.0.7.", 1, next_try, public="Acme cannot be reached.")
