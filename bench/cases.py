@@ -11,7 +11,7 @@ from bench import market
 from bench.market import PATH, frame, own_query
 
 FAST = ("spot", "nchan", "floor", "ws", "websockets")
-EVERYBODY = (*FAST, "spot-daphne", "plain", "plain-daphne")
+EVERYBODY = (*FAST, "spot-sse", "spot-daphne", "plain", "plain-daphne")
 CHANNELS = ("spot", "plain", "spot-daphne", "plain-daphne")
 DEFLATING = ("spot", "nchan", "ws", "websockets", "plain")
 
@@ -57,6 +57,10 @@ class Case:
     def spot_target(self, group: int) -> str:
         """Our request target for a client of a group."""
         return f"{PATH}?{own_query(group) if self.own else market.one_query(self.kilobytes, group)}"
+
+    def sse_target(self, group: int) -> str:
+        """The same as server-sent events, each in the envelope."""
+        return self.spot_target(group).replace("/ws/", "/sse/")
 
     def plain_target(self, group: int) -> str:
         """The plain application's."""

@@ -228,6 +228,7 @@ CONTENDERS = {
     one.name: one
     for one in (
         Contender("spot", "Spot, uvicorn", spot("uvicorn"), Case.spot_target),
+        Contender("spot-sse", "Spot, server-sent events", spot("uvicorn"), Case.sse_target),
         Contender("nchan", "nginx + Nchan", _nchan, lambda case, group: f"/sub/{group}"),
         Contender("floor", "C, send() only", _floor, lambda case, group: f"/{group}"),
         Contender("ws", "Node ws", _ws, lambda case, group: f"/{group}"),

@@ -36,7 +36,7 @@
 #define IP_BIND_ADDRESS_NO_PORT 24
 #endif
 
-enum { HEAD = 512, READ = 4096, REPLY = 2048, EVENTS = 512 };
+enum { HEAD = 1536, READ = 4096, REPLY = 2048, EVENTS = 512 };
 typedef int64_t ns;
 
 static const char *usage =
@@ -46,6 +46,7 @@ static const char *usage =
     "  -c N      handshakes under way at a time (100)\n"
     "  -1        the server sends a first message to who connects: wait for it\n"
     "  -z        offer permessage-deflate as browsers do\n"
+    "  -S        the targets answer with server-sent events, each a chunk of its own\n"
     "  -x N      the first N clients never read, and have a small receive buffer\n"
     "  -P PIDS   server processes, comma-separated: CPU and memory, descendants included\n"
     "  -w MS     broadcasts before measuring: at least one, then until so much time has passed (300)\n"
@@ -55,7 +56,7 @@ static const char *usage =
     "  -e MS     rest before measuring memory (300)\n";
 
 static int port, total, tick_fd = -1, sources = 32, at_once = 100, mutes;
-static bool wants_first, offers_deflate;
+static bool wants_first, offers_deflate, wants_events;
 static double warm_ms = 300, measure_ms = 1500, pace_ms, patience_ms = 20000, rest_ms = 300;
 static const char *pids = "";
 static char **targets;
@@ -195,8 +196,22 @@ static void payload_came(struct client *one, const char *bytes, size_t size) {
   else keep(one, bytes, size);
 }
 
+/* One more byte of a chunk's head (RFC 9112, section 7.1); true when it is whole. The chunk ends with two bytes more. */
+static bool chunk_head_came(struct client *one, uint8_t byte) {
+  if (byte != '\n') {
+    if (one->frame_head_size < 13) one->frame_head[one->frame_head_size++] = byte;
+    return false;
+  }
+  one->frame_head[one->frame_head_size] = 0;
+  one->left = strtoull((char *)one->frame_head, NULL, 16) + 2;
+  one->final = true, one->opcode = 1, one->head_size = 0;
+  if (one->left == 2) give_up_client(one, "ended by the server");
+  return one->in_frame = true;
+}
+
 /* One more byte of a frame's head; true when it is whole. */
 static bool head_came(struct client *one, uint8_t byte) {
+  if (wants_events) return chunk_head_came(one, byte);
   uint8_t *head = one->frame_head;
   head[one->frame_head_size++] = byte;
   if (one->frame_head_size < 2) return false;
@@ -257,7 +272,10 @@ static void ask(struct client *one) {
   for (int i = 0; i < 16; i++) random_bytes[i] = (uint8_t)random();
   to_base64(random_bytes, 16, key);
   answer_to_key(key, one->answer);
-  int length = snprintf(request, sizeof request,
+  int length = wants_events
+    ? snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: text/event-stream\r\n\r\n",
+               targets[one->number % target_count], port)
+    : snprintf(request, sizeof request,
       "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
       "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
       targets[one->number % target_count], port, key,
@@ -301,8 +319,8 @@ static void reply_came(struct client *one, const char *bytes, size_t size) {
   *end = 0;
   char *answer = strcasestr(one->reply, "\r\nsec-websocket-accept:");
   char *extensions = strcasestr(one->reply, "\r\nsec-websocket-extensions:");
-  if (strncmp(one->reply, "HTTP/1.1 101", 12)) { give_up_client(one, one->reply); return; }
-  if (!answer || strncmp(answer + 23 + strspn(answer + 23, " "), one->answer, 28)) {
+  if (strncmp(one->reply, wants_events ? "HTTP/1.1 200" : "HTTP/1.1 101", 12)) { give_up_client(one, one->reply); return; }
+  if (!wants_events && (!answer || strncmp(answer + 23 + strspn(answer + 23, " "), one->answer, 28))) {
     give_up_client(one, "the answer does not fit the key");
     return;
   }
@@ -436,7 +454,7 @@ static void read_targets(const char *path) {
 }
 
 static void read_options(int count, char **words) {
-  for (int option; (option = getopt(count, words, "p:f:n:t:s:c:1zx:P:w:d:i:o:e:")) != -1;) switch (option) {
+  for (int option; (option = getopt(count, words, "p:f:n:t:s:c:1zSx:P:w:d:i:o:e:")) != -1;) switch (option) {
     case 'p': port = atoi(optarg); break;
     case 'f': read_targets(optarg); break;
     case 'n': total = atoi(optarg); break;
@@ -445,6 +463,7 @@ static void read_options(int count, char **words) {
     case 'c': at_once = atoi(optarg); break;
     case '1': wants_first = true; break;
     case 'z': offers_deflate = true; break;
+    case 'S': wants_events = true; break;
     case 'x': mutes = atoi(optarg); break;
     case 'P': pids = optarg; break;
     case 'w': warm_ms = atof(optarg); break;

@@ -44,7 +44,7 @@ DOCS = {str(file.relative_to(ROOT)): file.read_text() for file in FILES}
 ENDPOINTS, CONFIGURATION = DOCS["docs/endpoints.md"], DOCS["docs/configuration.md"]
 OPERATING, SANDBOX = DOCS["docs/operating.md"], DOCS["docs/sandbox.md"]
 SOURCE = (ROOT / "spot_project" / "settings.py").read_text()
-ADDRESS = r"(?:ws|http)://localhost:8000/tzone_apis/services/spot/(?:ws/)?([a-z-]+)(?:\?"
+ADDRESS = r"(?:ws|http)://localhost:8000/tzone_apis/services/spot/(?!sse/stream)(?:ws/|sse/)?([a-z-]+)(?:\?"
 #: Raw JSON has quotes in it, so an address ends at a quote only where it is quoted.
 BARE, QUOTED = re.compile(rf"^{ADDRESS}(\S+(?: \S+)*))?", re.MULTILINE), re.compile(rf"['\"]{ADDRESS}([^'\"]*))?")
 
