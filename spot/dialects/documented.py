@@ -54,6 +54,11 @@ class Documented(Own):
 
 def error(refused: Refused) -> bytes:
     """The answer to a client's mistake: what is wrong, in which field, and what is allowed."""
+    return orjson.dumps(error_fields(refused))
+
+
+def error_fields(refused: Refused) -> dict[str, Any]:
+    """What it says."""
     body: dict[str, Any] = {
         "type": "error",
         "code": refused.code,
@@ -66,7 +71,7 @@ def error(refused: Refused) -> bytes:
         body["allowed"] = refused.allowed
     if refused.next_try is not None:
         body["next_try_ms"] = refused.next_try
-    return orjson.dumps(body)
+    return body
 
 
 def pong(now_ms: int) -> bytes:
@@ -76,10 +81,11 @@ def pong(now_ms: int) -> bytes:
 
 def control(value: Status | Heartbeat) -> bytes:
     """A frame that tells how the data are doing."""
-    return orjson.dumps(_status(value) if isinstance(value, Status) else _heartbeat(value))
+    return orjson.dumps(status_fields(value) if isinstance(value, Status) else heartbeat_fields(value))
 
 
-def _status(status: Status) -> dict[str, Any]:
+def status_fields(status: Status) -> dict[str, Any]:
+    """How the data of a feed are doing."""
     facts: Facts | None = status.facts
     return {
         "type": "status",
@@ -94,7 +100,8 @@ def _status(status: Status) -> dict[str, Any]:
     }
 
 
-def _heartbeat(beat: Heartbeat) -> dict[str, Any]:
+def heartbeat_fields(beat: Heartbeat) -> dict[str, Any]:
+    """How old the last page is."""
     facts = beat.facts
     return {
         "type": "heartbeat",

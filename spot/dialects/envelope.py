@@ -33,11 +33,11 @@ class Envelope(Own):
         """Every value but those that its pages and statuses hold already."""
         match value:
             case Page():
-                return _snapshot(value)
+                return snapshot(value, value.facts.epoch)
             case Delta(before, page):
-                return _delta(before, page)
+                return delta(before, page, page.facts.epoch)
             case Events():
-                return _events(value)
+                return events(value, value.page.facts.epoch)
             case Status() | Heartbeat():
                 return control(value)
             case Notice(code, message):
@@ -56,18 +56,17 @@ class Envelope(Own):
         return (before.facts, before.stale, before.missing) == (page.facts, page.stale, page.missing)
 
 
-def _snapshot(page: Page) -> bytes:
+def snapshot(page: Page, epoch: str) -> bytes:
     """The envelope around one whole page."""
-    head = _head("snapshot", page, {"params": page.answer.view.asked})
-    return head + b',"data":' + page.answer.data + b"}"
+    return head("snapshot", page, epoch, params=page.answer.view.asked) + b',"data":' + page.answer.data + b"}"
 
 
-def _events(events: Events) -> bytes:
+def events(missed: Events, epoch: str) -> bytes:
     """What has entered a feed of events, oldest first."""
-    return _head("events", events.page, {"gap": events.gap}) + b',"data":' + dumps(list(events.rows)) + b"}"
+    return head("events", missed.page, epoch, gap=missed.gap) + b',"data":' + dumps(list(missed.rows)) + b"}"
 
 
-def _delta(before: Page, page: Page) -> bytes:
+def delta(before: Page, page: Page, epoch: str) -> bytes:
     """The changes between two pages: cells, entered and left rows, and the order when it is another."""
     old, new = before.answer, page.answer
     places = {key: index for index, key in enumerate(old.keys())}
@@ -82,7 +81,7 @@ def _delta(before: Page, page: Page) -> bytes:
         body["left"] = left
     if keys != list(places):
         body["order"] = [str(key) for key in keys]
-    return _head("delta", page, {}) + b"," + dumps(body)[1:]
+    return head("delta", page, epoch) + b"," + dumps(body)[1:]
 
 
 def _changed(old: Answer, new: Answer, places: dict[Any, int]) -> dict[str, dict[str, Any]]:
@@ -113,14 +112,15 @@ def _by_row(answer: Answer) -> list[tuple[Any, ...]]:
     return list(zip(*answer.beside().values(), strict=True))
 
 
-def _head(kind: str, page: Page, params: dict[str, Any]) -> bytes:
+def head(kind: str, page: Page, epoch: str, **more: Any) -> bytes:
+    """What the envelope says of a page, as JSON without the last brace. `epoch`: in which `seq` and `version` count."""
     facts, extent = page.facts, page.answer.page
-    head: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "type": kind,
         "channel": page.answer.view.feed.channel,
-        **params,
+        **more,
         "seq": page.seq,
-        "epoch": facts.epoch,
+        "epoch": epoch,
         "version": facts.version,
         "as_of": facts.as_of,
         "fetched_at": facts.fetched_at,
@@ -136,5 +136,10 @@ def _head(kind: str, page: Page, params: dict[str, Any]) -> bytes:
         **facts.meta,
     }
     if page.missing:
-        head["missing"] = {coin: {"code": why.code, "message": why.message} for coin, why in page.missing.items()}
-    return dumps(head)[:-1]
+        fields["missing"] = missing_fields(page)
+    return dumps(fields)[:-1]
+
+
+def missing_fields(page: Page) -> dict[str, dict[str, str]]:
+    """Why each coin that was asked for is not in the page."""
+    return {coin: {"code": why.code, "message": why.message} for coin, why in page.missing.items()}

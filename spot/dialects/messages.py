@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import orjson
 
@@ -20,6 +21,12 @@ ACTIONS = tuple(_ACTIONS)
 def read(message: str | bytes) -> Command:
     """The command in a client's message: an action, or the parameters it changes. Raises `Refused`; no input raises
     anything else."""
+    raw = json_object(message, '{"search": "btc", "page": 1}')
+    return _action(raw) if "action" in raw else _change(raw)
+
+
+def json_object(message: str | bytes, example: str) -> dict[str, Any]:
+    """The object that a message is. Raises `Refused`, with the example."""
     if isinstance(message, bytes):
         raise Refused("bad_message", "Messages are JSON text; binary frames are not understood.")
     if len(message) > MAX_MESSAGE or len(message.encode("utf-8", "surrogatepass")) > MAX_MESSAGE:
@@ -29,8 +36,8 @@ def read(message: str | bytes) -> Command:
     except (orjson.JSONDecodeError, UnicodeEncodeError) as error:
         raise Refused("bad_message", "The message is not valid JSON.") from error
     if not isinstance(raw, dict):
-        raise Refused("bad_message", 'The message must be a JSON object such as {"search": "btc", "page": 1}.')
-    return _action(raw) if "action" in raw else _change(raw)
+        raise Refused("bad_message", f"The message must be a JSON object such as {example}.")
+    return raw
 
 
 class Own(Dialect):

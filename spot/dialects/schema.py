@@ -15,7 +15,7 @@ from spot.dialects.messages import ACTIONS, MODES
 from spot.dialects.values import STATES
 from spot.feeds import Feed
 from spot.feeds.base import row_schema
-from spot.feeds.params import CoinIds, Param, Schema
+from spot.feeds.params import CoinIds, Schema
 from spot.feeds.view import parameter_names
 from spot.query.query import MAX_CONDITIONS, MAX_LIST, MAX_PAGE_SIZE, MAX_TEXT, OPERATORS
 
@@ -121,7 +121,7 @@ def frame_schemas(feed: Feed, dialect: Dialect) -> dict[str, Schema]:
         return frames | {"rows": _rows(feed, extended=False)}
     frames |= {"snapshot": _snapshot(feed), "notice": _NOTICE, "export": _EXPORT}
     if dialect.events and feed.events:
-        frames["events"] = _events(feed)
+        frames["events"] = events_schema(feed)
     return frames | ({"delta": _delta(feed)} if dialect.deltas else {})
 
 
@@ -195,7 +195,7 @@ def _snapshot(feed: Feed) -> Schema:
     return _frame(_head("snapshot", feed) | body, optional=_optional_in_head(feed))
 
 
-def _events(feed: Feed) -> Schema:
+def events_schema(feed: Feed) -> Schema:
     body: dict[str, Schema] = {"gap": _TRUTH, "data": _rows(feed, extended=True)}
     return closed(_head("events", feed) | body, optional=_optional_in_head(feed))
 
@@ -323,8 +323,7 @@ def parameters_schema(feed: Feed, *, modes: bool = True) -> Schema:
     own = {}
     for param in feed.params:
         default = {} if param.default is None else {"default": _plain(param.default)}
-        example = {"examples": [_example(param)]} if param.example else {}
-        own[param.name] = {**param.kind.schema(), "description": param.allowed, **default, **example}
+        own[param.name] = {**param.kind.schema(), "description": param.allowed, **default}
     said = {name: {"description": _ASKED[name], **schema} for name, schema in view.items()}
     properties = {name: own.get(name) or said[name] for name in parameter_names(feed, MODES if modes else ())}
     required = tuple(param.name for param in feed.params if param.required)
@@ -365,10 +364,6 @@ def _params_in_force(feed: Feed) -> Schema:
 
 def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _example(param: Param) -> Any:
-    return _plain(param.parse(param.example))
 
 
 def _plain(value: Any) -> Any:

@@ -161,12 +161,14 @@ class Failed(NamedTuple):
     refused: Refused
 
 
-class Ended(NamedTuple):
-    """A subscription has ended that nobody has ended: its view does not exist, or gave way to others."""
+class Lapsed(NamedTuple):
+    """The view of a subscription does not exist after all, or gave way to others. The subscription has `ended`, or gone
+    back to the view before."""
 
     tag: Any
     view: View
     refused: Refused
+    ended: bool
     subscriptions: int
     limit: int
 
@@ -202,5 +204,5 @@ class Events(NamedTuple):
 
 Value = (
     Page | Delta | Events | Status | Heartbeat | Notice | UnknownCoins | Unavailable | Tick | Opened | Drain | Exported
-    | Done | Failed | Ended | Subscriptions
+    | Done | Failed | Lapsed | Subscriptions
 )  # fmt: skip

@@ -33,7 +33,7 @@ from spot.dialects.base import (
     Unsubscribe,
 )
 from spot.dialects.documented import Documented
-from spot.dialects.values import Done, Drain, Ended, Failed, Opened, Outcome, Subscriptions, Tick, Value
+from spot.dialects.values import Done, Drain, Failed, Lapsed, Opened, Outcome, Subscriptions, Tick, Value
 from spot.hub.outbox import Outbox
 from spot.hub.subscription import Subscription
 from spot.snapshots import now_ms
@@ -268,7 +268,7 @@ class Connection(BaseConsumer):
                 self._fail(None, refused)
             else:
                 count, limit = len(self.following), self.following.limit
-                self._answer(lambda: Ended(tag, view, refused, count, limit))
+                self._answer(lambda: Lapsed(tag, view, refused, ended, count, limit))
         if ended and self.dialect.subscriptions == 1:
             self._close_later(self.dialect.close_code(refused))
 

@@ -17,7 +17,7 @@ from django.conf import settings
 
 from spot import dialects
 from spot.codes import Refused
-from spot.dialects import schema
+from spot.dialects import schema, stream_schema
 from spot.dialects.base import Dialect, Route, Subscribe
 from spot.dialects.credentials import Asked as Shown
 from spot.dialects.credentials import find
@@ -77,12 +77,30 @@ def frames_of(path: str, query: bytes = b"", subprotocols: tuple[str, ...] = ())
     if not path.startswith(f"{PREFIX}/ws/"):
         return lambda _payload: None
     asked: Asked = None
+    if path == f"{PREFIX}/ws/stream":
+        return lambda payload: _check_stream(payload.encode() if isinstance(payload, str) else bytes(payload))
     if (route := _routes().get(path)) is not None:
         with suppress(Refused):
             query, subprotocols, _ = find({}, Shown(query, subprotocols))
             dialect, commands = route.open(query, subprotocols, settings.SPOT_DEPTH)
             asked = next(command.view.feed for command in commands if isinstance(command, Subscribe)), dialect
     return lambda payload: _check_frame(asked, payload.encode() if isinstance(payload, str) else bytes(payload))
+
+
+@cache
+def _stream_validator(channel: str | None, kind: str) -> Any:
+    schemas = stream_schema.subscription_schemas(channel) if channel else stream_schema.connection_schemas()
+    return jsonschema_rs.Draft202012Validator(schemas[kind])
+
+
+@lru_cache(maxsize=512)
+def _check_stream(payload: bytes) -> None:
+    """Fail for a frame that the stream does not have."""
+    value = orjson.loads(payload)
+    kind, channel = value["type"], value.get("channel")
+    own = kind in stream_schema.connection_schemas()
+    for error in _stream_validator(None if own else channel, kind).iter_errors(value):
+        raise AssertionError(f"{kind} of the stream: {error.message}, at {error.instance_path}")
 
 
 @cache

@@ -55,7 +55,7 @@ export interface FeedEvents {
 }
 
 export class Feed extends EventTarget {
-  constructor(path: string, params?: Record<string, Value>, options?: { server?: string; random?: () => number; always?: boolean });
+  constructor(path: string, params?: Record<string, Value>, options?: { server?: string; random?: () => number });
   readonly path: string;
   readonly server: string;
   readonly params: Record<string, Value>;

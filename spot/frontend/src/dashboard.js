@@ -1,5 +1,4 @@
 // The dashboard at "/".
-import "./alerts/alerts.js";
 import "./shell/connection.js";
 import "./shell/currency.js";
 import "./map/heatmap.js";

@@ -44,10 +44,9 @@ function emit(target, type, detail) {
 }
 
 export class Feed extends EventTarget {
-  /** `server` is any address of the site that serves the feed; without it, that of the page. `always`: also in a hidden tab. */
-  constructor(path, params = {}, { server = globalThis.location?.href, random = Math.random, always = false } = {}) {
+  /** `server` is any address of the site that serves the feed; without it, that of the page. */
+  constructor(path, params = {}, { server = globalThis.location?.href, random = Math.random } = {}) {
     super();
-    this.always = always;
     this.path = path;
     this.server = server;
     this.params = { ...params }; // as requested
