@@ -5,6 +5,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 FRONTEND := spot/frontend
+JS_CLIENT := clients/javascript
 ASSETS := spot/static/spot/build/.built
 
 # A virtual environment whose Python has been upgraded away, or that was moved here, is made anew.
@@ -27,7 +28,7 @@ SERVER_ON_PATH = command -v valkey-server >/dev/null 2>&1 || command -v redis-se
 NODE_ON_PATH = command -v npm >/dev/null 2>&1 && node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null
 ON_NODE = PATH="$$PATH:$(CURDIR)/$(VENV)/bin"; if ! { $(NODE_ON_PATH); }; then PATH="$(CURDIR)/$(VENV)/bin:$$PATH"; fi; export PATH
 
-.PHONY: help run test bench screenshots lint lock assets clean redis
+.PHONY: help run test bench screenshots clients lint lock assets clean redis
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
@@ -36,7 +37,7 @@ help: ## say what can be made
 run: $(VENV)/.packages redis $(ASSETS) ## start everything and print the URL; Ctrl-C ends it
 	@exec $(PY) manage.py up
 
-test: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(ASSETS) ## run every test: unit, contract, flow, browser
+test: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(ASSETS) $(JS_CLIENT)/node_modules/.installed ## run every test: unit, contract, flow, browser
 	@$(ON_NODE); cd $(FRONTEND) && NODE_OPTIONS=--test-reporter=dot npm test --silent
 	@$(PY) -m tests.chromium
 	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)  # browser tests stay last
@@ -47,6 +48,14 @@ bench: $(VENV)/.packages redis $(VENV)/.node ## measure side by side with others
 screenshots: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(ASSETS) ## take the pictures of the documents anew, in a browser
 	@$(PY) -m tests.chromium
 	@$(PY) -m tests.pictures $(ARGS)
+
+clients: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(JS_CLIENT)/node_modules/.installed ## build the clients of clients/ into their dist/, and test both where they are installed
+	@rm -rf clients/python/dist && $(PY) -m build --no-isolation --outdir clients/python/dist clients/python >/dev/null
+	@$(ON_NODE); cd $(JS_CLIENT) && npm run build --silent && npm pack --silent --pack-destination dist >/dev/null
+	@ls -l clients/python/dist $(JS_CLIENT)/dist
+	@rm -rf $(VENV)/clients && $(PY) -m venv --without-pip $(VENV)/clients
+	@$(PY) -m pip --python $(VENV)/clients/bin/python install -q "$$(ls clients/python/dist/*.whl)[pandas,polars]"
+	@CLIENTS_ENVIRONMENT=$(CURDIR)/$(VENV)/clients $(PY) -m pytest -n 0 tests/clients $(ARGS)
 
 lint: $(VENV)/.packages-dev ## ruff, formatting, types
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy .
@@ -61,7 +70,7 @@ lock: $(VENV)/.packages-dev ## renew constraints.txt: every package at an exact 
 assets: $(ASSETS) ## bundle the front end
 
 clean: ## remove what was built or fetched; the state in .spot stays
-	@rm -rf $(VENV) $(FRONTEND)/node_modules spot/static/spot/build .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
+	@rm -rf $(VENV) $(FRONTEND)/node_modules $(JS_CLIENT)/node_modules clients/*/dist spot/static/spot/build .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PY):
@@ -115,6 +124,10 @@ $(VENV)/.node: $(VENV)/.packages
 $(FRONTEND)/node_modules/.installed: $(FRONTEND)/package.json $(FRONTEND)/package-lock.json | $(VENV)/.node
 	@echo 'Installing and bundling the front end'
 	@$(ON_NODE); cd $(FRONTEND) && npm ci --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
+$(JS_CLIENT)/node_modules/.installed: $(JS_CLIENT)/package.json $(JS_CLIENT)/package-lock.json $(FRONTEND)/node_modules/.installed
+	@$(ON_NODE); cd $(JS_CLIENT) && npm ci --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@
 
 $(ASSETS): $(FRONTEND)/node_modules/.installed $(FRONTEND)/build.mjs $(shell find $(FRONTEND)/src -type f 2>/dev/null)

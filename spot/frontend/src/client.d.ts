@@ -1,6 +1,10 @@
 // What client.js offers, for editors and TypeScript. docs/javascript.md says what it means.
 
-export type Value = string | number | boolean;
+import type { FeedParams, FeedRows, Filters, Head } from "./feeds.js";
+
+export type * from "./feeds.js";
+
+export type Value = string | number | boolean | Filters;
 export type Row = Record<string, any>;
 export type Cell = [field: string, before: any, after: any];
 export type Changes = Map<string, Cell[]>;
@@ -9,31 +13,6 @@ export interface View {
   keys: string[];
   rows: Map<string, Row | any[]>;
   headers: string[] | null;
-}
-
-export interface Head {
-  channel: string;
-  params: Record<string, any>;
-  seq: number;
-  epoch: string;
-  version: number;
-  as_of: number | null;
-  fetched_at: number;
-  max_age_ms: number;
-  source: string;
-  source_label: string;
-  source_url: string | null;
-  simulated: boolean;
-  stale: boolean;
-  total: number;
-  page: number;
-  pages: number;
-  universe?: number;
-  disputed?: { id: string; source: string; price: number; shown: number; percent: number }[];
-  missing?: Record<string, { code: string; message: string }>;
-  streams?: { source: string; label: string; url: string | null; coins: number; as_of: number }[];
-  interval_ms?: number;
-  volume_basis?: "rolling_24h" | "interval" | "none";
 }
 
 export interface Condition {
@@ -54,9 +33,21 @@ export interface FeedEvents {
   export: CustomEvent<{ type: "export"; format: "csv"; filename: string; data: string }>;
 }
 
-export class Feed extends EventTarget {
-  constructor(path: string, params?: Record<string, Value>, options?: { server?: string; random?: () => number });
-  readonly path: string;
+export interface Options {
+  /** Any address of the server; without it, that of the module or of the page. */
+  server?: string;
+  /** Takes the place of the global one, such as that of the package `ws`. */
+  WebSocket?: new (url: string, options?: any) => any;
+  /** For programs: goes in the header X-API-Key. */
+  key?: string;
+  /** For pages: gets a ticket from the page's own server, before each connection. */
+  ticket?: () => Promise<string>;
+  random?: () => number;
+}
+
+export class Feed<Name extends keyof FeedRows = any> extends EventTarget {
+  constructor(path: Name, ...rest: {} extends FeedParams[Name] ? [params?: FeedParams[Name], options?: Options] : [params: FeedParams[Name], options?: Options]);
+  readonly path: Name;
   readonly server: string;
   readonly params: Record<string, Value>;
   readonly view: View | null;
@@ -71,12 +62,13 @@ export class Feed extends EventTarget {
   retry(): void;
   pause(): void;
   resume(): void;
-  update(changes: Record<string, Value | null>): boolean;
+  update(changes: { [Parameter in keyof FeedParams[Name]]?: FeedParams[Name][Parameter] | null }): boolean;
   export(): boolean;
-  rows(): Row[];
+  rows(): FeedRows[Name][];
   isStale(now?: number): boolean;
   condition(now?: number): Condition;
   addEventListener<T extends keyof FeedEvents>(type: T, listener: (event: FeedEvents[T]) => void, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
 }
 
 export class Gap extends Error {}

@@ -35,7 +35,7 @@ function socketUrl(server, path, params) {
   const url = new URL(SOCKETS + path, server);
   url.protocol = url.protocol.replace("http", "ws");
   const query = { ...params, envelope: 1, delta: 1 };
-  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, typeof value === "object" ? JSON.stringify(value) : value);
   return url.href;
 }
 
@@ -44,9 +44,17 @@ function emit(target, type, detail) {
 }
 
 export class Feed extends EventTarget {
-  /** `server` is any address of the site that serves the feed; without it, that of the page. */
-  constructor(path, params = {}, { server = globalThis.location?.href, random = Math.random } = {}) {
+  /**
+   * `server` is any address of the site that serves the feed; without it, that of the page. `WebSocket` takes the place of
+   * the global one. `key` is for programs; a page, which cannot send headers, has `ticket`, an async function that gets one.
+   */
+  constructor(path, params = {}, { server = globalThis.location?.href, random = Math.random, WebSocket, key, ticket } = {}) {
     super();
+    if (!server) throw new TypeError("server is missing: the address of a Spot server, such as https://spot.example.org.");
+    if (key && globalThis.document) throw new TypeError("key is for programs: a page gets a ticket from its own server.");
+    this.WebSocket = WebSocket;
+    this.key = key;
+    this.ticket = ticket;
     this.path = path;
     this.server = server;
     this.params = { ...params }; // as requested
@@ -173,14 +181,22 @@ export class Feed extends EventTarget {
   #connect() {
     this.#abandon();
     this.#become("connecting");
-    const socket = new WebSocket(socketUrl(this.server, this.path, this.params));
-    this.socket = socket;
     this.dialledAt = Date.now();
     this.seq = null; // no delta applies before the first snapshot
     this.another = false; // whether the parameters differ from those in the socket's address
     this.late = {}; // changes made while it connects, which its address does not have
     this.crowded = false;
     this.resyncAt = null;
+    if (!this.ticket) return this.#dial({});
+    const turn = (this.turn = {}); // another connection may have begun before the ticket is there
+    this.ticket().then((ticket) => this.turn === turn && this.#dial({ ticket }), () => this.turn === turn && this.#lost(1006));
+  }
+
+  #dial(more) {
+    const Socket = this.WebSocket ?? WebSocket;
+    const url = socketUrl(this.server, this.path, { ...this.params, ...more });
+    const socket = this.key ? new Socket(url, { headers: { "X-API-Key": this.key } }) : new Socket(url);
+    this.socket = socket;
     socket.onopen = () => this.#opened();
     socket.onmessage = (event) => this.#dispatch(JSON.parse(event.data));
     socket.onclose = (event) => this.#lost(event.code);
@@ -192,6 +208,7 @@ export class Feed extends EventTarget {
    */
   #abandon() {
     clearTimeout(this.probing);
+    this.turn = null;
     const { socket } = this;
     if (!socket) return;
     this.socket = null;

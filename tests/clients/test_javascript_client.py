@@ -1,0 +1,119 @@
+"""The package for JavaScript, out of what `npm pack` makes: it runs in Node beside `ws` alone, and its types hold."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.clients.conftest import CLIENTS, Site
+from tests.test_docs import node
+
+PACKAGE = CLIENTS / "javascript"
+MODULES = PACKAGE / "node_modules"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of somebody's own, with the packed package and `ws` installed."""
+    folder = tmp_path_factory.mktemp("project")
+    subprocess.run([node(), PACKAGE / "build.mjs"], check=True, capture_output=True, timeout=60)
+    packing = ["npm", "pack", "--silent", "--pack-destination", folder]
+    subprocess.run(packing, cwd=PACKAGE, check=True, capture_output=True, timeout=60)
+    installed = folder / "node_modules" / "spot-client"
+    installed.mkdir(parents=True)
+    with tarfile.open(next(folder.glob("*.tgz"))) as archive:
+        archive.extractall(folder, filter="data")
+    (folder / "package").rename(installed)
+    (folder / "node_modules" / "ws").symlink_to(MODULES / "ws")
+    return folder
+
+
+def run(project: Path, script: str, *arguments: str) -> str:
+    """The output of a module of the project."""
+    path = project / "script.mjs"
+    path.write_text(script)
+    ran = subprocess.run([node(), path, *arguments], capture_output=True, text=True, timeout=30, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert not ran.stderr
+    return ran.stdout
+
+
+def test_the_package_holds_the_client_its_types_and_nothing_else(project: Path) -> None:
+    installed = project / "node_modules" / "spot-client"
+    files = {str(file.relative_to(installed)) for file in installed.rglob("*") if file.is_file()}
+    assert files == {
+        "README.md", "package.json", "dist/client.js", "dist/client.d.ts", "dist/feeds.d.ts", "examples/watch.mjs",
+        "examples/typed.ts",
+    }  # fmt: skip
+    assert not json.loads((installed / "package.json").read_text()).get("dependencies")
+
+
+def test_the_example_of_ten_lines_runs(project: Path, site: Site) -> None:
+    out = run(project, (PACKAGE / "examples" / "watch.mjs").read_text(), site.url)
+    first, *_, last = out.splitlines()
+    assert "BTC" in first
+    assert "ETH" in first
+    assert "BTC" not in last
+
+
+def test_a_key_goes_in_a_header_and_a_ticket_in_the_address(project: Path) -> None:
+    script = """
+      import { WebSocketServer } from "ws";
+      import WebSocket from "ws";
+      import { Feed } from "spot-client";
+      const served = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+      await new Promise((listening) => served.on("listening", listening));
+      const asked = [];
+      const feeds = [];
+      served.on("connection", (_socket, request) => {
+        const ticket = new URL(request.url, "ws://x").searchParams.get("ticket");
+        asked.push({ key: request.headers["x-api-key"] ?? null, ticket });
+        if (asked.length < 3) return;
+        console.log(JSON.stringify(asked));
+        for (const feed of feeds) feed.close();
+        served.close();
+        process.exit();
+      });
+      const open = (options) => {
+        const server = `http://127.0.0.1:${served.address().port}`;
+        const feed = new Feed("market", {}, { server, WebSocket, ...options });
+        feeds.push(feed);
+        feed.open();
+        return new Promise((opened) => feed.addEventListener("state", () => feed.link === "open" && opened()));
+      };
+      await open({});
+      await open({ key: "secret" });
+      await open({ ticket: async () => "t1" });
+    """
+    assert json.loads(run(project, script)) == [
+        {"key": None, "ticket": None},
+        {"key": "secret", "ticket": None},
+        {"key": None, "ticket": "t1"},
+    ]
+
+
+def test_without_a_server_the_error_says_what_is_missing(project: Path) -> None:
+    script = 'import { Feed } from "spot-client"; try { new Feed("market"); } catch (e) { console.log(e.message); }'
+    assert run(project, script).startswith("server is missing")
+
+
+def test_its_types_know_parameters_and_rows(project: Path) -> None:
+    wrong = (
+        'new Feed("market", { page_sise: 1 });',
+        'new Feed("markets");',
+        'new Feed("ticker-tape");',
+        'new Feed("top-gainers").rows()[0].Symbol;',
+        'new Feed("market").update({ sort_order: "up" });',
+    )
+    example = (PACKAGE / "examples" / "typed.ts").read_text()
+    refused = "".join(f"// @ts-expect-error\n{line}\n" for line in wrong)
+    (project / "typed.ts").write_text(example + refused)
+    options = {"strict": True, "noEmit": True, "module": "nodenext", "target": "es2023", "types": []}
+    (project / "tsconfig.json").write_text(json.dumps({"compilerOptions": options, "files": ["typed.ts"]}))
+    command = [node(), MODULES / "typescript" / "bin" / "tsc"]
+    ran = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=90, check=False)
+    assert ran.returncode == 0, ran.stdout
