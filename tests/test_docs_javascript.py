@@ -100,7 +100,7 @@ def test_the_client_knows_the_servers_close_codes_and_no_others() -> None:
 
 def test_the_client_hears_every_type_of_frame() -> None:
     sent = set(re.findall(r'\{"type": ?"(\w+)"', ENDPOINTS))
-    heard = set(re.findall(r'case "(\w+)":', SOCKET[SOCKET.index("  #heard(") : SOCKET.index("  #snapshot(")]))
+    heard = set(re.findall(r'case "(\w+)":', SOCKET[SOCKET.index("  #dispatch(") : SOCKET.index("  #snapshot(")]))
     assert heard == sent
 
 

@@ -560,6 +560,7 @@ STATUSES = {
     "unknown_coin": 404,
     "unknown_currency": 404,
     "unknown_feed": 404,
+    "not_acceptable": 406,
     "upgrade_required": 426,
     "key_required": 401,
     "bad_key": 401,

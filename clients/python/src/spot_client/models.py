@@ -31,6 +31,7 @@ ErrorCode = Literal[
     "unknown_coin",
     "unknown_currency",
     "unknown_feed",
+    "not_acceptable",
     "upgrade_required",
     "key_required",
     "bad_key",
