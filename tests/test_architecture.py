@@ -197,6 +197,13 @@ def test_only_one_function_talks_to_the_outside() -> None:
     assert {name for name in users if not name.startswith("providers/sandbox/")} <= allowed
 
 
+def test_a_process_that_serves_no_language_model_imports_no_protocol_of_theirs() -> None:
+    """The package costs 50 MB and a second."""
+    users = {name_of(path) for path in SOURCES if roots(path) & {"mcp", "mcp_types", "starlette", "pydantic"}}
+    assert users == {"spot/web/mcp_server.py"}
+    assert not [name_of(path) for path in SOURCES if "spot.web.mcp_server" in imported(path)]
+
+
 def test_no_providers_name_stands_in_shared_code() -> None:
     adapters = ROOT / "providers" / "adapters"
     names = [path.stem for path in adapters.glob("*.py") if path.stem not in ("__init__", "sandbox")]

@@ -33,7 +33,7 @@ from spot.dialects.own import PREFIX
 from spot.dialects.sse import PATH as SSE
 from spot.dialects.sse import SEVERAL, interface
 from spot.feeds import FEEDS
-from spot.web import health, lookups, sse, status, twins
+from spot.web import health, lookups, mcp, sse, status, twins
 from spot.web.answers import Headers, Request, Response, refusal, write
 from spot.web.bodies import DisconnectedError, read_body
 from spot.web.documents import DOCUMENTS, Document
@@ -67,6 +67,7 @@ _PUBLIC = {
     "/status.json": Handler(status.facts, operation=status.OPERATION),
     "/currencies.json": Handler(lookups.currencies, operation=lookups.CURRENCIES_OPERATION),
     "/coins.json": Handler(lookups.coins, operation=lookups.COINS_OPERATION),
+    mcp.PATH: Handler(mcp.answer, methods=("POST",), body_bytes=mcp.BODY_BYTES),
     f"/{PREFIX}/ticket": Handler(ticket, methods=("POST",), operation=TICKET_OPERATION),
 }
 for _end in ("", "/"):

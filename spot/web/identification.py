@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 _FINDERS = {f"/{route.path}": route.credentials for route in dialects.routes()}
 #: Where nobody is served without a key, once the operator has closed the site to everybody.
-_DATA = f"/{PREFIX}/"
+_DATA = (f"/{PREFIX}/", "/mcp")
 
 Headers = Mapping[bytes, bytes]
 

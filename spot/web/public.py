@@ -20,7 +20,7 @@ from spot.web.documents import DOCUMENTS
 from spot.web.headers import EXPOSED
 from spot_project import hosts
 
-_PATHS = (f"/{PREFIX}/", "/status.json", "/currencies.json", "/coins.json", *DOCUMENTS)
+_PATHS = (f"/{PREFIX}/", "/status.json", "/currencies.json", "/coins.json", "/mcp", *DOCUMENTS)
 #: Refusals with which any of these paths may answer.
 PUBLIC_ERRORS = (
     "too_many_requests", "overloaded", "body_refused", "bad_value", "bad_message", "bad_key", "key_revoked",
@@ -29,7 +29,8 @@ PUBLIC_ERRORS = (
 )  # fmt: skip
 #: Headers that programs send along; a browser asks first whether it may.
 _SENT = (
-    b"Accept, Accept-Language, Authorization, Cache-Control, Content-Type, If-None-Match, Pragma, "
+    b"Accept, Accept-Language, Authorization, Cache-Control, Content-Type, If-None-Match, "
+    b"Mcp-Method, Mcp-Name, Mcp-Protocol-Version, Mcp-Session-Id, Pragma, "
     b"X-API-Key, X-Requested-With"
 )
 #: For how long a browser need not ask again, in seconds; none takes more than two hours.

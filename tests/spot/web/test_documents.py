@@ -17,7 +17,7 @@ from spot.dialects.components import Components
 from spot.dialects.interface import pascal
 from spot.dialects.own_interface import FORMS
 from spot.feeds import FEEDS
-from spot.web import http
+from spot.web import http, mcp
 from spot.web.documents import DOCUMENTS
 from tests.spot.asking import ask
 from tests.spot.sockets import put_everything, run
@@ -82,7 +82,7 @@ def test_every_handler_of_public_paths_is_in_the_document() -> None:
     described = {path for path, _operation in http.operations()}
     channels = {channel.path for channel in http.channels()}
     paths = {path for path in (*http._PUBLIC, *http._HEALTH) if not path.endswith("/")}
-    assert paths - described == channels
+    assert paths - described == {*channels, mcp.PATH}
     assert set(document("openapi")["paths"]) == described
 
 
