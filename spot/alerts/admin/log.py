@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -28,10 +27,6 @@ def _state(delivery: Delivery) -> str:
 class _WithBody:
     """What both pages show of an alert."""
 
-    @admin.display(description="fired", ordering="fired_at")
-    def fired(self, subject: Alert | Delivery) -> datetime:
-        return datetime.fromtimestamp(_alert(subject).fired_at / 1000, UTC)
-
     @admin.display(description="body")
     def sent(self, subject: Alert | Delivery) -> str:
         text = json.dumps(json.loads(_alert(subject).body), indent=2, ensure_ascii=False)
@@ -52,6 +47,10 @@ class AlertAdmin(_WithBody, ReadOnly):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Alert]:
         return super().get_queryset(request).prefetch_related("deliveries__target")
 
+    @admin.display(description="fired", ordering="fired_at")
+    def fired(self, alert: Alert) -> str:
+        return moment(alert.fired_at, now_ms())
+
     @admin.display(description="sent to")
     def sent_to(self, alert: Alert) -> str:
         return lines([f"{delivery.target}: {delivery.state}" for delivery in alert.deliveries.all()])
@@ -59,7 +58,7 @@ class AlertAdmin(_WithBody, ReadOnly):
 
 @admin.register(Delivery)
 class DeliveryAdmin(_WithBody, Recorded):
-    list_display = ("fired", "rule", "event", "row", "target", "state_now", "attempts", "last", "took")
+    list_display = ("fired", "what", "target", "state_now", "attempts", "last")
     list_filter = ("state", "target", "alert__rule_name")
     list_select_related = ("alert", "target")
     actions = ("send_again",)
@@ -79,31 +78,23 @@ class DeliveryAdmin(_WithBody, Recorded):
         kwargs["extra_context"] = {**(kwargs.get("extra_context") or {}), **hidden}
         return super().change_view(request, *args, **kwargs)
 
-    @admin.display(description="rule", ordering="alert__rule_name")
-    def rule(self, delivery: Delivery) -> str:
-        return delivery.alert.rule_name
+    @admin.display(description="fired", ordering="alert__fired_at")
+    def fired(self, delivery: Delivery) -> str:
+        return moment(delivery.alert.fired_at, now_ms())
 
-    @admin.display(description="event")
-    def event(self, delivery: Delivery) -> str:
-        return delivery.alert.event
-
-    @admin.display(description="row")
-    def row(self, delivery: Delivery) -> str:
-        return delivery.alert.key or "-"
+    @admin.display(description="alert", ordering="alert__rule_name")
+    def what(self, delivery: Delivery) -> str:
+        alert = delivery.alert
+        return lines([alert.rule_name, f"{alert.event} {alert.key}".strip()])
 
     @admin.display(description="state", ordering="state")
     def state_now(self, delivery: Delivery) -> str:
         return _state(delivery)
 
-    @admin.display(description="last status")
+    @admin.display(description="last try")
     def last(self, delivery: Delivery) -> str:
         tried = next(iter(delivery.log.all()), None)
-        return ": ".join(filter(None, (str(tried.status or ""), tried.problem))) if tried else "-"
-
-    @admin.display(description="duration")
-    def took(self, delivery: Delivery) -> str:
-        tried = next(iter(delivery.log.all()), None)
-        return f"{tried.duration_ms:,} ms" if tried else "-"
+        return outcome(tried) if tried else "-"
 
     @admin.display(description="tries")
     def tries(self, delivery: Delivery) -> str:
