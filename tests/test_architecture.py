@@ -273,6 +273,7 @@ def test_broad_catches_stand_only_in_outermost_loops() -> None:
     outermost = {
         "spot/hub/hub.py",
         "spot/web/consumers.py",
+        "spot/web/http.py",
         "spot/ingest/tasks.py",
         "spot/alerts/tasks.py",
         "providers/streams/worker.py",
