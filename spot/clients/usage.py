@@ -58,7 +58,9 @@ class Usage:
         self._add(key, {"bytes": size})
 
     def _add(self, key: str, amounts: Mapping[str, int]) -> None:
-        self._pending[key].update(amounts)
+        pending = self._pending[key]
+        for field, amount in amounts.items():
+            pending[field] += amount
 
     # --- credits -----------------------------------------------------------------------------------------------------
 
