@@ -27,7 +27,11 @@ class Limit(NamedTuple):
 _OLD_STAYS = "close 4413 when connecting; later the old query stays"
 
 LIMITS = (
-    Limit("SPOT_CONNECTIONS", "sockets of one web process", "`overloaded`, close 1013, or HTTP 503 to the handshake"),
+    Limit(
+        "SPOT_CONNECTIONS",
+        "sockets and event streams of one web process",
+        "`overloaded`, close 1013, or HTTP 503 to the handshake",
+    ),
     Limit(
         "SPOT_CONNECTIONS_PER_ADDRESS",
         "those from one address",

@@ -3,8 +3,10 @@
 The ASGI extension `scope["extensions"]["spot.chunks"] = {"open": function}` is offered on every HTTP request. An
 application that has started its answer without a length, and sent a first part of it, may call the function. It returns
 a socket with the same members as `spot.frames` offers, to which finished chunks (RFC 9112, section 7.1) are written.
-From then on `send` may not be used, and what the peer still sends is dropped; `receive` tells when it has gone.
+From then on neither `send` nor `receive` may be used, and what the peer still sends is dropped.
 
+``socket.gone``
+    An event that is set once the connection has ended.
 ``socket.end()``
     Finish the answer, and close the connection once the peer has taken it.
 
@@ -38,6 +40,7 @@ class ChunkSocket:
         self.descriptor: int | None = None
         #: Writes a finished chunk: the transport's own method, because a broadcast calls it thousands of times.
         self.write_frame: Callable[[bytes], None] = transport.write
+        self.gone = asyncio.Event()
         self._transport = transport
         self._loop = loop
         self._kernel: socket.socket | None = None
@@ -89,6 +92,7 @@ class ChunkSocket:
     def lost(self) -> None:
         """The connection has ended: nothing refers to it any more."""
         self._block()
+        self.gone.set()
         self._end_patience()
         if self._kernel is not None:
             self._kernel.detach()  # the descriptor is the transport's, which closes it next

@@ -72,6 +72,8 @@ class SpotHttpProtocol(HttpToolsProtocol):
     def _open_chunks(self) -> ChunkSocket:
         """Hand the rest of the answer over to the application: see `spot.server.chunks`."""
         self._answer_taken()
+        self.pipeline.clear()
+        self.flow.resume_reading()  # uvicorn pauses for requests that came together, and would not notice the end
         self.chunks = ChunkSocket(self.transport, self.loop)
         self.chunks.open()
         return self.chunks

@@ -30,7 +30,7 @@ PUBLIC_ERRORS = (
 #: Headers that programs send along; a browser asks first whether it may.
 _SENT = (
     b"Accept, Accept-Language, Authorization, Cache-Control, Content-Type, If-None-Match, "
-    b"Mcp-Method, Mcp-Name, Mcp-Protocol-Version, Mcp-Session-Id, Pragma, "
+    b"Last-Event-ID, Mcp-Method, Mcp-Name, Mcp-Protocol-Version, Mcp-Session-Id, Pragma, "
     b"X-API-Key, X-Requested-With"
 )
 #: For how long a browser need not ask again, in seconds; none takes more than two hours.

@@ -149,8 +149,8 @@ class EventsAnswer:
             await send({"type": "http.response.body", "body": retry, "more_body": True})
             self._timer = asyncio.get_running_loop().call_later(_SILENCE_SECONDS, self._keep_alive)
             if (extension := scope.get("extensions", {}).get(EXTENSION)) is not None:
-                self._write_chunks(extension["open"]())
-                await _until_gone(receive)
+                self._write_chunks(socket := extension["open"]())
+                await socket.gone.wait()
             else:
                 await self._write_until_gone(receive, send)
         finally:

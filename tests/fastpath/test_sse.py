@@ -16,7 +16,7 @@ from spot.hub.groups import Group
 from spot.hub.hub import Hub
 from spot.server.chunks import ChunkSocket
 from spot.web import sse
-from tests.fastpath.events import Events
+from tests.fastpath.events import PREFIX, Events
 from tests.fastpath.gateway import Gateway, alive, eventually, gateway, no_tracebacks, put, put_lists, put_market, run
 from tests.spot.rows import listings
 
@@ -385,6 +385,19 @@ def test_a_client_whose_key_ends_is_told_so_and_the_stream_ends(plain: bool) -> 
         assert (await events.until("error")).data["code"] == "key_revoked"
         assert await events.ended()
         await eventually(lambda: not roster.connections)
+
+    told(story)
+
+
+def test_a_request_that_came_together_with_that_for_a_stream_keeps_nothing_alive() -> None:
+    async def story(gate: Gateway) -> None:
+        request = f"GET {PREFIX}market HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+        for end in ("close", "reset"):
+            client = await Events.connect(gate.fast)
+            await client.send_raw(request + b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await eventually(lambda: len(Hub.current().groups) == 1)
+            getattr(client, end)()
+            await eventually(gate.idle)
 
     told(story)
 
