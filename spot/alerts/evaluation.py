@@ -19,7 +19,7 @@ from spot.alerts import memory, readings
 from spot.alerts.conditions import Firing, State, step
 from spot.alerts.memory import Seen
 from spot.alerts.models import Alert, Delivery, Rule, Standing
-from spot.alerts.readings import Reading
+from spot.alerts.readings import Newest, Reading
 from spot.codes import Refused
 from spot.feeds.view import View
 from spot.query.jsontext import dumps
@@ -106,9 +106,9 @@ def _missing_coins(view: View) -> list[str]:
     return readings.lacking(view, view.feed.table(market.rows)) if market else []
 
 
-def evaluate(one: Due) -> int:
+def evaluate(one: Due, store: Newest) -> int:
     """Evaluate the rules that are due on one view; how many alerts fired."""
-    reading = readings.read(one.view)
+    reading = readings.read(one.view, store)
     if reading is None:
         return 0
     before, now = memory.last(one.digest), now_ms()

@@ -125,14 +125,35 @@ class Reading:
         return names
 
 
-def read(view: View) -> Reading | None:
+class Newest:
+    """The newest snapshots, each loaded once, with their tables: views that are read together share them."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Snapshot | None] = {}
+        self._tables: dict[str, Table] = {}
+
+    def snapshot(self, dataset: Dataset) -> Snapshot | None:
+        """The snapshot of a dataset, without its charts."""
+        if dataset.name not in self._loaded:
+            self._loaded[dataset.name] = snapshots.load(dataset, charts=False)
+        return self._loaded[dataset.name]
+
+    def table(self, snapshot: Snapshot) -> Table:
+        """The table of one of these snapshots."""
+        name = snapshot.dataset.name
+        if name not in self._tables:
+            self._tables[name] = table_of(snapshot.dataset.kind, snapshot.rows)
+        return self._tables[name]
+
+
+def read(view: View, store: Newest) -> Reading | None:
     """The newest page of the view; None while a snapshot is missing that the feed cannot do without."""
-    loaded = [(dataset, snapshots.load(dataset, charts=False)) for dataset in view.datasets]
+    loaded = [(dataset, store.snapshot(dataset)) for dataset in view.datasets]
     parts = [part for _, part in loaded if part is not None]
     if not parts or any(part is None and not dataset.traits.by_id for dataset, part in loaded):
         return None
     versions = _versions(parts)
-    first = table_of(parts[0].dataset.kind, parts[0].rows)
+    first = store.table(parts[0])
     if not lacking(view, first):
         parts = [part for part in parts if not part.dataset.traits.by_id]
     if len(parts) == 1:

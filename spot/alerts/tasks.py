@@ -8,6 +8,7 @@ from celery import shared_task
 from spot import snapshots
 from spot.alerts import couriers, evaluation
 from spot.alerts.models import Alert, Delivery
+from spot.alerts.readings import Newest
 from spot.snapshots import now_ms
 
 log = structlog.get_logger(__name__)
@@ -22,9 +23,10 @@ def watch() -> None:
     """Evaluate rules whose views have news, and send what is due."""
     if not snapshots.first_in("alerts", 0.8):
         return
+    store = Newest()
     for due in evaluation.due():
         try:
-            evaluation.evaluate(due)
+            evaluation.evaluate(due, store)
         except Exception:  # the other rules are evaluated all the same
             log.exception("rules not evaluated", rules=[rule.name for rule in due.rules])
     couriers.start_due()

@@ -11,7 +11,7 @@ from spot import snapshots
 from spot.alerts import readings
 from spot.alerts.conditions import NUMERIC
 from spot.alerts.models import Rule
-from spot.alerts.readings import Reading
+from spot.alerts.readings import Newest, Reading
 from spot.codes import Refused
 from spot.dialects.messages import MODES
 from spot.feeds import FEEDS
@@ -132,7 +132,7 @@ class Preview:
     ROWS = 8
 
     def __init__(self, view: View) -> None:
-        self.reading: Reading | None = readings.read(view)
+        self.reading: Reading | None = readings.read(view, Newest())
         if self.reading is None:
             snapshots.want(dataset for dataset in view.datasets if not dataset.traits.by_id)
         self.now = snapshots.now_ms()

@@ -13,6 +13,7 @@ from django.urls import reverse
 from providers.roles import OBSERVERS
 from spot.alerts import evaluation
 from spot.alerts.models import Delivery, Rule, Standing, Target
+from spot.alerts.readings import Newest
 from tests.providers.pages import fact, page, post, text, told
 from tests.spot.alerts.conftest import SECRET
 from tests.webhook_target import Target as Listener
@@ -104,7 +105,7 @@ def test_a_rule_is_paused_and_begins_anew(admin_client: Client, store, make_rule
     rule = make_rule()
     store(bitcoin=1)
     for due in evaluation.due():
-        evaluation.evaluate(due)
+        evaluation.evaluate(due, Newest())
     assert fact(page(admin_client, RULES.format("change"), rule.pk), "State") == "✓ watching"
     assert "High: paused." in told(post(admin_client, RULES.format("pause"), rule.pk))
     assert not Rule.objects.get().enabled
@@ -177,7 +178,7 @@ def test_a_delivery_that_was_given_up_can_be_sent_again(admin_client: Client, st
     for price in (99, 101):
         store(bitcoin=price)
         for due in evaluation.due():
-            evaluation.evaluate(due)
+            evaluation.evaluate(due, Newest())
     Delivery.objects.update(state=Delivery.GIVEN_UP, attempts=9)
     delivery = Delivery.objects.get()
     html = page(admin_client, "admin:alerts_delivery_change", delivery.pk)

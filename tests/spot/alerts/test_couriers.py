@@ -12,6 +12,7 @@ import pytest
 from spot.alerts import couriers, evaluation
 from spot.alerts.models import Alert, Attempt, Delivery
 from spot.alerts.models import Target as Row
+from spot.alerts.readings import Newest
 from spot.snapshots import now_ms
 from tests.spot.alerts.conftest import SECRET
 from tests.webhook_target import Target
@@ -191,7 +192,7 @@ def test_a_slow_target_delays_no_other(make_target, make_rule, store, monkeypatc
         for price in (99, 101, 99, 101):
             store(bitcoin=price)
             for due in evaluation.due():
-                evaluation.evaluate(due)
+                evaluation.evaluate(due, Newest())
         threads = couriers.start_due()
         assert slow.arrived.acquire(timeout=20)
         assert quick.arrived.acquire(timeout=20)

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from providers.datasets import LISTINGS
 from spot import snapshots
 from spot.alerts import evaluation, memory, tasks
 from spot.alerts.models import Alert, Delivery, Rule, Standing
+from spot.alerts.readings import Newest
 from spot.snapshots import now_ms
 from tests.spot.rows import USD, coin, fetched
 
@@ -18,7 +20,7 @@ def evaluate() -> list[dict[str, Any]]:
     """Evaluate what is due; the bodies of the alerts that fired, oldest first."""
     known = set(Alert.objects.values_list("pk", flat=True))
     for due in evaluation.due():
-        evaluation.evaluate(due)
+        evaluation.evaluate(due, Newest())
     return [json.loads(alert.body) for alert in reversed(Alert.objects.exclude(pk__in=known))]
 
 
@@ -98,7 +100,7 @@ def test_a_worker_that_comes_second_writes_nothing(store, make_rule) -> None:
     evaluate()
     store(bitcoin=101)
     (first,), (second,) = evaluation.due(), evaluation.due()  # both have read the state before
-    assert [evaluation.evaluate(first), evaluation.evaluate(second)] == [1, 0]
+    assert [evaluation.evaluate(due, Newest()) for due in (first, second)] == [1, 0]
     assert Alert.objects.count() == 1
 
 
@@ -263,3 +265,13 @@ def test_old_alerts_are_pruned_unless_one_waits(store, make_rule, make_target) -
         Delivery.objects.create(alert=alert, target=target, state=state)
     tasks.prune()
     assert [alert.rule_name for alert in Alert.objects.all()] == [Delivery.WAITING]
+
+
+def test_an_announcement_enters_a_feed_of_events(store, make_rule) -> None:
+    make_rule(feed="listings", kind="enters", field="", value=None, parameters={"cex": "binance"})
+    usual = {"type": "spot_listing", "tickers": ["ABC"], "published_at": None, "detected_at": None, "source": "acme"}
+    rows = [{"id": "1", "exchange": "binance", "title": "One", "received_at": now_ms(), **usual}]
+    for news in ([], [{**rows[0], "id": "2", "title": "Two"}, {**rows[0], "id": "3", "exchange": "upbit"}]):
+        snapshots.save(fetched(LISTINGS, [*news, *rows]), 60)
+        bodies = evaluate()
+    assert [(body["key"], body["row"]["after"]["title"]) for body in bodies] == [("2", "Two")]
