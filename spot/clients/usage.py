@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from django.db.models.functions import Greatest
 from redis import Redis
 
 from spot.clients.plans import PRICES, Client
@@ -20,6 +19,8 @@ FIELDS = ("connections", "messages", "requests", "bytes", "millicredits")
 _LAST = "last"
 #: Days for which the counters stay in Redis, should the database be unreachable.
 _KEEP_DAYS = 40
+#: Rows that one statement writes.
+_BATCH = 500
 
 Amounts = dict[str, Counter[str]]
 
@@ -151,17 +152,10 @@ usage = Usage()
 def keep(redis: Redis, day: date) -> int:
     """Copy the counters into the database; the number of rows written. Complete counters of days before `day` are
     deleted. A counter that Redis lost never lowers the number in the database."""
-    from spot.clients.models import ClientKey  # noqa: PLC0415 - models cannot be imported before the apps are ready
-
     rows = 0
     for name in sorted(redis.scan_iter(match=_name("*"))):
         counted = date.fromisoformat(name.decode().rpartition(":")[2])
-        by_key = _by_key(redis.hgetall(name))
-        known = {str(pk) for pk in ClientKey.objects.filter(pk__in=by_key).values_list("pk", flat=True)}
-        for key, amounts in by_key.items():
-            if key in known:
-                _write(int(key), counted, amounts)
-                rows += 1
+        rows += _write(counted, _by_key(redis.hgetall(name)))
         if counted < day - timedelta(days=1):
             redis.delete(name)
     return rows
@@ -175,13 +169,27 @@ def _by_key(counters: Mapping[Any, Any]) -> dict[str, dict[str, int]]:
     return amounts
 
 
-def _write(key: int, day: date, amounts: dict[str, int]) -> None:
-    from spot.clients.models import ClientKey, ClientUsage  # noqa: PLC0415 - as above
+def _write(day: date, by_key: Mapping[str, Mapping[str, int]]) -> int:
+    """Write the rows of a day that have changed, all together."""
+    from spot.clients.models import ClientKey, ClientUsage  # noqa: PLC0415 - not before the apps are ready
 
-    last = amounts.pop(_LAST, None)
-    row, created = ClientUsage.objects.get_or_create(key_id=key, day=day, defaults=amounts)
-    if not created:
-        changes: dict[str, Any] = {field: Greatest(field, amount) for field, amount in amounts.items()}
-        ClientUsage.objects.filter(pk=row.pk).update(**changes)
-    if last is not None:
-        ClientKey.objects.filter(pk=key).update(last_used_at=datetime.fromtimestamp(last / 1000, UTC))
+    written = {row.key_id: row for row in ClientUsage.objects.filter(day=day)}
+    changed, used = [], []
+    for key in ClientKey.objects.only("pk", "last_used_at"):
+        if (amounts := by_key.get(str(key.pk))) is None:
+            continue
+        row = written.get(key.pk) or ClientUsage(key_id=key.pk, day=day)
+        sums = {field: max(amounts.get(field, 0), getattr(row, field)) for field in FIELDS}
+        if row.pk is None or any(getattr(row, field) != amount for field, amount in sums.items()):
+            for field, amount in sums.items():
+                setattr(row, field, amount)
+            changed.append(row)
+        last = datetime.fromtimestamp(amounts.get(_LAST, 0) / 1000, UTC)
+        if _LAST in amounts and (key.last_used_at is None or last > key.last_used_at):
+            key.last_used_at = last
+            used.append(key)
+    ClientUsage.objects.bulk_create(
+        changed, batch_size=_BATCH, update_conflicts=True, unique_fields=["key", "day"], update_fields=FIELDS
+    )
+    ClientKey.objects.bulk_update(used, ["last_used_at"], batch_size=_BATCH)
+    return len(changed)

@@ -261,6 +261,8 @@ def test_nobody_is_served_without_a_key_once_the_site_is_closed() -> None:
         status, body = await refusal()
         assert (status, body["code"]) == (401, "key_required")
         assert (await ask(TWIN, headers={"x-api-key": text})).status_code == 200
+        for path in ("/tzone_apis/services/spot/sse/market", TICKET, "/mcp"):
+            assert (await ask(path)).status_code == 401, path
         assert (await ask("/healthz")).status_code == 200
         assert (await ask("/status.json")).status_code == 200
 
