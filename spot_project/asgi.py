@@ -10,10 +10,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spot_project.settings")
 pages = get_asgi_application()  # sets Django up; the imports below need it
 
 from spot.web.gate import Door, OriginGate
-from spot.web.http import Http
+from spot.web.http import Http, is_public
 from spot.web.routing import websocket_urlpatterns
 from spot.web.turnstile import Turnstile
 
 sockets = OriginGate(URLRouter(websocket_urlpatterns))
 http = Http(pages)
-application = Door(ProtocolTypeRouter({"http": Turnstile(http, http.body_bytes), "websocket": sockets}))
+requests = Turnstile(http, is_public, http.body_bytes)
+application = Door(ProtocolTypeRouter({"http": requests, "websocket": sockets}), is_public)

@@ -8,6 +8,7 @@ nothing behind the door compares texts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -70,10 +71,11 @@ def host_allowed(host: str) -> bool:
 
 
 class Door:
-    """ASGI middleware for all requests."""
+    """ASGI middleware for all requests. `is_public` tells paths of public data."""
 
-    def __init__(self, application: Any) -> None:
+    def __init__(self, application: Any, is_public: Callable[[str], bool]) -> None:
         self.application = application
+        self._is_public = is_public
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Pass the request on, with host and origin in one spelling, and with its client as `scope["spot.client"]`."""
@@ -81,7 +83,7 @@ class Door:
             await _refuse_stranger(send)
         elif scope["type"] in ("http", "websocket"):
             headers = _spelled(scope)
-            known = await identified(scope, dict(headers))
+            known = await identified(scope, dict(headers), self._is_public)
             await self.application({**scope, "headers": headers, **known}, receive, send)
         else:
             await self.application(scope, receive, send)

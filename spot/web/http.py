@@ -38,7 +38,7 @@ from spot.web.answers import Headers, Request, Response, refusal, write
 from spot.web.bodies import DisconnectedError, read_body
 from spot.web.documents import DOCUMENTS, Document
 from spot.web.identification import TICKET_OPERATION, ticket
-from spot.web.public import PUBLIC_ERRORS, balance_headers, charge, is_public, preflight, sharing_headers
+from spot.web.public import PUBLIC_ERRORS, balance_headers, charge, preflight, sharing_headers
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +56,8 @@ class Handler(NamedTuple):
     body_bytes: int = 0
 
 
+#: Pictures of coins are below it, each by the coin's id.
+_LOGOS = "/logo/"
 _NO_FEED = Handler(twins.no_feed, methods=None)
 #: Refusals with which a health check may answer.
 _HEALTH_ERRORS = ("body_refused",)
@@ -99,6 +101,13 @@ def channels() -> list[Channel]:
 for _path, _kind in DOCUMENTS.items():
     _document = Document(_kind, operations, channels)
     _PUBLIC[_path] = Handler(_document.answer, operation=_document.operation)
+
+
+def is_public(path: str) -> bool:
+    """Whether the path is one of public data, which are shared with other pages and counted."""
+    return path in _PUBLIC or path.startswith(f"/{PREFIX}/")
+
+
 #: A request that has waited for so long, in seconds, ends when its client goes away.
 _WATCHED_AFTER = 0.1
 
@@ -123,6 +132,8 @@ class Http:
         if (route := _HEALTH.get(path)) is not None:
             answer = await _asked(route, _request(scope))
             await _send(send, method, answer, self._security[scope["scheme"]])
+        elif path.startswith(_LOGOS) and (coin := path.removeprefix(_LOGOS)) and "/" not in coin:
+            await self._serve_free(Handler(partial(lookups.logo, coin)), scope, receive, send)
         elif not is_public(path):
             await self._pages(scope, receive, send)
         elif method == "OPTIONS":
@@ -131,6 +142,14 @@ class Http:
             await _send(send, method, answer, [(b"Vary", answer.vary)])
         else:
             await self._serve_public(scope, receive, send)
+
+    async def _serve_free(self, route: Handler, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Parts of the site's own pages: they cost nothing, and no other site reads them."""
+        request = _request(scope)
+        if self._is_for_pages(request, scope):
+            await self._pages(scope, receive, send)
+        elif (answer := await self._answer(route, request, scope, receive)) is not None:
+            await _send(send, request.method, answer, self._security[scope["scheme"]])
 
     async def _serve_public(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Public data: paid for, and shared with other pages."""
@@ -149,13 +168,33 @@ class Http:
             await write(send, refused_answer.status, [*refused_answer.headers, *more], refused_answer.body)
             return
         route = _PUBLIC.get(path) or (_NO_FEED if path.startswith(f"/{PREFIX}/") else None)
-        scheme = scope["scheme"]
-        if route is None or (self._only_https and scheme != "https") or not _is_ours(request, scope):
+        if route is None or self._is_for_pages(request, scope):
             await self._pages(scope, receive, _sharing(send, request.client, sharing))
             return
+        answer = await self._answer(route, request, scope, receive)
+        if answer is not None:
+            more = [
+                *self._security[scope["scheme"]],
+                *balance_headers(request.client),
+                *sharing,
+                (b"Vary", answer.vary),
+            ]
+            if answer.stream is not None:
+                await answer.stream.serve(scope, receive, send, [*answer.headers, *more])
+                return
+            if request.client.key is not None:
+                usage.answer(request.client.key, len(answer.body))
+            await _send(send, request.method, answer, more)
+
+    def _is_for_pages(self, request: Request, scope: dict[str, Any]) -> bool:
+        """Whether Django answers: the request must come again over HTTPS, or is for another site."""
+        return (self._only_https and scope["scheme"] != "https") or not _is_ours(request, scope)
+
+    async def _answer(self, route: Handler, request: Request, scope: dict[str, Any], receive: Any) -> Response | None:
+        """The handler's answer, a refusal where it has none; None when the client has gone away."""
         answer: Response | None = None
         try:
-            request.body = await read_body(receive, self.body_bytes(request.method, path))
+            request.body = await read_body(receive, self.body_bytes(request.method, scope["path"]))
             with _until_gone(receive):
                 answer = await _asked(route, request)
         except Refused as refused:
@@ -163,16 +202,9 @@ class Http:
         except DisconnectedError:
             pass
         except Exception:  # with the headers of all others, or pages of other sites could not read it
-            log.exception("request failed", path=path)
+            log.exception("request failed", path=scope["path"])
             answer = refusal(Refused("unavailable", "This site failed to answer; try again in a few seconds."))
-        if answer is not None:
-            more = [*self._security[scheme], *balance_headers(request.client), *sharing, (b"Vary", answer.vary)]
-            if answer.stream is not None:
-                await answer.stream.serve(scope, receive, send, [*answer.headers, *more])
-                return
-            if request.client.key is not None:
-                usage.answer(request.client.key, len(answer.body))
-            await _send(send, request.method, answer, more)
+        return answer
 
 
 def _request(scope: dict[str, Any]) -> Request:

@@ -6,7 +6,7 @@ served by nobody: it carries its refusal to the door, which says it in the words
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -26,7 +26,6 @@ from spot.dialects.schema import closed
 from spot.snapshots import now_ms
 from spot.web.answers import Request, Response, json_answer, refusal
 from spot.web.headers import BALANCE
-from spot.web.public import is_public
 from spot_project import hosts
 
 log = structlog.get_logger(__name__)
@@ -51,9 +50,10 @@ TICKET_OPERATION = Operation(
 )
 
 
-async def identified(scope: dict[str, Any], headers: Headers) -> dict[str, Any]:
+async def identified(scope: dict[str, Any], headers: Headers, is_public: Callable[[str], bool]) -> dict[str, Any]:
     """What is to be known of a request's client, as keys of its scope: `spot.client`, and `spot.refused` where it is
-    not to be served. A ticket is taken out of the address and the sub-protocols."""
+    not to be served. A ticket is taken out of the address and the sub-protocols. `is_public` tells paths of public
+    data, for which alone a key is asked."""
     address = scope["client"][0] if scope.get("client") else ""
     client = anonymous(address)
     is_socket = scope["type"] == "websocket"

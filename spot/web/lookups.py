@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, HttpResponseNotModified
-from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
 from providers.datasets import COINS, CURRENCIES, Dataset, is_coin_id
@@ -20,6 +18,8 @@ from spot.web.headers import BALANCE
 
 #: How long a browser waits for a logo that has never been fetched, in seconds; the drawn one stands there meanwhile.
 PATIENCE = 8.0
+#: A logo changes rarely, and an old one does no harm.
+_LOGO_KEPT = b"public, max-age=86400, stale-while-revalidate=604800"
 #: The most coins in the answer to a search, and the most characters of its text that count.
 MOST_COINS, LONGEST_TEXT = 8, 100
 #: The market in which a coin is looked up that no client of this process sees.
@@ -85,20 +85,19 @@ async def coins(request: Request) -> Response:
     return json_answer({"coins": matches}, cache_control=f"max-age={60 if table else 0}")
 
 
-@require_safe
-async def logo(request: HttpRequest, coin_id: str) -> HttpResponse:
+async def logo(coin_id: str, request: Request) -> Response:
     """The picture of a coin. 404 when there is no such coin, or no logo of it; 204 when it cannot be fetched now, which
     an <img> treats as a failure without an error in the console."""
     url = await _logo_url(coin_id) if is_coin_id(coin_id) else ""
     if not url or not logos.allowed(url, logos.origins()):
-        return HttpResponseNotFound(headers={"Cache-Control": "no-store"}, content_type="text/plain")
+        return Response(404, [(b"Content-Type", b"text/plain"), (b"Cache-Control", b"no-store")])
     picture = await _patiently(url)
     if picture is None:
-        return HttpResponse(status=204, headers={"Cache-Control": "max-age=300"})
-    headers = {"ETag": picture.etag, "Cache-Control": "public, max-age=86400, stale-while-revalidate=604800"}
-    if request.headers.get("If-None-Match") == picture.etag:
-        return HttpResponseNotModified(headers=headers)
-    return HttpResponse(picture.body, content_type=picture.content_type, headers=headers)
+        return Response(204, [(b"Content-Type", b"text/html; charset=utf-8"), (b"Cache-Control", b"max-age=300")])
+    headers = [(b"ETag", picture.etag.encode()), (b"Cache-Control", _LOGO_KEPT)]
+    if request.header(b"if-none-match") == picture.etag:
+        return Response(304, headers)
+    return Response(200, [*headers, (b"Content-Type", picture.content_type.encode())], picture.body)
 
 
 async def _patiently(url: str) -> logos.Picture | None:

@@ -14,13 +14,10 @@ from spot.clients.book import book
 from spot.clients.plans import Client
 from spot.clients.usage import usage
 from spot.codes import Refused
-from spot.dialects.own import PREFIX
 from spot.web.answers import Headers, Response
-from spot.web.documents import DOCUMENTS
 from spot.web.headers import EXPOSED
 from spot_project import hosts
 
-_PATHS = (f"/{PREFIX}/", "/status.json", "/currencies.json", "/coins.json", "/mcp", *DOCUMENTS)
 #: Refusals with which any of these paths may answer.
 PUBLIC_ERRORS = (
     "too_many_requests", "overloaded", "body_refused", "bad_value", "bad_message", "bad_key", "key_revoked",
@@ -35,11 +32,6 @@ _SENT = (
 )
 #: For how long a browser need not ask again, in seconds; none takes more than two hours.
 _REMEMBER_SECONDS = b"7200"
-
-
-def is_public(path: str) -> bool:
-    """Whether the path is one of public data, which are shared with other pages and counted."""
-    return path.startswith(_PATHS)
 
 
 def listed(origin: str) -> bool:

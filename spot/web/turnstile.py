@@ -20,7 +20,7 @@ from spot.dialects.sse import PATH as SSE
 from spot.server.listening import TAKEN
 from spot.web.answers import refusal, write
 from spot.web.bodies import check_body
-from spot.web.public import is_public, sharing_headers
+from spot.web.public import sharing_headers
 
 #: Asked by supervisors and load balancers, which must be answered when all else is full.
 _HEALTH = frozenset({"/healthz", "/readyz"})
@@ -32,10 +32,14 @@ _AT_A_TIME, _WAITING = 8, 32
 
 
 class Turnstile:
-    """ASGI middleware for HTTP. `body_bytes` gives the largest body that is read, by method and path."""
+    """ASGI middleware for HTTP. `is_public` tells paths of public data, `body_bytes` the largest body that is read, by
+    method and path."""
 
-    def __init__(self, application: Any, body_bytes: Callable[[str, str], int] = lambda _method, _path: 0) -> None:
+    def __init__(
+        self, application: Any, is_public: Callable[[str], bool], body_bytes: Callable[[str, str], int]
+    ) -> None:
         self.application = application
+        self._is_public = is_public
         self._body_bytes = body_bytes
         self._admin: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
             weakref.WeakKeyDictionary()
@@ -47,7 +51,7 @@ class Turnstile:
         client: Client = scope["spot.client"]
         try:
             self._check_body(scope)
-            if counted := _is_counted(scope):
+            if counted := self._is_counted(scope):
                 answering.enter(client)
         except Refused as refused:
             await _refuse(scope, send, refused)
@@ -71,6 +75,13 @@ class Turnstile:
         if not path.startswith(_WITH_BODIES) or method in ("GET", "HEAD", "OPTIONS"):
             check_body(dict(scope["headers"]), self._body_bytes(method, path))
 
+    def _is_counted(self, scope: dict[str, Any]) -> bool:
+        """Whether a request takes a place. A stream takes that of a connection. A browser's question before a request
+        takes none: it is answered at once, and where it is refused, the page cannot read why."""
+        path: str = scope["path"]
+        is_question = scope["method"] == "OPTIONS" and self._is_public(path)
+        return path not in _HEALTH and not path.startswith(_STREAMS) and not is_question
+
     async def _serve_admin(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if self._in_admin >= _AT_A_TIME + _WAITING:
             await _refuse(scope, send, Refused("overloaded", "Too many pages of the admin are asked for at once."))
@@ -81,14 +92,6 @@ class Turnstile:
                 await self.application(scope, receive, send)
         finally:
             self._in_admin -= 1
-
-
-def _is_counted(scope: dict[str, Any]) -> bool:
-    """Whether a request takes a place. A stream takes that of a connection. A browser's question before a request takes
-    none: it is answered at once, and where it is refused, the page cannot read why."""
-    path: str = scope["path"]
-    is_question = scope["method"] == "OPTIONS" and is_public(path)
-    return path not in _HEALTH and not path.startswith(_STREAMS) and not is_question
 
 
 async def _refuse(scope: dict[str, Any], send: Any, refused: Refused) -> None:

@@ -4,12 +4,11 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from spot.dialects.own import PREFIX
-from spot.web import lookups, pages
+from spot.web import pages
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
     path("coin/<str:coin_id>/", pages.coin, name="coin"),
-    path("logo/<str:coin_id>", lookups.logo, name="logo"),
     path("favicon.ico", pages.favicon),
     path("manifest.webmanifest", pages.manifest, name="manifest"),
     path("robots.txt", pages.robots),

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from providers.errors import Unavailable
 from spot.clients import limits
 from spot.hub.hub import Hub
+from spot.web import logos
 from spot_project import asgi
 from tests.golden import player
 from tests.golden.test_golden import PREFIX, clock, steady, transcript
 from tests.spot.asking import Response, ask, fresh_application
-from tests.spot.sockets import eventually, run
+from tests.spot.rows import USD, market
+from tests.spot.sockets import eventually, put, run
 
 __all__ = ["clock", "transcript"]
 
@@ -105,6 +108,61 @@ def test_requests_are_answered_as_they_always_were(clock, transcript, shared) ->
 
     run(story())
     transcript("door", lines)
+
+
+LOGOS: tuple[tuple[str, str, dict[str, str]], ...] = (
+    *((method, "/logo/bitcoin", {}) for method in ("GET", "HEAD", "OPTIONS")),
+    ("GET", "/logo/bitcoin?v=2", {"origin": ORIGIN, "accept-encoding": "gzip, br", "cookie": "a=b"}),
+    *((method, "/logo/bitcoin", {"if-none-match": '"tag"'}) for method in ("GET", "HEAD")),
+    ("GET", "/logo/bitcoin", {"if-none-match": '"other", "tag"'}),
+    ("GET", "/logo/ethereum", {}),
+    ("HEAD", "/logo/ethereum", {}),
+    ("GET", "/logo/tether", {}),
+    *((method, "/logo/nosuch", {}) for method in ("GET", "HEAD", "OPTIONS")),
+    ("GET", "/logo/..", {}),
+    ("GET", "/logo/bitcoin", {"content-length": "2"}),
+    *(("GET", "/logo/bitcoin", {"host": host}) for host in ("elsewhere.example", "", "LOCALHOST.")),
+)
+
+
+@pytest.fixture
+def pictures(monkeypatch) -> Iterator[None]:
+    """One host of pictures, which has that of Bitcoin."""
+    picture = logos.Picture("image/png", b"\x89PNG\r\n\x1a\n and so on", '"tag"')
+
+    def fetch(url: str) -> tuple[str, bytes]:
+        if not url.endswith("/bitcoin.png"):
+            raise Unavailable("gone")
+        return picture.content_type, picture.body
+
+    gallery = logos.Gallery(fetch)
+    monkeypatch.setattr(logos, "picture_of", lambda *_: picture)
+    monkeypatch.setattr(logos, "gallery", lambda: gallery)
+    monkeypatch.setattr(logos, "origins", lambda: frozenset({"https://pictures.example"}))
+    yield
+    gallery.close()
+
+
+def test_logos_are_answered_as_they_always_were(clock, transcript, shared, https, pictures) -> None:
+    lines: list[str] = []
+    rows = [
+        row | {"logo": f"https://{host}.example/{row['id']}.png"}
+        for row, host in zip(market(3), ("pictures", "pictures", "elsewhere"), strict=True)
+    ]
+
+    async def story() -> None:
+        await prepared()
+        await put(USD, rows)
+        await eventually(lambda: Hub.current().topics[USD.name].table.column("logo")[0] == rows[0]["logo"])
+        application = fresh_application()
+        for scheme in ("https", "http"):
+            lines.append(f"# over {scheme}")
+            for method, target, headers in LOGOS if scheme == "https" else LOGOS[:4]:
+                response = await ask(target, method, headers=headers, scheme=scheme, application=application)
+                lines.extend(written(method, target, headers, response))
+
+    run(story())
+    transcript("logos", lines)
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ def passed(scope: dict) -> dict[bytes, bytes]:
     async def inside(scope: dict, *_: object) -> None:
         seen.update(scope["headers"])
 
-    asyncio.run(Door(inside)({"type": "http", "path": "/", "scheme": "http", **scope}, None, None))
+    asyncio.run(Door(inside, lambda _path: False)({"type": "http", "path": "/", "scheme": "http", **scope}, None, None))
     return seen
 
 

@@ -36,7 +36,9 @@ async def pages(scope, _receive, send) -> None:
         ("/status/", True),
         ("/healthz", False),
         ("/healthz/", True),
-        ("/logo/bitcoin", True),
+        ("/logo/bitcoin", False),
+        ("/logo/", True),
+        ("/logo/bitcoin/", True),
         ("/", True),
     ],
 )

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from django.test import AsyncClient
 
 import providers
 from providers.errors import Unavailable
@@ -96,7 +95,7 @@ def serve(logo: str, *, path: str = "/logo/bitcoin", times: int = 1, shown: bool
         async with Socket("market") as socket:
             if shown:
                 await socket.frame()
-            answers.extend([await AsyncClient().get(path, headers=headers) for _ in range(times)])
+            answers.extend([await ask(path, headers=headers) for _ in range(times)])
 
     run(story())
     return answers
@@ -204,7 +203,7 @@ def test_a_logo_elsewhere_is_not_fetched(site, logo) -> None:
 
 def test_a_logo_is_only_read(site) -> None:
     async def story() -> None:
-        assert (await AsyncClient().post("/logo/bitcoin")).status_code == 405
+        assert (await ask("/logo/bitcoin", "POST")).status_code == 405
 
     run(story())
 

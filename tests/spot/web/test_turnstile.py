@@ -42,7 +42,7 @@ async def opened(requests: list[Request], go: asyncio.Event, served: list[str]) 
         await go.wait()
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    front = Turnstile(application)
+    front = Turnstile(application, lambda _path: False, lambda _method, _path: 0)
     tasks = [asyncio.create_task(front(request.scope, None, request.send)) for request in requests]
     for _ in range(10):
         await asyncio.sleep(0)
