@@ -11,7 +11,7 @@ from bench import market
 from bench.market import PATH, frame, own_query
 
 FAST = ("spot", "nchan", "floor", "ws", "websockets")
-EVERYBODY = (*FAST, "spot-sse", "spot-daphne", "plain", "plain-daphne")
+EVERYBODY = (*FAST, "spot-stream", "spot-stream-ids", "spot-sse", "spot-daphne", "plain", "plain-daphne")
 CHANNELS = ("spot", "plain", "spot-daphne", "plain-daphne")
 DEFLATING = ("spot", "nchan", "ws", "websockets", "plain")
 
@@ -61,6 +61,10 @@ class Case:
     def sse_target(self, group: int) -> str:
         """The same as server-sent events, each in the envelope."""
         return self.spot_target(group).replace("/ws/", "/sse/")
+
+    def stream_target(self, number: int) -> str:
+        """The same on the stream (`bench/dialects/streamed.py`), with that id."""
+        return f"/stream?{number}&{market.one_query(self.kilobytes)}"
 
     def plain_target(self, group: int) -> str:
         """The plain application's."""

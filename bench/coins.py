@@ -1,6 +1,7 @@
 """Connections that follow a hundred single coins each, and all coins change: `python -m bench.coins`.
 
-A client of Spot follows each coin by a subscription of its own. The same work in plain Channels is a group for each
+A client of Spot follows each coin by a subscription of its own, in a dialect as terse as the others' and in the
+stream's `price`, whose frames are 14 times as long. The same work in plain Channels is a group for each
 coin, and in Node's `ws` a set of sockets for each. Frames have the same length everywhere, so that the clients need
 only count bytes; a broadcast ends when the last client has its last byte.
 """
@@ -39,6 +40,9 @@ def message(name: str, price: float) -> bytes:
 
 
 FRAME_BYTES = 2 + len(message(NAMES[0], 1.0))
+#: The part of a frame of `price` that all members of a group are sent, with blanks, and a whole frame.
+PRICE_BYTES = 512
+_PRICE_FRAME = 4 + len('{"id":1,"coin_id":"coin-000",') + PRICE_BYTES
 
 
 # --- servers ----------------------------------------------------------------------------------------------------------
@@ -84,7 +88,15 @@ def publish() -> None:
         store(Dataset("markets", "usd"), rows)
 
 
-def _contenders() -> dict[str, tuple[Callable[..., None], str]]:
+class _Server(NamedTuple):
+    """How one is started, the target of a client, and the bytes of a frame."""
+
+    start: Callable[..., None]
+    target: str
+    frame: int = FRAME_BYTES
+
+
+def _contenders() -> dict[str, _Server]:
     from bench.contenders import ROOT, node_modules, plain_redis, spot_environment
 
     def spot(run) -> None:  # type: ignore[no-untyped-def]
@@ -104,7 +116,12 @@ def _contenders() -> dict[str, tuple[Callable[..., None], str]]:
         env = {"NODE_PATH": str(node_modules())}
         run.start("node", ROOT / "bench" / "serve_coins.cjs", str(run.port), ticks=True, env=env)
 
-    return {"spot": (spot, "/coins?{}"), "ws": (ws, "/{}"), "plain": (channels, "/ws/coins?{}")}
+    return {
+        "spot": _Server(spot, "/coins?{}"),
+        "price": _Server(spot, "/prices?{}", _PRICE_FRAME),
+        "ws": _Server(ws, "/{}"),
+        "plain": _Server(channels, "/ws/coins?{}"),
+    }
 
 
 # --- clients ----------------------------------------------------------------------------------------------------------
@@ -173,7 +190,7 @@ def measure(name: str, clients: int, broadcasts: int) -> list[Broadcast]:
     from bench.machine import workshop
     from bench.measure import cpu_ns
 
-    start, target = _contenders()[name]
+    start, target, frame = _contenders()[name]
     case = Case(clients)
     results = []
     with running(Contender(name, name, start, lambda *_: ""), case, workshop() / f"coins-{name}") as run:
@@ -181,11 +198,11 @@ def measure(name: str, clients: int, broadcasts: int) -> list[Broadcast]:
         crowd.settle()
         pids = [process.pid for process in run.server]
         run.tick.sendall(b"\n")
-        crowd.hear(FRAME_BYTES * FOLLOWED)
+        crowd.hear(frame * FOLLOWED)
         for _ in range(broadcasts):
             before, began = cpu_ns(pids), time.monotonic()
             run.tick.sendall(b"\n")
-            last = crowd.hear(FRAME_BYTES * FOLLOWED)
+            last = crowd.hear(frame * FOLLOWED)
             cpu = cpu_ns(pids) - before
             results.append(Broadcast(cpu / clients / FOLLOWED / 1000, (last - began) * 1000))
     return results
@@ -198,7 +215,7 @@ def main() -> None:
     parser.add_argument("port", nargs="?", type=int)
     parser.add_argument("--clients", type=int, default=1000)
     parser.add_argument("--broadcasts", type=int, default=20)
-    parser.add_argument("--only", default="spot,ws,plain")
+    parser.add_argument("--only", default="spot,price,ws,plain")
     args = parser.parse_args()
     if args.job == "serve":
         serve(args.port)

@@ -155,6 +155,12 @@ def spot(server: str, **settings: str) -> Callable[[Run], None]:
     return start
 
 
+def _stream(run: Run) -> None:
+    env = spot_environment(run)
+    run.start(sys.executable, "-m", "bench.coins", "serve", str(run.port), env=env)
+    run.publisher(sys.executable, "-m", "bench.publish_spot", run.case.write_rows(run.folder), env=env)
+
+
 def _plain(*server: str) -> Callable[[Run], None]:
     def start(run: Run) -> None:
         env = {"BENCH_REDIS": plain_redis(run), "DJANGO_SETTINGS_MODULE": "bench.plain.settings"}
@@ -216,19 +222,24 @@ def _floor(run: Run) -> None:
 
 @dataclass(frozen=True)
 class Contender:
-    """One server: its name in tables, how it starts, and the request targets of its clients."""
+    """One server: its name in tables, how it starts, and the request targets of its clients, of each group or `each`
+    client. `first`: it sends whoever connects a first message."""
 
     name: str
     title: str
     start: Callable[[Run], None]
     target: Callable[[Case, int], str]
+    each: bool = False
+    first: bool = False
 
 
 CONTENDERS = {
     one.name: one
     for one in (
-        Contender("spot", "Spot, uvicorn", spot("uvicorn"), Case.spot_target),
-        Contender("spot-sse", "Spot, server-sent events", spot("uvicorn"), Case.sse_target),
+        Contender("spot", "Spot, uvicorn", spot("uvicorn"), Case.spot_target, first=True),
+        Contender("spot-stream", "Spot, the stream", _stream, lambda case, _: case.stream_target(1), first=True),
+        Contender("spot-stream-ids", "Spot, the stream, other ids", _stream, Case.stream_target, each=True, first=True),
+        Contender("spot-sse", "Spot, server-sent events", spot("uvicorn"), Case.sse_target, first=True),
         Contender("nchan", "nginx + Nchan", _nchan, lambda case, group: f"/sub/{group}"),
         Contender("floor", "C, send() only", _floor, lambda case, group: f"/{group}"),
         Contender("ws", "Node ws", _ws, lambda case, group: f"/{group}"),

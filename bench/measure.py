@@ -21,9 +21,7 @@ PAGE_KB = os.sysconf("SC_PAGESIZE") // 1024
 def measure(contender: Contender, case: Case, milliseconds: int) -> Result:
     """What the load generator reports (see load.c); CPU and memory are those of all processes of the server side."""
     with running(contender, case, workshop() / f"{contender.name}-{case.key}") as run:
-        with load(
-            contender, run, ["-d", str(milliseconds), *(["-1"] if contender.name in ("spot", "spot-sse") else [])]
-        ) as process:
+        with load(contender, run, ["-d", str(milliseconds), *(["-1"] if contender.first else [])]) as process:
             said, wrong = process.communicate(timeout=300)
         if process.returncode or not said:
             raise Missing(f"the load generator ended: {wrong.decode()[-200:]}")
@@ -37,7 +35,8 @@ def load(contender: Contender, run: Run, options: Sequence[str]) -> subprocess.P
     """The load generator, started against a run."""
     case = run.case
     targets = run.folder / "targets"
-    targets.write_text("".join(f"{contender.target(case, group)}\n" for group in range(case.groups)))
+    count = case.clients if contender.each else case.groups
+    targets.write_text("".join(f"{contender.target(case, group)}\n" for group in range(count)))
     words = [
         *(compiled("load"), "-p", run.port, "-f", targets, "-n", case.clients, "-t", run.tick.fileno()),
         *("-P", ",".join(str(process.pid) for process in run.server)),
