@@ -14,7 +14,8 @@ def hiding_frames(application: Any) -> Any:
     """The application on a server that takes no finished frames."""
 
     async def serve(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        await application({**scope, "extensions": {}}, receive, send)
+        extensions = {name: it for name, it in scope.get("extensions", {}).items() if name != "spot.frames"}
+        await application({**scope, "extensions": extensions}, receive, send)
 
     return serve
 
