@@ -17,8 +17,11 @@ from providers.vault import Secret
 from spot.clients import keys
 from spot.clients.plans import Plan, default_plan
 from spot.feeds import FEEDS
+from spot.feeds.price import PRICE
 from spot_project import hosts
 
+#: What a plan may have or lack: every feed, and single coins on the stream.
+CHANNELS = (*FEEDS, PRICE.channel)
 _MOST = MaxValueValidator(1_000_000_000)
 _NONE_OR_SITE = "0: no limit. Empty: as {setting} says."
 
@@ -88,8 +91,10 @@ class ClientPlan(models.Model):
         )
 
     def clean(self) -> None:
-        if unknown := [str(name) for name in self.channels if name not in FEEDS]:
-            raise ValidationError({"channels": f"{', '.join(unknown)}: no such feed. There are: {', '.join(FEEDS)}."})
+        if unknown := [str(name) for name in self.channels if name not in CHANNELS]:
+            raise ValidationError(
+                {"channels": f"{', '.join(unknown)}: no such feed. There are: {', '.join(CHANNELS)}."}
+            )
 
 
 class ClientKey(models.Model):

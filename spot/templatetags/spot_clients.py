@@ -21,7 +21,6 @@ register = template.Library()
 class Traffic:
     """Whom all web processes serve. `keys`: those used in the last hour. `queries`: texts with their followers."""
 
-    processes: int
     clients: int
     connections: int
     keys: int
@@ -40,4 +39,4 @@ def clients_overview() -> dict[str, Traffic | None]:
         queries.update(dict(report.get("queries", ())))
     keys = ClientKey.objects.filter(last_used_at__gte=timezone.now() - timedelta(hours=1)).count()
     clients, connections = (sum(report.get(name, 0) for report in reports) for name in ("clients", "connections"))
-    return {"traffic": Traffic(len(reports), clients, connections, keys, queries.most_common(MOST))}
+    return {"traffic": Traffic(clients, connections, keys, queries.most_common(MOST))}

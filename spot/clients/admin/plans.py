@@ -11,8 +11,7 @@ from django.http import HttpRequest
 
 from providers.admin.acting import Recorded
 from providers.admin.words import marked, number
-from spot.clients.models import ClientPlan
-from spot.feeds import FEEDS
+from spot.clients.models import CHANNELS, ClientPlan
 
 
 class ClientPlanForm(forms.ModelForm):
@@ -20,7 +19,7 @@ class ClientPlanForm(forms.ModelForm):
 
     channels = forms.MultipleChoiceField(
         label="Feeds",
-        choices=[(name, name) for name in FEEDS],
+        choices=[(name, name) for name in CHANNELS],
         required=False,
         widget=forms.CheckboxSelectMultiple,
         help_text="None ticked: all.",

@@ -258,5 +258,5 @@ def test_the_first_page_has_clients_connections_and_queries(admin_client: Client
     html = page(admin_client, "admin:index")
     assert "market?search=&lt;eth&gt;" in html
     shown = text(html[html.index('id="clients"') :])
-    assert "Clients Connections Keys in use Web processes 4 7 0 2" in shown
+    assert "Clients Connections Keys used in the last hour 4 7 0" in shown
     assert "market?search=<eth> 7" in shown

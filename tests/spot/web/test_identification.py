@@ -451,3 +451,26 @@ def test_the_book_is_asked_for_before_anybody_is_served(monkeypatch) -> None:
         assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
 
     run(story())
+
+
+def test_single_coins_on_the_stream_are_a_channel_of_their_own() -> None:
+    headers = {"x-api-key": given(plan_with(channels=frozenset({"market", "price"}), subscriptions=2))[0]}
+    path = "/tzone_apis/services/spot/ws/stream"
+
+    async def story() -> None:
+        await put_market(2)
+        async with socket(path=path, headers=headers) as stream:
+            assert (await stream.next("welcome"))["sub_limit"] == 2
+            for number, (channel, params) in enumerate(
+                (("price", {"coin_ids": "coin-1"}), ("top-gainers", {}), ("market", {}), ("market", {"page": 2})), 1
+            ):
+                await stream.send({"id": number, "method": "subscribe", "channel": channel, "params": params})
+            answers = {}
+            while len(answers) < 4:
+                frame = await stream.frame()
+                if frame["type"] in ("ack", "error"):
+                    answers[frame["id"]] = frame.get("code", "ack")
+            assert (answers[2], answers[4]) == ("forbidden_channel", "too_many_queries")
+            assert answers[3] == "ack"
+
+    run(story())
