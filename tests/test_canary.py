@@ -6,12 +6,11 @@ import re
 import sys
 import time
 from base64 import b64encode
-from collections import Counter
 from collections.abc import Callable, Iterator
-from html import unescape
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -24,7 +23,8 @@ import providers
 import standins
 from providers import access, client, probing
 from providers.vault import Secret
-from tests.live import ADMINISTRATOR, LiveSite, connect, wait_until
+from tests.live import LiveSite, connect, wait_until
+from tests.operating import Operator
 
 #: In the environment, and typed into the admin. Neither may be seen anywhere.
 GIVEN, TYPED = "CG-canary-env-5c0ffee5-91ab-4d37", "CG-canary-adm-7ea7ea7e-62cd-4f18"
@@ -45,6 +45,7 @@ def shapes(key: str) -> set[bytes]:
     return {text.encode() for text in plain} | {b64encode(key.encode()), b64encode(f":{key}".encode())}
 
 
+#: What may be seen nowhere; a test adds the client's key that the site makes for it.
 HIDDEN = shapes(GIVEN) | shapes(TYPED)
 
 
@@ -79,63 +80,6 @@ def site(make_site: Callable[..., LiveSite], upstreams: dict[str, Any]) -> LiveS
     return make_site("worker", "beat", "stream", "web", SPOT_DEMO="off", SPOT_LOG_LEVEL="DEBUG", **wired, **limits)
 
 
-class Operator:
-    """Somebody at the admin's pages."""
-
-    def __init__(self, site: LiveSite) -> None:
-        self.site, self.pages = site, dict[str, str]()
-        self._session = requests.Session()
-        self._session.trust_env = False
-        name, password = ADMINISTRATOR
-        self.send("/admin/login/", username=name, password=password, next="/admin/")
-
-    def open(self, path: str) -> str:
-        answer = self._session.get(self.site.url + path, timeout=30)
-        self.pages[path] = html = answer.text
-        assert answer.status_code == 200, (path, answer.status_code)
-        return html
-
-    def send(self, path: str, **fields: str) -> str:
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.open(path))
-        assert token, path
-        fields["csrfmiddlewaretoken"] = token[1]
-        answer = self._session.post(self.site.url + path, fields, headers={"Referer": self.site.url}, timeout=30)
-        assert answer.status_code == 200, (path, answer.status_code)
-        self.pages[f"POST {path}"] = answer.text
-        return answer.text
-
-    def press(self, page: str, what: str) -> str:
-        """A button of a page: a form of its own that leads to a page named so."""
-        token, form = (
-            re.search(pattern, self.open(page))
-            for pattern in (r'name="csrfmiddlewaretoken" value="([^"]+)"', rf'action="([^"]+/{what}/)"')
-        )
-        assert token
-        assert form, page
-        fields = {"csrfmiddlewaretoken": token[1]}
-        answer = self._session.post(self.site.url + form[1], fields, headers={"Referer": self.site.url}, timeout=30)
-        self.pages[f"POST {form[1]}"] = answer.text
-        return answer.text
-
-    def read_everything(self) -> None:
-        """Every page of the admin that a link leads to; of pages of one kind only some."""
-        left, kinds = ["/admin/"], Counter[str]()
-        while left:
-            path = left.pop(0)
-            if path in self.pages and path != "/admin/":
-                continue
-            html = self.open(path)
-            for link in re.findall(r'href="([^"#]+)"', html):
-                found = urlsplit(urljoin(self.site.url + path, unescape(link)))
-                where = found.path + (f"?{found.query}" if found.query else "")
-                kind = re.sub(r"/[^/]+/(change|history|delete|usage)/", r"/N/\1/", where)
-                kind = re.sub(r"=[^&]*", "=", kind)
-                ours = found.netloc == urlsplit(self.site.url).netloc and found.path.startswith("/admin/")
-                if ours and where not in left and kinds[kind] < 6 and not re.search(r"logout|jsi18n", where):
-                    kinds[kind] += 1
-                    left.append(where)
-
-
 def frames_of(site: LiveSite, feed: str, seconds: float) -> list[str]:
     """What a socket is sent in that time, close reasons included."""
     frames, end = [], time.monotonic() + seconds
@@ -164,6 +108,44 @@ def stored(site: LiveSite) -> Iterator[tuple[str, bytes]]:
             reader = readers.get(store.type(key))
             assert reader, (key, store.type(key))
             yield key.decode(errors="replace"), key + repr(reader(key)).encode()
+
+
+def use_client_key(site: LiveSite, operator: Operator) -> None:
+    """Make a client's key, show it at every door, and a wrong one that is like it; then replace and revoke it."""
+    add = "/admin/clients/clientkey/add/"
+    plan = re.search(r'<option value="(\d+)">vip', operator.open(add))
+    assert plan
+    key = made_key(operator.send(add, name="canary", plan=plan[1]))
+    page = re.search(r"/admin/clients/clientkey/\d+/change/", operator.pages.pop(f"POST {add}"))
+    assert page
+    HIDDEN.update(shapes(key))
+    headers = {"X-API-Key": key}
+    with connect(site.socket("market?envelope=1"), additional_headers=headers) as socket:
+        assert key not in str(socket.recv(timeout=20))
+        answer = requests.get(site.twin("market"), headers={"Authorization": f"Bearer {key}"}, timeout=20)
+        assert answer.status_code == 200
+        ticket = requests.post(site.twin("ticket"), headers=headers, timeout=20).json()["ticket"]
+        assert requests.get(f"{site.twin('market')}?ticket={ticket}", timeout=20).status_code == 200
+        HIDDEN.update(shapes(ticket))
+        for wrong in (key[:-1] + ("a" if key[-1] != "a" else "b"), key + "x"):
+            refused = requests.get(site.twin("market"), headers={"X-API-Key": wrong}, timeout=20)
+            assert (refused.status_code, key[4:-4] in refused.text) == (401, False)
+        assert requests.get(f"{site.twin('market')}?api_key={key}", timeout=20).status_code == 400
+        for button in ("rotate", "replace"):
+            HIDDEN.update(shapes(made_key(operator.press(page[0], button))))
+            operator.pages = {name: html for name, html in operator.pages.items() if not name.endswith(f"/{button}/")}
+        with suppress(ConnectionClosed):
+            while True:
+                socket.recv(timeout=20)
+        assert socket.close_code == 4401
+    operator.press(page[0], "revoke")
+
+
+def made_key(html: str) -> str:
+    """The key on the page that shows it."""
+    found = re.search(r"<code>(spot_\w+)</code>", html)
+    assert found
+    return found[1]
 
 
 @pytest.mark.flow
@@ -195,6 +177,7 @@ def test_a_key_is_seen_nowhere(site: LiveSite, upstreams: dict[str, Any]) -> Non
     wait_until(lambda: "***" in site.log("worker"), what="a refusal")
     assert any("***" in data.decode(errors="replace") for _, data in stored(site))
 
+    use_client_key(site, operator)
     operator.read_everything()
     history = [html for path, html in operator.pages.items() if "history" in path and "apikey" in path]
     assert history

@@ -122,7 +122,7 @@ def _reached(names: set[str], schemas: Mapping[str, Schema]) -> set[str]:
 
 def _schema(name: str, schema: Schema, arrow: Arrow, *, optional: bool = False) -> Iterator[tuple[str, Fact]]:
     """The facts of a schema and of its parts."""
-    words = list(dict.fromkeys(_words(schema)))
+    words = list(dict.fromkeys(alternatives(schema)))
     yield name or ".", Fact(arrow, tuple([*words, "absent"] if optional else words))
     for one in schema.get("anyOf", (schema,)):
         required = one.get("required", ())
@@ -138,17 +138,17 @@ def _schema(name: str, schema: Schema, arrow: Arrow, *, optional: bool = False) 
             yield from _schema(f"{name}[]", items, arrow)
 
 
-def _words(schema: Schema) -> Iterator[str]:
-    """The alternatives of a schema."""
+def alternatives(schema: Schema) -> Iterator[str]:
+    """What a schema allows, each alternative in short."""
     if "$ref" in schema:
         yield f"@{schema['$ref'].removeprefix(_REF)}"
     elif "anyOf" in schema:
         for one in schema["anyOf"]:
-            yield from _words(one)
+            yield from alternatives(one)
     elif "const" in schema or "enum" in schema:
         yield from (orjson.dumps(value).decode() for value in schema.get("enum", [schema.get("const")]))
     elif "contentSchema" in schema:
-        yield from (f"JSON {word}" for word in _words(schema["contentSchema"]))
+        yield from (f"JSON {word}" for word in alternatives(schema["contentSchema"]))
     else:
         kinds = schema.get("type", "any")
         for kind in [kinds] if isinstance(kinds, str) else kinds:

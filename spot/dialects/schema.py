@@ -15,7 +15,7 @@ from spot.dialects.messages import ACTIONS, MODES
 from spot.dialects.values import STATES
 from spot.feeds import Feed
 from spot.feeds.base import row_schema
-from spot.feeds.params import CoinIds, Schema
+from spot.feeds.params import CoinIds, Param, Schema
 from spot.feeds.view import parameter_names
 from spot.query.query import MAX_CONDITIONS, MAX_LIST, MAX_PAGE_SIZE, MAX_TEXT, OPERATORS
 
@@ -323,7 +323,8 @@ def parameters_schema(feed: Feed, *, modes: bool = True) -> Schema:
     own = {}
     for param in feed.params:
         default = {} if param.default is None else {"default": _plain(param.default)}
-        own[param.name] = {**param.kind.schema(), "description": param.allowed, **default}
+        example = {"examples": [_example(param)]} if param.example else {}
+        own[param.name] = {**param.kind.schema(), "description": param.allowed, **default, **example}
     said = {name: {"description": _ASKED[name], **schema} for name, schema in view.items()}
     properties = {name: own.get(name) or said[name] for name in parameter_names(feed, MODES if modes else ())}
     required = tuple(param.name for param in feed.params if param.required)
@@ -364,6 +365,10 @@ def _params_in_force(feed: Feed) -> Schema:
 
 def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _example(param: Param) -> Any:
+    return _plain(param.parse(param.example))
 
 
 def _plain(value: Any) -> Any:

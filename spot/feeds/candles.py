@@ -35,9 +35,9 @@ def _candle_universe(table: Table, params: Params) -> Universe:
 
 
 _COLUMNS = (
-    Column("timestamp", "time"),
+    Column("timestamp", "time", note="when the candle opened"),
     *(Column(name, "number", "vs_currency") for name in ("open", "high", "low", "close")),
-    Column("volume", "number", "vs_currency", null=True),
+    Column("volume", "number", "vs_currency", null=True, note="as `volume_basis` says"),
 )
 
 
@@ -50,7 +50,7 @@ OHLCV = Feed(
     channel="historical-ohlcv",
     purpose="candles of one coin; timestamps are opening times, volume is the rolling 24 h figure",
     params=(
-        Param("coin_id", CoinId(), required=True),
+        Param("coin_id", CoinId(), required=True, example="bitcoin"),
         VS_CURRENCY,
         Param("days", Whole(1, 365), 30),
     ),
@@ -67,6 +67,9 @@ OHLCV = Feed(
     shape=lambda _params, _extras: plain_shape("candles", _COLUMNS),
     table=candle_table,
     columns=_COLUMNS,
-    meta=(Column("interval_ms", "integer", "ms", optional=True), Column("volume_basis", "text", optional=True)),
+    meta=(
+        Column("interval_ms", "integer", "ms", optional=True, note="the length of a candle"),
+        Column("volume_basis", "text", optional=True, note="rolling_24h, interval or none"),
+    ),
     time_field="timestamp",
 )

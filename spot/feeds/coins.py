@@ -43,20 +43,23 @@ _COIN = {column.name: column for column in (
 )}  # fmt: skip
 #: The age of a row's price: the names in the envelope, and the columns.
 _AGE = (("as_of", "last_updated"), ("stale", "stale"))
-_AGE_COLUMNS = (Column("as_of", "time", null=True), Column("stale", "boolean", null=True))
+_AGE_COLUMNS = (
+    Column("as_of", "time", null=True, note="the provider's time of the price"),
+    Column("stale", "boolean", null=True, note="whether the price is too old"),
+)
 EXTRAS = (*_COIN.values(), *_AGE_COLUMNS)
 #: What the envelope's head says of coins: how many the provider ranks, whose streams keep prices fresh, and which
 #: streamed prices are held back.
 COIN_META = (
-    Column("universe", "integer", "coins", optional=True),
-    Column("streams", "rows", optional=True, of=(
+    Column("universe", "integer", "coins", optional=True, note="how many coins the provider ranks"),
+    Column("streams", "rows", optional=True, note="whose stream keeps prices fresh between polls", of=(
         Column("source", "text"),
         Column("label", "text"),
         Column("url", "text", null=True),
         Column("coins", "integer", "coins"),
         Column("as_of", "time"),
     )),
-    Column("disputed", "rows", optional=True, of=(
+    Column("disputed", "rows", optional=True, note="streamed prices too far from the one shown", of=(
         Column("id", "text"),
         Column("source", "text"),
         _money("price"),
@@ -310,10 +313,10 @@ HEATMAP = Feed(
     shape=lambda _params, extras: dict_shape(("heatmap",), _TILE, extras),
     table=coin_table,
     columns=(
-        _money("size"),
-        Column("content", "text"),
+        replace(_money("size"), note="the market cap"),
+        Column("content", "text", note="the label: the symbol and its 24 h change"),
         *coin_columns("symbol", "price_change_24h", "market_cap"),
-        Column("color", "text"),
+        Column("color", "text", note="green above 0, red below, gray at 0 or without a value"),
     ),
     extras=EXTRAS,
     meta=COIN_META,
@@ -350,7 +353,7 @@ TAPE = Feed(
     channel="ticker-tape",
     purpose="a short line of coins, in the order asked for",
     params=(
-        Param("coin_ids", CoinIds(most=50), required=True),
+        Param("coin_ids", CoinIds(most=50), required=True, example="bitcoin,ethereum"),
         VS_CURRENCY,
         ONLY_24H,
     ),

@@ -47,12 +47,15 @@ def _listing_universe(table: Table, params: Params) -> Universe:
 
 
 _LISTING_COLUMNS = (
-    *(Column(name, "text") for name in ("id", "exchange", "type", "title")),
-    Column("tickers", "texts"),
-    Column("published_at", "time", null=True),
-    Column("detected_at", "time", null=True),
-    Column("received_at", "time"),
-    Column("source", "text"),
+    Column("id", "text", note="the same however often and from wherever it arrives"),
+    Column("exchange", "text"),
+    Column("type", "text"),
+    Column("title", "text", note="the exchange's own words; text, never markup"),
+    Column("tickers", "texts", note="what it is about, upper case; may be empty"),
+    Column("published_at", "time", null=True, note="when the exchange published it"),
+    Column("detected_at", "time", null=True, note="when the provider noticed it"),
+    Column("received_at", "time", note="when Spot heard of it"),
+    Column("source", "text", note="the provider"),
 )
 
 LISTINGS_FEED = Feed(
@@ -110,15 +113,23 @@ def _topic(params: Params) -> str:
     return ".".join(filter(None, (channel, str(params["platform_id"]), canonical, interval)))
 
 
-_ONCHAIN_COLUMNS = (Column("id", "text"), Column("at", "time"), Column("data", "json"))
+_ONCHAIN_COLUMNS = (
+    Column("id", "text"),
+    Column("at", "time", note="the time of the event"),
+    Column("data", "json", note="the provider's payload, unchanged"),
+)
 
+#: USD Coin on the BNB chain.
+_SOME_ADDRESS = "0x8ac76a51cc950d9822d68b83fe1ad97b32cd580d"
 ONCHAIN = Feed(
     channel="onchain",
     purpose="the last 100 events of one on-chain channel, as its provider words them; newest first",
     params=(
-        Param("channel", Choice(ONCHAIN_CHANNELS), required=True),
-        Param("platform_id", Whole(1, 999_999_999), note="the provider's number of the chain", required=True),
-        Param("address", Pattern("[A-Za-z0-9]{8,100}", _ADDRESS), required=True),
+        Param("channel", Choice(ONCHAIN_CHANNELS), required=True, example="transaction"),
+        Param(
+            "platform_id", Whole(1, 999_999_999), note="the provider's number of the chain", required=True, example="14"
+        ),
+        Param("address", Pattern("[A-Za-z0-9]{8,100}", _ADDRESS), required=True, example=_SOME_ADDRESS),
         Param("interval", Pattern("[0-9]{1,3}[smhdw]", _INTERVAL)),
     ),
     fields=Fields([Field("id", "id", "text"), Field("at", "at", "number", ("timestamp", "time"))]),

@@ -37,13 +37,15 @@ class Kind(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """An upstream parameter. `note` is its row in the documents where the sentence of its kind does not say it."""
+    """An upstream parameter. `note` is its row in the documents where the sentence of its kind does not say it;
+    `example` a value for their examples."""
 
     name: str
     kind: Kind
     default: Any = None
     note: str = ""
     required: bool = False
+    example: str = ""
 
     @property
     def allowed(self) -> str:

@@ -9,7 +9,7 @@ const outdir = fileURLToPath(new URL("../static/spot/build", import.meta.url));
 await rm(outdir, { recursive: true, force: true });
 const bundle = await context({
   absWorkingDir: here,
-  entryPoints: ["src/dashboard.js", "src/coin.js", "src/status.js", "src/early.js", "src/client.js", "src/client.d.ts", "src/feeds.d.ts", "src/embed.js", "src/styles/spot.css"],
+  entryPoints: ["src/dashboard.js", "src/coin.js", "src/status.js", "src/reference.js", "src/early.js", "src/client.js", "src/client.d.ts", "src/feeds.d.ts", "src/embed.js", "src/styles/spot.css"],
   entryNames: "[name]",
   assetNames: "[name]",
   loader: { ".woff2": "file", ".d.ts": "copy" },

@@ -57,6 +57,12 @@ def display(page: Page, site: str) -> None:
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
+def alerts(page: Page, site: str) -> None:
+    coin(page, site)
+    page.locator("spot-quote").get_by_role("button", name="Alert").click()
+    expect(page.get_by_role("dialog", name="Alerts")).to_be_visible()
+
+
 def coin(page: Page, site: str) -> None:
     page.goto(f"{site}/coin/bitcoin/")
     expect(page.locator(".quote-price")).to_contain_text("$")
@@ -73,6 +79,17 @@ def status(page: Page, site: str) -> None:
     expect(page.locator("main")).to_contain_text("Sandbox")
 
 
+def reference(page: Page, site: str) -> None:
+    page.goto(f"{site}/docs/market/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("market")
+
+
+def console(page: Page, site: str) -> None:
+    page.goto(f"{site}/docs/console/?feed=top-gainers&form=envelope")
+    expect(page.locator(".console-frames button").first).to_be_visible()
+    page.get_by_role("button", name="Pause").click()
+
+
 def nowhere(page: Page, site: str) -> None:
     page.goto(f"{site}/no/such/page")
     expect(page.locator("h1")).to_be_visible()
@@ -80,7 +97,21 @@ def nowhere(page: Page, site: str) -> None:
 
 #: The rule of WCAG 2.2 AA that axe leaves out unless asked.
 STRICT = {"target-size": {"enabled": True}}
-VIEWS = (market, no_match, tooltip, groups, groups_in_a_table, display, coin, no_coin, status, nowhere)
+VIEWS = (
+    market,
+    no_match,
+    tooltip,
+    groups,
+    groups_in_a_table,
+    display,
+    alerts,
+    coin,
+    no_coin,
+    status,
+    reference,
+    console,
+    nowhere,
+)
 
 
 def findings(page: Page) -> list[str]:

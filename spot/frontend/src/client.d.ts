@@ -43,6 +43,8 @@ export interface Options {
   /** For pages: gets a ticket from the page's own server, before each connection. */
   ticket?: () => Promise<string>;
   random?: () => number;
+  /** Connected in a hidden tab, too. */
+  always?: boolean;
 }
 
 export class Feed<Name extends keyof FeedRows = any> extends EventTarget {

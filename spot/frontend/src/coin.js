@@ -1,4 +1,5 @@
 // The page of one coin.
+import "./alerts/alerts.js";
 import "./coin/candles.js";
 import "./shell/connection.js";
 import "./shell/currency.js";

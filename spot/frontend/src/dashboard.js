@@ -1,4 +1,5 @@
 // The dashboard at "/".
+import "./alerts/alerts.js";
 import "./shell/connection.js";
 import "./shell/currency.js";
 import "./map/heatmap.js";

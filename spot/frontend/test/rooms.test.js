@@ -7,9 +7,9 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const SOURCE = fileURLToPath(new URL("../src", import.meta.url));
-const BELOW = ["data", "client", "page", "widgets", "shell", "tiles"]; // from the lowest floor to the highest
-const PANELS = ["map", "market", "tape", "movers", "listings", "coin", "status", "embed"]; // side by side above them
-const ENTRIES = ["client.d.ts", "client.js", "coin.js", "dashboard.js", "early.js", "embed.js", "feeds.d.ts", "status.js"];
+const BELOW = ["data", "client", "page", "widgets", "shell", "alerts", "tiles"]; // from the lowest floor to the highest
+const PANELS = ["map", "market", "tape", "movers", "listings", "coin", "status", "reference", "embed"]; // side by side above them
+const ENTRIES = ["client.d.ts", "client.js", "coin.js", "dashboard.js", "early.js", "embed.js", "feeds.d.ts", "reference.js", "status.js"];
 
 const room = (path) => path.split("/")[0];
 

@@ -16,7 +16,7 @@ def client() -> Client:
 
 
 @pytest.mark.usefixtures("redis")
-@pytest.mark.parametrize("path", ["/", "/coin/bitcoin/", "/status/"])
+@pytest.mark.parametrize("path", ["/", "/coin/bitcoin/", "/status/", "/docs/", "/docs/market/", "/docs/console/"])
 def test_a_page_obeys_its_own_content_policy(path: str) -> None:
     answers = []
 

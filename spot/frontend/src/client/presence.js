@@ -15,7 +15,7 @@ function all(step) {
 
 function hidden() {
   clearTimeout(resting);
-  resting = setTimeout(() => all("rest"), REST_MS);
+  resting = setTimeout(() => [...feeds].filter((feed) => !feed.always).forEach((feed) => feed.rest()), REST_MS);
 }
 
 function seen() {

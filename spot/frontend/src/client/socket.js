@@ -47,9 +47,11 @@ export class Feed extends EventTarget {
   /**
    * `server` is any address of the site that serves the feed; without it, that of the page. `WebSocket` takes the place of
    * the global one. `key` is for programs; a page, which cannot send headers, has `ticket`, an async function that gets one.
+   * `always`: connected in a hidden tab, too.
    */
-  constructor(path, params = {}, { server = globalThis.location?.href, random = Math.random, WebSocket, key, ticket } = {}) {
+  constructor(path, params = {}, { server = globalThis.location?.href, random = Math.random, always = false, WebSocket, key, ticket } = {}) {
     super();
+    this.always = always;
     if (!server) throw new TypeError("server is missing: the address of a Spot server, such as https://spot.example.org.");
     if (key && globalThis.document) throw new TypeError("key is for programs: a page gets a ticket from its own server.");
     this.WebSocket = WebSocket;

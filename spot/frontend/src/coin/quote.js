@@ -1,5 +1,6 @@
 // <spot-quote coin="bitcoin">: price and facts of one coin.
 
+import { openAlerts } from "../alerts/alerts.js";
 import { serverNow } from "../client/socket.js";
 import { age, clock, count, isNumber, NONE, percent, spaced } from "../data/format.js";
 import { page } from "../page/page.js";
@@ -36,7 +37,14 @@ class Quote extends Panel {
     for (const [window, cell] of this.windows) list.append(el("div", {}, el("dt", {}, spaced(window)), el("dd", {}, cell)));
     this.disputed = el("p", { class: "quote-disputed", hidden: true });
     this.time = el("p", { class: "quote-time" });
-    body.append(el("div", { class: "quote-head" }, this.star, this.headline), el("p", { class: "quote-now" }, this.price, this.change), list, this.time, this.disputed);
+    this.alert = el("button", { type: "button", class: "button", title: "Tell me when the price crosses a value", "aria-haspopup": "dialog", hidden: true, onclick: () => this.#offerAlert() }, "Alert");
+    body.append(el("div", { class: "quote-head" }, this.star, this.headline, this.alert), el("p", { class: "quote-now" }, this.price, this.change), list, this.time, this.disputed);
+  }
+
+  #offerAlert() {
+    const { view, head } = this.feeds[0];
+    const { id, symbol, name, price } = view.rows.get(view.keys[0]);
+    openAlerts({ coins: [{ id, symbol, name, price }], filter: null, currency: head.params.vs_currency, simulated: head.simulated });
   }
 
   openFeeds() {
@@ -47,6 +55,7 @@ class Quote extends Panel {
     const row = feed.view.rows.get(feed.view.keys[0]);
     if (!row) return;
     const { numbers } = this;
+    this.alert.hidden = false;
     for (const [index, text] of [letter(row.symbol), row.name, row.symbol].entries()) setText(this.headline.children[index], text);
     setAttribute(this.headline, "title", `${row.name} (${row.symbol}), ${row.id}`);
     nameStar(this.star, row.name);

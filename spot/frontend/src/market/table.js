@@ -1,5 +1,6 @@
 // <spot-market>: the market as a table. The server searches, filters, sorts and pages; this only asks and shows.
 
+import { openAlerts } from "../alerts/alerts.js";
 import { count, numbers } from "../data/format.js";
 import * as address from "../page/address.js";
 import { page } from "../page/page.js";
@@ -181,7 +182,9 @@ class Market extends Panel {
     const csv = button("CSV", "Save the rows of all pages as a CSV file", () => this.feeds[0].export());
     const filters = opener("Filters", this.filters.box);
     const columns = opener("Columns", this.columns.box, () => this.columns.show(this.ids.slice(LEADING.length)));
-    return [this.mine, filters, columns, el("span", { class: "market-take" }, this.copying, csv)];
+    const alert = button("Alert", "Tell me when a coin of this table crosses a price, or enters this filter", () => this.#offerAlert());
+    setAttribute(alert, "aria-haspopup", "dialog");
+    return [this.mine, filters, columns, alert, el("span", { class: "market-take" }, this.copying, csv)];
   }
 
   #chipLine() {
@@ -310,6 +313,25 @@ class Market extends Panel {
     const texts = emptiness({ search, mine, own: watchlist.ids.length, conditions: asked, market: head.params.vs_currency.toUpperCase() });
     for (const [index, text] of texts.entries()) setText(this.empty.children[index], text);
     setText(this.clear, search && !mine && !asked.length ? "Clear the search" : "Clear filters");
+  }
+
+  // --- alerts ---
+
+  /** The coins in view, and the search and filters in force. */
+  #offerAlert() {
+    const { head } = this.feeds[0];
+    const view = this.shown;
+    if (!view) return;
+    const [symbol, name, price] = ["Symbol", "Name", "Price"].map((header) => view.headers.indexOf(header));
+    const coins = view.keys.map((id) => [id, view.rows.get(id)]).filter(([, row]) => row[price] !== null);
+    const { search = null, filters = null, vs_currency: currency } = head.params;
+    const words = [...(search ? [`“${search}” in name, symbol or id`] : []), ...(read("mine") ? ["one of my coins"] : []), ...this.#conditions().map(([text]) => text)];
+    openAlerts({
+      coins: coins.map(([id, row]) => ({ id, symbol: row[symbol], name: row[name], price: row[price] })),
+      filter: words.length ? { search, filters: filters && JSON.stringify(filters), words: words.join("; ").slice(0, 400) } : null,
+      currency,
+      simulated: head.simulated,
+    });
   }
 
   // --- export ---

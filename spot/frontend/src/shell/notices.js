@@ -53,11 +53,11 @@ function show(message, at) {
   say(message, message, { repeat: true });
 }
 
-/** Shows a notice `{code, message}` unless it has just been shown; while paused it waits like everything else. */
-export function notify(notice) {
+/** Shows a notice `{code, message}` unless it has just been shown; while paused it waits like everything else, unless it is `urgent`. */
+export function notify(notice, { urgent = false } = {}) {
   const at = serverNow();
   if (!repetitions.isNews(notice, at)) return;
-  if (page.paused) waiting.push([notice.message, at]);
+  if (page.paused && !urgent) waiting.push([notice.message, at]);
   else show(notice.message, at);
 }
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { FILTERS, fromAddress, inWords, readNumber, readRange, refusal, toAddress, toWire } from "../../src/market/filters.js";
+import { readNumber } from "../../src/data/read_number.js";
+import { FILTERS, fromAddress, inWords, readRange, refusal, toAddress, toWire } from "../../src/market/filters.js";
 
 const filter = (id) => FILTERS.find((one) => one.id === id);
 const address = (parameters) => (name) => parameters[name] ?? "";
