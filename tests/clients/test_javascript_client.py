@@ -96,6 +96,19 @@ def test_a_key_goes_in_a_header_and_a_ticket_in_the_address(project: Path) -> No
     ]
 
 
+def test_a_server_that_is_away_or_refuses_ends_no_program(project: Path) -> None:
+    script = """
+      import WebSocket from "ws";
+      import { Feed } from "spot-client";
+      const feed = new Feed("market", {}, { server: "http://127.0.0.1:9", WebSocket });
+      feed.open();
+      await new Promise((lost) => feed.addEventListener("state", () => feed.link === "waiting" && lost()));
+      console.log(feed.condition().name);
+      feed.close();
+    """
+    assert run(project, script) == "reconnecting\n"
+
+
 def test_without_a_server_the_error_says_what_is_missing(project: Path) -> None:
     script = 'import { Feed } from "spot-client"; try { new Feed("market"); } catch (e) { console.log(e.message); }'
     assert run(project, script).startswith("server is missing")

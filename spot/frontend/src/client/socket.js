@@ -199,6 +199,7 @@ export class Feed extends EventTarget {
     const url = socketUrl(this.server, this.path, { ...this.params, ...more });
     const socket = this.key ? new Socket(url, { headers: { "X-API-Key": this.key } }) : new Socket(url);
     this.socket = socket;
+    socket.onerror = () => {}; // a close follows; `ws` throws an error that nobody listens to
     socket.onopen = () => this.#opened();
     socket.onmessage = (event) => this.#dispatch(JSON.parse(event.data));
     socket.onclose = (event) => this.#lost(event.code);
