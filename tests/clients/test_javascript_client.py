@@ -109,6 +109,22 @@ def test_a_server_that_is_away_or_refuses_ends_no_program(project: Path) -> None
     assert run(project, script) == "reconnecting\n"
 
 
+def test_a_key_that_is_refused_is_said(project: Path, site: Site) -> None:
+    script = """
+      import WebSocket from "ws";
+      import { Feed } from "spot-client";
+      const feed = new Feed("market", {}, { server: process.argv[2], WebSocket, key: "wrong" });
+      feed.addEventListener("refusal", ({ detail }) => console.log(detail.code));
+      feed.open();
+      await new Promise((refused) => feed.addEventListener("state", () => feed.link === "refused" && refused()));
+      console.log(feed.condition().reason);
+      feed.close();
+    """
+    code, reason = run(project, script, site.url).splitlines()
+    assert code == "bad_key"
+    assert reason.startswith("No key of this site")
+
+
 def test_without_a_server_the_error_says_what_is_missing(project: Path) -> None:
     script = 'import { Feed } from "spot-client"; try { new Feed("market"); } catch (e) { console.log(e.message); }'
     assert run(project, script).startswith("server is missing")

@@ -20,6 +20,17 @@ export function whyClosed(address) {
   return asked.get(address);
 }
 
+/** The error by which the server refuses a program's key, if that is why its socket did not open; null if it is not. */
+export async function whyRefused(address, key) {
+  try {
+    const answer = await fetch(address, { headers: { "X-API-Key": key } });
+    const error = await answer.json();
+    return [401, 403].includes(answer.status) && error.retry === false ? error : null;
+  } catch {
+    return null; // no answer at all, or none of a Spot server
+  }
+}
+
 /** Another site that answers, but opens no socket, does not accept the origin of this page. */
 async function askForeign(address) {
   const { origin } = new URL(address);

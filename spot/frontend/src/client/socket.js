@@ -10,7 +10,7 @@
 // Events: "frame" (the view changed), "state" (the condition may have changed), "waiting" (one more update waits),
 // "notice", "refusal", "export".
 
-import { isForeign, whyClosed } from "./handshake.js";
+import { isForeign, whyClosed, whyRefused } from "./handshake.js";
 import { attend, leave, recovered } from "./presence.js";
 import { closing, delay } from "./reconnect.js";
 import { applyDelta, copied, fromSnapshot, Gap, merge, records } from "./view.js";
@@ -271,6 +271,7 @@ export class Feed extends EventTarget {
 
   async #explain() {
     const address = new URL(SOCKETS + this.path, this.server).href;
+    if (this.key) return this.#explainKey(await whyRefused(address, this.key));
     const foreign = isForeign(address);
     if (foreign && this.attempt < UNANSWERED) return;
     const reason = await whyClosed(address);
@@ -278,6 +279,14 @@ export class Feed extends EventTarget {
     this.reason = reason;
     if (foreign) this.#giveUp();
     else emit(this, "state");
+  }
+
+  #explainKey(error) {
+    if (!error || this.opened || this.link !== "waiting") return;
+    clearTimeout(this.retryTimer);
+    Object.assign(this, { reason: error.message, code: error.code });
+    emit(this, "refusal", error);
+    this.#become("refused");
   }
 
   /** A page of another site that may not connect retries rarely: only the server's operator can change that. */
