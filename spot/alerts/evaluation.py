@@ -114,7 +114,7 @@ def evaluate(one: Due, store: Newest) -> int:
     before, now = memory.last(one.digest), now_ms()
     fired = sum(_settle(rule, reading, before, now) for rule in one.rules)
     if one.fresh:
-        memory.note(one.digest, Seen(reading.versions, now, reading.rows()))
+        memory.note(one.digest, Seen(reading.versions, reading.keys, reading.page.data))
     return fired
 
 
@@ -169,7 +169,7 @@ def _fire(rule: Rule, reading: Reading, before: Seen, now: int, firings: Sequenc
             simulated=reading.facts.simulated,
             fired_at=now,
         )
-        pair = {"before": before.rows.get(firing.key), "after": rows.get(firing.key)}
+        pair = {"before": before.row(firing.key), "after": rows.get(firing.key)}
         alert.body = dumps(_body(alert, rule, reading, firing, pair, more)).decode()
         alert.save(force_insert=True)
         Delivery.objects.bulk_create(Delivery(alert=alert, target=target, due_at=now) for target in targets)

@@ -3,20 +3,19 @@ newest rows are for the `before` of webhooks, and windows of changes fill again.
 
 ===================  ===================================================================================
 `versions:DIGEST`    the versions that a view was last evaluated at
-`view:DIGEST`        the same, when that was, and its rows (JSON)
+`view:DIGEST`        the same with its keys (JSON), and on the next line its rows as the feed writes them
 `samples:RULE`       of a rule about changes: its signature, and the samples of each row (JSON)
 ===================  ===================================================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from spot.query.jsontext import dumps
 from spot.snapshots import connection
 
 _PREFIX = "spot:alerts:"
@@ -25,11 +24,20 @@ _SECONDS = 8 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A view as it was last evaluated."""
+    """A view as it was last evaluated. `keys` and `data`: its rows, the latter as the feed's JSON."""
 
     versions: str = ""
-    at: int | None = None
-    rows: Mapping[str, Any] = field(default_factory=dict)
+    keys: Sequence[str] = ()
+    data: bytes = b"[]"
+
+    def row(self, key: str) -> Any:
+        """One row, those of a table with headers by its headers; None if it was not in the result."""
+        if key not in self.keys:
+            return None
+        page = orjson.loads(self.data)
+        if isinstance(page, list):
+            return page[self.keys.index(key)]
+        return dict(zip(page["headers"], page["rows"][self.keys.index(key)], strict=True))
 
 
 def seen(digests: Iterable[str]) -> dict[str, str]:
@@ -41,13 +49,16 @@ def seen(digests: Iterable[str]) -> dict[str, str]:
 
 def last(digest: str) -> Seen:
     """The view as it was last evaluated."""
-    text = connection().get(f"{_PREFIX}view:{digest}")
-    return Seen(**orjson.loads(text)) if text else Seen()
+    text: Any = connection().get(f"{_PREFIX}view:{digest}")
+    if not text:
+        return Seen()
+    head, data = text.split(b"\n", 1)
+    return Seen(**orjson.loads(head), data=data)
 
 
 def note(digest: str, view: Seen) -> None:
     """Store the view as it was just evaluated."""
-    text = dumps({"versions": view.versions, "at": view.at, "rows": view.rows})
+    text = orjson.dumps({"versions": view.versions, "keys": view.keys}) + b"\n" + view.data
     with connection().pipeline() as pipe:
         pipe.set(f"{_PREFIX}view:{digest}", text, ex=_SECONDS)
         pipe.set(f"{_PREFIX}versions:{digest}", view.versions, ex=_SECONDS)
