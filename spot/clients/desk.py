@@ -1,6 +1,6 @@
 """The desk: the tasks of a web process that keep book, roster and usage true. One per event loop.
 
-One renews the book, by a message of the channel layer and by a slow timer. One tells the other processes each second
+One renews the book, by a message of the channel layer and by a timer. One tells the other processes each second
 what this one has, adds up usage, and ends connections that may not stay. Nothing here is waited for by a request, but
 the first reading of the book and tickets.
 """
@@ -8,8 +8,9 @@ the first reading of the book and tickets.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import weakref
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 
 import structlog
 from channels.layers import get_channel_layer
@@ -27,8 +28,9 @@ from spot.snapshots import now_ms
 
 log = structlog.get_logger(__name__)
 
-#: The book is read again after so many seconds, though no message came; and after so many where that failed.
-_SLOW_TIMER, _TRY_AGAIN = 30.0, 5.0
+#: Every so many seconds the book is compared with the database, though no message came, and every so many it is read
+#: again, with what other processes have used.
+_COMPARE, _REFRESH = 4.0, 60.0
 #: A first request waits so long for the book.
 _PATIENCE = 2.0
 #: Reports go out so often, and so soon after a connection whose number is limited came or went, in seconds.
@@ -113,27 +115,36 @@ class Desk:
     # --- the book ----------------------------------------------------------------------------------------------------
 
     async def _read_forever(self) -> None:
-        from spot.clients import records  # noqa: PLC0415 - models cannot be imported before the apps are ready
-
+        version: Hashable = None
+        refreshed, clock = 0.0, asyncio.get_running_loop().time
         while True:
-            wait = _SLOW_TIMER
+            if self._due.is_set() or clock() - refreshed > _REFRESH:
+                version, refreshed = None, clock()
             self._due.clear()
             try:
-                contents = await asyncio.to_thread(records.read_in_thread)
+                version = await self._read(version)
             except DatabaseError as error:
-                wait, book.settled = _TRY_AGAIN, True
+                book.settled = True
                 log.warning("keys cannot be read", error=type(error).__name__)
-            else:
-                usage.learn(contents.used)
-                if book.fill(contents):
-                    self._note_expiries()
-                    self._end(judged())
+            except Exception:
+                book.settled = True
+                log.exception("keys cannot be read")
             self._settled.set()
-            try:
-                async with asyncio.timeout(wait):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_COMPARE):
                     await self._due.wait()
-            except TimeoutError:
-                continue
+
+    async def _read(self, version: Hashable) -> Hashable:
+        """Renew the book if the database has another version by now; returns that."""
+        from spot.clients import records  # noqa: PLC0415 - models cannot be imported before the apps are ready
+
+        newest, contents = await asyncio.to_thread(records.read_if_changed, version)
+        if contents is not None:
+            usage.learn(contents.used)
+            if book.fill(contents):
+                self._note_expiries()
+                self._end(judged())
+        return newest
 
     async def _listen_forever(self) -> None:
         layer = get_channel_layer()
@@ -146,7 +157,7 @@ class Desk:
                     message = await layer.receive(channel)
                     if message.get("type") == CHANGED:
                         self._due.set()
-            except (RedisError, OSError, RuntimeError) as error:  # RuntimeError: the layer's connection is closed
+            except Exception as error:  # noqa: BLE001 - an outermost loop: begin anew
                 log.warning("changes of keys out of reach", error=type(error).__name__)
                 await asyncio.sleep(1)
 
@@ -166,6 +177,8 @@ class Desk:
             except (RedisError, OSError, TimeoutError) as error:
                 roster.elsewhere = {}
                 log.warning("limits hold in this process only", error=type(error).__name__)
+            except Exception:
+                log.exception("connections cannot be compared")
             self._expire()
 
     async def _share(self) -> None:

@@ -56,6 +56,7 @@ class ClientPlan(models.Model):
         "A connection or a request costs 1 or more, a message 0.1. The month is UTC's. 0 or empty: no limit.",
     )
     channels = models.JSONField("feeds", default=list, blank=True, help_text="None chosen: all.")
+    changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         ordering = ("pk",)
@@ -124,6 +125,7 @@ class ClientKey(models.Model):
     revoked_at = models.DateTimeField("revoked", null=True, editable=False)
     last_used_at = models.DateTimeField("last used", null=True, editable=False)
     created_at = models.DateTimeField("created", auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
     #: The text of a key that has just been made, for the one page that shows it.
     secret: Secret | None = None
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from datetime import date, datetime
 
 from django.db import connection, transaction
-from django.db.models import Model, Sum
+from django.db.models import Count, Max, Model, Sum
 from django.db.models.signals import post_delete, post_save
 
 from spot.clients.book import CHANGED, GROUP, Contents, Key
@@ -49,10 +49,19 @@ def read() -> Contents:
     return Contents(tuple(made), is_open, plan, _used(today()))
 
 
-def read_in_thread() -> Contents:
-    """The same for a thread that has no other use of the database: its connection is closed."""
+def version() -> Hashable:
+    """A value that differs once keys or plans have changed, in two small queries. Raises `django.db.Error`."""
+    return tuple(
+        tuple(model.objects.aggregate(Count("pk"), Max("changed_at")).values()) for model in (ClientKey, ClientPlan)
+    )
+
+
+def read_if_changed(known: Hashable) -> tuple[Hashable, Contents | None]:
+    """The version, and everything unless that is the known one. For a thread that has no other use of the database: its
+    connection is closed."""
     try:
-        return read()
+        newest = version()  # before the rows: what changes in between is read once more
+        return newest, None if newest == known else read()
     finally:
         connection.close()
 

@@ -27,7 +27,7 @@ class ClientPlanForm(forms.ModelForm):
 
     class Meta:
         model = ClientPlan
-        exclude = ()  # noqa: DJ006 - every field is a limit, and meant for the operator
+        exclude = ("changed_at",)  # noqa: DJ006 - every other field is meant for the operator
 
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])

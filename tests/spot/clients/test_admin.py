@@ -209,6 +209,18 @@ def test_the_book_is_read_in_as_many_queries_however_many_keys_there_are(plan: C
     assert counts == [3, 3]
 
 
+def test_the_book_is_read_again_only_after_a_change(plan: ClientPlan, monkeypatch) -> None:
+    monkeypatch.setattr(records.connection, "close", lambda: None)
+    version, contents = records.read_if_changed(None)
+    assert contents is not None
+    assert records.read_if_changed(version) == (version, None)
+    for change in (lambda: made(plan), plan.save, ClientKey.objects.get, lambda: ClientKey.objects.get().delete()):
+        change()
+        newest, contents = records.read_if_changed(version)
+        assert (contents is None) == (newest == version) == (change == ClientKey.objects.get)
+        version = newest
+
+
 def test_usage_is_copied_by_day_and_shown_with_the_key(admin_client: Client, plan: ClientPlan, redis) -> None:
     row, today = made(plan), usage.today()
     yesterday = today - timedelta(days=1)

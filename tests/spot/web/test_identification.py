@@ -436,12 +436,12 @@ def test_the_book_is_asked_for_before_anybody_is_served(monkeypatch) -> None:
     monkeypatch.setattr(book, "settled", False)
     monkeypatch.setattr(book, "read", False)
 
-    def unreachable():
+    def unreachable(_version):
         raise DatabaseError
 
     from django.db import DatabaseError
 
-    monkeypatch.setattr("spot.clients.records.read_in_thread", unreachable)
+    monkeypatch.setattr("spot.clients.records.read_if_changed", unreachable)
 
     async def story() -> None:
         await put_market(1)
