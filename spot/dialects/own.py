@@ -41,7 +41,7 @@ def read_address(
         )
     except ValueError as error:
         raise Refused("bad_message", "The query string is not UTF-8, or has more than 100 fields.") from error
-    raw: dict[str, object] = {name: value for name, value in pairs if value != "" and name not in extra}
+    raw = _values(feed, [(name, value) for name, value in pairs if value != "" and name not in extra])
     check_names(feed, raw, MODES)
     modes = {name: _flag(name, raw.pop(name, "false")) for name in MODES}
     envelope = envelope or modes["envelope"]
@@ -49,6 +49,14 @@ def read_address(
         raise bad_value("delta", "asked for together with envelope=1: the documented shapes know no deltas")
     dialect = Envelope(modes["delta"]) if envelope else Documented(modes["status"])
     return view_of(feed, raw, depth), dialect
+
+
+def _values(feed: Feed, pairs: Sequence[tuple[str, str]]) -> dict[str, object]:
+    """The values by name. Some programs write a list as a name for each item; of other names the last value counts."""
+    raw: dict[str, object] = {}
+    for name, value in pairs:
+        raw[name] = f"{raw[name]},{value}" if name in raw and name in feed.lists else value
+    return raw
 
 
 def _flag(name: str, raw: object) -> bool:

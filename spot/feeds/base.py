@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from providers.datasets import Dataset, Row
@@ -111,3 +112,8 @@ class Feed:
     time_field: str | None = None
     own_page: bool = False
     events: bool = False
+
+    @cached_property
+    def lists(self) -> frozenset[str]:
+        """The names of the parameters that are lists."""
+        return frozenset(param.name for param in self.params if param.kind.schema().get("type") == "array")

@@ -283,3 +283,11 @@ def test_the_heatmaps_own_page_comes_back_when_page_size_is_cleared() -> None:
     assert (first.params["page"], first.query.page) == (1, 2)
     second = first.updated({"page_size": None}, DEPTH)
     assert (second.params["page"], second.query.page, second.query.page_size) == (2, 1, None)
+
+
+def test_a_list_may_have_its_name_once_for_each_item() -> None:
+    view, _dialect = read_address(
+        FEEDS["ticker-tape"], b"coin_ids=bitcoin&coin_ids=ethereum,tether&search=a&search=b", 1000
+    )
+    assert view.params["coin_ids"] == ("bitcoin", "ethereum", "tether")
+    assert view.raw["search"] == "b"
