@@ -242,6 +242,18 @@ def breaks(before: Summary, after: Summary) -> list[str]:
     return found
 
 
+def additions(before: Summary, after: Summary) -> dict[str, list[str]]:
+    """What is new in `after`: the new names of each section; none of a section that is new as a whole."""
+    new: dict[str, list[str]] = {}
+    for section, facts in after.facts.items():
+        known = before.facts.get(section)
+        if known is None:
+            new[section] = []
+        elif names := [name for name in facts if name not in known]:
+            new[section] = names
+    return new
+
+
 def permitted(before: Summary, after: Summary) -> bool:
     """Whether the version says that the contract is broken: its first number is higher."""
     return int(after.version.split(".")[0]) > int(before.version.split(".")[0])

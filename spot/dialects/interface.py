@@ -50,7 +50,7 @@ class Outcome:
 class Operation:
     """One method at one HTTP path. `id` names it in generated clients; `parameters` is the closed object schema of its
     query string, `variables` the schemas of the names in braces in its path; `errors` are codes of `spot.codes`;
-    `sends` are request headers."""
+    `sends` are request headers. `key`: whether a client may, must or need not say who it is."""
 
     id: str
     summary: str
@@ -62,6 +62,7 @@ class Operation:
     body: Payload | None = None
     variables: Mapping[str, Schema] = field(default_factory=dict)
     sends: tuple[Header, ...] = ()
+    key: Literal["optional", "required", "none"] = "optional"
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,18 @@ ABOUT = (
     "Every answer can carry the age and the source of its data."
 )
 
+#: The ways in which a client says who it is.
+SECURITY = {
+    "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "the key"},
+    "Bearer": {"type": "http", "scheme": "bearer", "description": "the key"},
+    "Ticket": {"type": "apiKey", "in": "query", "name": "ticket", "description": "a ticket, for one request of a page"},
+}
+_BY_KEY: dict[str, list[dict[str, list[str]]]] = {
+    "optional": [{}, {"ApiKey": []}, {"Bearer": []}, {"Ticket": []}],
+    "required": [{"ApiKey": []}, {"Bearer": []}],
+    "none": [],
+}
+
 
 def document(operations: Iterable[tuple[str, Operation]], parts: Mapping[str, Schema], after_error: Header) -> Any:
     """The document of these operations, each with its path. `parts` are named schemas within their bodies;
@@ -36,7 +48,8 @@ def document(operations: Iterable[tuple[str, Operation]], parts: Mapping[str, Sc
         "servers": [{"url": "/"}],
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for _path, operation in operations)],
         "paths": paths,
-        "components": {"schemas": components.all()},
+        "security": _BY_KEY["optional"],
+        "components": {"schemas": components.all(), "securitySchemes": SECURITY},
         "x-error-codes": error_codes(),
     }
 
@@ -90,6 +103,8 @@ def _operation(operation: Operation, components: Components, after_error: Header
         "parameters": parameters,
         "responses": answers | _refusals(operation.errors, components, after_error),
     }
+    if operation.key != "optional":
+        described["security"] = _BY_KEY[operation.key]
     if operation.body is not None:
         content = {operation.body.media: {"schema": components.body(operation.body.name, operation.body.schema)}}
         described["requestBody"] = {"required": True, "description": operation.body.summary, "content": content}

@@ -72,12 +72,14 @@ HEALTHZ = Operation(
     id="getHealth",
     summary="whether the process lives",
     tag="health",
+    key="none",
     answers=(Outcome(200, "it lives", (Payload("Health", closed({"status": {"type": "string", "enum": ["ok"]}})),)),),
 )
 READYZ = Operation(
     id="getReadiness",
     summary="whether the process can serve data now",
     tag="health",
+    key="none",
     answers=(Outcome(200, "it can", (_READINESS,)), Outcome(503, "it cannot, and why", (_READINESS,))),
 )
 

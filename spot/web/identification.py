@@ -46,6 +46,7 @@ TICKET_OPERATION = Operation(
     answers=(Outcome(200, _TICKET_MEANING, (Payload("Ticket", _TICKET),), BALANCE),),
     errors=("key_required",),
     method="post",
+    key="required",
     sends=(Header("X-API-Key", "the key; or `Authorization: Bearer` and the key"),),
 )
 

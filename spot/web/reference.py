@@ -22,6 +22,8 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
 from spot.clients.plans import LIMITS
+from spot.clients.tickets import SECONDS
+from spot.codes import ERRORS, Close
 from spot.dialects.messages import MAX_MESSAGE
 from spot.dialects.openapi import ABOUT
 from spot.dialects.own import PREFIX
@@ -77,6 +79,26 @@ def _errors() -> Mapping[str, Any]:
     return {"errors": tables.error_codes(), "closes": tables.close_codes()}
 
 
+def _keys() -> Mapping[str, Any]:
+    closes = (Close.KEY, Close.OUT_OF_CREDITS, Close.FORBIDDEN, Close.ORIGIN, Close.PLAN_CHANGED)
+    codes = [code for code, fact in ERRORS.items() if fact.close in closes]
+    return {"seconds": SECONDS, "errors": tables.error_codes(codes)}
+
+
+def _stream() -> Mapping[str, Any]:
+    channel = next(one for one in http.channels() if one.id == "Stream")
+    # Frames of single feeds, which have a summary, are the envelope's.
+    own = [one for one in channel.forms[0].frames if not one.summary or one.name == "StreamPricePrice"]
+    return {
+        kind: [(one.name.removeprefix("Stream"), tables.objects(one)) for one in payloads]
+        for kind, payloads in (("messages", channel.messages), ("frames", own))
+    }
+
+
+def _sse() -> Mapping[str, Any]:
+    return {"channels": tables.channels(one for one in http.channels() if one.protocol == "sse")}
+
+
 def _feed(feed: Feed) -> Page:
     def facts() -> Mapping[str, Any]:
         own, view = tables.feed_parameters(feed)
@@ -107,6 +129,9 @@ PAGES: dict[str, Page] = {
     "console": Page("Console", "build a query, see its frames live, copy its code", "console.md", _nothing),
     "views": Page("Queries", "filters, search, sorting, pages and times", "views.md", _views),
     "messages": Page("Messages", "what sockets send and take: plain rows, envelope, deltas", "messages.md", _messages),
+    "stream": Page("Stream", "one WebSocket for all feeds and single coins", "stream.md", _stream),
+    "sse": Page("Server-sent events", "feeds as HTTP answers that go on", "sse.md", _sse),
+    "keys": Page("Keys", "keys, tickets, plans", "keys.md", _keys),
     "http": Page("HTTP", "paths, headers, caching, CSV", "http.md", _http),
     "limits": Page("Limits", "how much a client may use", "limits.md", _limits),
     "errors": Page("Errors", "error codes and close codes", "errors.md", _errors),

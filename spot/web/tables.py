@@ -7,7 +7,7 @@ from typing import Any
 
 from spot.codes import CLOSES, ERRORS, MISSING, NOTICES
 from spot.dialects.contract import alternatives
-from spot.dialects.interface import Header, Operation, Payload
+from spot.dialects.interface import Channel, Header, Operation, Payload
 from spot.dialects.own_interface import FORMS, errors, frames, messages
 from spot.dialects.schema import parameters_schema
 from spot.dialects.values import STATES
@@ -150,7 +150,8 @@ def client_messages() -> str:
 
 def objects(payload: Payload) -> str:
     """The fields of a message that is an object."""
-    required, properties = payload.schema.get("required", ()), payload.schema.get("properties", {})
+    schema = payload.schema.get("anyOf", [payload.schema])[0]  # alternatives differ in the feed only
+    required, properties = schema.get("required", ()), schema.get("properties", {})
     rows = []
     for name, one in properties.items():
         note = one.get("description", "")
@@ -184,6 +185,15 @@ def notices() -> str:
 def missing() -> str:
     """Why a coin is missing."""
     return meanings(("Code", "Meaning"), MISSING.items())
+
+
+def channels(listed: Iterable[Channel]) -> str:
+    """Channels with their forms."""
+    rows = []
+    for one in listed:
+        forms = "; ".join(f"{form.name}: {form.summary}" for form in one.forms)
+        rows.append((code(one.path), one.summary, forms))
+    return table(("Path", "Purpose", "Forms"), rows)
 
 
 def error_codes(codes: Iterable[str] = ERRORS) -> str:

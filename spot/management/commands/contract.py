@@ -39,8 +39,8 @@ class Command(BaseCommand):
         broken = contract.breaks(before, after)
         for change in broken:
             self.stdout.write(f"breaks: {change}")
-        for change in contract.breaks(after, before):
-            self.stdout.write(f"new, or wider: {change}")
+        for section, names in contract.additions(before, after).items():
+            self.stdout.write(f"new: {section}" + (f": {', '.join(names)}" if names else ""))
         if broken and not contract.permitted(before, after):
             self.stderr.write(
                 f"These changes break clients of contract {before.version}. Take them back, or raise the first number "
