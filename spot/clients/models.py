@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
@@ -79,12 +80,11 @@ class ClientPlan(models.Model):
             return usual if value is None else value
 
         minute = self.messages_per_minute
-        return Plan(
+        return replace(
+            usual,
             connections=or_usual(self.connections, usual.connections),
             messages_per_second=usual.messages_per_second if minute is None else minute / 60,
-            requests=usual.requests,
             requests_per_minute=or_usual(self.requests_per_minute, usual.requests_per_minute),
-            new_datasets_per_hour=usual.new_datasets_per_hour,
             subscriptions=or_usual(self.subscriptions, usual.subscriptions),
             messages_out_per_second=self.messages_out_per_second or 0,
             credits_per_month=self.credits_per_month or 0,

@@ -1,8 +1,12 @@
 """Who is asking: a network, and the plan that the settings give everybody."""
 
+from dataclasses import fields
+
 import pytest
 
-from spot.clients.plans import anonymous, network
+from spot.clients import models
+from spot.clients.models import ClientPlan
+from spot.clients.plans import Plan, anonymous, network
 
 
 @pytest.mark.parametrize(
@@ -32,3 +36,10 @@ def test_the_plan_follows_the_settings_at_each_request(settings) -> None:
     assert (before.id, before.plan.requests_per_minute) == ("192.0.2.7", 7)
     assert (after.plan.requests_per_minute, after.plan.messages_per_second) == (8, 2.5)
     assert anonymous("2001:db8::1").id == anonymous("2001:db8::2").id
+
+
+def test_a_plan_without_numbers_has_every_limit_of_the_settings(monkeypatch) -> None:
+    own = {"messages_out_per_second", "credits_per_month", "channels"}  # no setting gives these
+    usual = {field.name: number for number, field in enumerate(fields(Plan), 1) if field.name not in own}
+    monkeypatch.setattr(models, "default_plan", lambda: Plan(**usual))
+    assert ClientPlan(name="empty").plan == Plan(**usual)
