@@ -22,6 +22,7 @@ from providers.pacing import SHARE, Poll, factors
 from providers.sandbox.faults import KINDS
 from spot.clients.plans import LIMITS
 from spot.codes import CLOSES, ERRORS, NOTICES
+from spot.dialects import batch
 from spot.dialects.base import Amend
 from spot.dialects.messages import ACTIONS, MODES, read
 from spot.dialects.own import read_address
@@ -306,9 +307,10 @@ def test_every_fault_of_the_sandbox_is_described() -> None:
 
 
 def requests() -> list[tuple[str, str]]:
-    """Feed and query string of every address in the documents."""
+    """Feed and query string of every address of a feed in the documents."""
     bare = [found for text in DOCS.values() for block in fences(text, "text") for found in BARE.findall(block)]
-    return sorted({*bare, *(found for text in DOCS.values() for found in QUOTED.findall(text))})
+    found = {*bare, *(found for text in DOCS.values() for found in QUOTED.findall(text))}
+    return sorted((channel, query) for channel, query in found if channel != "batch")
 
 
 @each_feed
@@ -319,6 +321,15 @@ def test_every_feed_has_an_example_request(feed: Feed) -> None:
 @pytest.mark.parametrize(("channel", "query"), requests())
 def test_every_example_request_parses(channel: str, query: str) -> None:
     read_address(FEEDS[channel], query.encode(), depth=1000, extra=("format",))
+
+
+def test_the_example_of_a_batch_is_one() -> None:
+    [body] = re.findall(r"/batch' -d '(.*?)'", ENDPOINTS, re.DOTALL)
+    [answer] = [line for line in ENDPOINTS.splitlines() if line.startswith('{"views":[{"status"')]
+    wanted = batch.read(body.encode(), depth=1000)
+    assert [isinstance(one, batch.Wanted) for one in wanted] == [
+        part["status"] == 200 for part in json.loads(answer)["views"]
+    ]
 
 
 def test_every_example_message_changes_what_it_names() -> None:

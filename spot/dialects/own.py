@@ -42,6 +42,11 @@ def read_address(
     except ValueError as error:
         raise Refused("bad_message", "The query string is not UTF-8, or has more than 100 fields.") from error
     raw = _values(feed, [(name, value) for name, value in pairs if value != "" and name not in extra])
+    return read_parameters(feed, raw, depth, envelope=envelope)
+
+
+def read_parameters(feed: Feed, raw: dict[str, object], depth: int, *, envelope: bool = False) -> tuple[View, Dialect]:
+    """The view and the dialect that parameters ask for, as text or as JSON has them. Raises `Refused`."""
     check_names(feed, raw, MODES)
     modes = {name: _flag(name, raw.pop(name, "false")) for name in MODES}
     envelope = envelope or modes["envelope"]

@@ -205,13 +205,17 @@ class Group:
         """Whether its frames are so large that deflating one would hold up the event loop."""
         return self.update is not None and len(self.update.answer.data) >= DEFLATE_IN_THREAD
 
-    def render(self, table: Table, seq: int, now_ms: int) -> Update | None:
-        """Make the newest page; None when the members would see the same again."""
+    def page(self, table: Table, seq: int, now_ms: int) -> Page:
+        """The page of these rows, of which the members are not told."""
         facts = self.facts()
         assert facts is not None
-        answer, before = Answer(self.view, table, extended=self.dialect.extended), self.update
+        answer = Answer(self.view, table, extended=self.dialect.extended)
         missing = self._missing(table) if self.coins else NOTHING
-        page = Page(answer, facts, seq, facts.stale(now_ms), missing, self._run)
+        return Page(answer, facts, seq, facts.stale(now_ms), missing, self._run)
+
+    def render(self, table: Table, seq: int, now_ms: int) -> Update | None:
+        """Make the newest page; None when the members would see the same again."""
+        page, before = self.page(table, seq, now_ms), self.update
         if self._events:
             if self.ring is None or self.ring.epoch != page.epoch:
                 self.ring = EventRing(now_ms, page.epoch)

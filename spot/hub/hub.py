@@ -407,6 +407,17 @@ class Hub:
         group.tell_status(now_ms())
         return update
 
+    def newest(self, group: Group) -> Update | None:
+        """The group's page of the newest snapshots, also of those that are just being published to groups one after
+        another; None while there is none. Pages that are read without a pause between them are of one version."""
+        if group.update is None or not group.ready:
+            return None
+        table = self._table(group)
+        if group.update.answer.table is table:
+            return group.update
+        self._seq += 1
+        return Update(group.page(table, self._seq, now_ms()), group.dialect, None)
+
     def _table(self, group: Group) -> Table:
         """The table of the group's snapshots: the snapshot's own, or those of several joined, each row once."""
         present = group.topics

@@ -98,14 +98,13 @@ class Shelf:
 
     async def encoded(self, name: Hashable, body: bytes, coding: str) -> bytes:
         """A body in that coding."""
-        compress = CODINGS[coding]
+        return await self.get((name, coding), lambda: self.compress(body, coding))
 
-        async def make() -> bytes:
-            if len(body) < _AT_ONCE_BYTES:
-                return compress(body)
-            return await asyncio.get_running_loop().run_in_executor(self._thread, compress, body)
-
-        return await self.get((name, coding), make)
+    async def compress(self, body: bytes, coding: str) -> bytes:
+        """A body in that coding, which is not kept."""
+        if len(body) < _AT_ONCE_BYTES:
+            return CODINGS[coding](body)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, CODINGS[coding], body)
 
     async def _make(self, name: Hashable, make: Callable[[], Awaitable[bytes]]) -> bytes:
         try:

@@ -28,12 +28,13 @@ from spot import dialects
 from spot.clients.plans import Client
 from spot.clients.usage import usage
 from spot.codes import Refused
+from spot.dialects.batch import MAX_REQUEST
 from spot.dialects.interface import Channel, Operation
 from spot.dialects.own import PREFIX
 from spot.dialects.sse import PATH as SSE
 from spot.dialects.sse import SEVERAL, interface
 from spot.feeds import FEEDS
-from spot.web import health, lookups, mcp, sse, status, twins
+from spot.web import batch, health, lookups, mcp, sse, status, twins
 from spot.web.answers import Headers, Request, Response, refusal, write
 from spot.web.bodies import DisconnectedError, read_body
 from spot.web.documents import DOCUMENTS, Document
@@ -78,6 +79,7 @@ for _end in ("", "/"):
             partial(twins.answer, _feed), operation=twins.operation(_feed)
         )
         _PUBLIC[f"/{SSE}/{_feed.channel}{_end}"] = Handler(partial(sse.one, _feed))
+    _PUBLIC[f"/{PREFIX}/batch{_end}"] = Handler(batch.answer, ("POST",), batch.OPERATION, MAX_REQUEST)
     _PUBLIC[f"/{SEVERAL}{_end}"] = Handler(sse.several)
     for _route in dialects.routes():
         _PUBLIC[f"/{_route.path}{_end}"] = Handler(twins.upgrade_required, methods=None)

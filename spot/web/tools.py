@@ -26,7 +26,7 @@ from spot.hub.hub import Hub
 from spot.snapshots import now_ms
 from spot.web import lookups, status
 from spot.web.answers import Request, Response
-from spot.web.novelty import admitted, check_channel
+from spot.web.novelty import check_channel
 from spot.web.public import charge
 from spot.web.waiting import current, standing
 
@@ -87,8 +87,7 @@ async def _ask(feed: Feed, client: Client, arguments: dict[str, Any]) -> dict[st
         charge(client, _NEW_QUESTION)
     update = standing(view, _DIALECT, client.id)
     if update is None:
-        with admitted(client, view, _DIALECT):
-            update = await current(view, _DIALECT, client.id)
+        update = await current(view, _DIALECT, client)
     now = now_ms()
     body: dict[str, Any] = orjson.loads(update.full.payload)
     return {"freshness": freshness(update.facts, now), "age_ms": update.facts.age_ms(now)} | body

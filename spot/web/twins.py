@@ -12,14 +12,17 @@ from urllib.parse import quote
 
 from django.conf import settings
 
+from spot.clients.plans import Client
 from spot.codes import Refused, bad_value
 from spot.dialects import own_interface
+from spot.dialects.base import Dialect
 from spot.dialects.csv_export import export_name
 from spot.dialects.interface import Operation, Outcome, pascal
 from spot.dialects.own import read_address
 from spot.dialects.schema import parameters_schema
 from spot.feeds import Feed
 from spot.feeds.answer import Answer
+from spot.feeds.view import View
 from spot.hub.hub import Hub
 from spot.hub.update import Update
 from spot.snapshots import now_ms
@@ -27,7 +30,7 @@ from spot.web.answers import Headers, Request, Response, matches, parameter, ref
 from spot.web.encodings import SHELF, preferred
 from spot.web.exports import csv_of
 from spot.web.headers import HEADERS, IF_NONE_MATCH
-from spot.web.novelty import admitted, check_channel
+from spot.web.novelty import check_channel
 from spot.web.public import charge
 from spot.web.remembered import Remembered
 from spot.web.waiting import LARGEST_PAGE, current, standing
@@ -59,14 +62,11 @@ async def answer(feed: Feed, request: Request) -> Response:
     """The newest state of a feed, as the query string asks for it."""
     try:
         question = _question(request.query_string, feed, settings.SPOT_DEPTH)
-        check_channel(request.client, question.view)
-        if cost := _extra_cost(question):
-            charge(request.client, cost)
+        check(question, request.client)
         update = standing(question.view, question.dialect, request.client.id)
         if update is None:
-            with admitted(request.client, question.view, question.dialect):
-                update = await current(question.view, question.dialect, request.client.id)
-        return await _answer(request, question, update)
+            update = await current(question.view, question.dialect, request.client)
+        return await respond(question, update, request)
     except Refused as refused:
         return refusal(refused)
 
@@ -94,20 +94,35 @@ async def upgrade_required(_request: Request) -> Response:
 # --- the question -----------------------------------------------------------------------------------------------------
 
 
-class _Question:
-    """A query string, parsed."""
+class Question:
+    """A view, its dialect, and the form of the answer."""
 
-    def __init__(self, query_string: bytes, feed: Feed, depth: int) -> None:
-        self.view, self.dialect = read_address(feed, query_string, depth, extra=("format",))
-        form = parameter(query_string, "format")
-        if form is not None and form not in _FORMATS:
-            raise bad_value("format", "json or csv", form)
-        self.form = form or "json"
+    def __init__(self, view: View, dialect: Dialect, form: str = "json") -> None:
+        self.view = view
+        self.dialect = dialect
+        self.form = form
         #: Its name among all questions.
-        self.name = _digest(repr((self.form, self.view.key, self.dialect)))
+        self.name = _digest(repr((form, view.key, dialect)))
 
 
-_question = Remembered(_Question)
+def _read(query_string: bytes, feed: Feed, depth: int) -> Question:
+    view, dialect = read_address(feed, query_string, depth, extra=("format",))
+    form = parameter(query_string, "format")
+    if form is not None and form not in _FORMATS:
+        raise bad_value("format", "json or csv", form)
+    return Question(view, dialect, form or "json")
+
+
+_question = Remembered(_read)
+
+
+def check(question: Question, client: Client, base: int = 0) -> None:
+    """Charge a client for a question, `base` besides what it costs beyond a request. Raises `Refused`, also where its
+    plan does not have the feed."""
+    check_channel(client, question.view)
+    if cost := base + _extra_cost(question):
+        charge(client, cost)
+
 
 #: The cost of a request beyond one token, where its answer is not at hand: a question that nobody has asked lately, and
 #: a text of up to 500 rows.
@@ -117,7 +132,7 @@ _ASKED: OrderedDict[bytes, None] = OrderedDict()
 _MOST_ASKED = 10_000
 
 
-def _extra_cost(question: _Question) -> int:
+def _extra_cost(question: Question) -> int:
     """The cost of answering a question, besides the request itself."""
     known = question.name in _ASKED
     _ASKED[question.name] = None
@@ -136,7 +151,8 @@ def _digest(text: str) -> bytes:
 # --- the answer -------------------------------------------------------------------------------------------------------
 
 
-async def _answer(request: Request, question: _Question, update: Update) -> Response:
+async def respond(question: Question, update: Update, request: Request) -> Response:
+    """The answer to a question, as the request's headers want it."""
     tag, lasting = _head(question, update)
     now, facts = now_ms(), update.facts
     age = facts.age_ms(now)
@@ -176,7 +192,7 @@ async def _shared(tag: str, body: bytes) -> bytes:
 _HEADS: weakref.WeakKeyDictionary[Update, dict[bytes, tuple[str, Headers]]] = weakref.WeakKeyDictionary()
 
 
-def _head(question: _Question, update: Update) -> tuple[str, Headers]:
+def _head(question: Question, update: Update) -> tuple[str, Headers]:
     heads = _HEADS.get(update)
     if heads is None:
         heads = _HEADS[update] = {}
@@ -185,7 +201,7 @@ def _head(question: _Question, update: Update) -> tuple[str, Headers]:
     return heads[question.name]
 
 
-def _new_head(question: _Question, update: Update) -> tuple[str, Headers]:
+def _new_head(question: Question, update: Update) -> tuple[str, Headers]:
     """A tag is equal while snapshot, freshness and question are equal. It is a weak one, so that an answer has the same
     tag in every content coding."""
     facts = update.facts

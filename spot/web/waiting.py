@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from django.conf import settings
 
+from spot.clients.plans import Client
 from spot.codes import Refused
 from spot.dialects.base import Dialect
 from spot.dialects.frames import Message
@@ -21,6 +22,7 @@ from spot.hub.hub import Hub
 from spot.hub.topics import Topic
 from spot.hub.update import Seen, Update
 from spot.snapshots import now_ms
+from spot.web.novelty import admitted
 
 #: The pause between two looks at the group, where coins are missing: that a coin has no price changes no row, so the
 #: group pushes nothing then.
@@ -70,12 +72,52 @@ class Waiter:
             self.first.set_exception(refused)
 
 
-async def current(view: View, dialect: Dialect, client: str) -> Update:
+async def current(view: View, dialect: Dialect, client: Client) -> Update:
     """The newest page of a view, waiting up to SPOT_FIRST_ANSWER_SECONDS for its first one and for coins that are
-    being fetched. `client` is the one that asks. Raises `Refused` when there is nothing to show."""
-    hub, waiter = Hub.current(), Waiter(client, dialect)
+    being fetched. Raises `Refused` when the client may not ask for it, and when there is nothing to show."""
+    hub, waiter = Hub.current(), Waiter(client.id, dialect)
     try:
-        hub.join(waiter, view)
+        with admitted(client, view, dialect):
+            hub.join(waiter, view)
+            update = await _first(waiter)
+            _check_coins(update)
+    finally:
+        hub.leave(waiter)
+    return update
+
+
+async def together(views: Sequence[tuple[View, Dialect]], client: Client) -> list[Update | Refused]:
+    """The newest pages of several views in their order, each as by `current`. They are of one time: those that show a
+    dataset show the same version of it."""
+    hub, turn = Hub.current(), asyncio.Lock()
+
+    async def join(waiter: Waiter, view: View) -> Refused | None:
+        try:
+            with admitted(client, view, waiter.dialect):
+                async with turn:
+                    hub.join(waiter, view)
+                    await asyncio.sleep(0)  # others are served between two evaluations
+                _check_coins(await _first(waiter))
+        except Refused as refused:
+            return refused
+        return None
+
+    waiters = [Waiter(client.id, dialect) for _view, dialect in views]
+    try:
+        joining = (join(waiter, view) for waiter, (view, _dialect) in zip(waiters, views, strict=True))
+        refusals = await asyncio.gather(*joining)
+        return [
+            refused or (waiter.group and hub.newest(waiter.group)) or _why_nothing(waiter)
+            for waiter, refused in zip(waiters, refusals, strict=True)
+        ]
+    finally:
+        for waiter in waiters:
+            hub.leave(waiter)
+
+
+async def _first(waiter: Waiter) -> Update:
+    """The first page of a member of the hub, or what there is when its time is over. Raises `Refused`."""
+    try:
         async with asyncio.timeout(settings.SPOT_FIRST_ANSWER_SECONDS):
             update = await waiter.first
             while any(why.pending for why in update.missing.values()):
@@ -84,14 +126,15 @@ async def current(view: View, dialect: Dialect, client: str) -> Update:
     except TimeoutError:
         if (latest := _newest(waiter)) is None:
             raise _why_nothing(waiter) from None
-        update = latest
-    else:
-        _remember(update, waiter.group)
-    finally:
-        hub.leave(waiter)
-    if update.missing and len(update.missing) == len(view.params["coin_ids"]):
-        raise Refused("unavailable", " ".join(dict.fromkeys(why.message for why in update.missing.values())))
+        return latest
+    _remember(update, waiter.group)
     return update
+
+
+def _check_coins(update: Update) -> None:
+    """Raise `Refused` where none of the coins asked for is there."""
+    if update.missing and len(update.missing) == len(update.answer.view.params["coin_ids"]):
+        raise Refused("unavailable", " ".join(dict.fromkeys(why.message for why in update.missing.values())))
 
 
 # --- pages that still stand -------------------------------------------------------------------------------------------

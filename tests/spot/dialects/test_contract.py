@@ -31,6 +31,12 @@ def test_the_summary_is_read_as_it_was_written() -> None:
     assert not breaks(summary, summary)
 
 
+@pytest.fixture
+def without_batch(monkeypatch) -> None:
+    """Its interface is made of all feeds', and would hold the unchanged one beside."""
+    monkeypatch.delitem(http._PUBLIC, "/tzone_apis/services/spot/batch")
+
+
 def feed_changed(monkeypatch, channel: str, **changes: object) -> None:
     """The HTTP path of a feed as it would be with another declaration."""
     path = f"/tzone_apis/services/spot/{channel}"
@@ -45,7 +51,7 @@ def test_a_parameter_that_is_gone_is_named(monkeypatch) -> None:
     assert "GET /tzone_apis/services/spot/market, ?vs_currency: is gone" in breaks(before, present())
 
 
-def test_a_narrower_parameter_is_named(monkeypatch) -> None:
+def test_a_narrower_parameter_is_named(monkeypatch, without_batch) -> None:
     before = present()
     params = [replace(one, kind=Whole(1, 400)) if one.name == "per_page" else one for one in FEEDS["market"].params]
     feed_changed(monkeypatch, "market", params=tuple(params))
@@ -53,7 +59,7 @@ def test_a_narrower_parameter_is_named(monkeypatch) -> None:
     assert found == ["GET /tzone_apis/services/spot/market, ?per_page: no longer takes integer 1..500"]
 
 
-def test_a_parameter_that_becomes_required_is_named(monkeypatch) -> None:
+def test_a_parameter_that_becomes_required_is_named(monkeypatch, without_batch) -> None:
     before = present()
     more = replace(TAPE.params[0], name="ids")
     feed_changed(monkeypatch, "market", params=(*FEEDS["market"].params, more))
