@@ -92,6 +92,8 @@ async def together(views: Sequence[tuple[View, Dialect]], client: Client) -> lis
     hub, turn = Hub.current(), asyncio.Lock()
 
     async def join(waiter: Waiter, view: View) -> Refused | None:
+        if standing(view, waiter.dialect, client.id) is not None:
+            return None
         try:
             with admitted(client, view, waiter.dialect):
                 async with turn:
@@ -102,14 +104,22 @@ async def together(views: Sequence[tuple[View, Dialect]], client: Client) -> lis
             return refused
         return None
 
+    def page(waiter: Waiter, view: View) -> Update | Refused:
+        if waiter.group is None:
+            if (update := standing(view, waiter.dialect, client.id)) is not None:
+                return update
+            try:
+                hub.join(waiter, view)  # the page was replaced while others were awaited
+            except Refused as refused:
+                return refused
+        return (waiter.group and hub.newest(waiter.group)) or _why_nothing(waiter)
+
     waiters = [Waiter(client.id, dialect) for _view, dialect in views]
     try:
         joining = (join(waiter, view) for waiter, (view, _dialect) in zip(waiters, views, strict=True))
         refusals = await asyncio.gather(*joining)
-        return [
-            refused or (waiter.group and hub.newest(waiter.group)) or _why_nothing(waiter)
-            for waiter, refused in zip(waiters, refusals, strict=True)
-        ]
+        triples = zip(waiters, views, refusals, strict=True)
+        return [refused or page(waiter, view) for waiter, (view, _dialect), refused in triples]
     finally:
         for waiter in waiters:
             hub.leave(waiter)

@@ -139,6 +139,24 @@ def test_a_dataset_is_shown_at_one_version_also_while_it_is_being_published(monk
     run(story())
 
 
+def test_a_page_that_still_stands_is_given_again_and_replaced_when_it_does_not(monkeypatch) -> None:
+    async def story() -> None:
+        await put_market(2)
+        [first] = (await post({"feed": "market"})).json()["views"]
+        joined = []
+        monkeypatch.setattr(Hub, "join", lambda _hub, member, *_: joined.append(member))
+        [again] = (await post({"feed": "market"})).json()["views"]
+        assert (again["body"], joined) == (first["body"], [])
+        monkeypatch.undo()
+        version = await put(USD, market(2, shift=1.0))
+        async with Socket("market", "page_size=1"):
+            await eventually(lambda: Hub.current().topics[USD.name].version == version)
+        [newer] = (await post({"feed": "market"})).json()["views"]
+        assert newer["body"] != first["body"]
+
+    run(story())
+
+
 def test_an_answer_waits_for_all_its_views_and_names_what_did_not_come(settings) -> None:
     settings.SPOT_FIRST_ANSWER_SECONDS = 0.3
 
