@@ -218,12 +218,14 @@ def _delta(feed: Feed) -> Schema:
 
 
 def _rows(feed: Feed, *, extended: bool) -> Schema:
-    """A list of objects; or a table, of which the leading columns are always there and the others as `headers` say."""
+    """A list of objects; or a table, of which the leading columns are always there and the others as `headers` say.
+    There, `x-columns` has the schema of the cells below each header."""
     if feed.headers is None:
         return {"type": "array", "items": _object(feed, extended=extended)}
     leading, others = _table_columns(feed)
+    columns = {column.name: column.schema() for column in feed.columns}
     properties: dict[str, Schema] = {
-        "headers": {"type": "array", "items": {"enum": [column.name for column in feed.columns]}, "uniqueItems": True},
+        "headers": {"type": "array", "items": {"enum": list(columns)}, "uniqueItems": True, "x-columns": columns},
         "rows": {
             "type": "array",
             "items": {"type": "array", "prefixItems": leading, "items": others, "minItems": len(leading)},

@@ -21,6 +21,7 @@ from spot.dialects import schema, stream_schema
 from spot.dialects.base import Dialect, Route, Subscribe
 from spot.dialects.credentials import Asked as Shown
 from spot.dialects.credentials import find
+from spot.dialects.documented import Documented
 from spot.dialects.interface import Operation
 from spot.dialects.own import PREFIX, read_address
 from spot.feeds import FEEDS, Feed
@@ -70,6 +71,42 @@ def _check_frame(asked: Asked, payload: bytes) -> None:
     _validate(asked, kind, value)
 
 
+@cache
+def _columns(feed: Feed) -> dict[str, Any]:
+    """Of a feed that is a table: by header, the validator of the cells below it, as a list."""
+    headers = schema.answer_schema(feed, Documented())["properties"]["headers"]
+    return {
+        name: jsonschema_rs.Draft202012Validator({"type": "array", "items": cell})
+        for name, cell in headers["x-columns"].items()
+    }
+
+
+class Cells:
+    """Holds the cells of a table against their own columns, those of deltas by the headers of the page before."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._headers: list[str] = []
+
+    def check(self, value: Any) -> None:
+        """Fail for a cell that is not as its column says."""
+        table = value.get("data", value)
+        if "headers" in table:
+            self._headers = table["headers"]
+            columns = dict(zip(self._headers, zip(*table["rows"], strict=True), strict=True)) if table["rows"] else {}
+        elif value.get("type") == "delta":
+            cells = [*value["changed"].values(), *value.get("entered", {}).values()]
+            columns = {
+                name: [row[str(place)] for row in cells if str(place) in row]
+                for place, name in enumerate(self._headers)
+            }
+        else:
+            return
+        for name, column in columns.items():
+            for error in _columns(self._feed)[name].iter_errors(list(column)):
+                raise AssertionError(f"{self._feed.channel}, below {name!r}: {error.message}")
+
+
 def frames_of(path: str, query: bytes = b"", subprotocols: tuple[str, ...] = ()) -> Callable[[str | bytes], None]:
     """A function that fails for a frame which a socket at that address may not send; it passes everything that comes
     from elsewhere than the feeds' own paths."""
@@ -84,7 +121,15 @@ def frames_of(path: str, query: bytes = b"", subprotocols: tuple[str, ...] = ())
             query, subprotocols, _ = find({}, Shown(query, subprotocols))
             dialect, commands = route.open(query, subprotocols, settings.SPOT_DEPTH)
             asked = next(command.view.feed for command in commands if isinstance(command, Subscribe)), dialect
-    return lambda payload: _check_frame(asked, payload.encode() if isinstance(payload, str) else bytes(payload))
+    cells = Cells(asked[0]) if asked is not None and asked[0].headers is not None else None
+
+    def check(payload: str | bytes) -> None:
+        frame = payload.encode() if isinstance(payload, str) else bytes(payload)
+        _check_frame(asked, frame)
+        if cells is not None and frame[:1] == b"{":
+            cells.check(orjson.loads(frame))
+
+    return check
 
 
 @cache
@@ -142,4 +187,7 @@ def check_answer(path: str, query: bytes, status: int, content_type: str, body: 
         _validate(None, "error", orjson.loads(body))
         return
     _view, dialect = read_address(feed, query, settings.SPOT_DEPTH, extra=("format", "ticket"))
-    _validate((feed, dialect), "answer", orjson.loads(body))
+    value = orjson.loads(body)
+    _validate((feed, dialect), "answer", value)
+    if feed.headers is not None:
+        Cells(feed).check(value)

@@ -14,6 +14,7 @@ from spot.dialects.schema import ERROR, answer_schema, frame_schemas, message_sc
 from spot.feeds import FEEDS, HEATMAP, MARKET
 from spot.feeds.answer import Answer
 from spot.feeds.view import view_of
+from tests.spot.contract import Cells
 from tests.spot.rows import FACTS, REQUIRED, rows_of
 from tests.spot.written import delta_frame, snapshot_frame
 
@@ -63,6 +64,23 @@ def test_a_column_that_is_not_declared_is_refused(feed) -> None:
     else:
         data["headers"][-1] = "bogus"
     assert not rows.is_valid(data)
+
+
+def test_each_cell_of_a_table_is_as_its_own_column_says() -> None:
+    asked = {"columns": "market_cap_rank,category", "price_change_percentage": "1h,24h"}
+    page = page_of(MARKET, **asked)
+    frames = json.loads(snapshot_frame(page)), json.loads(delta_frame(page_of(MARKET, 0, **asked), page, FACTS, 1, 2))
+    rank = frames[0]["data"]["headers"].index("Rank")
+    cells = Cells(MARKET)
+    for frame in frames:
+        cells.check(frame)
+    rows = frames[0]["data"]["rows"][0], next(iter(frames[1]["entered"].values()))
+    for row, place in zip(rows, (rank, str(rank)), strict=True):
+        row[place] = "Layer 1"  # text, as the column after it has
+    for frame, kind in zip(frames, ("snapshot", "delta"), strict=True):
+        Validator(frame_schemas(MARKET, Envelope(deltas=True))[kind]).validate(frame)
+        with pytest.raises(AssertionError, match="market, below 'Rank'"):
+            cells.check(frame)
 
 
 @each_feed
