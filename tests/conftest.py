@@ -23,8 +23,9 @@ PLAIN_STATIC = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.S
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--record` writes the transcripts of tests/golden anew."""
+    """`--record` writes the transcripts of tests/golden anew; `--fuzz` is how many messages test_fuzz.py sends."""
     parser.addoption("--record", action="store_true", help="write the golden transcripts anew")
+    parser.addoption("--fuzz", type=int, default=400, help="messages of arbitrary content, over all doors")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,253 @@
+"""Any input, at every door: no exception, no frame of another client, no silent close.
+
+A short run by default; `--fuzz 100000` sends so many messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import structlog
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from spot.codes import CLOSES, ERRORS
+from spot.dialects.own import PREFIX
+from spot.feeds import FEEDS
+from spot.feeds.view import parameter_names
+from spot_project.asgi import application
+from tests.spot import keyed
+from tests.spot.asking import Response, ask, scope_of
+from tests.spot.query.test_query import json_values
+from tests.spot.sockets import Closed, Socket, put_everything, run
+from tests.spot.web.test_stream import messages as stream_messages
+
+pytestmark = pytest.mark.usefixtures("redis", "unlimited")
+#: Messages in one example, which shares a hub.
+TOGETHER = 20
+#: The doors, and so the tests.
+DOORS = 4
+STATUSES = {200, 204, 304, 405} | {fact.status for fact in ERRORS.values()}
+
+
+@pytest.fixture
+def unlimited(settings) -> Iterator[None]:
+    """No rate keeps a message from being read, and nobody waits for data that never come."""
+    settings.SPOT_MESSAGES_PER_SECOND = settings.SPOT_REQUESTS_PER_MINUTE = settings.SPOT_NEW_DATASETS_PER_HOUR = 0
+    settings.SPOT_FIRST_ANSWER_SECONDS = 0.01
+    with structlog.testing.capture_logs() as logs:
+        yield
+    assert not [entry for entry in logs if entry["log_level"] in ("error", "critical")]
+
+
+def examples(request: pytest.FixtureRequest) -> settings:
+    """As many examples as the run asks for, whatever test they are of."""
+    count = max(3, request.config.getoption("--fuzz") // DOORS // TOGETHER)
+    quiet = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.large_base_example]
+    return settings(max_examples=count, deadline=None, suppress_health_check=quiet, database=None)
+
+
+names = sorted({name for feed in FEEDS.values() for name in parameter_names(feed, ("envelope", "status", "delta"))})
+texts = st.one_of(
+    st.sampled_from(
+        [
+            "",
+            "1",
+            "usd",
+            "eur",
+            "bitcoin",
+            "bitcoin,ethereum",
+            "nosuch",
+            "desc",
+            "24h",
+            "Price",
+            '{"price":{"gt":1}}',
+            "-1",
+        ]
+    ),
+    st.text(max_size=12),
+    json_values.map(json.dumps),
+)
+queries = st.dictionaries(st.sampled_from(names) | st.text(max_size=6), texts, max_size=4).map(
+    lambda pairs: "&".join(f"{quote(name, safe='')}={quote(text, safe='')}" for name, text in pairs.items())
+)
+raw_queries = queries | st.binary(max_size=30).map(lambda raw: raw.decode("latin-1"))
+feeds = st.sampled_from([*FEEDS, "nosuch"])
+header_values = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30)
+credentials = st.dictionaries(
+    st.sampled_from(["x-api-key", "authorization", "origin", "if-none-match", "accept", "accept-encoding", "cookie"]),
+    st.sampled_from(["Bearer x", "*", "text/event-stream", "https://partner.example"]) | header_values,
+    max_size=2,
+)
+parameters = st.dictionaries(st.sampled_from(names), json_values, max_size=4)
+bodies = st.one_of(
+    st.binary(max_size=60),
+    json_values.map(lambda value: json.dumps(value).encode()),
+    st.lists(
+        st.fixed_dictionaries(
+            {"feed": feeds | json_values, "params": st.dictionaries(st.sampled_from(names), json_values)}
+        ),
+        max_size=4,
+    ).map(lambda views: json.dumps({"views": views}).encode()),
+)
+requests = st.tuples(
+    st.sampled_from(["GET", "GET", "GET", "POST", "HEAD", "OPTIONS", "PUT", "x"]),
+    feeds | st.sampled_from(["batch", "ticket", "ws/market", "ws/stream", "%2e%2e/admin", ""]),
+    raw_queries,
+    credentials,
+    bodies,
+)
+
+
+def test_every_request_gets_an_answer_of_its_door(request) -> None:
+    @examples(request)
+    @given(st.lists(requests, min_size=TOGETHER, max_size=TOGETHER))
+    def fuzz(asked: list[tuple[str, str, str, dict[str, str], bytes]]) -> None:
+        async def story() -> None:
+            await put_everything()
+            for method, path, query, headers, body in asked:
+                target = f"/{PREFIX}/{path}?{query}"
+                response = await ask(target, method, headers=headers, body=body if method == "POST" else b"")
+                _check(response, method)
+
+        run(story())
+
+    fuzz()
+
+
+def _check(response: Response, method: str) -> None:
+    assert response.status_code in STATUSES, response.status_code
+    refused = response.status_code >= 400 and response.status_code != 405
+    if refused and method != "HEAD":
+        assert response.json()["code"] in ERRORS
+
+
+changes = st.dictionaries(st.sampled_from(names) | st.text(max_size=6), json_values | texts, max_size=4)
+feed_messages = st.one_of(
+    changes.map(json.dumps),
+    st.text(max_size=40),
+    json_values.map(json.dumps),
+    st.sampled_from(['{"action":"ping"}', '{"action":"resync"}', '{"action":"export"}', "[", '{"action":1}']),
+)
+
+
+def test_every_message_of_a_feed_gets_an_answer(request) -> None:
+    @examples(request)
+    @given(feeds, raw_queries, st.lists(feed_messages, min_size=TOGETHER, max_size=TOGETHER))
+    def fuzz(feed: str, query: str, said: list[str]) -> None:
+        async def story() -> None:
+            await put_everything()
+            async with Socket(feed, query.encode("latin-1")) as socket:
+                await _converse(socket, said, '{"action":"ping"}')
+
+        run(story())
+
+    fuzz()
+
+
+async def _converse(socket: Socket, said: list[str], ping: str) -> None:
+    """Say everything; the last answer is that to a ping, or the close that an error has explained."""
+    pings = sum('"ping"' in text for text in said) + 1
+    for text in (*said, ping):
+        await socket.send(text)
+    code = None
+    try:
+        while pings:
+            pings -= '"pong"' in await socket.text()
+    except Closed as closed:
+        code = closed.code
+    if code is not None:
+        assert code in set(CLOSES)
+        assert any('"error"' in text for text in socket.frames), "closed without a word"
+
+
+def test_a_stream_answers_each_message_and_brings_nobody_elses(request) -> None:
+    @examples(request)
+    @given(st.lists(stream_messages, min_size=TOGETHER, max_size=TOGETHER))
+    def fuzz(said: list[str]) -> None:
+        mine, yours = keyed.made(), keyed.made()
+        keyed.fill(mine[1], yours[1])
+
+        async def story() -> None:
+            await put_everything()
+            async with (
+                Socket("stream", headers={"x-api-key": mine[0]}) as socket,
+                Socket("stream", headers={"x-api-key": yours[0]}) as other,
+            ):
+                theirs = {"id": "theirs", "method": "subscribe", "channel": "market", "params": {"page_size": 1}}
+                await other.send(theirs)
+                await _converse_by_ids(socket, said)
+                await _converse_by_ids(other, [])
+                assert all('"theirs"' not in text for text in socket.frames)
+                assert {json.loads(text).get("id") for text in other.frames} <= {None, "theirs", "the end"}
+
+        run(story())
+
+    fuzz()
+
+
+async def _converse_by_ids(socket: Socket, said: list[str]) -> None:
+    for text in said:
+        await socket.send(text)
+    await socket.send({"id": "the end", "method": "ping"})
+    answers = 0
+    while True:
+        frame = await socket.frame()
+        answers += frame["type"] in ("ack", "error", "pong", "list", "export") and not frame.get("ended")
+        if frame.get("id") == "the end" and frame["type"] == "pong":
+            break
+    assert answers > len(said)
+
+
+addresses = st.tuples(
+    feeds.map(lambda feed: f"sse/{feed}") | st.just("sse/stream"),
+    raw_queries
+    | st.lists(st.tuples(feeds, queries), max_size=3).map(
+        lambda views: "&".join(f"subscribe={quote(f'{feed}?{query}', safe='')}" for feed, query in views)
+    ),
+    credentials,
+)
+
+
+def test_every_stream_of_events_begins_or_is_refused(request) -> None:
+    @examples(request)
+    @given(st.lists(addresses, min_size=TOGETHER, max_size=TOGETHER))
+    def fuzz(opened: list[tuple[str, str, dict[str, str]]]) -> None:
+        async def story() -> None:
+            await put_everything()
+            for path, query, headers in opened:
+                await _open(f"/{PREFIX}/{path}?{query}", headers)
+
+        run(story())
+
+    fuzz()
+
+
+async def _open(target: str, headers: dict[str, str]) -> None:
+    """Open a stream of events, and go away after its first bytes."""
+    gone, events = asyncio.Event(), list[dict[str, Any]]()
+    begun = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+    async def receive() -> dict[str, Any]:
+        if (first := next(begun, None)) is not None:
+            return first
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(event: dict[str, Any]) -> None:
+        events.append(event)
+        if event["type"] == "http.response.body":
+            gone.set()
+
+    await application(scope_of(target, headers=headers), receive, send)
+    start = events[0]
+    assert start["status"] in STATUSES
+    if start["status"] >= 400:
+        body = b"".join(event.get("body", b"") for event in itertools.islice(events, 1, None))
+        assert json.loads(body)["code"] in ERRORS
