@@ -141,7 +141,7 @@ class Console extends HTMLElement {
     socket.onopen = () => this.#become("live", "Connected");
     socket.onmessage = ({ data }) => this.#take(data);
     socket.onclose = ({ code }) => this.#ended(code);
-    this.ages = setInterval(() => this.#tellAges(), 1000);
+    this.ages = setInterval(() => this.#showAges(), 1000);
   }
 
   #close() {
@@ -185,7 +185,7 @@ class Console extends HTMLElement {
     this.list.prepend(el("li", {}, button));
     while (this.list.children.length > SHOWN) this.list.lastChild.remove();
     if (!this.chosen?.isConnected) this.#lay(button, facts);
-    this.#tellAges();
+    this.#showAges();
   }
 
   #pick(button, facts) {
@@ -214,7 +214,7 @@ class Console extends HTMLElement {
   }
 
   /** When each frame came, and how old its data were then; while paused nothing changes. */
-  #tellAges() {
+  #showAges() {
     if (this.paused) return;
     for (const cell of this.list.querySelectorAll("[data-time]")) {
       const { time, age: old } = cell.dataset;
