@@ -120,17 +120,19 @@ def use_client_key(site: LiveSite, operator: Operator) -> None:
     assert page
     HIDDEN.update(shapes(key))
     headers = {"X-API-Key": key}
+    market = site.twin("market")
+    wait_until(lambda: requests.get(market, headers=headers, timeout=20).status_code == 200, what="a known key")
     with connect(site.socket("market?envelope=1"), additional_headers=headers) as socket:
         assert key not in str(socket.recv(timeout=20))
-        answer = requests.get(site.twin("market"), headers={"Authorization": f"Bearer {key}"}, timeout=20)
+        answer = requests.get(market, headers={"Authorization": f"Bearer {key}"}, timeout=20)
         assert answer.status_code == 200
         ticket = requests.post(site.twin("ticket"), headers=headers, timeout=20).json()["ticket"]
-        assert requests.get(f"{site.twin('market')}?ticket={ticket}", timeout=20).status_code == 200
+        assert requests.get(f"{market}?ticket={ticket}", timeout=20).status_code == 200
         HIDDEN.update(shapes(ticket))
         for wrong in (key[:-1] + ("a" if key[-1] != "a" else "b"), key + "x"):
-            refused = requests.get(site.twin("market"), headers={"X-API-Key": wrong}, timeout=20)
+            refused = requests.get(market, headers={"X-API-Key": wrong}, timeout=20)
             assert (refused.status_code, key[4:-4] in refused.text) == (401, False)
-        assert requests.get(f"{site.twin('market')}?api_key={key}", timeout=20).status_code == 400
+        assert requests.get(f"{market}?api_key={key}", timeout=20).status_code == 400
         for button in ("rotate", "replace"):
             HIDDEN.update(shapes(made_key(operator.press(page[0], button))))
             operator.pages = {name: html for name, html in operator.pages.items() if not name.endswith(f"/{button}/")}
@@ -171,10 +173,11 @@ def test_a_key_is_seen_nowhere(site: LiveSite, upstreams: dict[str, Any]) -> Non
             standin.close(1008, f"no more of {sent}")
     for feed in FEEDS:
         frames[f"{feed} refused"] = frames_of(site, feed, 2)
+    # Before the tests in the admin, after which the worker leaves the providers alone.
+    wait_until(lambda: "***" in site.log("worker"), what="a refusal")
     assert "***" in operator.press("/admin/providers/apikey/1/change/", "test")
     for row in re.findall(r"/admin/providers/providersettings/\d+/change/", operator.open(PROVIDERS)):
         operator.press(row, "test")
-    wait_until(lambda: "***" in site.log("worker"), what="a refusal")
     assert any("***" in data.decode(errors="replace") for _, data in stored(site))
 
     use_client_key(site, operator)
