@@ -120,6 +120,13 @@ class MessageRate:
         return True
 
 
+def sending(plan: Plan) -> Bucket | None:
+    """The bucket of the messages that one connection is sent: the plan's number a second, as many at once; None where
+    it has no limit."""
+    rate = plan.messages_out_per_second
+    return Bucket(rate, max(1.0, rate)) if rate else None
+
+
 class Balance(NamedTuple):
     """A client's tokens: of `limit` at once it may still spend `remaining`, and all of it after `reset` seconds."""
 

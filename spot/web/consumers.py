@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 
-from spot.clients.limits import Bucket, MessageRate
+from spot.clients.limits import MessageRate, sending
 from spot.codes import Close, Refused
 from spot.dialects.base import (
     Amend,
@@ -116,8 +116,7 @@ class Connection(BaseConsumer):
             opening = _opening(self.scope["query_string"], self.route, offered, settings.SPOT_DEPTH)
             self.dialect, self.outbox.binary = opening.dialect, opening.dialect.binary
             self.following = Following(self.who, self.dialect, self.outbox, self._refuse_later)
-            if rate := self.who.plan.messages_out_per_second:
-                self.outbox.pace = Bucket(rate, max(1.0, rate))
+            self.outbox.pace = sending(self.who.plan)
             if (welcome := self.dialect.write(self._opened())) is not None:
                 await self.send_payload(welcome)
             for command in opening.commands:

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 
-from spot.clients.limits import Bucket, admission
+from spot.clients.limits import admission, sending
 from spot.clients.meter import Meter
 from spot.clients.plans import Client
 from spot.clients.roster import roster
@@ -113,8 +113,7 @@ class EventsAnswer:
 
     def open(self, wishes: tuple[Subscribe, ...], last_event_id: str) -> None:
         """Count the stream in, and follow the views. Raises `Refused`, and has changed nothing then."""
-        if rate := self.who.plan.messages_out_per_second:
-            self._outbox.pace = Bucket(rate, max(1.0, rate))
+        self._outbox.pace = sending(self.who.plan)
         admission.enter(self.who)
         roster.enter(self)
         self._outbox.meter = self.meter

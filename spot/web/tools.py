@@ -21,19 +21,18 @@ from spot.dialects.envelope import Envelope
 from spot.dialects.schema import answer_schema, closed, parameters_schema
 from spot.feeds import FEEDS, Feed
 from spot.feeds.params import Schema
-from spot.feeds.view import check_names, view_of
+from spot.feeds.view import check_names, parameter_names, view_of
 from spot.hub.hub import Hub
 from spot.snapshots import now_ms
 from spot.web import lookups, status
 from spot.web.answers import Request, Response
 from spot.web.novelty import check_channel
 from spot.web.public import charge
-from spot.web.waiting import current, standing
+from spot.web.twins import NEW_QUESTION
+from spot.web.waiting import current
 
 #: What a tool asks for where its caller says nothing.
 DEFAULTS: Mapping[str, object] = {"page_size": 20, "sparkline": False}
-#: The cost of a view that nobody follows, in requests, besides the request itself.
-_NEW_QUESTION = 3
 _DIALECT = Envelope()
 _ADDED: dict[str, Schema] = {
     "freshness": {"type": "string", "description": "how old the data are, from whom, and whether they are simulated"},
@@ -79,15 +78,13 @@ def _of_feed(feed: Feed) -> Tool:
 
 async def _ask(feed: Feed, client: Client, arguments: dict[str, Any]) -> dict[str, Any]:
     check_names(feed, arguments, ())
-    names = parameters_schema(feed, modes=False)["properties"]
+    names = parameter_names(feed)
     given = {name: value for name, value in arguments.items() if value is not None}
     view = view_of(feed, {name: DEFAULTS[name] for name in DEFAULTS if name in names} | given, settings.SPOT_DEPTH)
     check_channel(client, view)
     if (view.key, _DIALECT) not in Hub.current().groups:
-        charge(client, _NEW_QUESTION)
-    update = standing(view, _DIALECT, client.id)
-    if update is None:
-        update = await current(view, _DIALECT, client)
+        charge(client, NEW_QUESTION)
+    update = await current(view, _DIALECT, client)
     now = now_ms()
     body: dict[str, Any] = orjson.loads(update.full.payload)
     return {"freshness": freshness(update.facts, now), "age_ms": update.facts.age_ms(now)} | body

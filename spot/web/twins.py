@@ -33,7 +33,7 @@ from spot.web.headers import HEADERS, IF_NONE_MATCH
 from spot.web.novelty import check_channel
 from spot.web.public import charge
 from spot.web.remembered import Remembered
-from spot.web.waiting import LARGEST_PAGE, current, standing
+from spot.web.waiting import LARGEST_PAGE, current
 
 _FORMATS = ("json", "csv")
 _FORMAT = {"type": "string", "enum": list(_FORMATS), "default": "json", "description": "csv: the whole range as a file"}
@@ -63,9 +63,7 @@ async def answer(feed: Feed, request: Request) -> Response:
     try:
         question = _question(request.query_string, feed, settings.SPOT_DEPTH)
         check(question, request.client)
-        update = standing(question.view, question.dialect, request.client.id)
-        if update is None:
-            update = await current(question.view, question.dialect, request.client)
+        update = await current(question.view, question.dialect, request.client)
         return await respond(question, update, request)
     except Refused as refused:
         return refusal(refused)
@@ -126,7 +124,7 @@ def check(question: Question, client: Client, base: int = 0) -> None:
 
 #: The cost of a request beyond one token, where its answer is not at hand: a question that nobody has asked lately, and
 #: a text of up to 500 rows.
-_NEW_QUESTION, _NEW_CSV = 3, 4
+NEW_QUESTION, _NEW_CSV = 3, 4
 #: Digests of the questions asked lately, the oldest first.
 _ASKED: OrderedDict[bytes, None] = OrderedDict()
 _MOST_ASKED = 10_000
@@ -141,7 +139,7 @@ def _extra_cost(question: Question) -> int:
         _ASKED.popitem(last=False)
     if known or (question.form == "json" and (question.view.key, question.dialect) in Hub.current().groups):
         return 0
-    return _NEW_QUESTION + (_NEW_CSV if question.form == "csv" else 0)
+    return NEW_QUESTION + (_NEW_CSV if question.form == "csv" else 0)
 
 
 def _digest(text: str) -> bytes:

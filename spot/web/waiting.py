@@ -75,6 +75,8 @@ class Waiter:
 async def current(view: View, dialect: Dialect, client: Client) -> Update:
     """The newest page of a view, waiting up to SPOT_FIRST_ANSWER_SECONDS for its first one and for coins that are
     being fetched. Raises `Refused` when the client may not ask for it, and when there is nothing to show."""
+    if (page := standing(view, dialect, client.id)) is not None:
+        return page
     hub, waiter = Hub.current(), Waiter(client.id, dialect)
     try:
         with admitted(client, view, dialect):
