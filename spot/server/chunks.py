@@ -16,8 +16,8 @@ A peer that leaves a chunk untaken for `send_seconds` is cut.
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Callable
+
+from spot.server.flow import Flow
 
 EXTENSION = "spot.chunks"
 _LAST = b"0\r\n\r\n"
@@ -25,36 +25,20 @@ _LAST = b"0\r\n\r\n"
 _FAREWELL_SECONDS = 1.0
 
 
-class ChunkSocket:
+class ChunkSocket(Flow):
     """The server's side of one answer that goes on."""
 
-    #: How long a peer may leave a chunk untaken, in seconds; 0: as long as the kernel lets it.
-    send_seconds = 10.0
     deflates = False
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self.ready = False
-        self.when_ready: Callable[[], None] | None = None
-        self.when_blocked: Callable[[], None] | None = None
-        self.send_now: Callable[[bytes], int] | None = None
-        self.descriptor: int | None = None
-        #: Writes a finished chunk: the transport's own method, because a broadcast calls it thousands of times.
-        self.write_frame: Callable[[bytes], None] = transport.write
         self.gone = asyncio.Event()
         self._transport = transport
         self._loop = loop
-        self._kernel: socket.socket | None = None
-        self._patience: asyncio.TimerHandle | None = None
-        self._held = self._ended = False
+        self._ended = False
 
     def open(self) -> None:
         """Count as untaken whatever the kernel does not take at once."""
-        if self._transport.get_extra_info("sslcontext") is None:
-            # The transport's own descriptor, for send(2): write(2) goes through the file system's layers first.
-            ours = self._transport.get_extra_info("socket")
-            self._kernel = socket.socket(ours.family, ours.type, ours.proto, fileno=ours.fileno())
-            self.send_now, self.descriptor = self._kernel.send, self._kernel.fileno()
-        self._transport.set_write_buffer_limits(high=0)  # calls `pause` where something is untaken
+        self._write_to(self._transport)  # calls `pause` where something is untaken
         self._become_ready()
 
     def end(self) -> None:
@@ -69,24 +53,12 @@ class ChunkSocket:
     # --- flow --------------------------------------------------------------------------------------------------------
 
     def pause(self) -> None:
-        """The peer has stopped taking what we write: it has `send_seconds` to go on."""
-        self._block()
-        if self._patience is None and self.send_seconds:
-            self._patience = self._loop.call_later(self.send_seconds, self._transport.abort)
+        """The peer has stopped taking what we write."""
+        self._begin_patience(self._loop)
 
     def resume(self) -> None:
         """The peer has taken everything."""
         self._end_patience()
-        self._become_ready()
-
-    def hold(self) -> None:
-        """Cease to be ready until `release`."""
-        self._held = True
-        self._block()
-
-    def release(self) -> None:
-        """Be ready again, as far as the peer is."""
-        self._held = False
         self._become_ready()
 
     def lost(self) -> None:
@@ -94,23 +66,12 @@ class ChunkSocket:
         self._block()
         self.gone.set()
         self._end_patience()
-        if self._kernel is not None:
-            self._kernel.detach()  # the descriptor is the transport's, which closes it next
-        self.send_now = self.descriptor = self._kernel = self.when_ready = self.when_blocked = None
+        self._write_no_more()
+        self.when_ready = self.when_blocked = None
 
-    def _become_ready(self) -> None:
+    def _takes(self) -> bool:
         is_open = not self._ended and not self._transport.is_closing()
-        self.ready = is_open and not self._held and not self._transport.get_write_buffer_size()
-        if self.ready and self.when_ready is not None:
-            self.when_ready()
+        return is_open and not self._transport.get_write_buffer_size()
 
-    def _block(self) -> None:
-        if self.ready:
-            self.ready = False
-            if self.when_blocked is not None:
-                self.when_blocked()
-
-    def _end_patience(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _cut(self) -> None:
+        self._transport.abort()

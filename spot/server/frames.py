@@ -31,8 +31,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -44,6 +42,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from spot.codes import Close
+from spot.server.flow import Flow
 from spot.server.intake import Intake
 from spot.server.listening import DRAIN
 
@@ -69,28 +68,17 @@ class _Connection(ServerProtocol):
         super().recv_frame(frame)
 
 
-class FrameProtocol(WebSocketsSansIOProtocol):
+class FrameProtocol(Flow, WebSocketsSansIOProtocol):
     """One WebSocket that takes finished frames."""
 
-    #: How long a peer may leave a frame untaken, in seconds; 0: as long as the kernel lets it.
-    send_seconds = 10.0
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.ready = False
-        self._held = False
         self._farewell: asyncio.TimerHandle | None = None
         self.transport = None  # type: ignore[assignment]  # until the connection is made
-        self.send_now: Callable[[bytes], int] | None = None
-        self.descriptor: int | None = None
-        self._kernel: socket.socket | None = None
         super().__init__(*args, **kwargs)
         self.conn = _Connection(extensions=[_DEFLATE], max_size=self.config.ws_max_size, logger=self.conn.logger)
         self.intake = self.conn.intake = Intake(self._parse, self._rest, self._read_again, self.loop.call_later)
         self.close_timeout = _FAREWELL_SECONDS
         self.deflates = False
-        self.when_ready: Callable[[], None] | None = None
-        self.when_blocked: Callable[[], None] | None = None
-        self._patience: asyncio.TimerHandle | None = None
         self._pong = b""
         self._continued = bytearray()
 
@@ -143,23 +131,14 @@ class FrameProtocol(WebSocketsSansIOProtocol):
     # --- flow --------------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count as untaken whatever the kernel does not take at once."""
+        """Write to the transport from now on."""
         super().connection_made(transport)
-        self.transport.set_write_buffer_limits(high=0)
-        #: Writes a finished frame: the transport's own method, because a broadcast calls it thousands of times.
-        self.write_frame: Callable[[bytes], None] = self.transport.write
-        if self.transport.get_extra_info("sslcontext") is None:
-            # The transport's own descriptor, for send(2): write(2) goes through the file system's layers first.
-            ours = self.transport.get_extra_info("socket")
-            self._kernel = socket.socket(ours.family, ours.type, ours.proto, fileno=ours.fileno())
-            self.send_now, self.descriptor = self._kernel.send, self._kernel.fileno()
+        self._write_to(self.transport)
 
     def pause_writing(self) -> None:
-        """The peer has stopped taking what we write: it has `send_seconds` to go on."""
+        """The peer has stopped taking what we write."""
         super().pause_writing()
-        self._block()
-        if self._patience is None and self.send_seconds:
-            self._patience = self.loop.call_later(self.send_seconds, self._cut)
+        self._begin_patience(self.loop)
 
     def resume_writing(self) -> None:
         """The peer has taken everything."""
@@ -170,21 +149,9 @@ class FrameProtocol(WebSocketsSansIOProtocol):
             self._pong = b""
         self._become_ready()
 
-    def hold(self) -> None:
-        """Cease to be ready until `release`."""
-        self._held = True
-        self._block()
-
-    def release(self) -> None:
-        """Be ready again, as far as the peer is."""
-        self._held = False
-        self._become_ready()
-
-    def _become_ready(self) -> None:
+    def _takes(self) -> bool:
         open_still = self.handshake_complete and not self.close_sent and not self.transport.is_closing()
-        self.ready = open_still and self.writable.is_set() and not self._held
-        if self.ready and self.when_ready is not None:
-            self.when_ready()
+        return open_still and self.writable.is_set()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended."""
@@ -200,24 +167,11 @@ class FrameProtocol(WebSocketsSansIOProtocol):
 
     def _untie(self) -> None:
         """Undo what refers to itself, so that the memory comes back at once: garbage is collected rarely."""
-        if self._kernel is not None:
-            self._kernel.detach()  # the descriptor is the transport's, which closes it next
-        self.send_now = self.descriptor = self._kernel = None
+        self._write_no_more()
         self.conn.parser.close()
         self.conn.parser_exc = None
         if hasattr(self, "scope"):
             self.scope["extensions"].pop(EXTENSION, None)
-
-    def _block(self) -> None:
-        if self.ready:
-            self.ready = False
-            if self.when_blocked is not None:
-                self.when_blocked()
-
-    def _end_patience(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
 
     def _cut(self) -> None:
         """Say why, in case the peer reads after all, and end the connection without waiting for it to."""
