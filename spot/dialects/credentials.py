@@ -7,8 +7,9 @@ address or among the sub-protocols. A finder does not judge: it only reads.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Literal, NamedTuple
+from urllib.parse import unquote_plus
 
 from spot.codes import Refused, bad_value
 
@@ -59,6 +60,33 @@ def find(headers: Mapping[bytes, bytes], asked: Asked) -> Asked:
     if len(credentials) > 1:
         raise Refused("bad_message", "The request carries several keys or tickets. Send one.")
     return Asked(query, subprotocols, credentials.pop() if credentials else None)
+
+
+#: Keys by which a program that insists on one asks as everybody without one does, in lower case. The second is for
+#: programs that want CoinGecko's prefix, the third for those that want a UUID.
+ANONYMOUS = ("anonymous", "cg-anonymous", "00000000-0000-0000-0000-000000000000")
+
+
+def places(headers: Collection[str], parameters: Collection[str] = ()) -> Finder:
+    """A finder for a foreign protocol, whose clients put their key into one of these headers or parameters, in any
+    case. Our own header is taken too. The first key that is not empty counts; it is taken out of the address, and
+    `ANONYMOUS` is none."""
+    names = [name.lower().encode() for name in (*headers, "x-api-key")]
+    wanted = {name.lower() for name in parameters}
+
+    def find_in_places(sent: Mapping[bytes, bytes], asked: Asked) -> Asked:
+        texts = [sent[name].decode("latin-1") for name in names if name in sent]
+        query = asked.query_string
+        if wanted and query:
+            pairs = query.split(b"&")
+            parts = [(pair, *pair.decode("latin-1").partition("=")[::2]) for pair in pairs]
+            texts += [unquote_plus(value) for _pair, name, value in parts if unquote_plus(name).lower() in wanted]
+            query = b"&".join(pair for pair, name, _value in parts if unquote_plus(name).lower() not in wanted)
+        key = next((text.strip() for text in texts if text.strip()), "")
+        credential = Credential("key", key) if key and key.lower() not in ANONYMOUS else None
+        return Asked(query, asked.subprotocols, credential)
+
+    return find_in_places
 
 
 def _key(header: str, value: bytes) -> Credential:
