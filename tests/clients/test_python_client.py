@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import tarfile
@@ -12,12 +13,14 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from clients import generate
 from spot.codes import CLOSES, ERRORS
 from spot.feeds import FEEDS
 from tests.clients.conftest import CLIENTS, Site
+from tests.clients.scripted import snapshot
 from tests.live import wait_until
 
 EXAMPLES = sorted((CLIENTS / "python" / "examples").glob("*.py"))
@@ -204,7 +207,55 @@ def test_the_synchronous_client_does_the_same(spot_client: Any, site: Site) -> N
         assert watch.params == {"page_size": 2, "search": "btc"}
         assert next(client.tail("listings", last=1))["exchange"]
         assert client.csv("market").startswith("Row,")
+        assert [len(page) for page in client.batch([("ticker-tape", {"coin_ids": ["bitcoin"]})])] == [1]
     wait_until(lambda: not site.sockets, 5)
+
+
+def test_a_batch_has_a_page_or_a_refusal_for_each_view(spot_client: Any, site: Site) -> None:
+    async def story(client: Any) -> None:
+        views = [
+            ("market", {"search": "btc", "page_size": 1}),
+            ("top-gainers", {"per_page": 2}),
+            ("market", {"page": 0}),
+        ]
+        market, gainers, refused = await client.batch(views)
+        assert [row["Symbol"] for row in market] == ["BTC"]
+        assert market.headers
+        assert (len(gainers), gainers.source, gainers.stale) == (2, "acme", False)
+        assert market.head["version"] == gainers.head["version"]
+        assert isinstance(refused, spot_client.BadRequest)
+        assert refused.field == "views[2].params.page"
+        again, single = await client.batch(views[:1]), await client.get("market", search="btc", page_size=1)
+        assert again[0].rows is market.rows  # a 304
+        assert single.rows is market.rows
+        with pytest.raises(spot_client.BadRequest, match="1 to 20"):
+            await client.batch([views[0]] * 21)
+
+    run(spot_client, site, story)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_batch_asks_again_for_the_views_that_may_come_later(spot_client: Any) -> None:
+    asked = []
+    later = {"type": "error", "code": "unavailable", "message": "Later.", "retry": True}
+    page = {"status": 200, "headers": {"ETag": 'W/"1"'}, "body": snapshot(1, "a")}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        views = json.loads(request.content)["views"]
+        asked.append([view["feed"] for view in views])
+        waits = {"status": 503, "headers": {"Retry-After": "0"}, "body": later}
+        return httpx.Response(
+            200, json={"views": [waits if len(asked) < 3 and v["feed"] == "onchain" else page for v in views]}
+        )
+
+    async def story() -> None:
+        async with spot_client.Client("http://x") as client:
+            client._http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+            pages = await client.batch([("onchain", {"channel": "swaps"}), ("listings", {})])
+            assert [page[0]["id"] for page in pages] == ["a", "a"]
+            assert asked == [["onchain", "listings"], ["onchain"], ["onchain"]]
+
+    asyncio.run(story())
 
 
 def test_pages_become_data_frames(spot_client: Any, site: Site) -> None:

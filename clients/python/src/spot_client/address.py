@@ -31,6 +31,11 @@ class Server:
         """The address of a feed over HTTP."""
         return f"{self.url}{_PREFIX}{feed}{_query(params)}"
 
+    @property
+    def batch(self) -> str:
+        """The address for several views in one request."""
+        return f"{self.url}{_PREFIX}batch"
+
     def socket(self, feed: str, params: Mapping[str, Any]) -> str:
         """The address of a feed's socket."""
         return f"ws{self.url[4:]}{_PREFIX}ws/{feed}{_query(params)}"

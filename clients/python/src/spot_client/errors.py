@@ -105,15 +105,19 @@ def from_frame(frame: Mapping[str, Any], status: int | None = None, retry_after:
     )
 
 
+def wait_of(retry_after: str | None) -> float | None:
+    """The seconds of a Retry-After; None where there is none, or a date."""
+    return float(retry_after) if retry_after and retry_after.isdigit() else None
+
+
 def from_answer(status: int, body: bytes, retry_after: str | None) -> SpotError:
     """The exception of an HTTP answer that is no success."""
     try:
         frame = json.loads(body)
     except ValueError:
         frame = None
-    seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
     if isinstance(frame, dict) and "code" in frame:
-        return from_frame(frame, status, seconds)
+        return from_frame(frame, status, wait_of(retry_after))
     if 300 <= status < 400:
         return Unreachable(f"The server redirects (HTTP {status}). Use the address that it redirects to.", retry=False)
     message = f"The answer is HTTP {status}, without the reason that a Spot server gives."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Generic
 
@@ -10,8 +10,9 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from typing_extensions import Self
 
 from spot_client import client, following
+from spot_client.errors import Refused
 from spot_client.following import Gap
-from spot_client.models import Value
+from spot_client.models import Feed, Value
 from spot_client.page import Page, RowT
 from spot_client.signatures import SyncFeeds
 
@@ -146,6 +147,10 @@ class Client(SyncFeeds):
         if self._portal is not None:
             self._portal.call(self._inner.aclose)
             self._stack.close()
+
+    def batch(self, views: Sequence[tuple[Feed, Mapping[str, Value]]]) -> list[Page[Any] | Refused]:
+        """Up to 20 views in one request. As of `spot_client.Client`."""
+        return self._portal.call(self._inner.batch, views)
 
     # --- what the signatures call ------------------------------------------------------------------------------------
 
