@@ -7,11 +7,17 @@ from typing import Any
 
 from spot.codes import CLOSES
 from spot.dialects.components import Components
+from spot.dialects.credentials import PLACES, Place
 from spot.dialects.interface import Channel, Form, Payload
 from spot.dialects.openapi import ABOUT, TITLE, VERSION, error_codes, is_structured
 from spot.feeds.params import Schema
 
 _SERVERS = {"ws": ("ws", "wss"), "sse": ("http", "https")}
+#: The places of credentials at which each kind of channel looks.
+_PLACES = {
+    "ws": PLACES,
+    "sse": tuple(place for place in PLACES if place.where != "subprotocol"),
+}
 
 
 def document(channels: Iterable[Channel], parts: Mapping[str, Schema]) -> Any:
@@ -32,8 +38,10 @@ def document(channels: Iterable[Channel], parts: Mapping[str, Schema]) -> Any:
                 "host": "{host}",
                 "protocol": protocol,
                 "variables": {"host": {"default": "localhost:8000", "description": "host and port of the site"}},
+                "description": "Without a key a client has the anonymous plan, unless the site requires one.",
+                "security": [{"$ref": f"#/components/securitySchemes/{place.id}"} for place in _PLACES[kind]],
             }
-            for protocols in _SERVERS.values()
+            for kind, protocols in _SERVERS.items()
             for protocol in protocols
         },
         "channels": {channel.id: _channel(channel) for channel in channels},
@@ -41,12 +49,20 @@ def document(channels: Iterable[Channel], parts: Mapping[str, Schema]) -> Any:
         "components": {
             "messages": {name: _message(message, components) for name, message in sorted(messages.items())},
             "schemas": {name: draft_07(schema) for name, schema in components.all().items()},
+            "securitySchemes": {place.id: _scheme(place) for place in PLACES},
         },
         "x-error-codes": error_codes(),
         "x-close-codes": {
             str(int(code)): {"meaning": fact.meaning, "reconnect": fact.reconnect} for code, fact in CLOSES.items()
         },
     }
+
+
+def _scheme(place: Place) -> Any:
+    if place.where == "bearer":
+        return {"type": "http", "scheme": "bearer", "description": place.meaning}
+    where = "query" if place.where == "query" else "header"
+    return {"type": "httpApiKey", "in": where, "name": place.name, "description": place.meaning}
 
 
 def components_of(

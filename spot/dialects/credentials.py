@@ -19,6 +19,28 @@ _KEY_IN_URL = re.compile(rb"(?i)(?:^|&)(x[-_])?(api[-_]?key|access[-_]token)=")
 _TICKET = re.compile(rb"(?:^|&)ticket=([^&]*)")
 
 
+class Place(NamedTuple):
+    """A place in which a request to our own routes may carry a credential; `id` names it in the documents."""
+
+    id: str
+    where: Literal["header", "bearer", "query", "subprotocol"]
+    name: str
+    meaning: str
+
+
+PLACES = (
+    Place("ApiKey", "header", "X-API-Key", "the key"),
+    Place("Bearer", "bearer", "Authorization", "the key"),
+    Place("Ticket", "query", "ticket", "a ticket, for one request of a page"),
+    Place(
+        "TicketProtocol",
+        "subprotocol",
+        "Sec-WebSocket-Protocol",
+        f"among the sub-protocols `{TICKET_PROTOCOL}` followed by a ticket, for one handshake of a page",
+    ),
+)
+
+
 class Credential(NamedTuple):
     """A key or a ticket as it came."""
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from spot.feeds.params import Schema
 
-JSON, CSV, TEXT = "application/json", "text/csv", "text/plain"
+JSON, CSV, TEXT, EVENTS = "application/json", "text/csv", "text/plain", "text/event-stream"
 #: The schema of a query string without parameters.
 NO_PARAMETERS: Schema = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
 
@@ -50,7 +50,8 @@ class Outcome:
 class Operation:
     """One method at one HTTP path. `id` names it in generated clients; `parameters` is the closed object schema of its
     query string, `variables` the schemas of the names in braces in its path; `errors` are codes of `spot.codes`;
-    `sends` are request headers. `key`: whether a client may, must or need not say who it is."""
+    `sends` are request headers. `key`: whether a client may, must or need not say who it is. `repeated` names lists of
+    which each item is a parameter of its own; `about` says more than the summary."""
 
     id: str
     summary: str
@@ -63,6 +64,8 @@ class Operation:
     variables: Mapping[str, Schema] = field(default_factory=dict)
     sends: tuple[Header, ...] = ()
     key: Literal["optional", "required", "none"] = "optional"
+    repeated: tuple[str, ...] = ()
+    about: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from spot.codes import ERRORS
 from spot.dialects.components import Components
+from spot.dialects.credentials import PLACES, Place
 from spot.dialects.interface import JSON, Header, Operation, Outcome, Payload
 from spot.dialects.own_interface import REFUSED
 from spot.feeds.params import Schema
@@ -20,12 +21,15 @@ ABOUT = (
     "Every answer can carry the age and the source of its data."
 )
 
-#: The ways in which a client says who it is.
-SECURITY = {
-    "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "the key"},
-    "Bearer": {"type": "http", "scheme": "bearer", "description": "the key"},
-    "Ticket": {"type": "apiKey", "in": "query", "name": "ticket", "description": "a ticket, for one request of a page"},
-}
+
+def _scheme(place: Place) -> Any:
+    if place.where == "bearer":
+        return {"type": "http", "scheme": "bearer", "description": place.meaning}
+    return {"type": "apiKey", "in": place.where, "name": place.name, "description": place.meaning}
+
+
+#: The ways in which a client says over HTTP who it is.
+SECURITY = {place.id: _scheme(place) for place in PLACES if place.where != "subprotocol"}
 _BY_KEY: dict[str, list[dict[str, list[str]]]] = {
     "optional": [{}, {"ApiKey": []}, {"Bearer": []}, {"Ticket": []}],
     "required": [{"ApiKey": []}, {"Bearer": []}],
@@ -87,7 +91,7 @@ def _operation(operation: Operation, components: Components, after_error: Header
     parameters = [
         *({"name": name, "in": "path", "required": True, "schema": one} for name, one in operation.variables.items()),
         *(
-            _parameter(name, one, name in required, components)
+            _parameter(name, one, name in required, components, repeated=name in operation.repeated)
             for name, one in operation.parameters["properties"].items()
         ),
         *(
@@ -96,13 +100,17 @@ def _operation(operation: Operation, components: Components, after_error: Header
         ),
     ]
     answers = {str(answer.status): _answer(answer, components) for answer in operation.answers}
+    refusals = _refusals(operation.errors, components, after_error)
     described: dict[str, Any] = {
         "operationId": operation.id,
         "summary": operation.summary,
         "tags": [operation.tag],
         "parameters": parameters,
-        "responses": answers | _refusals(operation.errors, components, after_error),
+        # An answer that is declared with the status of refusals describes them too.
+        "responses": {**refusals, **{status: refusals.get(status, {}) | one for status, one in answers.items()}},
     }
+    if operation.about:
+        described["description"] = operation.about
     if operation.key != "optional":
         described["security"] = _BY_KEY[operation.key]
     if operation.body is not None:
@@ -111,15 +119,15 @@ def _operation(operation: Operation, components: Components, after_error: Header
     return described
 
 
-def _parameter(name: str, schema: Schema, required: bool, components: Components) -> Any:
-    """A parameter of the query string: lists with commas, objects as JSON text."""
+def _parameter(name: str, schema: Schema, required: bool, components: Components, *, repeated: bool) -> Any:
+    """A parameter of the query string: lists with commas, or `repeated` for each item; objects as JSON text."""
     bare = {word: value for word, value in schema.items() if word != "description"}
     parameter = {"name": name, "in": "query", "required": required, "description": schema.get("description", "")}
     if schema.get("type") == "object":
         text = {"type": "string", "contentMediaType": JSON, "contentSchema": components.referring(bare)}
         return parameter | {"schema": text}
     if schema.get("type") == "array":
-        parameter |= {"style": "form", "explode": False}
+        parameter |= {"style": "form", "explode": repeated}
     return parameter | {"schema": components.referring(bare)}
 
 

@@ -16,7 +16,7 @@ from spot.dialects import own_interface
 from spot.dialects.base import Since, Subscribe
 from spot.dialects.envelope import Envelope
 from spot.dialects.frames import Message, Once
-from spot.dialects.interface import Channel, Form, Payload, pascal
+from spot.dialects.interface import EVENTS, Channel, Form, Header, Operation, Outcome, Payload, pascal
 from spot.dialects.messages import MODES
 from spot.dialects.own import MAX_QUERY_STRING, PREFIX, read_address
 from spot.dialects.schema import closed, parameters_schema
@@ -29,7 +29,6 @@ from spot.feeds.params import Schema
 PATH = f"{PREFIX}/sse"
 #: The path of several views in one stream.
 SEVERAL = f"{PATH}/stream"
-CONTENT_TYPE = "text/event-stream"
 #: Views that one stream may have.
 MAX_VIEWS = 50
 #: The longest text of one view in a stream, in characters: each of its events carries it.
@@ -208,6 +207,29 @@ def _several() -> Channel:
         forms=(Form("views", "the messages of each view", {}, tuple(frames.values())),),
         parameters=closed({"subscribe": views}),
         protocol="sse",
+    )
+
+
+#: Codes with which a stream may be refused, beyond those of its feeds.
+_ERRORS = ("not_acceptable", "too_many_connections", "overloaded")
+
+
+def operation(feed: Feed | None = None) -> Operation:
+    """The same for programs that read the document of HTTP: the stream of a feed, or that of several views."""
+    channel = _channel(feed) if feed else _several()
+    listed = (feed,) if feed else tuple(FEEDS.values())
+    errors = dict.fromkeys(code for one in listed for code in own_interface.errors(one))
+    text = Payload("EventStream", {"type": "string"}, "server-sent events", EVENTS)
+    return Operation(
+        id=f"stream{channel.id}",
+        summary=f"{channel.summary}; as server-sent events",
+        tag="events",
+        answers=(Outcome(200, "an answer that goes on until the client ends it", (text,)),),
+        parameters=channel.parameters,
+        errors=(*errors, *_ERRORS),
+        sends=(Header("Last-Event-ID", "the `id` of the last event that the client has, to go on after it"),),
+        repeated=() if feed else ("subscribe",),
+        about=f"The messages are those of the channel `{channel.id}` in /docs/asyncapi.json.",
     )
 
 

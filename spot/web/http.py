@@ -32,7 +32,7 @@ from spot.dialects.batch import MAX_REQUEST
 from spot.dialects.interface import Channel, Operation
 from spot.dialects.own import PREFIX
 from spot.dialects.sse import PATH as SSE
-from spot.dialects.sse import SEVERAL, interface
+from spot.dialects.sse import SEVERAL, interface, operation
 from spot.feeds import FEEDS
 from spot.web import batch, health, lookups, mcp, sse, status, twins
 from spot.web.answers import Headers, Request, Response, refusal, write
@@ -70,7 +70,7 @@ _PUBLIC = {
     "/status.json": Handler(status.facts, operation=status.OPERATION),
     "/currencies.json": Handler(lookups.currencies, operation=lookups.CURRENCIES_OPERATION),
     "/coins.json": Handler(lookups.coins, operation=lookups.COINS_OPERATION),
-    mcp.PATH: Handler(mcp.answer, methods=("POST",), body_bytes=mcp.BODY_BYTES),
+    mcp.PATH: Handler(mcp.answer, methods=("POST",), operation=mcp.OPERATION, body_bytes=mcp.BODY_BYTES),
     f"/{PREFIX}/ticket": Handler(ticket, methods=("POST",), operation=TICKET_OPERATION),
 }
 for _end in ("", "/"):
@@ -78,9 +78,9 @@ for _end in ("", "/"):
         _PUBLIC[f"/{PREFIX}/{_feed.channel}{_end}"] = Handler(
             partial(twins.answer, _feed), operation=twins.operation(_feed)
         )
-        _PUBLIC[f"/{SSE}/{_feed.channel}{_end}"] = Handler(partial(sse.one, _feed))
+        _PUBLIC[f"/{SSE}/{_feed.channel}{_end}"] = Handler(partial(sse.one, _feed), operation=operation(_feed))
     _PUBLIC[f"/{PREFIX}/batch{_end}"] = Handler(batch.answer, ("POST",), batch.OPERATION, MAX_REQUEST)
-    _PUBLIC[f"/{SEVERAL}{_end}"] = Handler(sse.several)
+    _PUBLIC[f"/{SEVERAL}{_end}"] = Handler(sse.several, operation=operation())
     for _route in dialects.routes():
         _PUBLIC[f"/{_route.path}{_end}"] = Handler(twins.upgrade_required, methods=None)
 

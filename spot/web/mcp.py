@@ -11,6 +11,8 @@ from importlib import import_module
 from typing import Any
 
 from spot.codes import Refused
+from spot.dialects.interface import Operation, Outcome, Payload
+from spot.dialects.own_interface import REFUSED
 from spot.web.answers import Request, Response, refusal
 from spot.web.gate import origin_allowed
 from spot.web.public import has_key_for
@@ -18,6 +20,25 @@ from spot.web.public import has_key_for
 PATH = "/mcp"
 #: The largest request that is read, in bytes.
 BODY_BYTES = 65_536
+
+_MESSAGE = Payload("McpMessage", {"type": "object"}, "a message of JSON-RPC 2.0")
+_ANSWER = Payload("McpAnswer", {"type": "object"}, "the result or the error, as JSON-RPC 2.0 has them")
+#: The interface of `answer`.
+OPERATION = Operation(
+    id="postMcp",
+    summary="the feeds as tools for language models: a message of the Model Context Protocol",
+    tag="tools",
+    answers=(
+        Outcome(200, "the answer to a request", (_ANSWER,)),
+        Outcome(202, "a notification is taken"),
+        Outcome(400, "the message cannot be read", (REFUSED, _ANSWER)),
+        Outcome(406, "the header `Accept` forbids JSON", (_ANSWER,)),
+    ),
+    errors=("key_required", "forbidden_origin"),
+    method="post",
+    body=_MESSAGE,
+    about="Streamable HTTP without sessions. Use a client of that protocol: docs/mcp.md names the tools and shows how.",
+)
 
 
 async def answer(request: Request) -> Response:

@@ -22,7 +22,8 @@ from spot.clients.roster import roster
 from spot.codes import Refused
 from spot.dialects.base import Subscribe
 from spot.dialects.documented import error
-from spot.dialects.sse import CONTENT_TYPE, Chunk, EventStream, go_on, newest_event, position, read_feed, read_several
+from spot.dialects.interface import EVENTS
+from spot.dialects.sse import Chunk, EventStream, go_on, newest_event, position, read_feed, read_several
 from spot.dialects.values import Failed
 from spot.feeds import Feed
 from spot.hub.outbox import Outbox
@@ -37,7 +38,7 @@ log = structlog.get_logger(__name__)
 _feed, _several = Remembered(read_feed), Remembered(read_several)
 _VARY = b"Accept, Origin"
 _HEADERS: Headers = [
-    (b"Content-Type", CONTENT_TYPE.encode()),
+    (b"Content-Type", EVENTS.encode()),
     (b"Cache-Control", b"no-cache, no-transform"),
     (b"X-Accel-Buffering", b"no"),  # nginx passes each event on as it comes
 ]
@@ -69,9 +70,7 @@ async def several(request: Request) -> Response:
 def _answer(request: Request, wishes: tuple[Subscribe, ...]) -> Response:
     """Raises `Refused`."""
     if not _accepts(request.header(b"accept")):
-        raise Refused(
-            "not_acceptable", f"This path answers {CONTENT_TYPE} only.", "Accept", f"{CONTENT_TYPE}, text/* or */*"
-        )
+        raise Refused("not_acceptable", f"This path answers {EVENTS} only.", "Accept", f"{EVENTS}, text/* or */*")
     stream = EventsAnswer(request.client)
     stream.open(wishes, request.header(b"last-event-id") or "")
     return Response(200, _HEADERS, vary=_VARY, stream=stream)
@@ -83,7 +82,7 @@ def _accepts(header: str | None) -> bool:
         return True
     for item in header.split(","):
         kind, *parameters = (part.strip().lower() for part in item.split(";"))
-        if kind in (CONTENT_TYPE, "text/*", "*/*") and not {"q=0", "q=0.0", "q=0.00", "q=0.000"} & {*parameters}:
+        if kind in (EVENTS, "text/*", "*/*") and not {"q=0", "q=0.0", "q=0.00", "q=0.000"} & {*parameters}:
             return True
     return False
 
@@ -245,7 +244,7 @@ class EventsAnswer:
                 if self._ending and not self._outbox.replies:
                     await send({"type": "http.response.body", "body": b""})
                     return
-        log.info("slow reader cut", of=CONTENT_TYPE)
+        log.info("slow reader cut", of=EVENTS)
 
 
 async def _until_gone(receive: Any) -> None:

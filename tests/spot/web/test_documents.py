@@ -1,6 +1,7 @@
 """The machine-readable documents: valid by their specifications' own validators, complete, and served once made."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from spot import dialects
 from spot.codes import CLOSES, ERRORS
 from spot.dialects.components import Components
+from spot.dialects.credentials import PLACES, Asked, find
 from spot.dialects.interface import pascal
 from spot.dialects.own_interface import FORMS
 from spot.feeds import FEEDS
@@ -80,10 +82,56 @@ def test_every_reference_leads_somewhere(name: str) -> None:
 
 def test_every_handler_of_public_paths_is_in_the_document() -> None:
     described = {path for path, _operation in http.operations()}
-    channels = {channel.path for channel in http.channels()}
+    sockets = {f"/{route.path}" for route in dialects.routes()}
     paths = {path for path in (*http._PUBLIC, *http._HEALTH) if not path.endswith("/")}
-    assert paths - described == {*channels, mcp.PATH}
+    assert paths - described == sockets
     assert set(document("openapi")["paths"]) == described
+
+
+def test_streams_of_events_are_in_both_documents() -> None:
+    paths, channels = document("openapi")["paths"], document("asyncapi")["channels"]
+    for channel in http.channels():
+        if channel.protocol == "sse":
+            described = paths[channel.path]["get"]
+            assert set(described["responses"]["200"]["content"]) == {"text/event-stream"}
+            assert "not_acceptable" in described["responses"]["406"]["x-error-codes"]
+            name = re.search(r"`(\w+)` in /docs/asyncapi\.json", described["description"])[1]  # type: ignore[index]
+            assert channels[name]["address"] == channel.path
+    several = paths["/tzone_apis/services/spot/sse/stream"]["get"]["parameters"]
+    subscribe = next(one for one in several if one["name"] == "subscribe")
+    assert (subscribe["style"], subscribe["explode"], subscribe["required"]) == ("form", True, True)
+
+
+def test_the_door_of_language_models_is_in_the_document_with_all_its_refusals() -> None:
+    described = document("openapi")["paths"][mcp.PATH]["post"]
+    assert "docs/mcp.md" in described["description"]
+    unreadable = described["responses"]["400"]
+    assert "bad_value" in unreadable["x-error-codes"]
+    schemas = unreadable["content"]["application/json"]["schema"]["anyOf"]
+    assert {one["$ref"].rpartition("/")[2] for one in schemas} == {"Error", "McpAnswer"}
+
+
+def test_both_documents_say_how_a_key_is_sent() -> None:
+    asyncapi = document("asyncapi")
+    schemes = asyncapi["components"]["securitySchemes"]
+    assert set(document("openapi")["components"]["securitySchemes"]) == set(schemes) - {"TicketProtocol"}
+    for protocol, server in asyncapi["servers"].items():
+        names = {one["$ref"].rpartition("/")[2] for one in server["security"]}
+        assert names == (set(schemes) if protocol in ("ws", "wss") else set(schemes) - {"TicketProtocol"})
+    for place in PLACES:
+        headers, asked = {}, Asked(b"", ())
+        match place.where:
+            case "header":
+                headers = {schemes[place.id]["name"].lower().encode(): b"secret"}
+            case "bearer":
+                headers = {b"authorization": f"{schemes[place.id]['scheme']} secret".encode()}
+            case "query":
+                asked = Asked(f"{schemes[place.id]['name']}=secret".encode(), ())
+            case "subprotocol":
+                asked = Asked(b"", ("spot.ticket.secret",))
+        credential = find(headers, asked).credential
+        assert credential is not None
+        assert credential.text == "secret"
 
 
 def test_every_route_is_a_channel_with_its_forms() -> None:
@@ -153,6 +201,7 @@ def test_what_is_answered_is_what_is_declared() -> None:
         for path, operation in http.operations():
             needs = operation.parameters["required"] or operation.variables or operation.method == "post"
             if not needs and path not in http._HEALTH:
-                assert (await ask(path)).status_code in {answer.status for answer in operation.answers}, path
+                method = "HEAD" if operation.tag == "events" else "GET"  # the answer to a GET goes on
+                assert (await ask(path, method)).status_code in {answer.status for answer in operation.answers}, path
 
     run(story())
