@@ -107,7 +107,13 @@ class Book:
     def judge(self, client: Client, now_ms: int) -> Refused | None:
         """Why a client that has been let in may not stay as it is."""
         if client.digest is None:
-            return None if self.is_open else key_required()
+            if self.is_open:
+                return None
+            if client.until is None:
+                return key_required()
+            if now_ms < client.until:
+                return None
+            return Refused("plan_changed", "The sign-in is checked from time to time. Connect again.")
         key = self.at(client.digest)
         if key is None:
             return Refused("bad_key", "This key has been replaced or deleted.")

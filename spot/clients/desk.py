@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import weakref
 from collections.abc import Hashable, Iterable
+from itertools import islice
 
 import structlog
 from channels.layers import get_channel_layer
@@ -35,8 +36,10 @@ _COMPARE, _REFRESH = 4.0, 60.0
 _PATIENCE = 2.0
 #: Reports go out so often, and so soon after a connection whose number is limited came or went, in seconds.
 _SHARE, _SOON = 1.0, 0.05
-#: Connections are ended so many at a time, with a pause in between, so that not all come back at once.
-_AT_A_TIME, _PAUSE = 100, 0.04
+#: Connections are ended so many at a time, and so often, in seconds, so that not all come back at once.
+_AT_A_TIME, _PAUSE = 100, 0.02
+#: Whoever has made a key waits so long for it to be in the book, in seconds.
+_RENEWAL = 2.0
 
 
 class Desk:
@@ -60,6 +63,8 @@ class Desk:
         self._leased = False
         self._due, self._soon = asyncio.Event(), asyncio.Event()
         self._settled = asyncio.Event()
+        #: Those who wait until the book has been read.
+        self._readers: list[asyncio.Future[None]] = []
         self._next_expiry: int | None = None
         self._waiting: dict[Connected, Refused] = {}
         self._ending: asyncio.Task[None] | None = None
@@ -99,14 +104,14 @@ class Desk:
     # --- tickets -----------------------------------------------------------------------------------------------------
 
     async def issue(self, digest: bytes) -> str:
-        """A new ticket for the key of that hash. Raises `Refused` while Redis is out of reach."""
+        """A new ticket for the key of that hash, or for a `PAGE`. Raises `Refused` while Redis is out of reach."""
         try:
             return await tickets.issue(self.redis, digest)
         except (RedisError, OSError, TimeoutError) as error:
             raise _no_tickets(error) from error
 
     async def redeem(self, ticket: str) -> bytes:
-        """The hash of the key that a ticket is for. Raises `Refused`."""
+        """The hash of the key that a ticket is for, or `tickets.PAGE`. Raises `Refused`."""
         try:
             return await tickets.redeem(self.redis, ticket)
         except (RedisError, OSError, TimeoutError) as error:
@@ -121,6 +126,7 @@ class Desk:
             if self._due.is_set() or clock() - refreshed > _REFRESH:
                 version, refreshed = None, clock()
             self._due.clear()
+            readers, self._readers = self._readers, []
             try:
                 version = await self._read(version)
             except DatabaseError as error:
@@ -130,9 +136,17 @@ class Desk:
                 book.settled = True
                 log.exception("keys cannot be read")
             self._settled.set()
+            for reader in readers:
+                reader.set_result(None)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_COMPARE):
                     await self._due.wait()
+
+    async def _renew(self) -> None:
+        """Read the book now, or as soon as a reading that has begun is over."""
+        self._readers.append(read := asyncio.get_running_loop().create_future())
+        self._due.set()
+        await asyncio.shield(read)
 
     async def _read(self, version: Hashable) -> Hashable:
         """Renew the book if the database has another version by now; returns that."""
@@ -209,9 +223,12 @@ class Desk:
         self._next_expiry = min((at for at in book.expiries() if at > now), default=None)
 
     def _expire(self) -> None:
-        if self._next_expiry is not None and self._next_expiry <= now_ms():
+        now = now_ms()
+        if self._next_expiry is not None and self._next_expiry <= now:
             self._end(judged())
             self._note_expiries()
+        pages = ((page, book.judge(page.who, now)) for page in roster.of_pages)
+        self._end((page, refused) for page, refused in pages if refused is not None)
 
     def _end(self, endings: Iterable[tuple[Connected, Refused]]) -> None:
         """End these connections soon."""
@@ -220,12 +237,30 @@ class Desk:
             self._ending = asyncio.create_task(self._end_waiting())
 
     async def _end_waiting(self) -> None:
+        clock = asyncio.get_running_loop().time
+        due = clock()
         while self._waiting:
-            for connection in list(self._waiting)[:_AT_A_TIME]:
+            for connection in list(islice(self._waiting, _AT_A_TIME)):
                 refused = self._waiting.pop(connection)
                 if connection in roster.connections:
                     connection.dismiss(refused)
-            await asyncio.sleep(_PAUSE)
+            due = max(due + _PAUSE, clock())
+            await asyncio.sleep(due - clock())
+
+
+def renew() -> None:
+    """Read the books of this process, and wait for it: a key that has just been made is good here at once. For threads
+    without an event loop; elsewhere, and in processes without a desk, it does nothing."""
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        return
+    for loop, desk in list(Desk._of_loop.items()):
+        if not loop.is_running():
+            continue
+        try:
+            asyncio.run_coroutine_threadsafe(desk._renew(), loop).result(_RENEWAL)
+        except TimeoutError:
+            log.warning("keys not read yet: a new key is good within seconds")
 
 
 def judged() -> Iterable[tuple[Connected, Refused]]:

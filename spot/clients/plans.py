@@ -7,7 +7,7 @@ client or its plan as an argument.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -87,6 +87,8 @@ class Plan:
     channels: frozenset[str] = frozenset()
 
 
+#: A connection of the site's own pages lasts so long, in seconds, before the sign-in is checked again.
+PAGE_SECONDS = 900
 #: The cost in millicredits of a connection, of a message to one, and of an HTTP request of the lowest cost.
 PRICES = {"connection": 1000, "message": 100, "request": 1000}
 
@@ -102,6 +104,8 @@ class Client:
     key: str | None = None
     digest: bytes | None = field(default=None, repr=False)
     origins: frozenset[str] = frozenset()
+    #: Until when a page of this site, opened by staff, is served where nobody is without a key, epoch ms.
+    until: int | None = None
 
 
 @lru_cache(maxsize=1)
@@ -132,6 +136,12 @@ def open_to_everybody(plan: Plan | None) -> None:
 def anonymous(address: str) -> Client:
     """The client at an address: its network, with everybody's plan."""
     return Client(network(address), address, _everybody[0] if _everybody else default_plan())
+
+
+def on_own_page(address: str, now_ms: int) -> Client:
+    """The client of a page of this site that staff has opened: its network, with everybody's limits, for a while also
+    where nobody is served without a key."""
+    return replace(anonymous(address), until=now_ms + PAGE_SECONDS * 1000)
 
 
 @receiver(setting_changed)

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.db.models import Count, Max, Model, Sum
 from django.db.models.signals import post_delete, post_save
 
+from spot.clients import desk
 from spot.clients.book import CHANGED, GROUP, Contents, Key
 from spot.clients.models import ClientKey, ClientPlan, ClientUsage
 from spot.clients.plans import default_plan
@@ -74,8 +75,10 @@ def watch(models: Iterable[type[Model]]) -> None:
                 signal.connect(_announce_later, sender=model, dispatch_uid=f"{model.__name__} for books")
 
 
-def _announce_later(using: str, **_: object) -> None:
+def _announce_later(instance: Model, using: str, **_: object) -> None:
     transaction.on_commit(announce, using=using)
+    if isinstance(instance, ClientKey) and instance.secret is not None:  # it is shown next
+        transaction.on_commit(desk.renew, using=using)
 
 
 def announce() -> None:

@@ -39,6 +39,8 @@ class Roster:
     def __init__(self) -> None:
         self.connections: set[Connected] = set()
         self.keyed: dict[str, dict[Connected, int]] = defaultdict(dict)
+        #: Those of the site's own pages where nobody is served without a key.
+        self.of_pages: set[Connected] = set()
         #: The connections of each key in other processes, as they said last.
         self.elsewhere: dict[str, int] = {}
         #: Called when a connection whose number is limited comes or goes.
@@ -47,6 +49,8 @@ class Roster:
     def enter(self, connection: Connected) -> None:
         """Count an admitted connection in."""
         self.connections.add(connection)
+        if connection.who.until is not None:
+            self.of_pages.add(connection)
         if (key := connection.who.key) is not None:
             connection.meter = Meter()
             self.keyed[key][connection] = now_ms()
@@ -59,6 +63,7 @@ class Roster:
         if connection not in self.connections:
             return
         self.connections.discard(connection)
+        self.of_pages.discard(connection)
         if (key := connection.who.key) is not None:
             self._read(key, connection)
             del self.keyed[key][connection]

@@ -13,10 +13,10 @@ import structlog
 
 from spot import dialects
 from spot.clients import limits
-from spot.clients.book import Key, book, key_required
+from spot.clients.book import book, key_required
 from spot.clients.desk import Desk
-from spot.clients.plans import Client, anonymous
-from spot.clients.tickets import SECONDS
+from spot.clients.plans import Client, anonymous, on_own_page
+from spot.clients.tickets import PAGE, SECONDS
 from spot.clients.usage import usage
 from spot.codes import Refused
 from spot.dialects.credentials import TICKET_PROTOCOL, Asked, Credential, find
@@ -94,11 +94,14 @@ async def _client(credential: Credential, everybody: Client, origin: bytes | Non
     if not book.read:
         raise Refused("unavailable", "Keys cannot be checked at the moment; try again in a few seconds.")
     if credential.kind == "ticket":
-        key = await _redeemed(credential.text, everybody)
-    elif (known := book.find(credential.text)) is None:
-        raise _mistaken(everybody, Refused("bad_key", "No key of this site reads like this. Check that it is whole."))
+        digest = await _redeemed(credential.text, everybody)
+        if digest == PAGE:
+            return on_own_page(everybody.address, now_ms())
+        missing, key = "The key of this ticket has been replaced or deleted.", book.at(digest)
     else:
-        key = known
+        missing, key = "No key of this site reads like this. Check that it is whole.", book.find(credential.text)
+    if key is None:
+        raise _mistaken(everybody, Refused("bad_key", missing))
     if (refused := key.problem(now_ms())) is not None:
         raise _mistaken(everybody, refused)
     client = key.client(everybody.address, _origin(origin))
@@ -107,14 +110,11 @@ async def _client(credential: Credential, everybody: Client, origin: bytes | Non
     return client
 
 
-async def _redeemed(ticket: str, everybody: Client) -> Key:
+async def _redeemed(ticket: str, everybody: Client) -> bytes:
     try:
-        key = book.at(await Desk.current().redeem(ticket))
+        return await Desk.current().redeem(ticket)
     except Refused as refused:
         raise (_mistaken(everybody, refused) if refused.code == "bad_ticket" else refused) from refused
-    if key is None:
-        raise Refused("bad_key", "The key of this ticket has been replaced or deleted.")
-    return key
 
 
 def _mistaken(everybody: Client, refused: Refused) -> Refused:

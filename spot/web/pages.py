@@ -1,12 +1,22 @@
-"""The HTML pages. They contain no data: the browser fills them from the feeds."""
+"""The HTML pages. They contain no data: the browser fills them from the feeds.
+
+Where nobody is served without a key, pages with data are for staff who have signed in: each of their connections gets a
+ticket, which takes the session and its CSRF token. While everybody is served, no page asks who has signed in.
+"""
+
+from collections.abc import Mapping
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.urls import reverse
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from providers.datasets import CATEGORIES, is_coin_id
+from spot.clients.book import book
+from spot.clients.desk import Desk
+from spot.clients.tickets import PAGE, SECONDS
+from spot.codes import Refused
 from spot.dialects.own import PREFIX
 from spot.feeds import DUST_VOLUME_USD
 from spot.feeds.namesakes import namesakes
@@ -23,11 +33,65 @@ TAPE = (
 )  # fmt: skip
 
 
+#: The entry of `request.META` by which a template knows that its page needs tickets.
+_NEEDS_TICKETS = "SPOT_NEEDS_TICKETS"
+
+
+async def may_show_data(request: HttpRequest) -> bool:
+    """Whether a page may show data to whoever asks for it. Has the page get tickets, where it needs some."""
+    if not book.settled:
+        await Desk.current().settle()
+    if book.is_open:
+        return True
+    if not await _is_staff(request):
+        return False
+    request.META[_NEEDS_TICKETS] = True
+    return True
+
+
+async def _is_staff(request: HttpRequest) -> bool:
+    user = await request.auser()
+    return user.is_active and user.is_staff
+
+
+def page(request: HttpRequest, template: str, facts: Mapping[str, object]) -> HttpResponse:
+    """A page of this site. One that gets tickets is for one visitor, and in no cache."""
+    response = render(request, template, dict(facts))
+    if _NEEDS_TICKETS in request.META:
+        response["Cache-Control"] = "private, no-store"
+    return response
+
+
+def _closed(request: HttpRequest) -> HttpResponse:
+    response = render(request, "spot/closed.html", status=403)
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
+@require_POST
+async def ticket(request: HttpRequest) -> HttpResponse:
+    """A ticket for a page of this site that staff has opened. The middleware has checked the CSRF token."""
+    if not await _is_staff(request):
+        problem = {"code": "key_required", "message": "Nobody has signed in, or the sign-in has ended. Sign in again."}
+        return JsonResponse(problem, status=401, headers=_UNSTORED)
+    try:
+        text = await Desk.current().issue(PAGE)
+    except Refused as refused:
+        problem = {"code": refused.code, "message": refused.message}
+        return JsonResponse(problem, status=503, headers=_UNSTORED)
+    return JsonResponse({"ticket": text, "expires_in": SECONDS}, headers=_UNSTORED)
+
+
+_UNSTORED = {"Cache-Control": "no-store"}
+
+
 @require_safe
-def dashboard(request: HttpRequest) -> HttpResponse:
+async def dashboard(request: HttpRequest) -> HttpResponse:
     """The market on one page: tape, map, movers and table."""
+    if not await may_show_data(request):
+        return _closed(request)
     facts = {"tape": ",".join(TAPE), "floor": DUST_VOLUME_USD, "categories": ",".join(CATEGORIES.values())}
-    return render(request, "spot/dashboard.html", facts)
+    return page(request, "spot/dashboard.html", facts)
 
 
 @require_safe
@@ -39,11 +103,13 @@ async def coin(request: HttpRequest, coin_id: str) -> HttpResponse:
     if coin_id != coin_id.lower():
         query = request.GET.urlencode()
         return redirect(reverse("coin", args=[coin_id.lower()]) + (f"?{query}" if query else ""), permanent=True)
+    if not await may_show_data(request):
+        return _closed(request)
     lists = Hub.current().lists
     if lists.coins is not None and not is_listed(coin_id, lists):
         suggestions = namesakes(coin_id, lists.coins, lists.markets)[:SUGGESTIONS]
         return render(request, "spot/no_coin.html", {"coin_id": coin_id, "suggestions": suggestions}, status=404)
-    return render(request, "spot/coin.html", {"coin_id": coin_id, "name": _name(coin_id, lists)})
+    return page(request, "spot/coin.html", {"coin_id": coin_id, "name": _name(coin_id, lists)})
 
 
 def _name(coin_id: str, lists: Lists) -> str:

@@ -58,6 +58,7 @@ def test_two_processes_share_a_keys_limits_and_its_end(live_site: LiveSite, seco
             return refused.response.status_code
 
     with ExitStack() as stack:
+        assert status(ports[0]) == 101  # where it was made, it is good at once
         wait_until(lambda: {status(port) for port in ports} == {101}, 10, "the key in both books")
         wait_until(lambda: status(second) == 101, 10, "the ends of these")
         sockets = [stack.enter_context(opened(port)) for port in ports]

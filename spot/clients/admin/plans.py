@@ -58,7 +58,10 @@ class ClientPlanAdmin(Recorded):
             return
         messages.info(request, "Connections with this plan are closed with code 4409 within seconds, and come back.")
         if obj.is_anonymous and not obj.enabled:
-            text = "Nobody is served without a key any more; that includes the visitors of this site's own pages."
+            text = (
+                "Nobody is served without a key any more. This site's own pages tell visitors so, and show data to "
+                "staff who have signed in."
+            )
             messages.warning(request, text)
 
     # --- columns ------------------------------------------------------------------------------------------------------

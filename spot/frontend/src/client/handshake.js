@@ -3,6 +3,8 @@
 
 export const BLOCKED = "The proxy in front of this site does not pass WebSockets on. Its operator finds what to set in docs/operating.md, under “Behind a proxy, with TLS”.";
 
+export const CLOSED = "This site is closed to visitors. Reload the page to sign in.";
+
 export const FORBIDDEN = "This page may not connect.";
 
 const asked = new Map(); // address -> promise
@@ -48,7 +50,8 @@ async function askForeign(address) {
 async function ask(address) {
   try {
     const answer = await fetch(address, { cache: "no-store" });
-    return answer.status === 426 && (await answer.json()).code === "upgrade_required" ? BLOCKED : "";
+    if (answer.status === 426) return (await answer.json()).code === "upgrade_required" ? BLOCKED : "";
+    return answer.status === 401 ? CLOSED : "";
   } catch {
     asked.delete(address); // no answer at all: the server is down
     return "";

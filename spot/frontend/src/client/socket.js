@@ -13,6 +13,7 @@
 import { isForeign, whyClosed, whyRefused } from "./handshake.js";
 import { attend, leave, recovered } from "./presence.js";
 import { closing, delay } from "./reconnect.js";
+import { pageTicket } from "./ticket.js";
 import { applyDelta, copied, fromSnapshot, Gap, merge, records } from "./view.js";
 
 export const SOCKETS = "/tzone_apis/services/spot/ws/";
@@ -22,6 +23,7 @@ const ANSWER_MS = 10_000; // for the handshake, a pong, or the snapshot after a 
 const CHECK_MS = 5_000;
 const UNANSWERED = 2; // tries without an answer, after which another site is requested over HTTP
 const FORBIDDEN_MS = 300_000; // between two tries of a page that may not connect
+const SIGNED_OUT = 4401; // as if the server had closed the connection
 const PROBE_MS = 1_500; // for a pong after the page has become visible again
 
 let clockOffset = 0; // server time minus ours, learned from pongs
@@ -56,7 +58,7 @@ export class Feed extends EventTarget {
     if (key && globalThis.document) throw new TypeError("key is for programs: a page gets a ticket from its own server.");
     this.WebSocket = WebSocket;
     this.key = key;
-    this.ticket = ticket;
+    this.ticket = ticket ?? (key ? undefined : pageTicket(server));
     this.path = path;
     this.server = server;
     this.params = { ...params }; // as requested
@@ -191,7 +193,15 @@ export class Feed extends EventTarget {
     this.resyncAt = null;
     if (!this.ticket) return this.#dial({});
     const turn = (this.turn = {}); // another connection may have begun before the ticket is there
-    this.ticket().then((ticket) => this.turn === turn && this.#dial({ ticket }), () => this.turn === turn && this.#lost(1006));
+    this.ticket().then((ticket) => this.turn === turn && this.#dial({ ticket }), (error) => this.turn === turn && this.#unserved(error));
+  }
+
+  /** There is no ticket: for now, or because nobody is signed in any more. */
+  #unserved({ refusal } = {}) {
+    if (!refusal) return this.#lost(1006);
+    this.refusal = refusal;
+    emit(this, "refusal", refusal);
+    this.#lost(SIGNED_OUT);
   }
 
   #dial(more) {

@@ -1,12 +1,14 @@
 // The last week of one coin, for the card of a tile: the market feed has it, and the map's own does not carry 500 of them.
 
+import { withTicket } from "../client/ticket.js";
+
 const PATH = "/tzone_apis/services/spot/market";
 const KEEP_MS = 600_000; // the points are an hour apart
 const KEEP = 60;
 const cache = new Map(); // "server currency id" -> {at, prices}
 
 async function asked(url) {
-  const answer = await fetch(url, { headers: { Accept: "application/json" } });
+  const answer = await fetch(await withTicket(url), { headers: { Accept: "application/json" } });
   if (!answer.ok) return null;
   const { headers, rows } = await answer.json();
   return rows[0]?.[headers.indexOf("7d Chart")] ?? null;

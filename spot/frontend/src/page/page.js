@@ -31,7 +31,7 @@ class Page extends EventTarget {
     if (aside) this.asides.add(feed);
     if (this.paused) feed.pause();
     for (const type of ["state", "waiting"]) feed.addEventListener(type, () => this.#emit(type), { signal });
-    feed.addEventListener("refusal", ({ detail }) => this.#refused(detail), { signal });
+    feed.addEventListener("refusal", ({ detail }) => this.#refused(detail, feed), { signal });
     feed.addEventListener("notice", ({ detail }) => this.#emit("notice", detail), { signal });
     signal.addEventListener("abort", () => this.feeds.delete(feed));
   }
@@ -47,8 +47,12 @@ class Page extends EventTarget {
     this.#emit("price", price);
   }
 
-  /** After a currency was refused, switches to the default one, with a notice. */
-  #refused({ code, message: reason }) {
+  /**
+   * After a currency was refused, switches to the default one, with a notice. When the site stops serving visitors, a page
+   * that has shown data is loaded again: it says so, and where to sign in, or it goes on for who has.
+   */
+  #refused({ code, message: reason }, feed) {
+    if (code === "key_required" && feed.view) return location.reload();
     const { currency } = this;
     if (code !== "unknown_currency" || currency === DEFAULT || !reason.includes(`'${currency}'`)) return;
     this.setCurrency(DEFAULT);

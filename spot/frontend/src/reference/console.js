@@ -2,6 +2,7 @@
 // of /docs/openapi.json, so that it has what the server has.
 
 import { CLOSES } from "../client/reconnect.js";
+import { withTicket } from "../client/ticket.js";
 import { age } from "../data/format.js";
 import * as address from "../page/address.js";
 import { choice, el, select, setText } from "../widgets/dom.js";
@@ -137,7 +138,12 @@ class Console extends HTMLElement {
     Object.assign(this, { received: 0, bytes: 0, waiting: 0, chosen: null });
     this.#pause(false);
     this.#become("waiting", "Connecting…");
-    const socket = (this.socket = new WebSocket(this.addresses.ws));
+    const turn = (this.turn = {}); // another question may have been asked before the ticket is there
+    withTicket(this.addresses.ws).then((url) => this.turn === turn && this.#dial(url), () => this.turn === turn && this.#ended(4401));
+  }
+
+  #dial(url) {
+    const socket = (this.socket = new WebSocket(url));
     socket.onopen = () => this.#become("live", "Connected");
     socket.onmessage = ({ data }) => this.#take(data);
     socket.onclose = ({ code }) => this.#ended(code);
@@ -146,6 +152,7 @@ class Console extends HTMLElement {
 
   #close() {
     clearInterval(this.ages);
+    this.turn = null;
     const { socket } = this;
     this.socket = null;
     if (!socket) return;

@@ -494,3 +494,59 @@ describe("what a program may use", () => {
     assert.deepEqual(feed.rows(), [{ id: "bitcoin", Row: 1, Price: 5 }]);
   });
 });
+
+describe("a page of a site that is closed to visitors", () => {
+  const answers = [];
+  const asking = [];
+  const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+  beforeEach(() => {
+    answers.length = asking.length = 0;
+    globalThis.document = { querySelector: () => ({ content: "/admin/ticket/", dataset: { token: "abc" } }) };
+    globalThis.fetch = async (path, request) => {
+      asking.push([path, request.method, request.headers["X-CSRFToken"]]);
+      const status = answers.shift() ?? 200;
+      return { ok: status === 200, status, json: async () => ({ ticket: `t${asking.length}` }) };
+    };
+  });
+
+  afterEach(() => {
+    delete globalThis.document;
+    delete globalThis.fetch;
+  });
+
+  test("gets a ticket for each connection, and another for the next", async () => {
+    new Feed("market", {}, { random: () => 0.5 }).open();
+    await settled();
+    assert.deepEqual(asking, [["/admin/ticket/", "POST", "abc"]]);
+    assert.equal(server().url.searchParams.get("ticket"), "t1");
+    server().accept();
+    server().drop(4409);
+    mock.timers.tick(1_000);
+    await settled();
+    assert.equal(sockets.length, 2);
+    assert.equal(server().url.searchParams.get("ticket"), "t2");
+  });
+
+  test("says that the sign-in has ended, and tries again after any other failure", async () => {
+    answers.push(503, 401);
+    const feed = new Feed("market", {}, { random: () => 0.5 });
+    const refusals = [];
+    feed.addEventListener("refusal", ({ detail }) => refusals.push(detail.code));
+    feed.open();
+    await settled();
+    assert.equal(feed.condition().name, "reconnecting");
+    mock.timers.tick(1_000);
+    await settled();
+    assert.equal(feed.condition().name, "refused");
+    assert.match(feed.condition().reason, /not signed in any more/);
+    assert.deepEqual(refusals, ["key_required"]);
+    assert.equal(sockets.length, 0);
+  });
+
+  test("shows no ticket to another site", () => {
+    new Feed("market", {}, { server: "https://elsewhere.example" }).open();
+    assert.equal(server().url.searchParams.get("ticket"), null);
+    assert.equal(asking.length, 0);
+  });
+});
