@@ -1,12 +1,13 @@
 """How clients ask and how they are answered: a file for each wire protocol. Pure.
 
-The folder is the registry: a module's `ROUTES` are the paths at which its protocol is served.
+The folder is the registry: a module's `ROUTES` are the paths at which its protocol is served. A protocol may have a
+folder of its own.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,5 +16,5 @@ if TYPE_CHECKING:
 
 def routes() -> list[Route]:
     """The routes of every dialect."""
-    modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
+    modules = (import_module(module.name) for module in walk_packages(__path__, f"{__name__}."))
     return [route for module in modules for route in getattr(module, "ROUTES", ())]

@@ -58,12 +58,14 @@ class Follow:
 @dataclass(frozen=True, slots=True)
 class Which:
     """Subscriptions of a connection: those of these names, of that channel, or with that tag; all of them if nothing is
-    said. `field` is where the client has named them."""
+    said. `family` is the first item of their names, where names are tuples. `field` is where the client has named
+    them."""
 
     names: frozenset[Hashable] | None = None
     channel: str | None = None
     tag: Any = None
     field: str = ""
+    family: Hashable | None = None
 
 
 EVERY = Which()
@@ -148,6 +150,10 @@ class Dialect:
     deltas: bool = False
     #: Whether followers of a feed of events are sent each event (`Events`) after the first page.
     events: ClassVar[bool] = False
+    #: Whether each of these is a message of its own, without a first page: events from before are not sent.
+    single_events: ClassVar[bool] = False
+    #: Whether its pages tell the time of sending: a page that has stood for a while is written anew for newcomers.
+    dated: ClassVar[bool] = False
     #: Subscriptions that one connection may have.
     subscriptions: ClassVar[int] = 1
     #: Seconds between two heartbeats (`Tick`) of a connection, and without a message after which it is closed.
@@ -155,6 +161,10 @@ class Dialect:
     idle_seconds: ClassVar[float] = 0
     #: The close code after `idle_seconds`.
     idle_close: ClassVar[int] = 1000
+    #: Whether a connection is idle only if there is no news either of what it follows.
+    idle_without_news: ClassVar[bool] = False
+    #: Whether clients that may not connect read that from a close code, and not from the status of their handshake.
+    refuses_by_close: ClassVar[bool] = False
 
     def read(self, message: str | bytes, depth: int) -> Sequence[Command]:
         """The commands of a client's message. Raises `Refused`; no input raises anything else. `depth`: how many coins
@@ -182,6 +192,10 @@ class Dialect:
     def same(self, before: Page, page: Page) -> bool:
         """Whether a client would be sent the same page again."""
         return before.answer.data == page.answer.data
+
+    def shows(self, _page: Page) -> bool:
+        """Whether a page is sent at all."""
+        return True
 
     def close_code(self, refused: Refused) -> int:
         """The code of the close that ends a connection which cannot be served."""

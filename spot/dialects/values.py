@@ -26,7 +26,8 @@ class Missing(NamedTuple):
 @dataclass(eq=False, slots=True)
 class Page:
     """A view at a version. `seq` numbers the pages of its group, or is the number of its newest event; `missing` says
-    why each coin that was asked for is not in the answer, by its id; `run` names the process that numbers."""
+    why each coin that was asked for is not in the answer, by its id; `run` names the process that numbers; it was made
+    at `now_ms`."""
 
     answer: Answer
     facts: Facts
@@ -34,6 +35,7 @@ class Page:
     stale: bool
     missing: Mapping[str, Missing]
     run: str = ""
+    now_ms: int = 0
 
     @property
     def epoch(self) -> str:

@@ -40,7 +40,7 @@ class EventRing:
     belong to."""
 
     def __init__(self, start: int, epoch: str = "", length: int = _LENGTH) -> None:
-        self.last = start
+        self.start = self.last = start
         self.epoch = epoch
         self._events: deque[_Event] = deque(maxlen=length)
         self._keys: set[Any] = set()
@@ -66,6 +66,16 @@ class EventRing:
         missed = list(self._events)[len(self._events) - (count or 0) :] if known else list(self._events)
         rows = [event.row for event in missed if event.key is not None]
         return Missed(rows, gap=not known or len(rows) < len(missed))
+
+    def next_after(self, seen: int) -> tuple[int, dict[str, Any] | None]:
+        """The number and the row of the first event after that number which is kept; no row where there is none, or
+        where the number is another ring's."""
+        if not self.start <= seen < self.last:
+            return self.last, None
+        first = self.last - len(self._events) + 1
+        number = max(seen + 1, first)
+        event = self._events[number - first]
+        return number, None if event.key is None else event.row
 
     def _count_since(self, seen: int | Since) -> int | None:
         if isinstance(seen, int):

@@ -36,6 +36,8 @@ from spot.query.columns import CHART
 from spot.query.table import Table
 from spot.snapshots import Trouble
 
+#: A page that tells the time of sending is written anew for newcomers after so long (ms).
+_FRESH_MS = 1000
 #: Why a coin is missing whose source was asked for it.
 NO_PRICE = Missing("no_price", "The source has no price of it.")
 NOTHING: Mapping[str, Missing] = {}
@@ -79,6 +81,10 @@ class Group:
         self.lanes = Lanes(alike=not (dialect.deltas or self._events))
         self._told: tuple[str, str | None, int | None] | None = None
         self._quiet_since = 0
+        #: The newest page as newcomers get it, where that is another.
+        self._rewritten: Update | None = None
+        #: Why coins are missing, as it was when the newest page was made.
+        self._missed: Mapping[str, Missing] = NOTHING
 
     @property
     def key(self) -> tuple[object, Dialect]:
@@ -115,14 +121,23 @@ class Group:
         member.group = self
         if (value := self._greeting(old, now_ms)) is not None:
             self._tell(value, member)
-        if self.update is not None:
-            if self.update.is_known(member.seq):
-                member.seq = self.update.seq
+        if (update := self._for_newcomers(now_ms)) is not None:
+            if update.is_known(member.seq):
+                member.seq = update.seq
             else:
-                _ = self.update.message_after(member.seq)  # made now: the hub handles a page that cannot be written
-                self.lanes.hand(member, self.update)
+                _ = update.next_after(member.seq)  # made now: the hub handles a page that cannot be written
+                self.lanes.hand(member, update)
                 member.outbox.flush()
         self.lanes.admit(member)
+
+    def _for_newcomers(self, now_ms: int) -> Update | None:
+        """The newest page, written anew where it tells the time of sending and has stood for a while."""
+        if self.update is None or not self.dialect.dated:
+            return self.update
+        newest = self._rewritten or self.update
+        if now_ms - newest.now_ms > _FRESH_MS:
+            newest = self._rewritten = self.update.at(now_ms)
+        return newest
 
     def _greeting(self, old: Group | None, now_ms: int) -> Value | None:
         if self.dialect.statuses and (self.update is None or self.state(now_ms) != "live"):
@@ -198,7 +213,7 @@ class Group:
     @property
     def pending(self) -> bool:
         """Whether coins are missing from its page that may come at any moment."""
-        return self.update is not None and any(why.pending for why in self.update.missing.values())
+        return any(why.pending for why in self._missed.values())
 
     @property
     def heavy(self) -> bool:
@@ -211,11 +226,15 @@ class Group:
         assert facts is not None
         answer = Answer(self.view, table, extended=self.dialect.extended)
         missing = self._missing(table) if self.coins else NOTHING
-        return Page(answer, facts, seq, facts.stale(now_ms), missing, self._run)
+        return Page(answer, facts, seq, facts.stale(now_ms), missing, self._run, now_ms)
 
     def render(self, table: Table, seq: int, now_ms: int) -> Update | None:
         """Make the newest page; None when the members would see the same again."""
         page, before = self.page(table, seq, now_ms), self.update
+        self._missed, self._rewritten = page.missing, None
+        if not self.dialect.shows(page):
+            self.update = None
+            return None
         if self._events:
             if self.ring is None or self.ring.epoch != page.epoch:
                 self.ring = EventRing(now_ms, page.epoch)

@@ -187,9 +187,7 @@ class Lanes:
         outboxes, to be flushed."""
         if self._direct() == count:
             return {}
-        _ = update.full  # made now: the hub handles a page that cannot be written
-        if update.before is not None:
-            _ = update.delta
+        update.prepare()
         pushed = self._pushed = self._pushed or self._list(members)
         for label, (frames, slots) in pushed.slots.items():
             deque(map(setitem, frames, slots, repeat(update.full.labelled(label).frame)), maxlen=0)

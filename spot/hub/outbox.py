@@ -277,18 +277,22 @@ class Outbox:
             return reply
         if self._controls:
             return self._controls.pop(next(iter(self._controls)))
-        if (subscription := self._next_page()) is None:
-            return None
-        update = self.pages[subscription]
-        message = update.message_after(subscription.seq).labelled(subscription.label)
-        if self._is_being_deflated(message):
-            return None
-        del self.pages[subscription]
-        subscription.seq = update.seq
-        for pace in (self.pace, subscription.pace):
-            if pace is not None:
-                pace.take()
-        return message
+        while (subscription := self._next_page()) is not None:
+            update = self.pages[subscription]
+            message, seen = update.next_after(subscription.seq)
+            if message is not None:
+                message = message.labelled(subscription.label)
+                if self._is_being_deflated(message):
+                    return None
+                for pace in (self.pace, subscription.pace):
+                    if pace is not None:
+                        pace.take()
+            if seen == update.seq:
+                del self.pages[subscription]
+            subscription.seq = seen
+            if message is not None:
+                return message
+        return None
 
     def _next_page(self) -> Subscription | None:
         """The subscription whose page is sent next; None while none may be sent."""

@@ -17,7 +17,7 @@ class Update(Page):
     """A page with its messages."""
 
     def __init__(self, page: Page, dialect: Dialect, before: Page | None, ring: EventRing | None = None) -> None:
-        super().__init__(page.answer, page.facts, page.seq, page.stale, page.missing, page.run)
+        super().__init__(page.answer, page.facts, page.seq, page.stale, page.missing, page.run, page.now_ms)
         self.dialect = dialect
         self._ring = ring
         #: The page that `delta` continues from, without its own; no member has the number -1.
@@ -26,6 +26,22 @@ class Update(Page):
             self.before = Page(before.answer, before.facts, before.seq, before.stale, before.missing, before.run)
         self.base = -1 if self.before is None else self.before.seq
         self._since: dict[tuple[int, bool], Message] = {}
+
+    def at(self, now_ms: int) -> Update:
+        """The same page, written at that time."""
+        page = Page(self.answer, self.facts, self.seq, self.stale, self.missing, self.run, now_ms)
+        return Update(page, self.dialect, None, self._ring)
+
+    def prepare(self) -> None:
+        """Make the messages that most members need, so that one which cannot be written fails here."""
+        if not self._single:
+            _ = self.full
+        if self.before is not None:
+            _ = self.delta
+
+    @property
+    def _single(self) -> bool:
+        return self._ring is not None and self.dialect.single_events
 
     @Once
     def full(self) -> Message:
@@ -43,6 +59,17 @@ class Update(Page):
         assert payload is not None, "a dialect writes its pages"
         return self.dialect.message(payload)
 
+    def next_after(self, seen: Seen) -> tuple[Message | None, Seen]:
+        """The next message for a member that has seen so much, if there is one, and what it has seen then."""
+        if self._ring is None or not self.dialect.single_events:
+            return self.message_after(seen), self.seq
+        number, row = self._ring.next_after(seen) if isinstance(seen, int) else (self.seq, None)
+        if row is None:
+            return None, number
+        if (message := self._since.get((number, False))) is None:
+            message = self._since[number, False] = self._message(Events(self, [row], False))
+        return message, number
+
     def message_after(self, seen: Seen) -> Message:
         """The message for a member that has seen so much: the change, where it continues from there, or the events
         since."""
@@ -55,6 +82,8 @@ class Update(Page):
 
     def is_known(self, seen: Seen) -> bool:
         """Whether a client that has seen so much lacks nothing."""
+        if self._single and not isinstance(seen, int):
+            return True
         if self._ring is not None and seen is not None:
             missed = self._ring.since(seen)
             return not missed.rows and not missed.gap

@@ -87,27 +87,34 @@ class BaseConsumer(AsyncConsumer):
         refusing its handshake where too many have been turned away that are not gone yet, and where the client has, or
         should have, a key."""
         wrong: Refused | None = self.scope.get("spot.refused")
-        if wrong is not None:
-            await self._deny(wrong)
-            return False
-        try:
-            admission.enter(self.who)
-            self.counted = admission
-        except Refused as refused:
-            if self.who.key is not None:
-                await self._deny(refused)
-                return False
+        if wrong is None:
             try:
-                farewells.enter(self.who)
-                self.counted = farewells
-            except Refused:
-                await self._deny(refused)
-                return False
-            await self.send({"type": "websocket.accept"})
-            await self.refuse(refused)
+                admission.enter(self.who)
+                self.counted = admission
+            except Refused as refused:
+                wrong = refused
+        if wrong is not None:
+            has_key = "spot.refused" in self.scope or self.who.key is not None
+            await self._turn_away(wrong, by_close=self.dialect.refuses_by_close or not has_key)
+            return False
         roster.enter(self)
         await self.send({"type": "websocket.accept", "subprotocol": subprotocol or self.scope.get("spot.subprotocol")})
         return True
+
+    async def _turn_away(self, refused: Refused, *, by_close: bool) -> None:
+        """Say why a client is not served: with a close code, while not too many others are told so, or with the status
+        of its handshake."""
+        try:
+            if by_close:
+                farewells.enter(self.who)
+                self.counted = farewells
+        except Refused:
+            by_close = False
+        if not by_close:
+            await self._deny(refused)
+            return
+        await self.send({"type": "websocket.accept"})
+        await self.refuse(refused)
 
     async def _deny(self, refused: Refused) -> None:
         """Answer the handshake with an HTTP status, or with 403 where the server can say no other."""

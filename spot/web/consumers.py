@@ -163,7 +163,11 @@ class Connection(BaseConsumer):
         self._call_later(self.dialect.heartbeat_seconds, self._beat)
 
     def _close_idle(self) -> None:
-        self._close_later(self.dialect.idle_close)
+        seconds = self.dialect.idle_seconds
+        if self.dialect.idle_without_news and self.following.has_news_since(now_ms() - round(seconds * 1000)):
+            self._call_later(seconds, self._close_idle)
+        else:
+            self._close_later(self.dialect.idle_close)
 
     def _close_restarting(self) -> None:
         self._close_later(Close.RESTARTING)

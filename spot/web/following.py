@@ -164,6 +164,11 @@ class Following:
             entries.append(Entry(one.tag, _view(one), one.dialect, rate, state, page))
         return entries
 
+    def has_news_since(self, at_ms: int) -> bool:
+        """Whether anything that it follows has been sent since then."""
+        updates = (one.group.update for one in self if one.group is not None)
+        return any(update is not None and update.now_ms >= at_ms for update in updates)
+
     # --- internals ---------------------------------------------------------------------------------------------------
 
     def _check_room(self, more: int) -> None:
@@ -238,6 +243,8 @@ def _is_meant(which: Which, subscription: Subscription) -> bool:
     if which.names is not None and subscription.name not in which.names:
         return False
     if which.tag is not None and subscription.tag != which.tag:
+        return False
+    if which.family is not None and (not isinstance(subscription.name, tuple) or subscription.name[0] != which.family):
         return False
     return which.channel is None or _view(subscription).feed.channel == which.channel
 

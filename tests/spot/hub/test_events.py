@@ -61,6 +61,24 @@ def test_events_that_came_and_went_between_two_pages_are_a_gap() -> None:
     assert not made.since(1004).gap
 
 
+def test_events_are_told_one_by_one() -> None:
+    made = ring((1, 3), (1, 5))
+    numbers, seen = [], 1003
+    while seen < made.last:
+        seen, row = made.next_after(seen)
+        numbers.append((seen, row["title"]))
+    assert numbers == [(1003 + place, title) for place, title in enumerate(titles(reversed(answer(4, 5).cells())), 1)]
+    assert made.next_after(1005) == made.next_after(999) == made.next_after(2000) == (1005, None)
+
+
+def test_a_slow_client_goes_on_at_the_oldest_event_that_is_kept() -> None:
+    made = EventRing(1000, "e.1", length=2)
+    for last in range(1, 6):
+        made.take(answer(1, last))
+    assert made.next_after(1000)[0] == 1004
+    assert ring((1, 3), (7, 9)).next_after(1003) == (1004, None)
+
+
 def test_a_shelf_forgets_old_rings_and_those_beyond_its_length() -> None:
     shelf = Shelf()
     for number in range(100):
