@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,12 @@ def plain_static(settings) -> None:
 
 
 @pytest.fixture(autouse=True)
+def quick_passwords(settings) -> None:
+    """A password is hashed at once; a site's own way takes half a second on purpose."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
 def empty_book() -> Iterator[None]:
     """Nobody has a key, and no test asks the database for any, unless it fills the book."""
     from spot.clients.book import Contents, book
@@ -101,21 +108,30 @@ def impatient_retries() -> Iterator[None]:
     stamina.set_testing(False)
 
 
-@pytest.fixture(scope="session")
-def make_site() -> Iterator[Callable[..., LiveSite]]:
-    """Makes sites of real processes, ready to serve, as in `make_site(SPOT_DEMO="off", COINGECKO_BASE_URL=...)`."""
-    sites: list[LiveSite] = []
+@contextmanager
+def _sites() -> Iterator[Callable[..., LiveSite]]:
+    made: list[LiveSite] = []
 
     def make(*parts: str, **environment: str) -> LiveSite:
         home = Path(tempfile.mkdtemp(prefix="spot-site-"))
-        sites.append(LiveSite(home, **environment))
-        sites[-1].open(*parts)
-        return sites[-1]
+        made.append(LiveSite(home, **environment))
+        made[-1].open(*parts)
+        return made[-1]
 
-    yield make
-    for site in sites:
-        site.close()
-        shutil.rmtree(site.home, ignore_errors=True)
+    try:
+        yield make
+    finally:
+        for site in made:
+            site.close()
+            shutil.rmtree(site.home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def make_site() -> Iterator[Callable[..., LiveSite]]:
+    """Makes sites of real processes, ready to serve, as in `make_site(SPOT_DEMO="off", COINGECKO_BASE_URL=...)`. They
+    end with the module: one that polls every second takes a third of a core, whether anybody looks at it or not."""
+    with _sites() as make:
+        yield make
 
 
 @pytest.fixture(scope="session")
@@ -126,9 +142,10 @@ def blog() -> Iterator[Blog]:
 
 
 @pytest.fixture(scope="session")
-def live_site(make_site: Callable[..., LiveSite], blog: Blog) -> LiveSite:
+def live_site(blog: Blog) -> Iterator[LiveSite]:
     """The site that tests from outside share: the sandbox's market, polled every second. Leave it as you found it."""
-    return make_site(SPOT_ALLOWED_ORIGINS=blog.origin)
+    with _sites() as make:
+        yield make(SPOT_ALLOWED_ORIGINS=blog.origin)
 
 
 @pytest.fixture(scope="session")
@@ -138,8 +155,9 @@ def base_url() -> None:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, object]) -> dict[str, object]:
-    """The machine's own browser; the sandbox of a Chromium needs privileges that a container's root lacks."""
+    """The machine's own browser; the sandbox of a Chromium needs privileges that a container's root lacks. Without a
+    graphics card, which Debian's Chromium otherwise imitates in software, pages cost a sixth less."""
     path = chromium.find()
     assert path is not None, chromium.NONE
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    arguments = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     return {**browser_type_launch_args, "executable_path": path, "args": arguments}

@@ -23,11 +23,13 @@ expect.set_options(timeout=PATIENCE)
 @pytest.hookimpl(trylast=True)  # pytest itself moves tests together that share a parameter, such as the browser's name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the tests that need a browser, and puts them last: once one has run, Playwright keeps an event loop going
-    in this thread, in which Django's synchronous side refuses to work."""
+    in this thread, in which Django's synchronous side refuses to work. Just before them come the other files that use
+    the live site, which takes a third of a core from its first test on."""
     for item in items:
         if _needs_browser(item):
             item.add_marker(pytest.mark.browser)
-    items.sort(key=_needs_browser)
+    live = {item.path for item in items if "live_site" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: (_needs_browser(item), item.path in live))
 
 
 def _needs_browser(item: pytest.Item) -> bool:

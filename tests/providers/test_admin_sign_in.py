@@ -21,11 +21,10 @@ HOME, ELSEWHERE = "192.0.2.1", "198.51.100.7"
 
 
 @pytest.fixture(autouse=True)
-def hasty(redis: Redis, monkeypatch, settings) -> None:
-    """Fresh counters, no pauses, and a hash that costs nothing."""
+def hasty(redis: Redis, monkeypatch) -> None:
+    """Fresh counters and no pauses."""
     monkeypatch.setattr(sign_in, "attempts", Attempts())
     monkeypatch.setattr(sign_in, "PAUSE_SECONDS", 0)
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     User.objects.create_superuser("root", password=PASSWORD)
 
 
