@@ -24,6 +24,13 @@ _HIGHEST_CHANGE = {"1h": 1e5, "24h": 1e6, "7d": 1e7, "14d": 1e7, "30d": 1e7, "20
 #: The highest amount of money, in dollars: all shares of the world together are worth about as much.
 _MOST_DOLLARS = 1e14
 _AMOUNTS = ("market_cap", "fully_diluted_valuation", "volume_24h")
+_DIFFERENCES = ("price_difference_24h", "market_cap_change_24h")
+#: Changes that are not of a window of prices, and how far each may rise.
+_OTHER_CHANGES = {
+    "market_cap_change_percentage_24h": _HIGHEST_CHANGE["24h"],
+    "ath_change_percentage": 100.0,
+    "atl_change_percentage": 1e15,
+}
 #: The highest daily volume as a multiple of the market cap. Wash trading reaches some hundred.
 _MOST_TURNOVER = 1_000.0
 #: Tolerance between supplies, which are counted at different times and rounded.
@@ -58,12 +65,17 @@ def _changes(row: Mapping[str, Any]) -> Iterator[str]:
         change = row.get(name := f"price_change_{window}")
         if change is not None and not _LOWEST_CHANGE <= change <= highest:
             yield name
+    for name, highest in _OTHER_CHANGES.items():
+        change = row.get(name)
+        if change is not None and not _LOWEST_CHANGE <= change <= highest:
+            yield name
 
 
 def _money(row: Mapping[str, Any], currency: str) -> Iterator[str]:
     most = _MOST_DOLLARS * per_dollar(currency)
     above = [name for name in _AMOUNTS if (row.get(name) or 0) > most]
     yield from above
+    yield from (name for name in _DIFFERENCES if abs(row.get(name) or 0) > most)
     if "market_cap" in above:
         yield "market_cap_rank"  # it is derived from the market cap
     cap, volume = row.get("market_cap"), row.get("volume_24h")
@@ -92,9 +104,10 @@ def _supplies(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _rank(row: Mapping[str, Any]) -> Iterator[str]:
-    rank = row.get("market_cap_rank")
-    if rank is not None and not (rank == int(rank) and 1 <= rank <= _LAST_RANK):
-        yield "market_cap_rank"
+    for name in ("market_cap_rank", "market_cap_rank_with_rehypothecated"):
+        rank = row.get(name)
+        if rank is not None and not (rank == int(rank) and 1 <= rank <= _LAST_RANK):
+            yield name
 
 
 def _sparkline(points: Iterable[float], price: float | None) -> list[float]:

@@ -27,11 +27,16 @@ CANDLE_RANGES = (1, 7, 14, 30, 90, 180, 365)
 
 #: A coin row. Numbers are float, int or None (the provider has no value), never NaN; `price_change_*` are percentages
 #: (2.34 means 2.34 %); `symbol` is upper case and not unique; `sparkline` is a list of prices, oldest first, hourly
-#: over seven days, or None; `last_updated` is epoch milliseconds or None.
+#: over seven days, or None; `last_updated` is epoch milliseconds or None. From `price_difference_24h` on are figures
+#: that CoinGecko's rows have and others leave None: amounts of money (`price_difference_24h`,
+#: `market_cap_change_24h`), percentages, epoch milliseconds (`ath_date`, `atl_date`), and `roi` as
+#: `{"times", "currency", "percentage"}`.
 COIN_FIELDS = (
     "id", "symbol", "name", "logo", "price", "market_cap", "market_cap_rank", "fully_diluted_valuation", "volume_24h",
     "high_24h", "low_24h", *(f"price_change_{window}" for window in WINDOWS), "circulating_supply", "total_supply",
-    "max_supply", "ath", "atl", "sparkline", "last_updated",
+    "max_supply", "ath", "atl", "sparkline", "last_updated", "price_difference_24h", "market_cap_change_24h",
+    "market_cap_change_percentage_24h", "ath_change_percentage", "ath_date", "atl_change_percentage", "atl_date", "roi",
+    "market_cap_rank_with_rehypothecated",
 )  # fmt: skip
 #: A candle row: `timestamp` is the OPEN time in epoch milliseconds; `volume` what `meta["volume_basis"]` says, or None.
 CANDLE_FIELDS = ("timestamp", "open", "high", "low", "close", "volume")

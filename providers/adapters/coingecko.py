@@ -57,6 +57,15 @@ _AMOUNTS = {
     "max_supply": "max_supply",
     "ath": "ath",
     "atl": "atl",
+    "market_cap_rank_with_rehypothecated": "market_cap_rank_with_rehypothecated",
+}
+#: The same of figures that can be negative.
+_DIFFERENCES = {
+    "price_difference_24h": "price_change_24h",
+    "market_cap_change_24h": "market_cap_change_24h",
+    "market_cap_change_percentage_24h": "market_cap_change_percentage_24h",
+    "ath_change_percentage": "ath_change_percentage",
+    "atl_change_percentage": "atl_change_percentage",
 }
 
 
@@ -95,6 +104,7 @@ def normalise_markets(dataset: Dataset, answers: list[Answer]) -> Normalised:
     {"id": "bitcoin", "symbol": "btc", "name": "Bitcoin", "image": "https://…/bitcoin.png?1696501400",
      "current_price": 122780, "market_cap": 2447267044011, "market_cap_rank": 1, "total_volume": 69490686984,
      "high_24h": 125506, "low_24h": 121822, "price_change_percentage_24h": 0.77568, "ath": 125506, "atl": 67.81,
+     "ath_date": "2025-10-06T18:57:42.558Z", "roi": {"times": 45.9, "currency": "btc", "percentage": 4593.96},
      "last_updated": "2025-10-07T08:08:36.321Z", "sparkline_in_7d": {"price": [117356.8, …168…]},
      "price_change_percentage_1h_in_currency": -0.64, "price_change_percentage_7d_in_currency": 4.9, …}
     """
@@ -118,9 +128,23 @@ def _coin(raw: Any, cleaner: Cleaner) -> Row | None:
     row: Row = {"id": raw["id"], "symbol": symbol, "name": name, "logo": link(raw.get("image"))}
     row |= {ours: cleaner.number(raw.get(theirs)) for ours, theirs in _AMOUNTS.items()}
     row |= {f"price_change_{window}": cleaner.number(_change(raw, window), signed=True) for window in WINDOWS}
+    row |= {ours: cleaner.number(raw.get(theirs), signed=True) for ours, theirs in _DIFFERENCES.items()}
+    row |= {name: cleaner.millis(raw.get(name)) for name in ("ath_date", "atl_date")}
+    row["roi"] = _roi(raw.get("roi"), cleaner)
     sparkline = raw.get("sparkline_in_7d")
     points = cleaner.numbers(sparkline.get("price")) if isinstance(sparkline, dict) else []
     return row | {"sparkline": points or None, "last_updated": cleaner.millis(raw.get("last_updated"))}
+
+
+def _roi(raw: Any, cleaner: Cleaner) -> dict[str, Any] | None:
+    """The return since a coin's first sale, whole or not at all."""
+    if not isinstance(raw, dict):
+        return None
+    times, percentage = (cleaner.number(raw.get(name), signed=True) for name in ("times", "percentage"))
+    currency = text(raw.get("currency")).lower()
+    if times is None or percentage is None or not is_currency(currency):
+        return None
+    return {"times": times, "currency": currency, "percentage": percentage}
 
 
 def _change(raw: dict[str, Any], window: str) -> Any:

@@ -17,6 +17,9 @@ _HOUR, _DAY = 3_600_000, 86_400_000
 SPANS = {
     "price_change_1h": _HOUR,
     "price_change_24h": _DAY,
+    "price_difference_24h": _DAY,
+    "market_cap_change_24h": _DAY,
+    "market_cap_change_percentage_24h": _DAY,
     "volume_24h": _DAY,
     "high_24h": _DAY,
     "low_24h": _DAY,

@@ -10,6 +10,7 @@ The rules, in their order:
 4. Of several sources the first in order is shown while it is not silent; the others are compared with it.
 5. The stream of another provider than the poll's changes price and price changes only. Market cap, volume and supply
    stay those of the poll, or ranks would change with every poll.
+6. Figures that belong to the poll's price (`_OF_THE_PRICE`) are gone with it; readers derive them from the new one.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ FORGOTTEN_MS = 600_000
 #: Disputed prices named in the meta.
 _NAMED = 20
 _ANYBODYS = frozenset({"price", *(f"price_change_{window}" for window in WINDOWS)})
+_OF_THE_PRICE = ("price_difference_24h", "ath_change_percentage", "atl_change_percentage")
 _OWN = frozenset(COIN_FIELDS) - {"id", "symbol", "name", "logo", "sparkline", "last_updated"}
 
 
@@ -159,7 +161,7 @@ class Board:
                 names = _OWN if source.name == polled.source else _ANYBODYS
                 values = {name: value for name, value in heard.values.items() if name in names}
                 sound = self._sound(coin, source, heard, before, values)
-                row = {**before, **sound, "last_updated": heard.at}
+                row = {**before, **dict.fromkeys(_OF_THE_PRICE), **sound, "last_updated": heard.at}
                 (result.rows[place],) = aged([row], now_ms, polled.max_age_ms)  # a late tick leaves an old price stale
                 result.by_source.setdefault(source, []).append(heard.at)
                 taken = True

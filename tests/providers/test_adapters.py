@@ -145,6 +145,12 @@ def test_the_24h_change_is_read_from_the_field_that_is_always_there_when_the_oth
     assert normalised(USD, [raw]).rows[0]["price_change_24h"] == 3.5
 
 
+@pytest.mark.parametrize("roi", [{"times": 2}, {"times": 2, "currency": 7, "percentage": 1}, [2], 2, {}, "2"])
+def test_a_return_that_cannot_be_read_is_none_and_the_rest_of_the_row_stays(roi: object) -> None:
+    [row] = normalised(USD, [coin("bitcoin", roi=roi)]).rows
+    assert (row["roi"], row["ath_change_percentage"]) == (None, -50.0)
+
+
 @pytest.mark.parametrize(
     ("symbol", "name", "shown"),
     [

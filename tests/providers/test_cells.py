@@ -39,6 +39,10 @@ def coin(**values: object) -> dict:
         ({"volume_24h": 1e300, "market_cap": None}, ["volume_24h"]),
         ({"market_cap_rank": 0}, ["market_cap_rank"]),
         ({"market_cap_rank": 2.5}, ["market_cap_rank"]),
+        ({"market_cap_rank_with_rehypothecated": 0}, ["market_cap_rank_with_rehypothecated"]),
+        ({"market_cap_change_24h": -1e300}, ["market_cap_change_24h"]),
+        ({"market_cap_change_percentage_24h": -101.0}, ["market_cap_change_percentage_24h"]),
+        ({"ath_change_percentage": 300.0}, ["ath_change_percentage"]),
     ],
 )
 def test_what_cannot_be_becomes_none_and_is_counted(values: dict, wrong: list[str]) -> None:

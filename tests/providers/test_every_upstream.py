@@ -65,7 +65,8 @@ def believable(fetched: Fetched, kind: Kind) -> None:
         if kind in ("markets", "quotes"):
             assert row["symbol"]
             assert row["symbol"] == row["symbol"].upper()
-            amounts = [value for name, value in row.items() if isinstance(value, (int, float)) and "change" not in name]
+            numbers = {name: value for name, value in row.items() if isinstance(value, (int, float))}
+            amounts = [value for name, value in numbers.items() if not {"change", "difference"} & set(name.split("_"))]
             assert all(amount >= 0 for amount in amounts)
         if kind == "candles":
             assert row["low"] <= min(row["open"], row["close"]) <= max(row["open"], row["close"]) <= row["high"]

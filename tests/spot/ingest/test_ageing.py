@@ -49,7 +49,8 @@ def test_a_price_says_nothing_of_a_span_that_is_over() -> None:
     fresh, halted = stored(priced("a", 1_000, **figures), priced("b", 2 * DAY, **figures))
     assert {name: fresh[name] for name in SPANS} == figures
     assert {name for name in SPANS if halted[name] is None} == {
-        "price_change_1h", "price_change_24h", "volume_24h", "high_24h", "low_24h",
+        "price_change_1h", "price_change_24h", "volume_24h", "high_24h", "low_24h", "price_difference_24h",
+        "market_cap_change_24h", "market_cap_change_percentage_24h",
     }  # fmt: skip
     assert halted["price"] == 1.0
 

@@ -37,6 +37,14 @@ def test_a_newer_price_takes_its_place_with_its_time() -> None:
     assert meta == {"streams": [{"source": "acme", "label": "Acme", "url": None, "coins": 1, "as_of": NOW - 5}]}
 
 
+def test_figures_of_the_polled_price_go_with_it() -> None:
+    of_price = dict.fromkeys(("price_difference_24h", "ath_change_percentage", "atl_change_percentage"), -1.5)
+    before = bitcoin(market_cap_change_24h=7.0, **of_price)
+    [row], _ = board((ACME, 101.0, NOW - 5)).shown(polled(before), NOW)
+    assert (row["price"], row["market_cap_change_24h"]) == (101.0, 7.0)
+    assert [row[name] for name in of_price] == [None] * 3
+
+
 def test_a_late_tick_leaves_an_old_price_stale() -> None:
     day = 86_400_000
     old = bitcoin(at=NOW - 3 * day, stale=True)
