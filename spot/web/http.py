@@ -31,10 +31,11 @@ from spot.codes import Refused
 from spot.dialects.batch import MAX_REQUEST
 from spot.dialects.interface import Channel, Operation
 from spot.dialects.own import PREFIX
+from spot.dialects.rest import Rest
 from spot.dialects.sse import PATH as SSE
 from spot.dialects.sse import SEVERAL, interface, operation
 from spot.feeds import FEEDS
-from spot.web import batch, health, lookups, mcp, sse, status, twins
+from spot.web import batch, compat, health, lookups, mcp, sse, status, twins
 from spot.web.answers import Headers, Request, Response, refusal, write
 from spot.web.bodies import DisconnectedError, read_body
 from spot.web.documents import DOCUMENTS, Document
@@ -107,7 +108,7 @@ for _path, _kind in DOCUMENTS.items():
 
 def is_public(path: str) -> bool:
     """Whether the path is one of public data, which are shared with other pages and counted."""
-    return path in _PUBLIC or path.startswith(f"/{PREFIX}/")
+    return path in _PUBLIC or path.startswith((f"/{PREFIX}/", compat.PREFIX))
 
 
 #: A request that has waited for so long, in seconds, ends when its client goes away.
@@ -125,8 +126,10 @@ class Http:
     @staticmethod
     def body_bytes(method: str, path: str) -> int:
         """The largest body that is read of a request, in bytes."""
-        handler = _PUBLIC.get(path)
-        return handler.body_bytes if handler is not None and method == "POST" else 0
+        if method != "POST":
+            return 0
+        route = _PUBLIC.get(path) or compat.rest_at(path)
+        return route.body_bytes if route is not None else 0
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
@@ -138,6 +141,8 @@ class Http:
             await self._serve_free(Handler(partial(lookups.logo, coin)), scope, receive, send)
         elif not is_public(path):
             await self._pages(scope, receive, send)
+        elif path not in _PUBLIC and (rest := compat.rest_at(path)) is not None:
+            await self._serve_foreign(rest, scope, receive, send)
         elif method == "OPTIONS":
             methods = _PUBLIC.get(path, _NO_FEED).methods or _READING
             answer = preflight(_request(scope).header(b"origin"), methods)
@@ -188,11 +193,44 @@ class Http:
                 usage.answer(request.client.key, len(answer.body))
             await _send(send, request.method, answer, more)
 
+    async def _serve_foreign(self, rest: Rest, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Another vendor's protocol: paid for as all public data, shared with every page, refused in its words."""
+        request = _request(scope)
+        client, more = request.client, compat.sharing(rest)
+        if request.method == "OPTIONS":
+            await _send(send, request.method, compat.preflight(rest), more)
+            return
+        if self._is_for_pages(request, scope):
+            await self._pages(scope, receive, send)
+            return
+        try:
+            if (wrong := scope.get("spot.refused")) is not None:
+                raise wrong
+            if client.key is not None:
+                usage.request(client.key)
+            charge(client, 1)
+            handler = Handler(partial(compat.answer, rest, scope["path"]), methods=None)
+            answer = await self._answer(handler, request, scope, receive, partial(compat.refusal, rest))
+        except Refused as refused:
+            answer = compat.refusal(rest, refused)
+        if answer is not None:
+            if client.key is not None:
+                usage.answer(client.key, len(answer.body))
+            more += [*self._security[scope["scheme"]], *balance_headers(client), (b"Vary", answer.vary)]
+            await _send(send, request.method, answer, more)
+
     def _is_for_pages(self, request: Request, scope: dict[str, Any]) -> bool:
         """Whether Django answers: the request must come again over HTTPS, or is for another site."""
         return (self._only_https and scope["scheme"] != "https") or not _is_ours(request, scope)
 
-    async def _answer(self, route: Handler, request: Request, scope: dict[str, Any], receive: Any) -> Response | None:
+    async def _answer(
+        self,
+        route: Handler,
+        request: Request,
+        scope: dict[str, Any],
+        receive: Any,
+        refuse: Callable[[Refused], Response] = refusal,
+    ) -> Response | None:
         """The handler's answer, a refusal where it has none; None when the client has gone away."""
         answer: Response | None = None
         try:
@@ -200,12 +238,12 @@ class Http:
             with _until_gone(receive):
                 answer = await _asked(route, request)
         except Refused as refused:
-            answer = refusal(refused)
+            answer = refuse(refused)
         except DisconnectedError:
             pass
         except Exception:  # with the headers of all others, or pages of other sites could not read it
             log.exception("request failed", path=scope["path"])
-            answer = refusal(Refused("unavailable", "This site failed to answer; try again in a few seconds."))
+            answer = refuse(Refused("unavailable", "This site failed to answer; try again in a few seconds."))
         return answer
 
 

@@ -19,11 +19,12 @@ from spot.clients.plans import Client, anonymous, on_own_page
 from spot.clients.tickets import PAGE, SECONDS
 from spot.clients.usage import usage
 from spot.codes import Refused
-from spot.dialects.credentials import TICKET_PROTOCOL, Asked, Credential, find
+from spot.dialects.credentials import TICKET_PROTOCOL, Asked, Credential, Finder, find
 from spot.dialects.interface import Header, Operation, Outcome, Payload
 from spot.dialects.own import PREFIX
 from spot.dialects.schema import closed
 from spot.snapshots import now_ms
+from spot.web import compat
 from spot.web.answers import Request, Response, json_answer, refusal
 from spot.web.headers import BALANCE
 from spot_project import hosts
@@ -32,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 _FINDERS = {f"/{route.path}": route.credentials for route in dialects.routes()}
 #: Where nobody is served without a key, once the operator has closed the site to everybody.
-_DATA = (f"/{PREFIX}/", "/mcp")
+_DATA = (f"/{PREFIX}/", compat.PREFIX, "/mcp")
 
 Headers = Mapping[bytes, bytes]
 
@@ -65,7 +66,7 @@ async def identified(scope: dict[str, Any], headers: Headers, is_public: Callabl
         client = anonymous(address)
     more: dict[str, Any] = {}
     try:
-        finder = _FINDERS.get(scope["path"].rstrip("/"), find) if is_socket else find
+        finder = _finder(scope["path"], is_socket)
         asked = Asked(scope["query_string"], tuple(scope.get("subprotocols", ())))
         found = finder(headers, asked)
         if found.credential is None:
@@ -78,6 +79,14 @@ async def identified(scope: dict[str, Any], headers: Headers, is_public: Callabl
     except Refused as refused:
         return {**more, "spot.client": client, "spot.refused": refused}
     return more
+
+
+def _finder(path: str, is_socket: bool) -> Finder:
+    """Where clients of the protocol at a path put their key."""
+    if is_socket:
+        return _FINDERS.get(path.rstrip("/"), find)
+    rest = compat.rest_at(path)
+    return find if rest is None else rest.credentials
 
 
 def _without_ticket(asked: Asked, found: Asked) -> dict[str, Any]:

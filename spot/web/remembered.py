@@ -15,14 +15,17 @@ Parsed = TypeVar("Parsed")
 
 
 class Remembered(Generic[More, Parsed]):
-    """`parse`, whose results for short query strings are kept: they must never change, and be equal for equal
-    arguments."""
+    """`parse`, whose results for the last `most` query strings of up to `longest` bytes are kept: they must never
+    change, and be equal for equal arguments."""
 
-    def __init__(self, parse: Callable[Concatenate[bytes, More], Parsed]) -> None:
+    def __init__(
+        self, parse: Callable[Concatenate[bytes, More], Parsed], *, longest: int = _BYTES, most: int = _MOST
+    ) -> None:
         self._parse = parse
-        self.kept = lru_cache(maxsize=_MOST)(parse)
+        self._longest = longest
+        self.kept = lru_cache(maxsize=most)(parse)
 
     def __call__(self, query_string: bytes, *more: More.args, **named: More.kwargs) -> Parsed:
         """The result for that query string. Raises what `parse` raises."""
-        parse = self.kept if len(query_string) <= _BYTES else self._parse
+        parse = self.kept if len(query_string) <= self._longest else self._parse
         return parse(query_string, *more, **named)

@@ -21,7 +21,7 @@ from spot.hub.groups import Group
 from spot.hub.hub import Hub
 from spot.hub.topics import Topic
 from spot.hub.update import Seen, Update
-from spot.snapshots import now_ms
+from spot.snapshots import Snapshot, now_ms
 from spot.web.novelty import admitted
 
 #: The pause between two looks at the group, where coins are missing: that a coin has no price changes no row, so the
@@ -88,9 +88,11 @@ async def current(view: View, dialect: Dialect, client: Client) -> Update:
     return update
 
 
-async def together(views: Sequence[tuple[View, Dialect]], client: Client) -> list[Update | Refused]:
+async def together(
+    views: Sequence[tuple[View, Dialect]], client: Client, *, partly: bool = False
+) -> list[Update | Refused]:
     """The newest pages of several views in their order, each as by `current`. They are of one time: those that show a
-    dataset show the same version of it."""
+    dataset show the same version of it. `partly`: also pages on which none of the coins asked for is."""
     hub, turn = Hub.current(), asyncio.Lock()
 
     async def join(waiter: Waiter, view: View) -> Refused | None:
@@ -101,7 +103,9 @@ async def together(views: Sequence[tuple[View, Dialect]], client: Client) -> lis
                 async with turn:
                     hub.join(waiter, view)
                     await asyncio.sleep(0)  # others are served between two evaluations
-                _check_coins(await _first(waiter))
+                update = await _first(waiter)
+                if not partly:
+                    _check_coins(update)
         except Refused as refused:
             return refused
         return None
@@ -153,58 +157,90 @@ def _check_coins(update: Update) -> None:
 
 
 class _Standing(NamedTuple):
-    """A page that a request was given, with the group that it came from."""
+    """A page that a request was given, with the group that it came from, and the snapshots that it shows."""
 
     update: Update
     group: Group
+    snapshots: tuple[Snapshot | None, ...]
 
     @property
-    def topic(self) -> Topic:
-        """The only dataset that it shows."""
-        return self.group.topics[0]
+    def size(self) -> int:
+        """Its bytes."""
+        return len(self.update.answer.data)
 
     def holds(self, topics: Mapping[str, Topic], now: int) -> bool:
         """Whether a request would be given the same page again, of data that others hold too."""
-        topic, facts = self.topic, self.update.facts
-        return (
-            topic.facts is facts
-            and topics.get(topic.name) is topic
-            and bool(topic.gone or topic.groups)
-            and facts.stale(now) == self.update.stale
+        return self.update.facts.stale(now) == self.update.stale and all(
+            topic.snapshot is snapshot and topics.get(topic.name) is topic and (topic.gone or topic.groups)
+            for topic, snapshot in zip(self.group.topics, self.snapshots, strict=True)
         )
 
+    def leave(self, client: str, now: int) -> None:
+        """Note that a client has looked at the data."""
+        for topic in self.group.topics:
+            topic.left(self.group, client, now)
 
-#: Pages given lately, the oldest first: so many, and none larger than so many bytes.
-_PAGES: OrderedDict[tuple[object, Dialect], _Standing] = OrderedDict()
-_MOST_PAGES, LARGEST_PAGE = 256, 65_536
-_SWEEP_MS = 1000
-_swept_at = 0
+
+class _Pages:
+    """Pages given lately, the oldest first: so many, and so many bytes of them."""
+
+    MOST, MOST_BYTES = 256, 16 * 1024 * 1024
+    _SWEEP_MS = 1000
+
+    def __init__(self) -> None:
+        self._pages: OrderedDict[tuple[object, Dialect], _Standing] = OrderedDict()
+        self._bytes = 0
+        self._swept_at = 0
+
+    def get(self, key: tuple[object, Dialect]) -> _Standing | None:
+        """The page of that group."""
+        return self._pages.get(key)
+
+    def keep(self, page: _Standing, now: int) -> None:
+        """Keep a page in place of the group's former one, and none that keeps an outdated snapshot in memory."""
+        if abs(now - self._swept_at) > self._SWEEP_MS:
+            self._swept_at, topics = now, Hub.current().topics
+            for key in [key for key, one in self._pages.items() if not one.holds(topics, now)]:
+                self._drop(key)
+        self._drop(page.group.key)
+        self._pages[page.group.key] = page
+        self._bytes += page.size
+        while len(self._pages) > self.MOST or self._bytes > self.MOST_BYTES:
+            self._drop(next(iter(self._pages)))
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._pages.clear()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    def _drop(self, key: tuple[object, Dialect]) -> None:
+        if (page := self._pages.pop(key, None)) is not None:
+            self._bytes -= page.size
+
+
+PAGES = _Pages()
+#: The size from which a body is shared among its readers.
+LARGEST_PAGE = 65_536
 
 
 def standing(view: View, dialect: Dialect, client: str) -> Update | None:
     """The page that the last request for the view was given, if it is still the newest. It is as if the client had
     joined the hub and left, at a third of the cost."""
-    page, hub, now = _PAGES.get((view.key, dialect)), Hub.current(), now_ms()
+    page, hub, now = PAGES.get((view.key, dialect)), Hub.current(), now_ms()
     if page is None or not page.holds(hub.topics, now):
         return None
-    page.topic.left(page.group, client, now)
+    page.leave(client, now)
     return page.update
 
 
 def _remember(update: Update, group: Group | None) -> None:
-    """Keep a page for the next request, and none that keeps an outdated snapshot in memory."""
-    global _swept_at
-    if group is None or len(group.topics) > 1 or not group.verified or len(update.answer.data) > LARGEST_PAGE:
+    """Keep a page for the next request, unless something of it may come at any moment without a newer snapshot."""
+    if group is None or not group.verified or any(why.code == "unavailable" for why in update.missing.values()):
         return
-    now = now_ms()
-    if abs(now - _swept_at) > _SWEEP_MS:
-        _swept_at, topics = now, Hub.current().topics
-        for key in [key for key, page in _PAGES.items() if not page.holds(topics, now)]:
-            del _PAGES[key]
-    _PAGES[group.key] = _Standing(update, group)
-    _PAGES.move_to_end(group.key)
-    if len(_PAGES) > _MOST_PAGES:
-        _PAGES.popitem(last=False)
+    PAGES.keep(_Standing(update, group, tuple(topic.snapshot for topic in group.topics)), now_ms())
 
 
 def _newest(waiter: Waiter) -> Update | None:

@@ -1,0 +1,1 @@
+"""CoinGecko's protocols, served to programs that already speak them. Pure."""

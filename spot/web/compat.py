@@ -1,0 +1,173 @@
+"""The door for HTTP protocols of other vendors (`spot.dialects.rest`): requests in, answers in that vendor's words out.
+
+Each costs what a request to our own paths costs. An answer is written once for as long as its pages stand, and pages
+of any site may read it: it is for whoever has the key, and nothing else in a request says who is asking.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import weakref
+from collections.abc import Sequence
+from functools import partial
+from operator import is_
+from typing import NamedTuple
+
+from django.conf import settings
+
+from spot.clients.plans import Client
+from spot.codes import Refused
+from spot.dialects import rests
+from spot.dialects.rest import JSON, ROWS, Reading, Reply, Rest, segments
+from spot.hub.update import Update
+from spot.snapshots import now_ms
+from spot.web.answers import Headers, Request, Response, matches
+from spot.web.encodings import SHELF, preferred
+from spot.web.remembered import Remembered
+from spot.web.waiting import LARGEST_PAGE, together
+
+#: Below it are the protocols of other vendors.
+PREFIX = "/compat/"
+#: The methods that are served; a POST is answered as a GET, as clients behind a proxy of their own send it.
+METHODS = ("GET", "HEAD", "POST")
+#: For so many seconds browsers keep an answer, as upstream tells them to.
+_FRESH_SECONDS = 30
+_VARY = b"Accept-Encoding"
+_FACTS = ("x-spot-as-of", "x-spot-source", "x-spot-stale", "x-spot-simulated")
+_RESTS = sorted(rests(), key=lambda rest: len(rest.root), reverse=True)
+
+
+def rest_at(path: str) -> Rest | None:
+    """The protocol that serves a path."""
+    for rest in _RESTS if path.startswith(PREFIX) else ():
+        if path.startswith(rest.root, 1) and path[len(rest.root) + 1 :][:1] in ("", "/"):
+            return rest
+    return None
+
+
+def _read(query_string: bytes, rest: Rest, path: str, depth: int) -> Reading:
+    return rest.read(segments(path[len(rest.root) + 1 :]), query_string, depth)
+
+
+#: Lists of ids are long, and programs ask for the same again and again.
+_reading = Remembered(_read, longest=4096, most=512)
+
+
+async def answer(rest: Rest, path: str, request: Request) -> Response:
+    """The answer to a request. Raises `Refused`."""
+    if request.method not in METHODS:
+        raise Refused("bad_message", f"This path takes {', '.join(METHODS)}.")
+    reading = _reading(request.query_string, rest, path, settings.SPOT_DEPTH)
+    written = await _written(reading, request.client)
+    now = now_ms()
+    private = request.client.key is not None
+    sharing = f"max-age={_FRESH_SECONDS}, {'private' if private else 'public'}, must-revalidate"
+    headers: Headers = [
+        (b"Content-Type", JSON.encode()),
+        (b"Cache-Control", f"{sharing}, s-maxage={reading.fresh_seconds}".encode()),
+        (b"ETag", written.tag.encode()),
+        *_facts(written.updates, now),
+        *_own(written.reply),
+    ]
+    asked = request.header(b"if-none-match")
+    if asked is not None and written.reply.status == 200 and matches(asked, written.tag):
+        return Response(304, headers, b"", _VARY)
+    body = rest.finished(written.reply.body, now)
+    if coding := preferred(request.header(b"accept-encoding"), len(body)):
+        if body is written.reply.body:
+            body = await SHELF.encoded(written.tag, body, coding)
+        else:
+            body = await SHELF.compress(body, coding)
+        headers.append((b"Content-Encoding", coding.encode()))
+    return Response(written.reply.status, headers, body, _VARY)
+
+
+def refusal(rest: Rest, refused: Refused) -> Response:
+    """A refusal in the protocol's words."""
+    reply = rest.refuse(refused, now_ms())
+    headers: Headers = [(b"Content-Type", JSON.encode()), (b"Cache-Control", b"no-store"), *_own(reply)]
+    return Response(reply.status, headers, reply.body, _VARY)
+
+
+def sharing(rest: Rest) -> Headers:
+    """The headers that let pages of any site read an answer."""
+    exposed = (
+        "ETag",
+        "Retry-After",
+        *rest.exposed,
+        *(f"x-spot-{name}" for name in ("as-of", "source", "stale", "simulated", "missing")),
+    )
+    return [
+        (b"Access-Control-Allow-Origin", b"*"),
+        (b"Access-Control-Expose-Headers", ", ".join(exposed).encode()),
+    ]
+
+
+def preflight(rest: Rest) -> Response:
+    """The answer to a browser that asks first."""
+    sent = ("Accept", "Authorization", "Content-Type", "If-None-Match", "X-API-Key", *rest.sent)
+    allow = ", ".join((*METHODS, "OPTIONS")).encode()
+    headers = [
+        (b"Allow", allow),
+        (b"Access-Control-Allow-Methods", allow),
+        (b"Access-Control-Allow-Headers", ", ".join(sent).encode()),
+        (b"Access-Control-Max-Age", b"7200"),
+    ]
+    return Response(204, headers, b"", _VARY)
+
+
+# --- written once -----------------------------------------------------------------------------------------------------
+
+
+class _Written(NamedTuple):
+    """An answer with the pages that it was written of."""
+
+    updates: tuple[Update | Refused, ...]
+    reply: Reply
+    tag: str
+
+
+#: The newest answer of each reading.
+_WRITTEN: weakref.WeakKeyDictionary[Reading, _Written] = weakref.WeakKeyDictionary()
+
+
+async def _written(reading: Reading, client: Client) -> _Written:
+    updates = tuple(await together([(view, ROWS) for view in reading.views], client, partly=True))
+    before = _WRITTEN.get(reading)
+    if before is not None and len(before.updates) == len(updates) and all(map(is_, before.updates, updates)):
+        return before
+    reply = reading.write(updates)
+    tag = _tag(reply)
+    if len(reply.body) > LARGEST_PAGE:
+        reply = reply._replace(body=await SHELF.get(tag, partial(_itself, reply.body)))
+    written = _WRITTEN[reading] = _Written(updates, reply, tag)
+    return written
+
+
+async def _itself(body: bytes) -> bytes:
+    return body
+
+
+def _tag(reply: Reply) -> str:
+    """A weak tag, so that an answer has the same in every content coding."""
+    digest = hashlib.blake2b(reply.body, digest_size=12)
+    digest.update(repr((reply.status, reply.headers)).encode())
+    return f'W/"{digest.hexdigest()}"'
+
+
+def _own(reply: Reply) -> Headers:
+    return [(name.encode(), value.encode("latin-1")) for name, value in reply.headers]
+
+
+def _facts(updates: Sequence[Update | Refused], now: int) -> Headers:
+    """Where the data come from, and how old the oldest of them are."""
+    facts = [update.facts for update in updates if isinstance(update, Update)]
+    if not facts:
+        return []
+    times = [one.as_of for one in facts]
+    as_of = "" if None in times else str(min(time for time in times if time is not None))
+    stale = any((age := one.age_ms(now)) is None or age > one.max_age_ms for one in facts)
+    sources = ",".join(dict.fromkeys(one.source for one in facts))
+    simulated = any(one.simulated for one in facts)
+    texts = as_of, sources, str(stale).lower(), str(simulated).lower()
+    return [(name.encode(), text.encode("latin-1")) for name, text in zip(_FACTS, texts, strict=True)]
