@@ -1,7 +1,7 @@
 """What a connection is sent, counted where it costs nothing for the others. Pure.
 
 Most frames are sent to a whole audience at once, without touching any of its members. So the audience counts its
-frames, and a member with a meter remembers the count at which it came.
+frames, and a member with a meter remembers the count at which it came, and how much longer its own frames are.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ class Tally:
     def __init__(self) -> None:
         self.frames = self.bytes = 0
 
-    def add(self, frame: bytes) -> None:
-        """Count a frame."""
+    def add(self, size: int) -> None:
+        """Count a frame of so many bytes, without its receivers' labels."""
         self.frames += 1
-        self.bytes += len(frame)
+        self.bytes += size
 
 
 class Meter:
     """The messages that one connection has been sent, and their bytes as frames, since they were last taken."""
 
-    __slots__ = ("_bytes", "_messages", "_start", "_tally")
+    __slots__ = ("_bytes", "_label", "_messages", "_start", "_tally")
 
     def __init__(self) -> None:
-        self._messages = self._bytes = 0
+        self._messages = self._bytes = self._label = 0
         self._tally: Tally | None = None
         self._start = (0, 0)
 
@@ -36,9 +36,10 @@ class Meter:
         self._messages += messages
         self._bytes += size
 
-    def follow(self, tally: Tally) -> None:
-        """Count what the audience is sent from now on."""
+    def follow(self, tally: Tally, label: int = 0) -> None:
+        """Count what the audience is sent from now on, each frame with a label of so many bytes."""
         self.settle()
+        self._label = label
         self._tally, self._start = tally, (tally.frames, tally.bytes)
 
     def leave(self) -> None:
@@ -49,7 +50,8 @@ class Meter:
     def settle(self) -> None:
         """Count what the audience has been sent so far."""
         if (tally := self._tally) is not None:
-            self.count(tally.frames - self._start[0], tally.bytes - self._start[1])
+            frames = tally.frames - self._start[0]
+            self.count(frames, tally.bytes - self._start[1] + frames * self._label)
             self._start = (tally.frames, tally.bytes)
 
     def take(self) -> tuple[int, int]:

@@ -4,8 +4,9 @@ Pure."""
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
 
 #: Messages shorter than this are sent as they are: deflating them saves nothing.
 DEFLATE_FROM = 512
@@ -19,14 +20,13 @@ _TEXT, _BINARY = 0x81, 0x82  # FIN, opcodes 1 and 2
 _DEFLATED = 0x40  # RSV1, which permessage-deflate claims
 
 
-def _framed(first: int, payload: bytes) -> bytes:
-    """A whole unmasked WebSocket frame (RFC 6455, section 5.2)."""
-    size = len(payload)
+def _header(first: int, size: int) -> bytes:
+    """The beginning of an unmasked WebSocket frame with a payload of that size (RFC 6455, section 5.2)."""
     if size < 126:
-        return bytes((first, size)) + payload
+        return bytes((first, size))
     if size < 65_536:
-        return bytes((first, 126)) + size.to_bytes(2, "big") + payload
-    return bytes((first, 127)) + size.to_bytes(8, "big") + payload
+        return bytes((first, 126)) + size.to_bytes(2, "big")
+    return bytes((first, 127)) + size.to_bytes(8, "big")
 
 
 Made = TypeVar("Made")
@@ -48,10 +48,32 @@ class Once(Generic[Made]):
         return value
 
 
-def _stored(data: bytes) -> bytes:
-    """A block of deflate that holds the data as they are (RFC 1951, section 3.2.4)."""
-    size = len(data)
-    return b"".join((b"\0", size.to_bytes(2, "little"), (size ^ 0xFFFF).to_bytes(2, "little"), data))
+def _opening(first: int, rest: int, label: int) -> bytes:
+    """What stands before a label, and a rest, of so many bytes."""
+    return _header(first, label + rest)
+
+
+def _deflated_opening(opcode: int, rest: int, label: int) -> bytes:
+    """The same where the rest is deflated: the label is a block of deflate that holds it as it is (RFC 1951, section
+    3.2.4)."""
+    block = b"".join((b"\0", label.to_bytes(2, "little"), (label ^ 0xFFFF).to_bytes(2, "little"))) if label else b""
+    return _header(_DEFLATED | opcode, len(block) + label + rest) + block
+
+
+class Parts(NamedTuple):
+    """A frame in the parts that its receivers have in common: what stands before a label of that size, and after it."""
+
+    opening: Callable[[int], bytes]
+    rest: bytes
+
+    def heads(self, labels: Sequence[bytes]) -> list[bytes]:
+        """What comes before the rest, for a receiver with each of these labels."""
+        openings = {size: self.opening(size) for size in set(map(len, labels))}
+        return [openings[len(label)] + label for label in labels]
+
+    def whole(self, label: bytes = b"") -> bytes:
+        """The finished frame of a receiver."""
+        return b"".join((self.opening(len(label)), label, self.rest))
 
 
 class Message:
@@ -68,13 +90,10 @@ class Message:
             return self
         kept: dict[bytes, Message] = self._labelled
         if (message := kept.get(label)) is None:
-            message = self._after(label)
+            message = _Labelled(label, self)
             if len(kept) < LABELS:
                 kept[label] = message
         return message
-
-    def _after(self, label: bytes) -> Message:
-        return _Labelled(label, self)
 
     @Once
     def _labelled(self) -> dict[bytes, Message]:
@@ -90,9 +109,22 @@ class Message:
         return _BINARY if self.binary else _TEXT
 
     @Once
+    def parts(self) -> Parts:
+        """The parts of `frame`."""
+        return Parts(partial(_opening, self._opcode, len(self.payload)), self.payload)
+
+    @Once
+    def deflated_parts(self) -> Parts:
+        """The parts of `deflated`. A deflated text may begin with a block that is not compressed: so what is compressed
+        is the same after every label."""
+        if len(self.payload) < DEFLATE_FROM:
+            return self.parts
+        return Parts(partial(_deflated_opening, self._opcode, len(self.squeezed)), self.squeezed)
+
+    @Once
     def frame(self) -> bytes:
         """The finished WebSocket frame."""
-        return _framed(self._opcode, self.payload)
+        return self.parts.whole()
 
     @property
     def is_deflated(self) -> bool:
@@ -115,14 +147,11 @@ class Message:
     @Once
     def deflated(self) -> bytes:
         """The finished frame, compressed without context, so that every socket which negotiated that can have it."""
-        if len(self.payload) < DEFLATE_FROM:
-            return self.frame
-        return _framed(_DEFLATED | self._opcode, self.squeezed)
+        return self.frame if len(self.payload) < DEFLATE_FROM else self.deflated_parts.whole()
 
 
 class _Labelled(Message):
-    """A message after a label. What is compressed is the message alone, once for all labels: a deflated text may begin
-    with a block that is not compressed."""
+    """A message after a label."""
 
     def __init__(self, label: bytes, message: Message) -> None:
         super().__init__(label + message.payload, binary=message.binary)
@@ -137,5 +166,9 @@ class _Labelled(Message):
         self._message.deflate()
 
     @Once
-    def squeezed(self) -> bytes:
-        return _stored(self._label) + self._message.squeezed
+    def frame(self) -> bytes:
+        return self._message.parts.whole(self._label)
+
+    @Once
+    def deflated(self) -> bytes:
+        return self._message.deflated_parts.whole(self._label)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 from urllib.parse import parse_qsl, quote, unquote
 
@@ -15,7 +16,7 @@ from spot.codes import Refused, bad_value
 from spot.dialects import own_interface
 from spot.dialects.base import Since, Subscribe
 from spot.dialects.envelope import Envelope
-from spot.dialects.frames import Message, Once
+from spot.dialects.frames import Message, Once, Parts
 from spot.dialects.interface import EVENTS, Channel, Form, Header, Operation, Outcome, Payload, pascal
 from spot.dialects.messages import MODES
 from spot.dialects.own import MAX_QUERY_STRING, PREFIX, read_address
@@ -39,12 +40,13 @@ class Chunk(Message):
     """A part of a stream, as HTTP/1.1 frames it (RFC 9112, section 7.1)."""
 
     @Once
-    def frame(self) -> bytes:
-        """The finished chunk."""
-        return b"%x\r\n%b\r\n" % (len(self.payload), self.payload)
+    def parts(self) -> Parts:
+        """The parts of the finished chunk."""
+        return Parts(partial(_opening, len(self.payload)), self.payload + b"\r\n")
 
-    def _after(self, label: bytes) -> Message:
-        return Chunk(label + self.payload)
+
+def _opening(rest: int, label: int) -> bytes:
+    return b"%x\r\n" % (label + rest)
 
 
 @dataclass(frozen=True)

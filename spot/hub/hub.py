@@ -381,8 +381,8 @@ class Hub:
                 outboxes[member.outbox] = None
 
         outboxes |= group.push(update)
-        for audience, frame in group.lanes.broadcasts(update):
-            await audience.send(frame, push, self.ring)
+        for audience, message in group.lanes.broadcasts(update):
+            await audience.send(message, push, self.ring)
 
     async def _flush(self, outboxes: Iterable[Mailbox]) -> None:
         """Write what waits in the outboxes, in slices."""

@@ -1,15 +1,14 @@
-"""Lanes of a group: how each member is written to. Members of one lane are sent the very same frame.
+"""Lanes of a group: how each member is written to.
 
 A member whose socket takes a frame at once is in an audience, plain or deflating; a broadcast touches nothing else of
-it. Where pages wait, they wait as finished frames, if the member's connection has a place for them, and otherwise as
-pages. The members of a group differ in their labels at most: each of the first few labels has a lane. Members with
-other labels, of which few are expected, get their pages one by one.
+it. Where pages wait, they wait as finished frames, if the member's connection has a place for them and its label is one
+of the first few, and otherwise as pages: a frame that nobody shares would weigh as much for each slow reader.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import repeat
 from operator import setitem
 from typing import Any, NamedTuple, Protocol
@@ -68,17 +67,6 @@ class Member(Protocol):
         """The view turned out not to exist; the hub has already forgotten the member."""
 
 
-class _Lane:
-    """The members with one label."""
-
-    __slots__ = ("deflating", "members", "plain")
-
-    def __init__(self) -> None:
-        self.members: set[Member] = set()
-        self.plain: Audience[Member] = Audience()
-        self.deflating: Audience[Member] = Audience()
-
-
 class _Slots(NamedTuple):
     """Places of finished frames, side by side with whose they are."""
 
@@ -97,18 +85,21 @@ class _Pushed(NamedTuple):
 
 
 class Broadcast(NamedTuple):
-    """Sockets, and the frame that all of them are sent."""
+    """Sockets, and the message that all of them are sent after their labels."""
 
     audience: Audience[Member]
-    frame: bytes
+    message: Message
 
 
 class Lanes:
-    """The lanes of one group. `alike`: all members of a lane are always sent the same."""
+    """The lanes of one group. `alike`: all members are always sent the same, but for their labels."""
 
     def __init__(self, *, alike: bool) -> None:
         self._alike = alike
-        self._lanes: dict[bytes, _Lane] = {}
+        self._plain: Audience[Member] = Audience()
+        self._deflating: Audience[Member] = Audience(deflates=True)
+        #: The members with each of the first few labels.
+        self._labelled: dict[bytes, set[Member]] = {}
         self._pushed: _Pushed | None = None
 
     # --- members -----------------------------------------------------------------------------------------------------
@@ -116,67 +107,61 @@ class Lanes:
     def enter(self, member: Member) -> None:
         """Count a member in."""
         self._pushed = None
-        lane = self._lanes.get(member.label)
-        if lane is None:
-            if len(self._lanes) >= LABELS:
-                return
-            lane = self._lanes[member.label] = _Lane()
-        lane.members.add(member)
+        if member.label in self._labelled or len(self._labelled) < LABELS:
+            self._labelled.setdefault(member.label, set()).add(member)
 
     def leave(self, member: Member) -> None:
         """Count a member out."""
         self.suspend(member)
-        if (lane := self._lanes.get(member.label)) is not None:
-            lane.members.discard(member)
-            if not lane.members:
-                del self._lanes[member.label]
+        if (members := self._labelled.get(member.label)) is not None:
+            members.discard(member)
+            if not members:
+                del self._labelled[member.label]
 
     def admit(self, member: Member) -> None:
         """Write straight to a member's socket, if it is lent."""
-        lane = self._lanes.get(member.label) if self._alike else None
-        if lane is not None and member in lane.members and (direct := member.lend()) is not None:
-            (lane.deflating if direct.socket.deflates else lane.plain).add(member, direct)
+        if self._alike and (direct := member.lend()) is not None:
+            (self._deflating if direct.socket.deflates else self._plain).add(member, direct)
             self._pushed = None
 
     def suspend(self, member: Member) -> None:
         """Push to a member again, whose outbox keeps the newest page for when its socket is ready."""
         self._pushed = None
-        if (lane := self._lanes.get(member.label)) is not None:
-            lane.plain.discard(member)
-            lane.deflating.discard(member)
+        self._plain.discard(member)
+        self._deflating.discard(member)
 
     def __contains__(self, member: Member) -> bool:
         """Whether broadcasts write straight to the member's socket."""
-        lane = self._lanes.get(member.label)
-        return lane is not None and (member in lane.plain or member in lane.deflating)
+        return member in self._plain or member in self._deflating
 
     # --- pages -------------------------------------------------------------------------------------------------------
 
     @property
     def deflates(self) -> bool:
         """Whether a broadcast takes deflated frames."""
-        return any(lane.deflating for lane in self._lanes.values())
+        return bool(self._deflating)
 
     def _direct(self) -> int:
-        return sum(len(lane.plain) + len(lane.deflating) for lane in self._lanes.values())
+        return len(self._plain) + len(self._deflating)
 
-    def broadcasts(self, update: Update) -> Iterator[Broadcast]:
-        """The sockets that take the page at once, with its frames."""
-        for label, lane in list(self._lanes.items()):
-            if lane.plain:
-                yield Broadcast(lane.plain, update.full.labelled(label).frame)
-            if lane.deflating:
-                yield Broadcast(lane.deflating, update.full.labelled(label).deflated)
+    def broadcasts(self, update: Update) -> list[Broadcast]:
+        """The sockets that take the page at once."""
+        return [Broadcast(audience, update.full) for audience in (self._plain, self._deflating) if audience]
 
     def at_once(self, update: Update, count: int) -> list[Broadcast] | None:
         """The same, where these are all of the group's `count` members, and few."""
         if count > SLICE or self._direct() != count:
             return None
-        return list(self.broadcasts(update))
+        return self.broadcasts(update)
+
+    def _slot(self, member: Member) -> int | None:
+        """Where the member's pages wait as finished frames; None where they wait as pages."""
+        shared = self._alike and member in self._labelled.get(member.label, ())
+        return member.frame_slot if shared else None
 
     def hand(self, member: Member, update: Update) -> None:
         """Leave the page with a member, in place of one that waits; its outbox is to be flushed."""
-        slot = member.frame_slot if self._alike and member.label in self._lanes else None
+        slot = self._slot(member)
         if slot is None:
             member.outbox.pages[member] = update
         else:
@@ -199,7 +184,7 @@ class Lanes:
         for member in members:
             if member in self:
                 continue
-            slot = member.frame_slot if self._alike and member.label in self._lanes else None
+            slot = self._slot(member)
             if slot is None:
                 pushed.pages.append(member.outbox.pages)
                 pushed.members.append(member)

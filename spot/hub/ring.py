@@ -19,6 +19,7 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import structlog
@@ -32,7 +33,7 @@ _SETUP, _ENTER = 425, 426
 _GET_EVENTS = 1  # io_uring_enter: return when so many have been completed
 _SINGLE_MMAP = 1  # a feature of every kernel that has what we need: both rings lie in one piece of memory
 _OFFSET_OF_ENTRIES = 0x10000000
-_SEND = 26
+_SEND_MESSAGE, _SEND = 9, 26
 #: Where the bytes of a `bytes` object lie in it. `_prove` sees to it that this is so.
 _BYTES_OFFSET = bytes.__basicsize__ - 1
 _WRAP = 0xFFFFFFFF  # counters of the rings go on from here at 0
@@ -46,10 +47,39 @@ _ENTRY = np.dtype(
         "itemsize": 64,
     }
 )
+#: The kernel's `msghdr`, of which only the pieces matter, and `iovec`, a piece of it. Every field but the last is a
+#: word; that one is padded to one.
+_MESSAGE = np.dtype(
+    [(name, np.uintp) for name in ("name", "name_size", "pieces", "count", "more", "more_size", "flags")]
+)
+_PIECE = np.dtype([("addr", np.uintp), ("len", np.uintp)])
 _COMPLETION = np.dtype([("user_data", np.uint64), ("res", np.int32), ("flags", np.uint32)])
 
 #: A frame, and how many sockets in a row it is for.
 Run = tuple[bytes, int]
+
+
+def _places(rows: NDArray[Any]) -> NDArray[np.uint64]:
+    """Where each row of an array lies in memory."""
+    return (rows.ctypes.data + rows.strides[0] * np.arange(len(rows))).astype(np.uint64)
+
+
+class _Texts(NamedTuple):
+    """Where texts lie in memory, and their sizes. Their owner keeps them until they have been sent."""
+
+    addresses: NDArray[np.uint64]
+    sizes: NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, texts: Sequence[bytes]) -> _Texts:
+        addresses = np.fromiter(map(id, texts), np.uint64, len(texts)) + np.uint64(_BYTES_OFFSET)
+        return cls(addresses, np.fromiter(map(len, texts), np.uint32, len(texts)))
+
+    def repeat(self, counts: Sequence[int]) -> _Texts:
+        return _Texts(np.repeat(self.addresses, counts), np.repeat(self.sizes, counts))
+
+    def part(self, part: slice) -> _Texts:
+        return _Texts(self.addresses[part], self.sizes[part])
 
 
 class Ring:
@@ -85,36 +115,50 @@ class Ring:
         rings = mmap.mmap(self._number, size)
         submissions = mmap.mmap(self._number, entries * _ENTRY.itemsize, offset=_OFFSET_OF_ENTRIES)
         self._entries = np.frombuffer(submissions, _ENTRY)
-        self._entries["opcode"], self._entries["msg_flags"] = _SEND, _FLAGS
+        self._entries["msg_flags"] = _FLAGS
         self._entries["user_data"] = np.arange(entries)
         self._array = np.frombuffer(rings, np.uint32, entries, array)
         self._tail = np.frombuffer(rings, np.uint32, 1, tail)
         self._completed_from = np.frombuffer(rings, np.uint32, 1, head_of)
         self._completed_to = np.frombuffer(rings, np.uint32, 1, tail_of)
         self._completions = np.frombuffer(rings, _COMPLETION, completions, completed)
+        self._pieces = np.zeros((entries, 2), _PIECE)
+        self._messages = np.zeros(entries, _MESSAGE)
+        self._messages["pieces"] = _places(self._pieces)
+        self._messages["count"] = 2
+        self._addresses = _places(self._messages)
         self._places = np.arange(2 * entries, dtype=np.uint32) % entries
         self._results = np.arange(2 * completions, dtype=np.uint32) % completions
 
-    def send(self, descriptors: NDArray[np.int32], runs: Sequence[Run]) -> NDArray[np.int32]:
+    def send(
+        self, descriptors: NDArray[np.int32], runs: Sequence[Run], heads: Sequence[bytes] | None = None
+    ) -> NDArray[np.int32]:
         """Write each run's frame to as many of the sockets, in their order; how many bytes each has taken, 0 where the
-        socket is full or gone, or the kernel out of memory."""
+        socket is full or gone, or the kernel out of memory. `heads`: what goes before the frame, for each socket."""
         counts = [count for _, count in runs]
-        starts = [id(frame) + _BYTES_OFFSET for frame, _ in runs]
-        addresses = np.repeat(np.array(starts, np.uint64), counts)
-        sizes = np.repeat(np.array([len(frame) for frame, _ in runs], np.uint32), counts)
+        frames = _Texts.of([frame for frame, _ in runs]).repeat(counts)
+        before = None if heads is None else _Texts.of(heads)
         taken = np.zeros(len(descriptors), np.int32)
         for start in range(0, len(descriptors), ENTRIES):
             part = slice(start, start + ENTRIES)
-            taken[part] = self._send(descriptors[part], addresses[part], sizes[part])
+            self._write(descriptors[part], frames.part(part), None if before is None else before.part(part))
+            taken[part] = self._send(len(descriptors[part]))
         return taken
 
-    def _send(
-        self, descriptors: NDArray[np.int32], addresses: NDArray[np.uint64], sizes: NDArray[np.uint32]
-    ) -> NDArray[np.int32]:
-        count, entries = len(descriptors), len(self._entries)
-        self._entries["fd"][:count] = descriptors
-        self._entries["addr"][:count] = addresses
-        self._entries["len"][:count] = sizes
+    def _write(self, descriptors: NDArray[np.int32], frames: _Texts, heads: _Texts | None) -> None:
+        """Write down what to send where."""
+        entries = self._entries[: len(descriptors)]
+        entries["fd"] = descriptors
+        if heads is None:
+            entries["opcode"], entries["addr"], entries["len"] = _SEND, frames.addresses, frames.sizes
+            return
+        pieces = self._pieces[: len(descriptors)]
+        for place, texts in enumerate((heads, frames)):
+            pieces["addr"][:, place], pieces["len"][:, place] = texts.addresses, texts.sizes
+        entries["opcode"], entries["addr"], entries["len"] = _SEND_MESSAGE, self._addresses[: len(descriptors)], 1
+
+    def _send(self, count: int) -> NDArray[np.int32]:
+        entries = len(self._entries)
         tail = int(self._tail[0])
         self._array[self._places[tail % entries :][:count]] = self._places[:count]
         self._tail[0] = (tail + count) & _WRAP
@@ -150,9 +194,15 @@ class Ring:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
             ours.setblocking(False)
             frame, one = os.urandom(1 << 20), np.array([ours.fileno()], np.int32)
-            first, second = (int(self.send(one, [(frame, 1)])[0]) for _ in range(2))
-            heard = theirs.recv(4096)
-        if not 0 < first < len(frame) or second or not heard or not frame.startswith(heard):
+            head, rest = [frame[:100]], frame[100:]
+            first, second = (int(self.send(one, [(rest, 1)], head)[0]) for _ in range(2))
+            third, heard = int(self.send(one, [(frame, 1)])[0]), theirs.recv(first)
+            while len(heard) < first and (more := theirs.recv(first - len(heard))):
+                heard += more
+            fourth = int(self.send(one, [(frame, 1)])[0])
+            heard_next = theirs.recv(4096)
+        sent = 100 < first < len(frame) and not second and not third and frame[:first] == heard
+        if not sent or not 0 < fourth < len(frame) or not heard_next or not frame.startswith(heard_next):
             raise OSError(errno.ENOSYS, "this kernel's io_uring does not send")
 
     def close(self) -> None:

@@ -121,12 +121,12 @@ def test_a_process_that_was_there_before_us_is_counted_from_now_on() -> None:
 
 def test_a_meter_counts_an_audience_only_while_it_follows_it() -> None:
     tally, meter = Tally(), Meter()
-    tally.add(b"before")
-    meter.follow(tally)
-    tally.add(b"12345")
+    tally.add(6)
+    meter.follow(tally, label=7)
+    tally.add(5)
     meter.count(2, 10)
-    tally.add(b"123")
+    tally.add(3)
     meter.leave()
-    tally.add(b"after")
-    assert meter.take() == (4, 18)
+    tally.add(5)
+    assert meter.take() == (4, 10 + 5 + 7 + 3 + 7)
     assert meter.take() == (0, 0)

@@ -5,16 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
 
+from spot.clients.meter import Meter
+from spot.dialects.frames import Message
 from spot.hub.audience import Audience, send_all
 from spot.hub.outbox import Direct
 from spot.hub.ring import Ring
 
-FRAME = b"f" * 3000
+BODY = b"f" * 3000
+
+
+def framed(payload: bytes) -> bytes:
+    """The frame of a text (RFC 6455, section 5.2)."""
+    size = len(payload)
+    if size < 126:
+        return b"\x81" + bytes([size]) + payload
+    return (b"\x81\x7e" + size.to_bytes(2) if size < 65_536 else b"\x81\x7f" + size.to_bytes(8)) + payload
 
 
 @dataclass(eq=False)
@@ -26,6 +37,7 @@ class Seat:
     rest: list[bytes] = field(default_factory=list)
     ready: bool = True
     deflates: bool = False
+    label: bytes = b""
 
     @property
     def send_now(self) -> Callable[[bytes], int]:
@@ -78,8 +90,8 @@ def ring(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
         made.close()
 
 
-def audience_of(seats: list[Seat]) -> Audience[Seat]:
-    made: Audience[Seat] = Audience()
+def audience_of(seats: list[Seat], made: Audience[Seat] | None = None) -> Audience[Seat]:
+    made = Audience() if made is None else made
     for seat in seats:
         made.add(seat, Direct(seat, seat.send_now, seat.descriptor))
     return made
@@ -89,15 +101,15 @@ def missed_by_nobody(_seat: Seat) -> None:
     raise AssertionError("nobody has left")
 
 
-def send(audience: Audience[Seat], ring: Ring | None, frame: bytes = FRAME) -> None:
-    asyncio.run(audience.send(frame, missed_by_nobody, ring))
+def send(audience: Audience[Seat], ring: Ring | None, payload: bytes = BODY) -> None:
+    asyncio.run(audience.send(Message(payload), missed_by_nobody, ring))
 
 
 def test_everybody_hears_the_frame_once(seats: list[Seat], ring: Ring | None) -> None:
     audience = audience_of(seats)
     send(audience, ring)
-    send_all([(audience, FRAME[:10])], ring)
-    assert [seat.heard() for seat in seats] == [FRAME + FRAME[:10]] * 5
+    send_all([(audience, Message(b"short"))], ring)
+    assert [seat.heard() for seat in seats] == [framed(BODY) + b"\x81\x05short"] * 5
     assert not any(seat.rest for seat in seats)
 
 
@@ -107,16 +119,16 @@ def test_what_a_full_socket_does_not_take_goes_to_its_transport(seats: list[Seat
     partly.ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
     large = b"l" * 400_000
     send(audience_of(seats[:1] + seats[3:4]), ring, large)
-    assert full.rest == [large]
+    assert full.rest == [framed(large)]
     taken = len(partly.heard())
-    assert partly.rest == ([large[taken:]] if taken < len(large) else [])
+    assert partly.rest == ([framed(large)[taken:]] if taken < len(framed(large)) else [])
 
 
 def test_one_that_is_gone_does_not_keep_the_others_from_hearing(seats: list[Seat], ring: Ring | None) -> None:
     seats[1].peer.close()
     send(audience_of(seats), ring)
-    assert seats[1].rest == [FRAME]  # its transport finds out for itself
-    assert [seat.heard() for seat in (seats[0], *seats[2:])] == [FRAME] * 4
+    assert seats[1].rest == [framed(BODY)]  # its transport finds out for itself
+    assert [seat.heard() for seat in (seats[0], *seats[2:])] == [framed(BODY)] * 4
 
 
 def test_who_was_counted_out_hears_nothing(seats: list[Seat], ring: Ring | None) -> None:
@@ -138,7 +150,7 @@ def test_who_leaves_between_two_slices_is_missed_and_the_rest_hears(
     missed: list[Seat] = []
 
     async def story() -> None:
-        sending = asyncio.create_task(audience.send(b"!", missed.append, ring))
+        sending = asyncio.create_task(audience.send(Message(b"!"), missed.append, ring))
         await asyncio.sleep(0)
         audience.discard(leaving)
         await sending
@@ -146,7 +158,7 @@ def test_who_leaves_between_two_slices_is_missed_and_the_rest_hears(
     asyncio.run(story())
     assert missed == [leaving]
     assert leaving.heard() == b""
-    assert staying.heard() == b"!" * 4
+    assert staying.heard() == framed(b"!") * 4
 
 
 def test_small_groups_hear_their_own_frames_and_what_is_full_keeps_the_rest(
@@ -154,6 +166,96 @@ def test_small_groups_hear_their_own_frames_and_what_is_full_keeps_the_rest(
 ) -> None:
     groups = [audience_of(seats[:2]), audience_of([]), audience_of(seats[2:4]), audience_of(seats[4:])]
     seats[3].fill()
-    send_all(list(zip(groups, [b"one", b"nobody", b"three", b"four"], strict=True)), ring)
-    assert [seat.heard() for seat in (*seats[:3], seats[4])] == [b"one", b"one", b"three", b"four"]
-    assert [seat.rest for seat in seats] == [[], [], [], [b"three"], []]
+    payloads = [b"one", b"nobody", b"three", b"four"]
+    send_all([(group, Message(payload)) for group, payload in zip(groups, payloads, strict=True)], ring)
+    one, three, four = framed(b"one"), framed(b"three"), framed(b"four")
+    assert [seat.heard() for seat in (*seats[:3], seats[4])] == [one, one, three, four]
+    assert [seat.rest for seat in seats] == [[], [], [], [three], []]
+
+
+# --- labels -----------------------------------------------------------------------------------------------------------
+
+#: Of these the frame's length takes two, four and ten bytes; the labels make it longer.
+BODIES = [b"", b"b" * 120, b"b" * 65_525]
+LABELS = [b"", b"{", b'{"id":1,', b'{"id":"%s",' % (b"x" * 64), b'{"id":2,']
+
+
+def named(seats: list[Seat], labels: list[bytes] = LABELS) -> list[Seat]:
+    for seat, label in zip(seats, labels, strict=True):
+        seat.label = label
+    return seats
+
+
+def inflated(frame: bytes) -> bytes:
+    """The text of a frame of the usual lengths that may be compressed."""
+    assert frame[0] in (0x81, 0xC1)
+    start = {126: 4, 127: 10}.get(frame[1], 2)
+    assert len(frame) - start == (frame[1] if start == 2 else int.from_bytes(frame[2:start]))
+    if frame[0] == 0x81:
+        return frame[start:]
+    return zlib.decompressobj(wbits=-15).decompress(frame[start:] + b"\x00\x00\xff\xff")
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_each_label_stands_before_the_payload_that_all_share(seats: list[Seat], ring: Ring | None, body: bytes) -> None:
+    audience = audience_of(named(seats))
+    send(audience, ring, body)
+    assert [seat.heard() for seat in seats] == [framed(label + body) for label in LABELS]
+    send_all([(audience, Message(body)), (audience_of(seats[:1]), Message(b"alone"))], ring)
+    assert seats[0].heard() == framed(body) + framed(b"alone")
+    assert [seat.heard() for seat in seats[1:]] == [framed(label + body) for label in LABELS[1:]]
+    assert not any(seat.rest for seat in seats)
+
+
+@pytest.mark.parametrize("body", [b"short", b"long" * 1000, bytes(range(256)) * 1000])
+def test_compressed_payloads_are_shared_too(seats: list[Seat], ring: Ring | None, body: bytes) -> None:
+    audience = audience_of(named(seats), Audience(deflates=True))
+    message = Message(body)
+    asyncio.run(audience.send(message, missed_by_nobody, ring))
+    heard = [seat.heard() + b"".join(seat.rest) for seat in seats]
+    assert [inflated(frame) for frame in heard] == [label + body for label in LABELS]
+    assert heard == [message.labelled(label).deflated for label in LABELS]
+
+
+def test_what_is_not_taken_of_a_labelled_frame_goes_to_its_transport(seats: list[Seat], ring: Ring | None) -> None:
+    full, gone, *partly = named(seats)
+    full.fill()
+    gone.peer.close()
+    for seat in partly:
+        seat.ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    large = bytes(range(256)) * 2000
+    send(audience_of(seats), ring, large)
+    assert [full.rest, gone.rest] == [[framed(full.label + large)], [framed(gone.label + large)]]
+    for seat in partly:
+        assert len(seat.rest) == 1
+        assert seat.heard() + seat.rest[0] == framed(seat.label + large)
+
+
+def test_a_label_that_leaves_between_two_slices_is_missed_and_the_others_hear_theirs(
+    seats: list[Seat], ring: Ring | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spot.hub.audience.SLICE", 2)
+    audience = audience_of(named(seats))
+    missed: list[Seat] = []
+
+    async def story() -> None:
+        sending = asyncio.create_task(audience.send(Message(b"!"), missed.append, ring))
+        await asyncio.sleep(0)
+        audience.discard(seats[2])
+        await sending
+
+    asyncio.run(story())
+    assert missed == [seats[2]]
+    expected = [framed(label + b"!") for label in LABELS]
+    assert [seat.heard() for seat in seats] == [*expected[:2], b"", *expected[3:]]
+
+
+def test_meters_count_each_frame_with_its_label(seats: list[Seat], ring: Ring | None) -> None:
+    named(seats)
+    meters = [Meter() for _ in seats]
+    audience: Audience[Seat] = Audience()
+    for seat, meter in zip(seats, meters, strict=True):
+        audience.add(seat, Direct(seat, seat.send_now, seat.descriptor, meter))
+    send(audience, ring)
+    send_all([(audience, Message(BODY[:1000]))], ring)
+    assert [meter.take() for meter in meters] == [(2, len(seat.heard())) for seat in seats]

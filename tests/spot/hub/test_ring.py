@@ -81,6 +81,39 @@ def test_a_part_is_told_as_a_part(ring: Ring, pairs: list[Pair]) -> None:
     assert got == frame[:taken]
 
 
+def test_each_socket_hears_its_own_head_before_the_frame_of_its_run(ring: Ring, pairs: list[Pair]) -> None:
+    first = len(pairs) // 3
+    runs = [(b"one", first), (b"", 1), (b"seven77", len(pairs) - first - 1)]
+    heads = [b"%d:" % place if place % 3 else b"" for place in range(len(pairs))]
+    expected = [
+        head + frame for head, frame in zip(heads, (run[0] for run in runs for _ in range(run[1])), strict=True)
+    ]
+    expected[first] = b""  # nothing at all is nothing
+    heads[first] = b""
+    assert ring.send(descriptors(pairs), runs, heads).tolist() == [len(frame) for frame in expected]
+    assert heard(pairs[:first] + pairs[first + 1 :]) == expected[:first] + expected[first + 1 :]
+    assert ring.send(descriptors(pairs[:2]), [(b"bare", 2)]).tolist() == [4, 4]
+    assert heard(pairs[:2]) == [b"bare"] * 2
+
+
+def test_of_two_pieces_a_part_is_told_as_a_part_and_a_full_or_gone_socket_takes_nothing(
+    ring: Ring, pairs: list[Pair]
+) -> None:
+    three = pairs[:3]
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            three[1][0].send(b"x" * 4096)
+    three[2][1].close()
+    frame, heads = bytes(range(256)) * 40_000, [b"first:", b"second:", b"third:"]
+    taken = ring.send(descriptors(three), [(frame, 3)], heads).tolist()
+    assert taken[1:] == [0, 0]
+    assert len(heads[0]) < taken[0] < len(frame)
+    got = b""
+    while len(got) < taken[0]:
+        got += three[0][1].recv(1 << 20)
+    assert got == (heads[0] + frame)[: taken[0]]
+
+
 def test_what_the_kernel_does_not_take_up_is_taken_back(
     ring: Ring, pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
 ) -> None:
