@@ -184,6 +184,11 @@ TARGETS = (
     ),
     Target("16 KB, 1,000 clients: server-sent events ÷ sockets", 1.2, _ratio("spot-sse", "spot", 1000, kilobytes=16)),
     Target("16 KB, 1,000 clients: the stream ÷ sockets", 1.2, _ratio("spot-stream", "spot", 1000, kilobytes=16)),
+    Target(
+        "16 KB, 1,000 clients: the stream, different ids ÷ sockets",
+        1.5,
+        _ratio("spot-stream-ids", "spot", 1000, kilobytes=16),
+    ),
     Target("a query on 20,000 coins, page of 20, encoded, µs", 50, _query_us),
     Target(
         "a change of 15 % of the rows: bytes ÷ the full frame",

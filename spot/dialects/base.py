@@ -177,8 +177,7 @@ class Dialect:
         raise NotImplementedError
 
     def label(self, _wish: Subscribe) -> bytes:
-        """What a subscription's messages from its group begin with. The few labels that members of a group have mostly
-        in common cost nothing."""
+        """What a subscription's messages from its group begin with. What comes after it is made once for all."""
         return b""
 
     def renamed(self, name: Hashable, _view: View) -> Hashable:
