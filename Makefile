@@ -40,7 +40,7 @@ run: $(VENV)/.packages redis $(ASSETS) ## start everything and print the URL; Ct
 test: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(ASSETS) $(JS_CLIENT)/node_modules/.installed ## run every test: unit, contract, flow, browser
 	@$(ON_NODE); cd $(FRONTEND) && NODE_OPTIONS=--test-reporter=dot npm test --silent
 	@$(PY) -m tests.chromium
-	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)  # browser tests stay last
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)  # browser tests stay last
 
 bench: $(VENV)/.packages redis $(VENV)/.node ## measure side by side with others: docs/performance.md (ARGS=--quick)
 	@$(ON_NODE); $(PY) -m bench $(ARGS)

@@ -51,6 +51,10 @@ def site(request: pytest.FixtureRequest, make_site: Callable[..., LiveSite], sta
     site.close()
 
 
+#: For what is between the provider and the store, in which the web server has no part.
+any_server = pytest.mark.parametrize("site", ["uvicorn"], indirect=True)
+
+
 def read(client: ClientConnection) -> Any:
     return json.loads(client.recv(timeout=30))
 
@@ -68,6 +72,14 @@ def test_each_list_feed_has_its_documented_rows(site: LiveSite, feed: str, field
     assert all(list(row) == fields for row in rows)
 
 
+def test_the_documented_address_works_as_it_is_printed(site: LiveSite) -> None:
+    address = site.socket('market?filters={"Symbol":"BTC"}&sort_by=Market Cap&sort_order=desc&page=1&page_size=20')
+    with connect(address) as client:
+        frame = read(client)
+    symbol = frame["headers"].index("Symbol")
+    assert {row[symbol] for row in frame["rows"]} == {"BTC"}
+
+
 def test_the_market_feed_has_its_documented_table(site: LiveSite) -> None:
     with connect(site.socket("market?per_page=500&price_change_percentage=1h,24h,7d,30d,1y"), max_size=None) as client:
         table = read(client)
@@ -79,6 +91,7 @@ def test_the_market_feed_has_its_documented_table(site: LiveSite) -> None:
     assert len(table["rows"][0][8]) == 168
 
 
+@any_server
 def test_what_the_provider_says_is_what_the_client_sees(site: LiveSite, standin: Sandbox) -> None:
     standin.clock.freeze()
     try:
@@ -103,6 +116,7 @@ def iso(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+@any_server
 def test_six_feeds_cost_two_calls_a_poll(site: LiveSite, standin: Sandbox) -> None:
     feeds = ["market", "coin-heatmap", "ticker-tape?coin_ids=bitcoin", "top-gainers", "top-losers", "most-active"]
     with ExitStack() as stack:
@@ -121,6 +135,7 @@ def test_six_feeds_cost_two_calls_a_poll(site: LiveSite, standin: Sandbox) -> No
     assert abs(pages["1"] - pages["2"]) <= 1
 
 
+@any_server
 def test_a_second_beat_changes_nothing(site: LiveSite, standin: Sandbox) -> None:
     site.processes["second beat"] = site._spawn(_beat(site))
     try:
@@ -142,6 +157,7 @@ def _beat(site: LiveSite) -> Any:
     return replace(made, name="second beat", argv=[*made.argv, *schedule])
 
 
+@any_server
 def test_a_limit_of_the_provider_is_waited_out_with_the_last_good_values(site: LiveSite, standin: Sandbox) -> None:
     with connect(site.socket("market?envelope=1&page_size=1"), max_size=None) as client:
         read_until(client, lambda f: f["type"] == "snapshot")
@@ -162,6 +178,7 @@ def test_a_limit_of_the_provider_is_waited_out_with_the_last_good_values(site: L
     assert fresh["version"] > stale["version"]
 
 
+@any_server
 def test_a_worker_that_comes_back_does_not_catch_up(site: LiveSite, standin: Sandbox) -> None:
     with connect(site.socket("market?envelope=1&page_size=1"), max_size=None) as client:
         read_until(client, lambda f: f["type"] == "snapshot")

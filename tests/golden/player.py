@@ -81,6 +81,7 @@ class OfServer:
 
 Connect = Callable[[str, str], Any]
 Begin = Callable[[str], Coroutine[Any, Any, None]]
+Look = Callable[[], Coroutine[Any, Any, None]]
 
 
 @asynccontextmanager
@@ -124,7 +125,14 @@ async def prepare(feed: str) -> None:
     await eventually(lambda: all(hub.topics[one.name].snapshot for one in (*LISTS, dataset)))
 
 
-async def play(feed: str, dialect: str, connect: Connect, clock: Clock, begin: Begin = prepare) -> list[str]:
+async def look() -> None:
+    """Let the hub see at once that time has passed; it looks by itself once a second."""
+    await Hub.current()._watch(snapshots.now_ms())
+
+
+async def play(
+    feed: str, dialect: str, connect: Connect, clock: Clock, begin: Begin = prepare, look: Look = look
+) -> list[str]:
     """The transcript of a feed in a dialect: what was said, stored and heard, line by line."""
     await begin(feed)
     query = "&".join(part for part in (FEEDS[feed], DIALECTS[dialect]) if part)
@@ -132,6 +140,8 @@ async def play(feed: str, dialect: str, connect: Connect, clock: Clock, begin: B
     async with connect(feed, query) as peer:
         for step in scene(feed, dialect):
             lines += await _step(step, feed, peer, clock)
+            if isinstance(step, Later):
+                await look()
     return lines
 
 

@@ -20,14 +20,6 @@ def test_a_site_that_serves_data_says_so(live_site: LiveSite) -> None:
     assert set(answer["checks"].values()) == {"ok"}
 
 
-def test_the_documented_address_works_as_it_is_printed(live_site: LiveSite) -> None:
-    address = live_site.socket('market?filters={"Symbol":"BTC"}&sort_by=Market Cap&sort_order=desc&page=1&page_size=20')
-    with connect(address) as client:
-        frame = json.loads(client.recv(timeout=30))
-    symbol = frame["headers"].index("Symbol")
-    assert {row[symbol] for row in frame["rows"]} == {"BTC"}
-
-
 def test_without_redis_the_process_lives_and_says_what_is_wrong(live_site: LiveSite) -> None:
     live_site.stop("redis", signal.SIGKILL)
     try:
@@ -59,13 +51,3 @@ def test_no_query_string_reaches_a_log(live_site: LiveSite) -> None:
         client.recv(timeout=30)
     get(live_site.twin("market?search=c4n4ry"))
     assert [log for log in Path(live_site.home).glob("*.log") if "c4n4ry" in log.read_text()] == []
-
-
-def test_the_same_site_is_served_by_daphne(make_site) -> None:
-    site = make_site(SPOT_SERVER="daphne")
-    address = site.socket(
-        'coin-heatmap?filters={"symbol":"BTC"}&sort_by=market_cap&sort_order=desc&page=1&page_size=20'
-    )
-    with connect(address) as client:
-        assert [row["symbol"] for row in json.loads(client.recv(timeout=30))] == ["BTC"]
-    assert get(f"{site.url}/readyz")[0] == 200

@@ -154,6 +154,7 @@ def test_announcements_go_on_after_the_last_one_seen(port) -> None:
     told(story)
 
 
+@pytest.mark.parametrize("port", ["uvicorn"], indirect=True)  # a server has no part in it, and it takes five seconds
 def test_who_says_nothing_is_closed_with_its_own_code(port) -> None:
     async def story() -> None:
         async with peer(port) as client:
