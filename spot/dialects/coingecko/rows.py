@@ -98,9 +98,14 @@ def _price_shape(params: Params, _extras: bool) -> Shape:
 
 _BEFORE_CHART = (
     "id", "symbol", "name", "logo", "price", "market_cap", "market_cap_rank", "fully_diluted_valuation", "volume_24h",
-    "high_24h", "low_24h", "price_change_24h", "market_cap_change_24h", "market_cap_change_percentage_24h",
-    "circulating_supply", "total_supply", "max_supply", "ath", "ath_date", "atl", "atl_date", "roi", "last_updated",
+    "high_24h", "low_24h", "price_difference_24h", "price_change_24h", "market_cap_change_24h",
+    "market_cap_change_percentage_24h", "circulating_supply", "total_supply", "max_supply", "ath",
+    "ath_change_percentage", "ath_date", "atl", "atl_change_percentage", "atl_date", "roi", "last_updated",
 )  # fmt: skip
+
+
+def _first(given: float | None, derived: float | None) -> float | None:
+    return derived if given is None else given
 
 
 def _change(now: float | None, percent: float | None) -> float | None:
@@ -135,7 +140,7 @@ def market_row(row: Mapping[str, Any], precision: int | None = None) -> dict[str
         "total_volume": row["volume_24h"],
         "high_24h": digits(row["high_24h"]),
         "low_24h": digits(row["low_24h"]),
-        "price_change_24h": digits(_change(price, day)),
+        "price_change_24h": digits(_first(row["price_difference_24h"], _change(price, day))),
         "price_change_percentage_24h": day,
         "market_cap_change_24h": row["market_cap_change_24h"],
         "market_cap_change_percentage_24h": row["market_cap_change_percentage_24h"],
@@ -143,10 +148,10 @@ def market_row(row: Mapping[str, Any], precision: int | None = None) -> dict[str
         "total_supply": row["total_supply"],
         "max_supply": row["max_supply"],
         "ath": digits(row["ath"]),
-        "ath_change_percentage": _since(price, row["ath"]),
+        "ath_change_percentage": _first(row["ath_change_percentage"], _since(price, row["ath"])),
         "ath_date": iso(row["ath_date"]),
         "atl": digits(row["atl"]),
-        "atl_change_percentage": _since(price, row["atl"]),
+        "atl_change_percentage": _first(row["atl_change_percentage"], _since(price, row["atl"])),
         "atl_date": iso(row["atl_date"]),
         "roi": row["roi"],
         "last_updated": iso(row["last_updated"]),
