@@ -21,6 +21,14 @@ _WORDS = {
         "is part of a cluster: Spot needs one that is not"
     ),
     r"NOREPLICAS": "refuses writes: too few of its replicas are connected",
+    # redis-py passes on what OpenSSL says.
+    r"verify failed: (self.signed|unable to get)": (
+        "has a certificate of an authority that is unknown here: name the authority's file as ssl_ca_certs in REDIS_URL"
+    ),
+    r"Hostname mismatch|IP address mismatch": "has a certificate for another name than the one in REDIS_URL",
+    r"certificate has expired": "has a certificate that has expired",
+    r"(?i)alert.certificate.required": "asks for a certificate: name it as ssl_certfile and ssl_keyfile in REDIS_URL",
+    r"WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE": "speaks no TLS: REDIS_URL must begin with redis://",
     r"MaxConnectionsError|max number of clients": "has all the clients that it takes",
 }
 #: Errors that another server behind the same address may not have: the connection is closed.

@@ -17,6 +17,7 @@ PARAMETERS = (
     "db", "username", "password", "client_name", "health_check_interval", "socket_timeout", "socket_connect_timeout",
     "ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname",
 )  # fmt: skip
+_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _SECONDS = ("health_check_interval", "socket_timeout", "socket_connect_timeout")
 _CERTIFICATES = {"required": "required", "cert_required": "required", "none": "none", "cert_none": "none"}
 _SWITCHES = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
@@ -44,6 +45,11 @@ class RedisAddress:
         place = {"path": self.path} if self.kind == "unix" else {"host": self.host, "port": self.port} | _NETWORK
         sign_in = {name: value for name in ("username", "password") if (value := getattr(self, name))}
         return {"db": self.db, **place, **_TIMES, **sign_in, **dict(self.extras)}
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The files of certificates and keys that the URL names, by parameter."""
+        return {name: value for name, value in self.extras if name in _FILES}
 
     def __str__(self) -> str:
         user = "" if not (self.username or self.password) else f"{self.username or ''}:***@"

@@ -79,6 +79,13 @@ def program(binary: Binary, socket: Path, folder: Path) -> Program:
 
 def trouble(server: Any) -> str:
     """Why a Redis cannot be used; "" when it answers and accepts writes."""
+    for name, path in server.address.files.items():
+        try:
+            text = Path(path).read_bytes()
+        except OSError as error:
+            return f"{name} is {path}, which cannot be read ({error.strerror})"
+        if (b"PRIVATE KEY" if name == "ssl_keyfile" else b"BEGIN CERTIFICATE") not in text:
+            return f"{name} is {path}, which has no {'key' if name == 'ssl_keyfile' else 'certificate'} in PEM"
     try:
         with server.client(socket_timeout=3, retry=Retry(NoBackoff(), 0)) as client:
             snapshots.try_write(client)
