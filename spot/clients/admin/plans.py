@@ -56,7 +56,12 @@ class ClientPlanAdmin(Recorded):
         super().save_model(request, obj, form, change)
         if not change or not form.changed_data:
             return
-        messages.info(request, "Connections with this plan are closed with code 4409 within seconds, and come back.")
+        if obj.enabled:
+            messages.info(
+                request, "Connections with this plan are closed with code 4409 within seconds, and come back."
+            )
+        else:
+            messages.info(request, "Connections with this plan are closed with code 4401 within seconds.")
         if obj.is_anonymous and not obj.enabled:
             text = (
                 "Nobody is served without a key any more. This site's own pages tell visitors so, and show data to "

@@ -150,7 +150,10 @@ def test_a_plan_is_changed_by_fields_that_fall_back_to_the_settings(admin_client
 def test_everybody_without_a_key_can_be_shut_out_and_the_plan_stays(admin_client: Client) -> None:
     row = ClientPlan.objects.get_or_create(name="anonymous")[0]
     html = post(admin_client, PLANS.format("change"), row.pk, name="anonymous")
-    assert "Nobody is served without a key" in " ".join(told(html))
+    said = " ".join(told(html))
+    assert "Nobody is served without a key" in said
+    assert "closed with code 4401" in said
+    assert "4409" not in said
     assert records.read().is_open is False
     assert "Its name stays." in " ".join(told(post(admin_client, PLANS.format("change"), row.pk, name="other")))
     assert admin_client.post(reverse(PLANS.format("delete"), args=[row.pk]), {"post": "yes"}).status_code == 403
