@@ -193,6 +193,7 @@ _SYNC = {
     "watch": ("def", "SyncWatch[{row}]", "self._watch"),
     "tail": ("def", "SyncTail[{row}]", "self._tail"),
 }
+_ASKING, _FOLLOWING = ("get", "csv"), ("watch", "tail")
 _DOCS = {
     "get": "One page of a feed.",
     "csv": "The whole filtered and sorted range of a feed as CSV, independent of the page.",
@@ -218,13 +219,16 @@ def signatures() -> str:
     return "\n\n".join(
         [
             head,
-            _methods("AsyncFeeds", "Methods of the asynchronous client.", _ASYNC),
-            _methods("SyncFeeds", "Methods of the synchronous client.", _SYNC),
+            _methods("AsyncViews", "Methods that follow a feed, asynchronous.", _ASYNC, _FOLLOWING),
+            _methods("AsyncFeeds(AsyncViews)", "Methods of the asynchronous client.", _ASYNC, _ASKING),
+            _methods("SyncViews", "Methods that follow a feed, synchronous.", _SYNC, _FOLLOWING),
+            _methods("SyncFeeds(SyncViews)", "Methods of the synchronous client.", _SYNC, _ASKING),
         ]
     )
 
 
-def _methods(name: str, doc: str, methods: dict[str, tuple[str, str, str]]) -> str:
+def _methods(name: str, doc: str, forms: dict[str, tuple[str, str, str]], names: tuple[str, ...]) -> str:
+    methods = {method: forms[method] for method in names}
     lines = [f"class {name}:", f'    """{doc}"""', ""]
     for method, (define, result, call) in methods.items():
         options = ", *, last: int, since: str | None" if method == "tail" else ""

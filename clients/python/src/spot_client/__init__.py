@@ -22,6 +22,7 @@ from spot_client.errors import (
 )
 from spot_client.following import Gap, Tail, Watch
 from spot_client.page import Page
+from spot_client.streaming import Stream
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ __all__ = [
     "Page",
     "Refused",
     "SpotError",
+    "Stream",
     "Tail",
     "TooMany",
     "Unauthorized",

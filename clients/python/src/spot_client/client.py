@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
+from weakref import WeakSet
 
 import httpx
 from typing_extensions import Self
@@ -19,6 +20,8 @@ from spot_client.models import Feed, Head, Value
 from spot_client.page import Clock, Page, Table
 from spot_client.retrying import delay
 from spot_client.signatures import AsyncFeeds
+from spot_client.sockets import OwnSockets
+from spot_client.streaming import Stream
 
 #: Answers that are kept for their ETag.
 _KEPT = 64
@@ -50,6 +53,8 @@ class Client(AsyncFeeds):
         self._clock = Clock()
         self._http = httpx.AsyncClient(headers=self._server.headers, timeout=httpx.Timeout(15.0, connect=10.0))
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._sockets = OwnSockets(self._server)
+        self._streams: WeakSet[Stream] = WeakSet()
         self._tasks = Tasks()
 
     async def __aenter__(self) -> Self:
@@ -63,8 +68,16 @@ class Client(AsyncFeeds):
 
     async def aclose(self) -> None:
         """End all connections."""
+        for stream in list(self._streams):
+            await stream.aclose()
         await self._tasks.end_all()
         await self._http.aclose()
+
+    def stream(self) -> Stream:
+        """One socket for many views: `watch` and `tail` of what it returns share the connection."""
+        stream = Stream(self._server, self._clock)
+        self._streams.add(stream)
+        return stream
 
     async def batch(self, views: Sequence[tuple[Feed, Mapping[str, Value]]]) -> list[Page[Any] | Refused]:
         """Up to 20 views in one request, each a feed and its parameters; the answers have the same order. Views of one
@@ -99,10 +112,10 @@ class Client(AsyncFeeds):
         return answer.text
 
     def _watch(self, feed: str, params: Mapping[str, Any]) -> Watch[Any]:
-        return Watch(self._server, feed, params, self._clock, self._tasks)
+        return Watch(self._sockets, feed, params, self._clock, self._tasks)
 
     def _tail(self, feed: str, params: Mapping[str, Any], *, last: int, since: str | None) -> Tail[Any]:
-        return Tail(self._server, feed, params, self._clock, self._tasks, last=last, since=since)
+        return Tail(self._sockets, feed, params, self._clock, self._tasks, last=last, since=since)
 
     # --- HTTP --------------------------------------------------------------------------------------------------------
 

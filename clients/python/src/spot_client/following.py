@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
@@ -12,27 +11,16 @@ from dataclasses import dataclass
 from typing import Any, Generic, NoReturn
 
 from anyio import move_on_after
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from spot_client.address import Server, given
-from spot_client.errors import Refused, SpotError, Unreachable, from_answer, from_close
+from spot_client.address import given
+from spot_client.errors import Refused, SpotError
 from spot_client.models import Value
 from spot_client.page import Clock, Page, RowT
-from spot_client.protocol import ANSWER_SECONDS, Follow, Heard
-from spot_client.retrying import delay
-
-log = logging.getLogger("spot_client")
+from spot_client.protocol import Follow, Heard
+from spot_client.sockets import Carrier, Line
 
 #: How many events `Tail` asks for: all that the server keeps.
 _EVENTS = 500
-
-
-class _Straight(connect):
-    """A connection that follows no redirect: the key is for the server that was named."""
-
-    def process_redirect(self, exc: Exception) -> Exception:
-        return exc
 
 
 class Tasks:
@@ -67,9 +55,9 @@ class Tasks:
 class Follower:
     """The task that keeps one view up to date: connects, reads, comes back. Whoever shows the view waits for `news`."""
 
-    def __init__(self, server: Server, follow: Follow) -> None:
+    def __init__(self, carrier: Carrier, follow: Follow) -> None:
         self.follow = follow
-        self.server = server
+        self._carrier = carrier
         self.connected = False
         self.trouble = ""
         self.notices: deque[str] = deque(maxlen=16)
@@ -78,7 +66,8 @@ class Follower:
         self.fresh: Page[Any] | None = None  # the newest page, until somebody takes it
         self.news = asyncio.Event()
         self.on_page: Callable[[Page[Any]], None] | None = None
-        self._socket: ClientConnection | None = None
+        self._line: Line | None = None
+        self._reverted: Refused | None = None  # the last refusal after which the view stayed as it was
         self._answer: asyncio.Future[None] | None = None
         self._attempt = 0
 
@@ -100,56 +89,45 @@ class Follower:
             await asyncio.wait([self._answer])
         answer = self._answer = asyncio.get_running_loop().create_future()
         message = self.follow.change(changes, time.monotonic())
-        if message is not None and self._socket is not None:
-            await _send(self._socket, message)
+        if message is not None and self._line is not None:
+            await self._line.send(message)
         await answer
 
     # --- one connection ----------------------------------------------------------------------------------------------
 
     async def _once(self) -> SpotError:
         """Connect, and stay until the connection ends; why it did."""
-        address = self.server.socket(self.follow.feed, self.follow.dial())
         try:
-            async with _Straight(
-                address, additional_headers=self.server.headers, max_size=None, open_timeout=ANSWER_SECONDS
-            ) as socket:
-                self._socket = socket
-                await self._converse(socket)
+            async with self._carrier.line(self.follow) as line:
+                self._line = line
+                await self._converse(line)
         except SpotError as error:
             return error
-        except InvalidStatus as error:
-            answer = error.response
-            return from_answer(answer.status_code, bytes(answer.body or b""), answer.headers.get("Retry-After"))
-        except ConnectionClosed as error:
-            code, reason = (error.rcvd.code, error.rcvd.reason) if error.rcvd else (1006, "")
-            return from_close(code, reason) or Unreachable(f"The connection was lost ({code}).")
-        except (OSError, asyncio.TimeoutError, InvalidHandshake, InvalidURI) as error:
-            return Unreachable(f"{self.server.url} cannot be reached: {_words(error)}.")
         finally:
-            self._socket, self.connected = None, False
+            self._line, self.connected = None, False
 
-    async def _converse(self, socket: ClientConnection) -> NoReturn:
+    async def _converse(self, line: Line) -> NoReturn:
         follow = self.follow
         for message in follow.opened(time.monotonic(), time.time() * 1000):
-            await _send(socket, message)
+            await line.send(message)
         self.connected, self.trouble = True, ""
         refused: Refused | None = None
         while True:
-            text = None
+            frame = None
             try:
                 with move_on_after(follow.due() - time.monotonic()):
-                    text = await socket.recv()
-            except ConnectionClosed:
-                if refused is not None:  # the frame before the close says more than its code
-                    raise refused from None
+                    frame = await line.recv()
+            except SpotError as closed:
+                if refused is not None and (refused.retry or not closed.retry):
+                    raise refused from closed  # the frame before the close says more than its code
                 raise
-            if text is None:
+            if frame is None:
                 if (due := follow.tick(time.monotonic(), time.time() * 1000)) is not None:
-                    await _send(socket, due)
+                    await line.send(due)
                 continue
-            heard = follow.heard(text, time.monotonic(), time.time() * 1000)
+            heard = follow.heard(frame, time.monotonic(), time.time() * 1000)
             if heard.send is not None:
-                await _send(socket, heard.send)
+                await line.send(heard.send)
             refused = self._take(heard) or (refused if heard.page is None else None)
 
     def _take(self, heard: Heard) -> Refused | None:
@@ -167,6 +145,7 @@ class Follower:
         if heard.refused is None or self.follow.page is None:
             return heard.refused
         if self._answered(heard.refused):
+            self._reverted = heard.refused
             self.follow.revert()
         elif not heard.refused.retry:  # a change that seemed to be accepted: the server has taken it back
             self.follow.revert()
@@ -189,7 +168,7 @@ class Follower:
 
     def _final(self, error: SpotError) -> SpotError | None:
         """The error, if coming back would not help. A change of parameters that is refused is taken back."""
-        if error.retry:
+        if error.retry or error is self._reverted:
             return None
         if self.follow.page is not None and self._answered(error):
             self.follow.revert()
@@ -203,26 +182,11 @@ class Follower:
         self.news.set()
 
     async def _pause(self, error: SpotError) -> None:
-        seconds = delay(self._attempt, (isinstance(error, Refused) and error.retry_after) or 0.0)
+        seconds = self._carrier.pause(self.follow.feed, error, self._attempt)
         self._attempt += 1
         self.trouble = str(error)
         self.news.set()
-        level = logging.WARNING if self._attempt == 1 else logging.INFO
-        log.log(level, "%s: %s The next try is in %.1f s.", self.follow.feed, error, seconds)
         await asyncio.sleep(seconds)
-
-
-async def _send(socket: ClientConnection, message: str) -> None:
-    """Send, unless the connection has ended: reading from it tells why."""
-    with contextlib.suppress(ConnectionClosed):
-        await socket.send(message)
-
-
-def _words(error: BaseException) -> str:
-    """What went wrong, in words without a full stop."""
-    if isinstance(error, TimeoutError | asyncio.TimeoutError):
-        return f"no answer within {ANSWER_SECONDS:g} s"
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(".")
 
 
 class Watch(Generic[RowT]):
@@ -235,10 +199,10 @@ class Watch(Generic[RowT]):
     """
 
     def __init__(
-        self, server: Server, feed: str, params: Mapping[str, Any], clock: Clock, tasks: Tasks | None = None
+        self, carrier: Carrier, feed: str, params: Mapping[str, Any], clock: Clock, tasks: Tasks | None = None
     ) -> None:
         self._tasks = tasks or Tasks()
-        self._follower = Follower(server, Follow(feed, params, clock))
+        self._follower = Follower(carrier, Follow(feed, params, clock))
         self._task: asyncio.Task[None] | None = None
         self._told_stale = False
 
@@ -364,7 +328,7 @@ class Tail(Generic[RowT]):
 
     def __init__(
         self,
-        server: Server,
+        carrier: Carrier,
         feed: str,
         params: Mapping[str, Any],
         clock: Clock,
@@ -376,7 +340,7 @@ class Tail(Generic[RowT]):
         fixed = sorted({"page", "page_size", "sort_by", "sort_order"} & given(params).keys())
         if fixed:
             raise ValueError(f"{fixed[0]} is no parameter of a tail: events come in the order in which they happen")
-        self._watch: Watch[RowT] = Watch(server, feed, {**params, "page_size": _EVENTS}, clock, tasks)
+        self._watch: Watch[RowT] = Watch(carrier, feed, {**params, "page_size": _EVENTS}, clock, tasks)
         self._events = _Events(last, since)
         self._watch._follower.on_page = self._events.sort
 

@@ -80,6 +80,14 @@ class Table:
             self.rows = {key: rows[key] for key in order}
         return True
 
+    def enter(self, events: list[dict[str, Any]], most: int) -> bool:
+        """Put events, the oldest first, before the rows, and drop rows beyond `most`; False when there are fewer, and
+        the table must be replaced then."""
+        entered = {str(row["id"]): row for row in reversed(events)}
+        rows = {**entered, **{key: row for key, row in self.rows.items() if key not in entered}}
+        self.rows = dict(list(rows.items())[:most])
+        return len(self.rows) == most
+
     def _named(self, cells: Mapping[str, Any]) -> Mapping[str, Any]:
         """Cells by the names of their columns; those of a table with headers come by number."""
         if self.headers is None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 
 from spot_client.address import given
 from spot_client.errors import Refused, Unreachable, from_frame
+from spot_client.feeds import FEEDS
 from spot_client.models import Head
 from spot_client.page import Clock, Page, Table
 
@@ -21,7 +22,8 @@ ANSWER_SECONDS = 10.0
 #: Seconds without a page after which a change of parameters is asked about.
 QUIET_SECONDS = 2.0
 
-_MODES = {"envelope": 1, "delta": 1}
+#: Parameters without which a page of events is the newest ones, newest first.
+_OTHER_ORDER = ("sort_by", "sort_order", "page")
 
 
 class Heard(NamedTuple):
@@ -58,9 +60,24 @@ class Follow:
     # --- the connection ----------------------------------------------------------------------------------------------
 
     def dial(self) -> dict[str, Any]:
-        """The parameters in the address of the next connection."""
+        """The parameters of the next connection, which begins with a whole page."""
         self._open, self._seq, self._resync_at, self._late = False, None, None, {}
-        return {**self.wanted, **_MODES}
+        return dict(self.wanted)
+
+    def resume(self) -> dict[str, Any]:
+        """The point from which the next connection goes on instead of with a whole page, in the words of the stream;
+        empty where it cannot."""
+        page, seq = self.page, self._seq
+        if page is None or seq is None or self._resync_at is not None or self.wanted != self.accepted:
+            return {}
+        if not self._has_events:
+            return {"since": seq, "epoch": page.head["epoch"]}
+        return {"since": str(page.rows[0]["id"])} if page.rows and self._is_newest_first else {}
+
+    def resumed(self) -> None:
+        """The connection goes on after the page that is there."""
+        if self.page is not None:
+            self._seq = self.page.head["seq"]
 
     def opened(self, now: float, now_ms: float) -> list[str]:
         """The messages to send on a new connection."""
@@ -113,11 +130,11 @@ class Follow:
 
     # --- frames ------------------------------------------------------------------------------------------------------
 
-    def heard(self, text: str | bytes, now: float, now_ms: float) -> Heard:
-        """What a frame means. Raises `Unreachable` for one that no Spot server sends."""
+    def heard(self, text: str | bytes | dict[str, Any], now: float, now_ms: float) -> Heard:
+        """What a frame means, as text or parsed. Raises `Unreachable` for one that no Spot server sends."""
         self._heard_at, self._unanswered = now, False
         try:
-            frame = json.loads(text)
+            frame = text if isinstance(text, dict) else json.loads(text)
             return self._meaning(frame["type"], frame, now, now_ms)
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise Unreachable("The server sends frames that are not those of Spot's envelope.") from error
@@ -128,6 +145,8 @@ class Follow:
             heard = self._snapshot(frame)
         elif kind == "delta":
             heard = self._delta(frame, now)
+        elif kind == "events":
+            heard = self._events(frame, now)
         elif kind in ("status", "heartbeat"):
             heard = self._aged(kind, frame)
         elif kind == "pong":
@@ -150,11 +169,33 @@ class Follow:
             return Heard()
         page = self.page
         if page is None or frame["base"] != self._seq or not self._table.apply(frame):
-            self._resync_at = now
-            return Heard(send='{"action":"resync"}')
+            return self._resync(now)
         for name in ("base", "changed", "entered", "left", "order"):
             frame.pop(name, None)
         return Heard(page=self._shown({**frame, "params": page.params}))
+
+    def _events(self, frame: dict[str, Any], now: float) -> Heard:
+        """Events that have entered, as the stream sends them after the first page. The whole page is asked for where
+        some are lost, or where it does not begin with the newest."""
+        if self._resync_at is not None:
+            return Heard()
+        page, rows, gap = self.page, frame.pop("data"), frame.pop("gap")
+        most = min(frame["total"], int(self.wanted.get("page_size") or frame["total"]))
+        if page is None or gap or not self._is_newest_first or not self._table.enter(rows, most):
+            return self._resync(now)
+        return Heard(page=self._shown({**frame, "params": page.params}))
+
+    @property
+    def _has_events(self) -> bool:
+        return self.feed in FEEDS and FEEDS[self.feed].events
+
+    @property
+    def _is_newest_first(self) -> bool:
+        return not any(name in self.wanted for name in _OTHER_ORDER)
+
+    def _resync(self, now: float) -> Heard:
+        self._resync_at = now
+        return Heard(send='{"action":"resync"}')
 
     def _shown(self, head: dict[str, Any]) -> Page[Any]:
         self._seq = head["seq"]

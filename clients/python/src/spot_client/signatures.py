@@ -37,19 +37,60 @@ if TYPE_CHECKING:
     from spot_client.sync import Watch as SyncWatch
 
 
-class AsyncFeeds:
+class AsyncViews:
+    """Methods that follow a feed, asynchronous."""
+
+    def _watch(self, feed: str, params: Mapping[str, Any]) -> Watch[Any]:
+        raise NotImplementedError
+
+    def _tail(self, feed: str, params: Mapping[str, Any], *, last: int, since: str | None) -> Tail[Any]:
+        raise NotImplementedError
+
+    @overload
+    def watch(self, feed: Literal["market"], **params: Unpack[MarketParams]) -> Watch[MarketRow]: ...
+    @overload
+    def watch(self, feed: Literal["coin-heatmap"], **params: Unpack[CoinHeatmapParams]) -> Watch[CoinHeatmapRow]: ...
+    @overload
+    def watch(self, feed: Literal["ticker-tape"], **params: Unpack[TickerTapeParams]) -> Watch[TickerTapeRow]: ...
+    @overload
+    def watch(self, feed: Literal["top-gainers"], **params: Unpack[TopGainersParams]) -> Watch[TopGainersRow]: ...
+    @overload
+    def watch(self, feed: Literal["top-losers"], **params: Unpack[TopLosersParams]) -> Watch[TopLosersRow]: ...
+    @overload
+    def watch(self, feed: Literal["most-active"], **params: Unpack[MostActiveParams]) -> Watch[MostActiveRow]: ...
+    @overload
+    def watch(
+        self, feed: Literal["historical-ohlcv"], **params: Unpack[HistoricalOhlcvParams]
+    ) -> Watch[HistoricalOhlcvRow]: ...
+    @overload
+    def watch(self, feed: Literal["listings"], **params: Unpack[ListingsParams]) -> Watch[ListingsRow]: ...
+    @overload
+    def watch(self, feed: Literal["onchain"], **params: Unpack[OnchainParams]) -> Watch[OnchainRow]: ...
+    def watch(self, feed: str, **params: Any) -> Watch[Any]:
+        """The pages of a feed as they change: iterate over it."""
+        return self._watch(feed, params)
+
+    @overload
+    def tail(
+        self, feed: Literal["listings"], *, last: int = 0, since: str | None = None, **params: Unpack[ListingsParams]
+    ) -> Tail[ListingsRow]: ...
+    @overload
+    def tail(
+        self, feed: Literal["onchain"], *, last: int = 0, since: str | None = None, **params: Unpack[OnchainParams]
+    ) -> Tail[OnchainRow]: ...
+    def tail(self, feed: str, *, last: int = 0, since: str | None = None, **params: Any) -> Tail[Any]:
+        """The events of a feed as they come, each once, oldest first: iterate over it. `last`: begin with so many
+        of the newest; `since`: begin after the event with this id."""
+        return self._tail(feed, params, last=last, since=since)
+
+
+class AsyncFeeds(AsyncViews):
     """Methods of the asynchronous client."""
 
     async def _get(self, feed: str, params: Mapping[str, Any]) -> Page[Any]:
         raise NotImplementedError
 
     async def _csv(self, feed: str, params: Mapping[str, Any]) -> str:
-        raise NotImplementedError
-
-    def _watch(self, feed: str, params: Mapping[str, Any]) -> Watch[Any]:
-        raise NotImplementedError
-
-    def _tail(self, feed: str, params: Mapping[str, Any], *, last: int, since: str | None) -> Tail[Any]:
         raise NotImplementedError
 
     @overload
@@ -98,57 +139,63 @@ class AsyncFeeds:
         """The whole filtered and sorted range of a feed as CSV, independent of the page."""
         return await self._csv(feed, params)
 
+
+class SyncViews:
+    """Methods that follow a feed, synchronous."""
+
+    def _watch(self, feed: str, params: Mapping[str, Any]) -> SyncWatch[Any]:
+        raise NotImplementedError
+
+    def _tail(self, feed: str, params: Mapping[str, Any], *, last: int, since: str | None) -> SyncTail[Any]:
+        raise NotImplementedError
+
     @overload
-    def watch(self, feed: Literal["market"], **params: Unpack[MarketParams]) -> Watch[MarketRow]: ...
+    def watch(self, feed: Literal["market"], **params: Unpack[MarketParams]) -> SyncWatch[MarketRow]: ...
     @overload
-    def watch(self, feed: Literal["coin-heatmap"], **params: Unpack[CoinHeatmapParams]) -> Watch[CoinHeatmapRow]: ...
+    def watch(
+        self, feed: Literal["coin-heatmap"], **params: Unpack[CoinHeatmapParams]
+    ) -> SyncWatch[CoinHeatmapRow]: ...
     @overload
-    def watch(self, feed: Literal["ticker-tape"], **params: Unpack[TickerTapeParams]) -> Watch[TickerTapeRow]: ...
+    def watch(self, feed: Literal["ticker-tape"], **params: Unpack[TickerTapeParams]) -> SyncWatch[TickerTapeRow]: ...
     @overload
-    def watch(self, feed: Literal["top-gainers"], **params: Unpack[TopGainersParams]) -> Watch[TopGainersRow]: ...
+    def watch(self, feed: Literal["top-gainers"], **params: Unpack[TopGainersParams]) -> SyncWatch[TopGainersRow]: ...
     @overload
-    def watch(self, feed: Literal["top-losers"], **params: Unpack[TopLosersParams]) -> Watch[TopLosersRow]: ...
+    def watch(self, feed: Literal["top-losers"], **params: Unpack[TopLosersParams]) -> SyncWatch[TopLosersRow]: ...
     @overload
-    def watch(self, feed: Literal["most-active"], **params: Unpack[MostActiveParams]) -> Watch[MostActiveRow]: ...
+    def watch(self, feed: Literal["most-active"], **params: Unpack[MostActiveParams]) -> SyncWatch[MostActiveRow]: ...
     @overload
     def watch(
         self, feed: Literal["historical-ohlcv"], **params: Unpack[HistoricalOhlcvParams]
-    ) -> Watch[HistoricalOhlcvRow]: ...
+    ) -> SyncWatch[HistoricalOhlcvRow]: ...
     @overload
-    def watch(self, feed: Literal["listings"], **params: Unpack[ListingsParams]) -> Watch[ListingsRow]: ...
+    def watch(self, feed: Literal["listings"], **params: Unpack[ListingsParams]) -> SyncWatch[ListingsRow]: ...
     @overload
-    def watch(self, feed: Literal["onchain"], **params: Unpack[OnchainParams]) -> Watch[OnchainRow]: ...
-    def watch(self, feed: str, **params: Any) -> Watch[Any]:
+    def watch(self, feed: Literal["onchain"], **params: Unpack[OnchainParams]) -> SyncWatch[OnchainRow]: ...
+    def watch(self, feed: str, **params: Any) -> SyncWatch[Any]:
         """The pages of a feed as they change: iterate over it."""
         return self._watch(feed, params)
 
     @overload
     def tail(
         self, feed: Literal["listings"], *, last: int = 0, since: str | None = None, **params: Unpack[ListingsParams]
-    ) -> Tail[ListingsRow]: ...
+    ) -> SyncTail[ListingsRow]: ...
     @overload
     def tail(
         self, feed: Literal["onchain"], *, last: int = 0, since: str | None = None, **params: Unpack[OnchainParams]
-    ) -> Tail[OnchainRow]: ...
-    def tail(self, feed: str, *, last: int = 0, since: str | None = None, **params: Any) -> Tail[Any]:
+    ) -> SyncTail[OnchainRow]: ...
+    def tail(self, feed: str, *, last: int = 0, since: str | None = None, **params: Any) -> SyncTail[Any]:
         """The events of a feed as they come, each once, oldest first: iterate over it. `last`: begin with so many
         of the newest; `since`: begin after the event with this id."""
         return self._tail(feed, params, last=last, since=since)
 
 
-class SyncFeeds:
+class SyncFeeds(SyncViews):
     """Methods of the synchronous client."""
 
     def _get(self, feed: str, params: Mapping[str, Any]) -> Page[Any]:
         raise NotImplementedError
 
     def _csv(self, feed: str, params: Mapping[str, Any]) -> str:
-        raise NotImplementedError
-
-    def _watch(self, feed: str, params: Mapping[str, Any]) -> SyncWatch[Any]:
-        raise NotImplementedError
-
-    def _tail(self, feed: str, params: Mapping[str, Any], *, last: int, since: str | None) -> SyncTail[Any]:
         raise NotImplementedError
 
     @overload
@@ -196,42 +243,3 @@ class SyncFeeds:
     def csv(self, feed: str, **params: Any) -> str:
         """The whole filtered and sorted range of a feed as CSV, independent of the page."""
         return self._csv(feed, params)
-
-    @overload
-    def watch(self, feed: Literal["market"], **params: Unpack[MarketParams]) -> SyncWatch[MarketRow]: ...
-    @overload
-    def watch(
-        self, feed: Literal["coin-heatmap"], **params: Unpack[CoinHeatmapParams]
-    ) -> SyncWatch[CoinHeatmapRow]: ...
-    @overload
-    def watch(self, feed: Literal["ticker-tape"], **params: Unpack[TickerTapeParams]) -> SyncWatch[TickerTapeRow]: ...
-    @overload
-    def watch(self, feed: Literal["top-gainers"], **params: Unpack[TopGainersParams]) -> SyncWatch[TopGainersRow]: ...
-    @overload
-    def watch(self, feed: Literal["top-losers"], **params: Unpack[TopLosersParams]) -> SyncWatch[TopLosersRow]: ...
-    @overload
-    def watch(self, feed: Literal["most-active"], **params: Unpack[MostActiveParams]) -> SyncWatch[MostActiveRow]: ...
-    @overload
-    def watch(
-        self, feed: Literal["historical-ohlcv"], **params: Unpack[HistoricalOhlcvParams]
-    ) -> SyncWatch[HistoricalOhlcvRow]: ...
-    @overload
-    def watch(self, feed: Literal["listings"], **params: Unpack[ListingsParams]) -> SyncWatch[ListingsRow]: ...
-    @overload
-    def watch(self, feed: Literal["onchain"], **params: Unpack[OnchainParams]) -> SyncWatch[OnchainRow]: ...
-    def watch(self, feed: str, **params: Any) -> SyncWatch[Any]:
-        """The pages of a feed as they change: iterate over it."""
-        return self._watch(feed, params)
-
-    @overload
-    def tail(
-        self, feed: Literal["listings"], *, last: int = 0, since: str | None = None, **params: Unpack[ListingsParams]
-    ) -> SyncTail[ListingsRow]: ...
-    @overload
-    def tail(
-        self, feed: Literal["onchain"], *, last: int = 0, since: str | None = None, **params: Unpack[OnchainParams]
-    ) -> SyncTail[OnchainRow]: ...
-    def tail(self, feed: str, *, last: int = 0, since: str | None = None, **params: Any) -> SyncTail[Any]:
-        """The events of a feed as they come, each once, oldest first: iterate over it. `last`: begin with so many
-        of the newest; `since`: begin after the event with this id."""
-        return self._tail(feed, params, last=last, since=since)

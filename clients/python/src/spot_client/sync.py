@@ -9,14 +9,14 @@ from typing import Any, Generic
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from typing_extensions import Self
 
-from spot_client import client, following
+from spot_client import client, following, streaming
 from spot_client.errors import Refused
 from spot_client.following import Gap
 from spot_client.models import Feed, Value
 from spot_client.page import Page, RowT
-from spot_client.signatures import SyncFeeds
+from spot_client.signatures import SyncFeeds, SyncViews
 
-__all__ = ["Client", "Gap", "Tail", "Watch"]
+__all__ = ["Client", "Gap", "Stream", "Tail", "Watch"]
 
 
 class Watch(Generic[RowT]):
@@ -124,6 +124,30 @@ class Tail(Generic[RowT]):
         self._portal.call(self._inner.aclose)
 
 
+class Stream(SyncViews):
+    """Many views over one socket: `watch` and `tail` share the connection. As `spot_client.Stream`."""
+
+    def __init__(self, portal: BlockingPortal, inner: streaming.Stream) -> None:
+        self._portal = portal
+        self._inner = inner
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection, and with it all views."""
+        self._portal.call(self._inner.aclose)
+
+    def _watch(self, feed: str, params: Mapping[str, Any]) -> Watch[Any]:
+        return Watch(self._portal, self._inner._watch(feed, params))
+
+    def _tail(self, feed: str, params: Mapping[str, Any], *, last: int, since: str | None) -> Tail[Any]:
+        return Tail(self._portal, self._inner._tail(feed, params, last=last, since=since))
+
+
 class Client(SyncFeeds):
     """A client of the server at `url`; `key` goes with each request. Use it as `with Client(url) as client`, from any
     thread. `patience`: as of `spot_client.Client`."""
@@ -147,6 +171,10 @@ class Client(SyncFeeds):
         if self._portal is not None:
             self._portal.call(self._inner.aclose)
             self._stack.close()
+
+    def stream(self) -> Stream:
+        """One socket for many views: `watch` and `tail` of what it returns share the connection."""
+        return Stream(self._portal, self._inner.stream())
 
     def batch(self, views: Sequence[tuple[Feed, Mapping[str, Value]]]) -> list[Page[Any] | Refused]:
         """Up to 20 views in one request. As of `spot_client.Client`."""
