@@ -14,5 +14,6 @@ class ClientsConfig(AppConfig):
     def ready(self) -> None:
         from spot.clients import records  # noqa: PLC0415 - it needs models
 
+        post_migrate.connect(records.add_protocols, sender=self)
         post_migrate.connect(make_observers, sender=self)
         records.watch(self.get_models())

@@ -66,6 +66,8 @@ class Contents:
     is_open: bool = True
     anonymous: Plan | None = None
     used: Mapping[str, tuple[int, int]] = field(default_factory=dict, compare=False)
+    #: Protocols of other vendors that are switched off.
+    switched_off: frozenset[str] = frozenset()
 
 
 class Book:
@@ -82,6 +84,7 @@ class Book:
         self.is_open = True
         #: Origins whose pages may show some key.
         self.origins: frozenset[str] = frozenset()
+        self._switched_off: frozenset[str] = frozenset()
 
     def fill(self, contents: Contents) -> bool:
         """Replace everything; whether that is something new."""
@@ -91,7 +94,7 @@ class Book:
         self._contents = contents
         self._keys = {key.digest[:_NAME]: key for key in contents.keys}
         self.origins = frozenset(origin for key in contents.keys for origin in key.origins)
-        self.is_open = contents.is_open
+        self.is_open, self._switched_off = contents.is_open, contents.switched_off
         open_to_everybody(contents.anonymous)
         return True
 
@@ -104,16 +107,16 @@ class Book:
         key = self._keys.get(digest[:_NAME])
         return key if key is not None and hmac.compare_digest(key.digest, digest) else None
 
-    def judge(self, client: Client, now_ms: int) -> Refused | None:
+    def serves(self, protocol: str) -> bool:
+        """Whether the operator lets another vendor's protocol be served."""
+        return protocol not in self._switched_off
+
+    def judge(self, client: Client, now_ms: int, protocol: str = "") -> Refused | None:
         """Why a client that has been let in may not stay as it is."""
+        if not self.serves(protocol):
+            return switched_off(protocol)
         if client.digest is None:
-            if self.is_open:
-                return None
-            if client.until is None:
-                return key_required()
-            if now_ms < client.until:
-                return None
-            return Refused("plan_changed", "The sign-in is checked from time to time. Connect again.")
+            return None if self.is_open else _without_key(client, now_ms)
         key = self.at(client.digest)
         if key is None:
             return Refused("bad_key", "This key has been replaced or deleted.")
@@ -135,6 +138,20 @@ class Book:
 def key_required() -> Refused:
     """The refusal of clients without a key, where nobody is served without one."""
     return Refused("key_required", "This site serves its data with a key only: send it in the header X-API-Key.")
+
+
+def _without_key(client: Client, now_ms: int) -> Refused | None:
+    """Why a client without a key may not stay where nobody is served without one."""
+    if client.until is None:
+        return key_required()
+    if now_ms < client.until:
+        return None
+    return Refused("plan_changed", "The sign-in is checked from time to time. Connect again.")
+
+
+def switched_off(protocol: str) -> Refused:
+    """The refusal of whoever speaks a protocol that is switched off."""
+    return Refused("unknown_feed", f"The protocol {protocol} is switched off on this site. Ask its operator.")
 
 
 def _within(address: str, networks: Iterable[Network]) -> bool:

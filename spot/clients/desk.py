@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 from spot.clients import limits, tickets
 from spot.clients.book import CHANGED, GROUP, book
 from spot.clients.leases import Leases
+from spot.clients.protocols import uses
 from spot.clients.roster import Connected, roster
 from spot.clients.usage import usage
 from spot.codes import Refused
@@ -211,6 +212,7 @@ class Desk:
     async def _flush(self) -> None:
         for _ in roster.read_meters():
             await asyncio.sleep(0)
+        await uses.flush(self.redis)
         if usage.is_pending:
             await usage.flush(self.redis)
             limited = (one for key in roster.keyed.values() for one in key if one.who.plan.credits_per_month)
@@ -268,7 +270,7 @@ def judged() -> Iterable[tuple[Connected, Refused]]:
     now, changed = now_ms(), Refused("plan_changed", "The limits of this connection have changed. Connect again.")
     for connection in list(roster.connections):
         client = connection.who
-        if (refused := book.judge(client, now)) is not None:
+        if (refused := book.judge(client, now, connection.protocol)) is not None:
             yield connection, refused
         elif book.plan_of(client) != client.plan:
             yield connection, changed

@@ -17,6 +17,7 @@ from django.db import models
 from providers.vault import Secret
 from spot.clients import keys
 from spot.clients.plans import Plan, default_plan
+from spot.clients.protocols import label
 from spot.feeds import FEEDS
 from spot.feeds.price import PRICE
 from spot_project import hosts
@@ -96,6 +97,21 @@ class ClientPlan(models.Model):
             raise ValidationError(
                 {"channels": f"{', '.join(unknown)}: no such feed. There are: {', '.join(CHANNELS)}."}
             )
+
+
+class Protocol(models.Model):
+    """Another vendor's protocol, which is served until the operator switches it off."""
+
+    name = models.CharField(max_length=40, unique=True, editable=False)
+    enabled = models.BooleanField(default=True, help_text="Off: nobody is served at its paths.")
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ("name",)
+        verbose_name = "protocol"
+
+    def __str__(self) -> str:
+        return label(self.name)
 
 
 class ClientKey(models.Model):

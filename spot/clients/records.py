@@ -13,8 +13,9 @@ from django.db.models.signals import post_delete, post_save
 
 from spot.clients import desk
 from spot.clients.book import CHANGED, GROUP, Contents, Key
-from spot.clients.models import ClientKey, ClientPlan, ClientUsage
+from spot.clients.models import ClientKey, ClientPlan, ClientUsage, Protocol
 from spot.clients.plans import default_plan
+from spot.clients.protocols import protocols
 from spot.clients.usage import today
 from spot.snapshots import nudges
 
@@ -24,7 +25,7 @@ _FIELDS = (
 
 
 def read() -> Contents:
-    """Everything that a book holds, in three queries. Raises `django.db.Error`."""
+    """Everything that a book holds, in four queries. Raises `django.db.Error`."""
     rows = list(ClientKey.objects.values_list(*_FIELDS))  # before the plans, so that each of theirs is among them
     plans = {row.pk: row for row in ClientPlan.objects.all()}
     limits = {pk: row.plan for pk, row in plans.items()}
@@ -47,13 +48,15 @@ def read() -> Contents:
     everybody = next((row for row in plans.values() if row.is_anonymous), None)
     is_open = everybody is None or everybody.enabled
     plan = None if everybody is None or everybody.plan == default_plan() else everybody.plan
-    return Contents(tuple(made), is_open, plan, _used(today()))
+    off = frozenset(Protocol.objects.filter(enabled=False).values_list("name", flat=True))
+    return Contents(tuple(made), is_open, plan, _used(today()), off)
 
 
 def version() -> Hashable:
-    """A value that differs once keys or plans have changed, in two small queries. Raises `django.db.Error`."""
+    """A value that differs once keys or plans have changed, in three small queries. Raises `django.db.Error`."""
     return tuple(
-        tuple(model.objects.aggregate(Count("pk"), Max("changed_at")).values()) for model in (ClientKey, ClientPlan)
+        tuple(model.objects.aggregate(Count("pk"), Max("changed_at")).values())
+        for model in (ClientKey, ClientPlan, Protocol)
     )
 
 
@@ -73,6 +76,14 @@ def watch(models: Iterable[type[Model]]) -> None:
         if model is not ClientUsage:
             for signal in (post_save, post_delete):
                 signal.connect(_announce_later, sender=model, dispatch_uid=f"{model.__name__} for books")
+
+
+def add_protocols(using: str, **_: object) -> None:
+    """A row for each protocol of another vendor, which the operator may switch off."""
+    known = set(Protocol.objects.using(using).values_list("name", flat=True))
+    for name in protocols():
+        if name not in known:
+            Protocol.objects.using(using).create(name=name)
 
 
 def _announce_later(instance: Model, using: str, **_: object) -> None:

@@ -29,6 +29,10 @@ class Connected(Protocol):
     #: Counts what it is sent; None for a client without a key.
     meter: Meter | None
 
+    @property
+    def protocol(self) -> str:
+        """The vendor's protocol that it speaks; "": one of our own."""
+
     def dismiss(self, refused: Refused) -> None:
         """Tell the client why, and end the connection soon. Returns at once."""
 

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from spot import snapshots
 from spot.clients.models import ClientKey
+from spot.clients.protocols import DAYS, Used, label, used
 from spot.hub.traffic import MOST
 
 register = template.Library()
@@ -25,6 +26,8 @@ class Traffic:
     connections: int
     keys: int
     queries: list[tuple[str, int]]
+    #: By vendor's name, the use of its protocol in the last days.
+    protocols: list[tuple[str, Used]]
 
 
 @register.inclusion_tag("admin/traffic.html")
@@ -32,6 +35,7 @@ def clients_overview() -> dict[str, Traffic | None]:
     """The clients of all web processes; nothing while the store does not answer, which the table of providers says."""
     try:
         reports = snapshots.traffic()
+        uses = used(snapshots.connection(), DAYS)
     except RedisError:
         return {"traffic": None}
     queries: Counter[str] = Counter()
@@ -39,4 +43,5 @@ def clients_overview() -> dict[str, Traffic | None]:
         queries.update(dict(report.get("queries", ())))
     keys = ClientKey.objects.filter(last_used_at__gte=timezone.now() - timedelta(hours=1)).count()
     clients, connections = (sum(report.get(name, 0) for report in reports) for name in ("clients", "connections"))
-    return {"traffic": Traffic(clients, connections, keys, queries.most_common(MOST))}
+    protocols = sorted((label(name), use) for name, use in uses.items())
+    return {"traffic": Traffic(clients, connections, keys, queries.most_common(MOST), protocols)}

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from django.conf import settings
 
 from spot.clients.plans import Client
+from spot.clients.protocols import PREFIX, protocol_of, uses
 from spot.codes import Refused
 from spot.dialects import rests
 from spot.dialects.rest import JSON, ROWS, Reading, Reply, Rest, segments
@@ -26,8 +27,6 @@ from spot.web.encodings import SHELF, preferred
 from spot.web.remembered import Remembered
 from spot.web.waiting import LARGEST_PAGE, together
 
-#: Below it are the protocols of other vendors.
-PREFIX = "/compat/"
 #: The methods that are served; a POST is answered as a GET, as clients behind a proxy of their own send it.
 METHODS = ("GET", "HEAD", "POST")
 #: For so many seconds browsers keep an answer, as upstream tells them to.
@@ -57,6 +56,7 @@ async def answer(rest: Rest, path: str, request: Request) -> Response:
     """The answer to a request. Raises `Refused`."""
     if request.method not in METHODS:
         raise Refused("bad_message", f"This path takes {', '.join(METHODS)}.")
+    uses.count(protocol_of(path), "calls")
     reading = _reading(request.query_string, rest, path, settings.SPOT_DEPTH)
     written = await _written(reading, request.client)
     now = now_ms()

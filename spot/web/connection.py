@@ -12,6 +12,7 @@ from channels.exceptions import StopConsumer
 from spot.clients.limits import Admission, admission, farewells
 from spot.clients.meter import Meter
 from spot.clients.plans import Client
+from spot.clients.protocols import protocol_of
 from spot.clients.roster import roster
 from spot.codes import Refused
 from spot.dialects.base import Dialect
@@ -81,6 +82,11 @@ class BaseConsumer(AsyncConsumer):
         """The client, as the gate knows it."""
         client: Client = self.scope["spot.client"]
         return client
+
+    @property
+    def protocol(self) -> str:
+        """The vendor's protocol that it speaks; "": one of our own."""
+        return protocol_of(self.scope["path"])
 
     async def admit(self, subprotocol: str | None = None) -> bool:
         """Count the socket in and accept it. Otherwise it is turned away: with a close code that pages can read, or by

@@ -26,6 +26,7 @@ from django.middleware.security import SecurityMiddleware
 
 from spot import dialects
 from spot.clients.plans import Client
+from spot.clients.protocols import PREFIX as COMPAT
 from spot.clients.usage import usage
 from spot.codes import Refused
 from spot.dialects.batch import MAX_REQUEST
@@ -108,7 +109,7 @@ for _path, _kind in DOCUMENTS.items():
 
 def is_public(path: str) -> bool:
     """Whether the path is one of public data, which are shared with other pages and counted."""
-    return path in _PUBLIC or path.startswith((f"/{PREFIX}/", compat.PREFIX))
+    return path in _PUBLIC or path.startswith((f"/{PREFIX}/", COMPAT))
 
 
 #: A request that has waited for so long, in seconds, ends when its client goes away.

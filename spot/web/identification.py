@@ -13,9 +13,11 @@ import structlog
 
 from spot import dialects
 from spot.clients import limits
-from spot.clients.book import book, key_required
+from spot.clients.book import book, key_required, switched_off
 from spot.clients.desk import Desk
 from spot.clients.plans import Client, anonymous, on_own_page
+from spot.clients.protocols import PREFIX as COMPAT
+from spot.clients.protocols import protocol_of
 from spot.clients.tickets import PAGE, SECONDS
 from spot.clients.usage import usage
 from spot.codes import Refused
@@ -33,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 _FINDERS = {f"/{route.path}": route.credentials for route in dialects.routes()}
 #: Where nobody is served without a key, once the operator has closed the site to everybody.
-_DATA = (f"/{PREFIX}/", compat.PREFIX, "/mcp")
+_DATA = (f"/{PREFIX}/", COMPAT, "/mcp")
 
 Headers = Mapping[bytes, bytes]
 
@@ -66,6 +68,8 @@ async def identified(scope: dict[str, Any], headers: Headers, is_public: Callabl
         client = anonymous(address)
     more: dict[str, Any] = {}
     try:
+        if not book.serves(protocol := protocol_of(scope["path"])):
+            raise switched_off(protocol)
         finder = _finder(scope["path"], is_socket)
         asked = Asked(scope["query_string"], tuple(scope.get("subprotocols", ())))
         found = finder(headers, asked)

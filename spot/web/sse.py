@@ -92,6 +92,8 @@ class EventsAnswer:
 
     #: Counts what a client with a key is sent.
     meter: Meter | None = None
+    #: It speaks a protocol of our own.
+    protocol = ""
 
     def __init__(self, client: Client) -> None:
         self.who = client

@@ -209,7 +209,7 @@ def test_the_book_is_read_in_as_many_queries_however_many_keys_there_are(plan: C
         ) as asked:
             records.read()
         counts.append(len(asked))
-    assert counts == [3, 3]
+    assert counts == [4, 4]
 
 
 def test_the_book_is_read_again_only_after_a_change(plan: ClientPlan, monkeypatch) -> None:

@@ -24,6 +24,7 @@ class Connection:
 
     who: Client
     meter: Meter | None = None
+    protocol: str = ""
     dismissed: list[Refused] = field(default_factory=list)
 
     def dismiss(self, refused: Refused) -> None:

@@ -1,0 +1,49 @@
+"""Protocols of other vendors: whether each is served, and how much it is used."""
+
+from __future__ import annotations
+
+from django.contrib import admin, messages
+from django.forms import ModelForm
+from django.http import HttpRequest
+from redis.exceptions import RedisError
+
+from providers.admin.acting import Recorded
+from providers.admin.words import marked, number
+from spot import snapshots
+from spot.clients.models import Protocol
+from spot.clients.protocols import DAYS, PREFIX, Used, used
+
+
+@admin.register(Protocol)
+class ProtocolAdmin(Recorded):
+    fields = ("enabled",)
+    list_display = ("__str__", "state", "paths", "use")
+    actions = None
+
+    def has_add_permission(self, _request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, _request: HttpRequest, _obj: Protocol | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Protocol, form: ModelForm, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if form.changed_data and not obj.enabled:
+            messages.info(request, "Connections of this protocol are closed within seconds, and requests refused.")
+
+    @admin.display(description="state", ordering="enabled")
+    def state(self, obj: Protocol) -> str:
+        return marked("good", "served") if obj.enabled else marked("off", "switched off")
+
+    @admin.display(description="paths")
+    def paths(self, obj: Protocol) -> str:
+        return f"{PREFIX}{obj.name}/"
+
+    @admin.display(description=f"use in {DAYS} days")
+    def use(self, obj: Protocol) -> str:
+        try:
+            use = used(snapshots.connection(), DAYS).get(obj.name, Used())
+        except RedisError:
+            return "unknown: Redis does not answer"
+        asked, fetched = number(use.calls, "call"), number(use.fetched, "call")
+        return f"{asked}, {use.hits:,} of them answered at once; {fetched} to providers, {use.saved:,} saved"
