@@ -38,7 +38,6 @@ run: $(VENV)/.packages redis $(ASSETS) ## start everything and print the URL; Ct
 	@exec $(PY) manage.py up
 
 test: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(ASSETS) $(JS_CLIENT)/node_modules/.installed ## run every test: unit, contract, flow, browser
-	@$(ON_NODE); cd $(FRONTEND) && NODE_OPTIONS=--test-reporter=dot npm test --silent
 	@$(PY) -m tests.chromium
 	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)  # browser tests stay last
 
