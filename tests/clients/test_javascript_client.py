@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.conftest import CLIENTS, Site
+from tests.live import wait_until
 from tests.test_docs import node
 
 PACKAGE = CLIENTS / "javascript"
@@ -47,7 +48,7 @@ def test_the_package_holds_the_client_its_types_and_nothing_else(project: Path) 
     files = {str(file.relative_to(installed)) for file in installed.rglob("*") if file.is_file()}
     assert files == {
         "README.md", "package.json", "dist/client.js", "dist/client.d.ts", "dist/feeds.d.ts", "examples/watch.mjs",
-        "examples/typed.ts",
+        "examples/typed.ts", "examples/get.mjs", "examples/stream.mjs",
     }  # fmt: skip
     assert not json.loads((installed / "package.json").read_text()).get("dependencies")
 
@@ -58,6 +59,59 @@ def test_the_example_of_ten_lines_runs(project: Path, site: Site) -> None:
     assert "BTC" in first
     assert "ETH" in first
     assert "BTC" not in last
+
+
+def test_pages_come_over_http_and_several_at_once(project: Path, site: Site) -> None:
+    out = run(project, (PACKAGE / "examples" / "get.mjs").read_text(), site.url).splitlines()
+    assert out[0].startswith("Acme")
+    assert len(out) >= 3
+    script = """
+      import { Client, Refused } from "spot-client";
+      const client = new Client({ server: process.argv[2] });
+      const views = [{ page_size: 2 }, { page: 0 }].map((params) => ({ feed: "market", params }));
+      const [page, wrong] = await client.batch(views);
+      const again = await client.get("market", { page_size: 2 });
+      const error = await client.get("ticker-tape", { coin_ids: "nobody" }).catch((thrown) => thrown);
+      const csv = await client.csv("market");
+      const seen = [page.rows.length, again.rows === page.rows, wrong.field, error instanceof Refused, error.status];
+      console.log(JSON.stringify([...seen, csv.slice(0, 4)]));
+    """
+    assert json.loads(run(project, script, site.url)) == [2, True, "views[1].params.page", True, 404, "Row,"]
+
+
+def test_feeds_of_a_stream_share_a_socket(project: Path, site: Site) -> None:
+    assert len(run(project, (PACKAGE / "examples" / "stream.mjs").read_text(), site.url).splitlines()) >= 2
+    script = """
+      import { Client } from "spot-client";
+      import WebSocket from "ws";
+      const stream = new Client({ server: process.argv[2], WebSocket }).stream();
+      const next = (feed, type = "frame") => new Promise((come) => feed.addEventListener(type, come, { once: true }));
+      const views = { market: { page_size: 2 }, "top-gainers": { per_page: 3 } };
+      const [market, gainers] = Object.entries(views).map(([path, params]) => stream.feed(path, params));
+      const same = stream.feed("market", { page_size: 2, per_page: 250 });
+      const feeds = [market, same, gainers];
+      const first = Promise.all(feeds.map((feed) => next(feed)));
+      for (const feed of feeds) feed.open();
+      await first;
+      const lengths = feeds.map((feed) => feed.rows().length);
+      const changed = next(same);
+      same.update({ search: "btc", page_size: 1 });
+      await changed;
+      const refused = next(market, "refusal");
+      market.update({ page_size: 0 });
+      const { detail } = await refused;
+      const symbols = same.rows().map((row) => row.Symbol);
+      console.log(JSON.stringify([lengths, symbols, market.rows().length, detail.field, market.params]));
+      const wrong = stream.feed("ticker-tape", { coin_ids: "nobody" });
+      wrong.open();
+      await next(wrong, "refusal");
+      console.log(wrong.condition().code, wrong.condition().name, gainers.condition().name);
+      for (const feed of [...feeds, wrong]) feed.close();
+    """
+    views, refusal = run(project, script, site.url).splitlines()
+    assert json.loads(views) == [[2, 2, 3], ["BTC"], 2, "page_size", {"page_size": 2}]
+    assert refusal == "unknown_coin refused live"
+    wait_until(lambda: not site.sockets, 5)
 
 
 def test_a_key_goes_in_a_header_and_a_ticket_in_the_address(project: Path) -> None:

@@ -253,6 +253,36 @@ def test_a_change_that_is_made_without_a_connection_is_in_the_next_address(spot_
     asyncio.run(story())
 
 
+@pytest.mark.usefixtures("at_once")
+def test_a_change_that_is_refused_after_a_reconnect_leaves_the_watch(spot_client: Any) -> None:
+    refusal = {"type": "error", "code": "bad_value", "message": "No.", "retry": False, "field": "page_size"}
+
+    async def first(peer: Peer) -> None:
+        await peer.tell(snapshot(1, "a"))
+        assert await peer.heard() == {"page_size": 0}
+        peer.socket.transport.abort()
+
+    async def second(peer: Peer) -> None:
+        assert "page_size=0" in peer.path
+        await peer.tell(refusal)
+        await peer.close(4400)
+
+    async def third(peer: Peer) -> None:
+        assert "page_size" not in peer.path
+        await peer.tell(snapshot(2, "b"))
+        await peer.stay()
+
+    async def story() -> None:
+        async with scripted(first, second, third) as made, spot_client.Client(made.url) as client:
+            watch = client.watch("listings")
+            await anext(watch)
+            with pytest.raises(spot_client.BadRequest):
+                await watch.update(page_size=0)
+            assert (await anext(watch))[0]["id"] == "b"
+
+    asyncio.run(story())
+
+
 def test_a_change_that_is_refused_is_raised_and_taken_back(spot_client: Any) -> None:
     async def fed(peer: Peer) -> None:
         await peer.tell(snapshot(1, "a"))

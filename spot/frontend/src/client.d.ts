@@ -73,6 +73,51 @@ export class Feed<Name extends keyof FeedRows = any> extends EventTarget {
   addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
 }
 
+export interface ClientOptions extends Pick<Options, "server" | "key" | "ticket" | "WebSocket" | "random"> {
+  /** Seconds for which a request is repeated while the server cannot be reached or asks to come back; 30 unless given. */
+  patience?: number;
+  fetch?: typeof fetch;
+}
+
+/** A view of a batch. */
+export type Question = { [Name in keyof FeedRows]: {} extends FeedParams[Name] ? { feed: Name; params?: FeedParams[Name] } : { feed: Name; params: FeedParams[Name] } }[keyof FeedRows];
+
+export class Client {
+  constructor(options?: ClientOptions);
+  get<Name extends keyof FeedRows>(path: Name, ...rest: {} extends FeedParams[Name] ? [params?: FeedParams[Name]] : [params: FeedParams[Name]]): Promise<Page<FeedRows[Name]>>;
+  csv<Name extends keyof FeedRows>(path: Name, ...rest: {} extends FeedParams[Name] ? [params?: FeedParams[Name]] : [params: FeedParams[Name]]): Promise<string>;
+  batch(views: Question[]): Promise<(Page<Row> | Refused)[]>;
+  feed<Name extends keyof FeedRows>(path: Name, params?: FeedParams[Name], options?: Options): Feed<Name>;
+  stream(): Stream;
+}
+
+/** Many feeds over one socket. */
+export class Stream {
+  constructor(options?: Pick<Options, "server" | "key" | "ticket" | "WebSocket" | "random">);
+  feed<Name extends keyof FeedRows>(path: Name, params?: FeedParams[Name], options?: Pick<Options, "always">): Feed<Name>;
+  close(): void;
+}
+
+export class Page<R = Row> {
+  readonly head: Head;
+  readonly rows: R[];
+  /** Seconds, by the server's clock. */
+  readonly age: number;
+  readonly stale: boolean;
+}
+
+export class SpotError extends Error {
+  readonly retry: boolean;
+}
+export class Unreachable extends SpotError {}
+export class Refused extends SpotError {
+  readonly code: string;
+  readonly field: string | null;
+  readonly allowed: any;
+  readonly status: number;
+  readonly retryAfter: number | null;
+}
+
 export class Gap extends Error {}
 export function serverNow(): number;
 export function fromSnapshot(data: any): View;

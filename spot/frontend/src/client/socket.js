@@ -51,14 +51,15 @@ export class Feed extends EventTarget {
    * the global one. `key` is for programs; a page, which cannot send headers, has `ticket`, an async function that gets one.
    * `always`: connected in a hidden tab, too.
    */
-  constructor(path, params = {}, { server = globalThis.location?.href, random = Math.random, always = false, WebSocket, key, ticket } = {}) {
+  constructor(path, params = {}, { server = globalThis.location?.href, random = Math.random, always = false, WebSocket, key, ticket, stream } = {}) {
     super();
     this.always = always;
     if (!server) throw new TypeError("server is missing: the address of a Spot server, such as https://spot.example.org.");
     if (key && globalThis.document) throw new TypeError("key is for programs: a page gets a ticket from its own server.");
     this.WebSocket = WebSocket;
     this.key = key;
-    this.ticket = ticket ?? (key ? undefined : pageTicket(server));
+    this.ticket = ticket ?? (key || stream ? undefined : pageTicket(server));
+    this.stream = stream;
     this.path = path;
     this.server = server;
     this.params = { ...params }; // as requested
@@ -190,6 +191,7 @@ export class Feed extends EventTarget {
     this.another = false; // whether the parameters differ from those in the socket's address
     this.late = {}; // changes made while it connects, which its address does not have
     this.crowded = false;
+    this.unfit = Boolean(this.resyncAt); // whether the page lacks a change, so that nothing continues from it
     this.resyncAt = null;
     if (!this.ticket) return this.#dial({});
     const turn = (this.turn = {}); // another connection may have begun before the ticket is there
@@ -205,14 +207,25 @@ export class Feed extends EventTarget {
   }
 
   #dial(more) {
-    const Socket = this.WebSocket ?? WebSocket;
-    const url = socketUrl(this.server, this.path, { ...this.params, ...more });
-    const socket = this.key ? new Socket(url, { headers: { "X-API-Key": this.key } }) : new Socket(url);
-    this.socket = socket;
+    const socket = (this.socket = this.stream ? this.#lineOf(this.stream) : this.#socketTo(socketUrl(this.server, this.path, { ...this.params, ...more })));
     socket.onerror = () => {}; // a close follows; `ws` throws an error that nobody listens to
     socket.onopen = () => this.#opened();
     socket.onmessage = (event) => this.#dispatch(JSON.parse(event.data));
     socket.onclose = (event) => this.#lost(event.code);
+  }
+
+  #socketTo(url) {
+    const Socket = this.WebSocket ?? WebSocket;
+    return this.key ? new Socket(url, { headers: { "X-API-Key": this.key } }) : new Socket(url);
+  }
+
+  /** The feed's part of a stream, which goes on after the page that is there if it is the one that is wanted. */
+  #lineOf(stream) {
+    const { view, head } = this.newest;
+    const wanted = JSON.stringify(Object.entries(this.params).sort()) === JSON.stringify(Object.entries(this.accepted).sort());
+    if (!view || !wanted || this.unfit) return stream.line(this.path, { ...this.params }, {});
+    this.seq = head.seq;
+    return stream.line(this.path, { ...this.params }, { since: head.seq, epoch: head.epoch });
   }
 
   /**
