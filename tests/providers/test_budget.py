@@ -130,7 +130,7 @@ def test_no_window_of_a_minute_holds_more_calls_than_allowed_however_hard_they_a
     budget: Budget, clock: Clock, per_minute: int
 ) -> None:
     entry, rng, sent = account(per_minute=per_minute), random.Random(7), []
-    for _ in range(4000):
+    for _ in range(1500):
         clock.ms += rng.choice((1, 40, 700, 3000))
         calls = rng.choice((1, 2, 2, 4))
         if spent(budget, entry, calls, urgent=rng.random() < 0.3):
@@ -190,10 +190,10 @@ def test_a_new_month_and_a_new_key_begin_anew(budget: Budget, clock: Clock) -> N
 @pytest.mark.parametrize(
     ("days", "hours", "step", "demands"),
     [
-        (30, 8, 60, {"markets": (2, 60.0), "chart": (2, 900.0), "coins": (1, 86_400.0), "currencies": (1, 86_400.0)}),
+        (3, 8, 60, {"markets": (2, 60.0), "chart": (2, 900.0), "coins": (1, 86_400.0), "currencies": (1, 86_400.0)}),
         (1, 24, 15, {"markets": (2, 60.0), "quotes": (1, 60.0), "chart": (2, 900.0), "coins": (1, 86_400.0)}),
     ],
-    ids=["a month of working days", "a day and a night, with other coins besides"],
+    ids=["working days", "a day and a night, with other coins besides"],
 )
 def test_one_open_dashboard_keeps_its_pace_without_a_key(
     budget: Budget, clock: Clock, days: int, hours: int, step: int, demands: dict[str, tuple[int, float]]
