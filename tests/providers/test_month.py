@@ -5,6 +5,7 @@ import random
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from statistics import median
 
 import pytest
@@ -130,9 +131,13 @@ def working_hours(now: int) -> list[Dataset]:
 
 
 def a_thousand(now: int) -> list[Dataset]:
-    """Eight currencies, coins of tapes in each, and a hundred charts of which every hour five are new."""
-    hour = now // HOUR
-    charts = [Dataset("candles", EIGHT[n % 8], coin=f"coin-{n}", days=30) for n in range(5 * hour, 5 * hour + 100)]
+    """Eight currencies, coins of tapes in each, and fifty charts of which every hour five are new."""
+    return a_thousand_in(now // HOUR)
+
+
+@cache
+def a_thousand_in(hour: int) -> list[Dataset]:
+    charts = [Dataset("candles", EIGHT[n % 8], coin=f"coin-{n}", days=30) for n in range(5 * hour, 5 * hour + 50)]
     asked = random.Random(hour).sample(charts, len(charts))
     return [*LISTS, *asked, *(Dataset(kind, one) for one in EIGHT for kind in ("markets", "quotes")), *MEMBERS]
 
