@@ -1,4 +1,4 @@
-"""The app: registers its system checks."""
+"""The app: registers its system checks, and what web processes renew from the database."""
 
 from django.apps import AppConfig
 
@@ -8,3 +8,7 @@ class SpotConfig(AppConfig):
 
     def ready(self) -> None:
         from spot import checks  # noqa: F401, PLC0415 - importing registers them
+        from spot.clients import desk  # noqa: PLC0415 - models cannot be imported before the apps are ready
+        from spot.web import numbering  # noqa: PLC0415
+
+        desk.renewals.append(numbering.renew)

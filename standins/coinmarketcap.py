@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from providers.protocols.coinmarketcap_ids import IDS
 from providers.sandbox.coins import DAY_MS
 from providers.sandbox.market import HOUR_MS, MARK_MS, Quotes
 from providers.sandbox.rows import iso
@@ -30,12 +31,6 @@ PLANS = {
 #: Plans without candles and stream.
 SMALL = frozenset({"basic", "hobbyist"})
 KEYLESS, KEYLESS_PER_MINUTE = "/public-api", 30
-IDS = {
-    "bitcoin": 1, "litecoin": 2, "ripple": 52, "dogecoin": 74, "monero": 328, "stellar": 512, "tether": 825,
-    "ethereum": 1027, "zcash": 1437, "binancecoin": 1839, "bitcoin-cash": 1831, "tron": 1958, "chainlink": 1975,
-    "cardano": 2010, "usd-coin": 3408, "leo-token": 3957, "dai": 4943, "solana": 5426, "avalanche-2": 5805,
-    "shiba-inu": 5994, "polkadot": 6636, "uniswap": 7083, "the-open-network": 11419, "sui": 20947, "bittensor": 22974,
-}  # fmt: skip
 #: The first invented id.
 _INVENTED = 50_000
 #: The cache time of responses, and the delay of daily and hourly candles.

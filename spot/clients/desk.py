@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from itertools import islice
 
 import structlog
@@ -41,6 +41,11 @@ _SHARE, _SOON = 1.0, 0.05
 _AT_A_TIME, _PAUSE = 100, 0.02
 #: Whoever has made a key waits so long for it to be in the book, in seconds.
 _RENEWAL = 2.0
+
+
+#: What else web processes know from the database. The desk renews it in a thread, whenever it reads the whole book;
+#: apps add their own when they are ready.
+renewals: list[Callable[[], None]] = []
 
 
 class Desk:
@@ -124,11 +129,13 @@ class Desk:
         version: Hashable = None
         refreshed, clock = 0.0, asyncio.get_running_loop().time
         while True:
-            if self._due.is_set() or clock() - refreshed > _REFRESH:
+            if whole := self._due.is_set() or clock() - refreshed > _REFRESH:
                 version, refreshed = None, clock()
             self._due.clear()
             readers, self._readers = self._readers, []
             try:
+                for renew in renewals if whole else ():
+                    await asyncio.to_thread(renew)
                 version = await self._read(version)
             except DatabaseError as error:
                 book.settled = True

@@ -152,6 +152,8 @@ class Dialect:
     events: ClassVar[bool] = False
     #: Whether each of these is a message of its own, without a first page: events from before are not sent.
     single_events: ClassVar[bool] = False
+    #: Whether a `Follow` of events that nobody brings is refused.
+    refuses_absent: ClassVar[bool] = False
     #: Whether its pages tell the time of sending: a page that has stood for a while is written anew for newcomers.
     dated: ClassVar[bool] = False
     #: Subscriptions that one connection may have.

@@ -103,6 +103,7 @@ class Unavailable(NamedTuple):
     """Nobody brings what the feed shows, and nothing is there to be shown: for clients that are sent no status."""
 
     refused: Refused
+    now_ms: int = 0
 
 
 class Tick(NamedTuple):
@@ -161,6 +162,7 @@ class Failed(NamedTuple):
 
     command: object | None
     refused: Refused
+    now_ms: int = 0
 
 
 class Lapsed(NamedTuple):
@@ -173,6 +175,7 @@ class Lapsed(NamedTuple):
     ended: bool
     subscriptions: int
     limit: int
+    now_ms: int = 0
 
 
 class Entry(NamedTuple):

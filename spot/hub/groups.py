@@ -143,7 +143,7 @@ class Group:
         if self.dialect.statuses and (self.update is None or self.state(now_ms) != "live"):
             return self.status(now_ms)
         if (hopeless := self.hopeless) is not None:
-            return Unavailable(hopeless)
+            return Unavailable(hopeless, now_ms)
         known = old is not None and old.verdict.unknown == self.verdict.unknown
         return None if known else self.mistake
 
@@ -273,7 +273,7 @@ class Group:
             refused, before = self.hopeless, self._told
             self._told = ("unavailable", refused.message, refused.next_try) if refused else None
             if refused and self._told != before:
-                self._tell(Unavailable(refused))
+                self._tell(Unavailable(refused, now_ms))
 
     @property
     def hopeless(self) -> Refused | None:

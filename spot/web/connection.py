@@ -17,6 +17,7 @@ from spot.clients.roster import roster
 from spot.codes import Refused
 from spot.dialects.base import Dialect
 from spot.dialects.values import Failed
+from spot.snapshots import now_ms
 from spot.web.answers import refusal_headers
 
 #: How long a socket that was refused is counted while its client does not answer the close, in seconds. The server cuts
@@ -138,7 +139,7 @@ class BaseConsumer(AsyncConsumer):
 
     async def refuse(self, refused: Refused) -> None:
         """Tell a client why it cannot be served, close with the code that says so, and count it until it is gone."""
-        if (payload := self.dialect.write(Failed(None, refused))) is not None:
+        if (payload := self.dialect.write(Failed(None, refused, now_ms()))) is not None:
             await self.send_payload(payload)
         await self.close(self.dialect.close_code(refused))
         events = 1 if self.socket is None else 2  # uvicorn reports our own close first, and then the end

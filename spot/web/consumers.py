@@ -31,6 +31,7 @@ from spot.dialects.base import (
     Route,
     Subscribe,
     Unsubscribe,
+    Which,
 )
 from spot.dialects.documented import Documented
 from spot.dialects.values import Done, Drain, Failed, Lapsed, Opened, Outcome, Subscriptions, Tick, Value
@@ -38,6 +39,7 @@ from spot.hub.outbox import Outbox
 from spot.hub.subscription import Subscription
 from spot.snapshots import now_ms
 from spot.web import exports
+from spot.web.awaited import Awaited
 from spot.web.connection import BaseConsumer
 from spot.web.following import Following
 from spot.web.remembered import Remembered
@@ -225,7 +227,23 @@ class Connection(BaseConsumer):
                 self._fail(command, refused)
             else:
                 count, limit = len(self.following), self.following.limit
-                self._answer(lambda: Done(command, count, limit, now_ms(), outcome))
+                self._acknowledge(command, lambda: Done(command, count, limit, now_ms(), outcome))
+
+    def _acknowledge(self, command: Command, done: Callable[[], Done]) -> None:
+        """Answer a command that has been carried out; of streamed data, once it is known whether anybody brings them,
+        where the dialect refuses those."""
+        if not (self.dialect.refuses_absent and isinstance(command, Follow) and command.wishes[0].view.feed.events):
+            self._answer(done)
+            return
+        names = frozenset(wish.name for wish in command.wishes)
+
+        def refuse(refused: Refused) -> bytes | None:
+            if hasattr(self, "following"):
+                self.following.unsubscribe(Which(names))
+            return self._write_value(Failed(command, refused, now_ms()))
+
+        meant = self.following.find(Which(names))
+        self.outbox.reply(Awaited(meant, lambda: self._write_value(done()), refuse, self.outbox.flush))
 
     def _carry_out(self, command: Command) -> Outcome:
         """Carry out a command. Raises `Refused`, and has changed nothing then."""
@@ -271,7 +289,7 @@ class Connection(BaseConsumer):
                 self._fail(None, refused)
             else:
                 count, limit = len(self.following), self.following.limit
-                self._answer(lambda: Lapsed(tag, view, refused, ended, count, limit))
+                self._answer(lambda: Lapsed(tag, view, refused, ended, count, limit, now_ms()))
         if ended and self.dialect.subscriptions == 1:
             self._close_later(self.dialect.close_code(refused))
 
@@ -289,7 +307,7 @@ class Connection(BaseConsumer):
             return None
 
     def _fail(self, command: Command | None, refused: Refused) -> None:
-        self._answer(lambda: Failed(command, refused))
+        self._answer(lambda: Failed(command, refused, now_ms()))
 
     def wake(self) -> None:
         """Write what waits, where the server takes no finished frames."""

@@ -19,6 +19,8 @@ from spot import dialects
 from spot.codes import Refused
 from spot.dialects import schema, stream_schema
 from spot.dialects.base import Dialect, Route, Subscribe
+from spot.dialects.coingecko import stream_schema as coingecko
+from spot.dialects.coinmarketcap import stream_schema as coinmarketcap
 from spot.dialects.credentials import Asked as Shown
 from spot.dialects.credentials import find
 from spot.dialects.documented import Documented
@@ -111,6 +113,8 @@ def frames_of(path: str, query: bytes = b"", subprotocols: tuple[str, ...] = ())
     """A function that fails for a frame which a socket at that address may not send; it passes everything that comes
     from elsewhere than the feeds' own paths."""
     path = unquote(path).strip("/")
+    if path in _FOREIGN:
+        return lambda payload: _check_foreign(path, payload)
     if not path.startswith(f"{PREFIX}/ws/"):
         return lambda _payload: None
     asked: Asked = None
@@ -130,6 +134,24 @@ def frames_of(path: str, query: bytes = b"", subprotocols: tuple[str, ...] = ())
             cells.check(orjson.loads(frame))
 
     return check
+
+
+#: The frames of other vendors' protocols.
+_FOREIGN = {
+    "compat/coingecko/stream/v1": coingecko.frame_schemas,
+    "compat/coinmarketcap/v1": coinmarketcap.frame_schemas,
+}
+
+
+@cache
+def _foreign_validator(path: str) -> Any:
+    return jsonschema_rs.Draft202012Validator({"anyOf": list(_FOREIGN[path]().values())})
+
+
+def _check_foreign(path: str, payload: str | bytes) -> None:
+    """Fail for a frame that another vendor's protocol does not have."""
+    for error in _foreign_validator(path).iter_errors(orjson.loads(payload)):
+        raise AssertionError(f"{payload!r} of {path}: {error.message}")
 
 
 @cache

@@ -1,0 +1,1 @@
+"""CoinMarketCap's protocols, for programs that speak them. Pure."""

@@ -1,0 +1,43 @@
+"""The ids of coins in these protocols: numbers, in the memory of each web process. Pure.
+
+`spot.web.numbering` renews them from the asset table; until then, and for coins that are not in it, those that ship
+with Spot are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from providers.protocols.coinmarketcap_ids import IDS
+
+#: The provider whose ids these are.
+PROVIDER = "coinmarketcap"
+
+
+class Numbers:
+    """Coins by number, and numbers by coin."""
+
+    def __init__(self) -> None:
+        self._coins: dict[int, str] = {}
+        self._numbers: dict[str, int] = {}
+        self.fill(())
+
+    def fill(self, pairs: Iterable[tuple[int, str]]) -> None:
+        """Replace everything by these numbers and coins; of a coin with several the last is its own."""
+        coins = dict(pairs)
+        numbers = {coin: number for number, coin in coins.items()}
+        shipped = {coin: number for coin, number in IDS.items() if coin not in numbers and number not in coins}
+        self._coins = coins | {number: coin for coin, number in shipped.items()}
+        self._numbers = numbers | shipped
+
+    def coin(self, number: int) -> str | None:
+        """Our id of the coin with that number."""
+        return self._coins.get(number)
+
+    def number(self, coin: str) -> int | None:
+        """The number of a coin of ours."""
+        return self._numbers.get(coin)
+
+
+#: The numbers of this process.
+numbers = Numbers()
