@@ -14,6 +14,7 @@ from spot import snapshots
 from spot.clients.models import ClientKey
 from spot.clients.protocols import DAYS, Used, label, used
 from spot.hub.traffic import MOST
+from spot_project.logs import scrub
 
 register = template.Library()
 
@@ -40,7 +41,7 @@ def clients_overview() -> dict[str, Traffic | None]:
         return {"traffic": None}
     queries: Counter[str] = Counter()
     for report in reports:
-        queries.update(dict(report.get("queries", ())))
+        queries.update({scrub(text): count for text, count in report.get("queries", ())})  # a search may be a key
     keys = ClientKey.objects.filter(last_used_at__gte=timezone.now() - timedelta(hours=1)).count()
     clients, connections = (sum(report.get(name, 0) for report in reports) for name in ("clients", "connections"))
     protocols = sorted((label(name), use) for name, use in uses.items())
