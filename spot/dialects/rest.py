@@ -22,6 +22,15 @@ JSON = "application/json; charset=utf-8"
 _TRUE = frozenset({"true", "1", "yes", "on"})
 
 
+class Account(NamedTuple):
+    """What a client may use and has used: requests a minute and credits a month, 0 for no limit."""
+
+    name: str
+    per_minute: int
+    per_month: int
+    used: int
+
+
 class Reply(NamedTuple):
     """An answer in the words of its protocol: a JSON body, and headers beside `Content-Type` and those of the door."""
 
@@ -36,12 +45,15 @@ Pages = Sequence[Page | Refused]
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class Reading:
     """What a request asks for. `write` makes the answer of the pages of `views`, in their order, or raises `Refused`;
-    it depends on nothing else. Where a view was refused, it finds the refusal in the page's place. `fresh_seconds`: for
-    how long caches of the vendor's own keep such an answer."""
+    it depends on nothing else. Where a view was refused, it finds the refusal in the page's place. It may also say what
+    else to ask for, once the pages tell. `fresh_seconds`: for how long caches of the vendor's own keep such an answer.
+    """
 
     views: tuple[View, ...]
-    write: Callable[[Pages], Reply]
+    write: Callable[[Pages], Reply | Reading]
     fresh_seconds: int = 60
+    #: In place of both: the answer for one client alone.
+    personal: Callable[[Account], Reply] | None = None
 
 
 class _Rows(Dialect):

@@ -17,9 +17,10 @@ from django.conf import settings
 
 from spot.clients.plans import Client
 from spot.clients.protocols import PREFIX, protocol_of, uses
+from spot.clients.usage import usage
 from spot.codes import Refused
 from spot.dialects import rests
-from spot.dialects.rest import JSON, ROWS, Reading, Reply, Rest, segments
+from spot.dialects.rest import JSON, ROWS, Account, Reading, Reply, Rest, segments
 from spot.hub.update import Update
 from spot.snapshots import now_ms
 from spot.web.answers import Headers, Request, Response, matches
@@ -32,6 +33,7 @@ METHODS = ("GET", "HEAD", "POST")
 #: For so many seconds browsers keep an answer, as upstream tells them to.
 _FRESH_SECONDS = 30
 _VARY = b"Accept-Encoding"
+_UNSHARED: Headers = [(b"Content-Type", JSON.encode()), (b"Cache-Control", b"no-store")]
 _FACTS = ("x-spot-as-of", "x-spot-source", "x-spot-stale", "x-spot-simulated")
 _RESTS = sorted(rests(), key=lambda rest: len(rest.root), reverse=True)
 
@@ -58,6 +60,9 @@ async def answer(rest: Rest, path: str, request: Request) -> Response:
         raise Refused("bad_message", f"This path takes {', '.join(METHODS)}.")
     uses.count(protocol_of(path), "calls")
     reading = _reading(request.query_string, rest, path, settings.SPOT_DEPTH)
+    if reading.personal is not None:
+        reply = reading.personal(_account(request.client))
+        return Response(reply.status, [*_UNSHARED, *_own(reply)], reply.body, _VARY)
     written = await _written(reading, request.client)
     now = now_ms()
     private = request.client.key is not None
@@ -85,8 +90,7 @@ async def answer(rest: Rest, path: str, request: Request) -> Response:
 def refusal(rest: Rest, refused: Refused) -> Response:
     """A refusal in the protocol's words."""
     reply = rest.refuse(refused, now_ms())
-    headers: Headers = [(b"Content-Type", JSON.encode()), (b"Cache-Control", b"no-store"), *_own(reply)]
-    return Response(reply.status, headers, reply.body, _VARY)
+    return Response(reply.status, [*_UNSHARED, *_own(reply)], reply.body, _VARY)
 
 
 def sharing(rest: Rest) -> Headers:
@@ -120,28 +124,43 @@ def preflight(rest: Rest) -> Response:
 
 
 class _Written(NamedTuple):
-    """An answer with the pages that it was written of."""
+    """An answer with the pages that it was written of, or what was to be asked next."""
 
     updates: tuple[Update | Refused, ...]
     reply: Reply
     tag: str
+    next: Reading | None = None
 
 
+_NOTHING = Reply(b"")
 #: The newest answer of each reading.
 _WRITTEN: weakref.WeakKeyDictionary[Reading, _Written] = weakref.WeakKeyDictionary()
 
 
 async def _written(reading: Reading, client: Client) -> _Written:
+    """The answer to a reading, of its newest pages."""
     updates = tuple(await together([(view, ROWS) for view in reading.views], client, partly=True))
-    before = _WRITTEN.get(reading)
-    if before is not None and len(before.updates) == len(updates) and all(map(is_, before.updates, updates)):
-        return before
+    written = _WRITTEN.get(reading)
+    if written is None or len(written.updates) != len(updates) or not all(map(is_, written.updates, updates)):
+        written = _WRITTEN[reading] = await _write(reading, updates)
+    return written if written.next is None else await _written(written.next, client)
+
+
+async def _write(reading: Reading, updates: tuple[Update | Refused, ...]) -> _Written:
     reply = reading.write(updates)
+    if isinstance(reply, Reading):
+        return _Written(updates, _NOTHING, "", reply)
     tag = _tag(reply)
     if len(reply.body) > LARGEST_PAGE:
         reply = reply._replace(body=await SHELF.get(tag, partial(_itself, reply.body)))
-    written = _WRITTEN[reading] = _Written(updates, reply, tag)
-    return written
+    return _Written(updates, reply, tag)
+
+
+def _account(client: Client) -> Account:
+    plan = client.plan
+    used = 0 if client.key is None else usage.spent(client.key) // 1000
+    name = "anonymous" if client.key is None else "key"
+    return Account(name, plan.requests_per_minute, plan.credits_per_month, used)
 
 
 async def _itself(body: bytes) -> bytes:

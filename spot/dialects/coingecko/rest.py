@@ -15,14 +15,13 @@ from spot.dialects.coingecko.rows import (
     MARKETS_BY_ID,
     MARKETS_BY_NAME,
     MARKETS_BY_RANK,
-    MOST_IDS,
     PRICES_BY_ID,
     PRICES_BY_NAME,
     Form,
-    Named,
 )
 from spot.dialects.rest import Pages, Parameters, Reading, Reply, Rest, pages_of
 from spot.dialects.values import Page
+from spot.feeds.chosen import MOST_IDS, Named
 from spot.feeds.view import View, view_of
 from spot.query.jsontext import dumps
 

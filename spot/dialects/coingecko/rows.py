@@ -1,4 +1,4 @@
-"""Rows of coins as CoinGecko writes them, as feeds without a path of their own. Pure.
+"""Rows of coins as CoinGecko writes them. Pure.
 
 Prices have the digits that the provider gave them; `precision` rounds them further. Changes that upstream gives and
 rows do not hold follow from those that they do.
@@ -6,37 +6,14 @@ rows do not hold follow from those that they do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from providers.datasets import BLOCK, Dataset
-from spot.feeds.base import Column, Feed, Params, Shape
-from spot.feeds.coins import coin_fields, coin_table
-from spot.feeds.params import VS_CURRENCY, CoinIds, Param, Schema
+from spot.feeds.base import Params, Shape
+from spot.feeds.chosen import BY_ID, BY_NAME, BY_RANK, Given, chosen
+from spot.feeds.params import Param
 from spot.query.jsontext import dumps
-from spot.query.table import Table, Universe
-
-#: The most coins by id of one view.
-MOST_IDS = 500
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """A value that the dialect has read already."""
-
-    allowed = "as read"
-
-    def parse(self, _name: str, raw: object) -> Any:
-        """The value."""
-        return raw
-
-    def schema(self) -> Schema:
-        """Anything."""
-        return {}
 
 
 class Form(NamedTuple):
@@ -47,15 +24,7 @@ class Form(NamedTuple):
     extras: tuple[str, ...] = ()
 
 
-class Named(NamedTuple):
-    """Coins by symbol or name, in lower case; `top`: of each only the largest."""
-
-    column: str
-    texts: tuple[str, ...]
-    top: bool
-
-
-_FORM = Param("form", _Given(), Form())
+_FORM = Param("form", Given(), Form())
 
 
 def rounded(value: float | None, decimals: int | None) -> float | None:
@@ -180,77 +149,9 @@ def _chart(points: Any) -> bytes:
     return str(points).encode() if isinstance(points, str) else dumps(points or [])
 
 
-# --- which coins ------------------------------------------------------------------------------------------------------
-
-
-def _by_id(table: Table, params: Params) -> Universe:
-    position = table.position()
-    return Universe(table, np.array([position[coin] for coin in params["coin_ids"] if coin in position], dtype=np.intp))
-
-
-def _by_name(table: Table, params: Params) -> Universe:
-    named: Named = params["named"]
-    places = table.memo(("places", named.column), lambda: _places(table, named.column))
-    found = [places.get(text, [])[: 1 if named.top else None] for text in named.texts]
-    return Universe(table, np.array(sorted({place for some in found for place in some}), dtype=np.intp))
-
-
-def _places(table: Table, column: str) -> dict[str, list[int]]:
-    """The rows of each text of a column; those of a market by its order, so that the largest coin comes first."""
-    places: dict[str, list[int]] = {}
-    for place, text in enumerate(table.folded(column)):
-        if text is not None:
-            places.setdefault(text, []).append(place)
-    return places
-
-
-def _blocks(params: Params) -> tuple[Dataset, ...]:
-    start, end = params["ranks"]
-    blocks = range(start // BLOCK + 1, (end - 1) // BLOCK + 2)
-    return tuple(Dataset("markets", params["vs_currency"], block=block) for block in blocks)
-
-
-def _by_rank(table: Table, params: Params) -> Universe:
-    start, end = params["ranks"]
-    before = start // BLOCK * BLOCK
-    return Universe(table, np.arange(start - before, max(start - before, min(end - before, len(table))), dtype=np.intp))
-
-
-def _feed(
-    channel: str,
-    shape: Callable[[Params, bool], Shape],
-    chosen: tuple[Param, ...],
-    datasets: Callable[[Params], tuple[Dataset, ...]],
-    universe: Callable[[Table, Params], Universe],
-) -> Feed:
-    return Feed(
-        channel=channel,
-        purpose="coins as CoinGecko writes them",
-        params=(VS_CURRENCY, *chosen, _FORM),
-        fields=coin_fields(),
-        datasets=datasets,
-        universe=universe,
-        shape=shape,
-        table=coin_table,
-        columns=(Column("row", "json"),),
-    )
-
-
-def _market_and_quotes(params: Params) -> tuple[Dataset, ...]:
-    return Dataset("markets", params["vs_currency"]), Dataset("quotes", params["vs_currency"])
-
-
-_IDS = (Param("coin_ids", CoinIds(MOST_IDS), required=True),)
-_NAMED = (Param("named", _Given(), required=True),)
-#: The places by market cap, from 0: the first, and the one after the last.
-_RANKS = (Param("ranks", _Given(), required=True),)
-
-PRICES_BY_ID = _feed("price", _price_shape, _IDS, _market_and_quotes, _by_id)
-PRICES_BY_NAME = _feed(
-    "price", _price_shape, _NAMED, lambda params: (Dataset("markets", params["vs_currency"]),), _by_name
+PRICES_BY_ID, PRICES_BY_NAME = (
+    chosen("coingecko price", "price", _price_shape, choice, _FORM) for choice in (BY_ID, BY_NAME)
 )
-MARKETS_BY_RANK = _feed("market", _market_shape, _RANKS, _blocks, _by_rank)
-MARKETS_BY_ID = _feed("market", _market_shape, _IDS, _market_and_quotes, _by_id)
-MARKETS_BY_NAME = _feed(
-    "market", _market_shape, _NAMED, lambda params: (Dataset("markets", params["vs_currency"]),), _by_name
+MARKETS_BY_ID, MARKETS_BY_NAME, MARKETS_BY_RANK = (
+    chosen("coingecko market", "market", _market_shape, choice, _FORM) for choice in (BY_ID, BY_NAME, BY_RANK)
 )
