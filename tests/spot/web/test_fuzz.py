@@ -24,6 +24,8 @@ from spot.feeds.view import parameter_names
 from spot_project.asgi import application
 from tests.spot import keyed
 from tests.spot.asking import Response, ask, scope_of
+from tests.spot.dialects.test_coingecko_stream import messages as cable_messages
+from tests.spot.dialects.test_coinmarketcap_stream import messages as latest_messages
 from tests.spot.query.test_query import json_values
 from tests.spot.sockets import Closed, Socket, put_everything, run
 from tests.spot.web.test_stream import messages as stream_messages
@@ -32,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("redis", "unlimited")
 #: Messages in one example, which shares a hub.
 TOGETHER = 20
 #: The doors, and so the tests.
-DOORS = 4
+DOORS = 5
 STATUSES = {200, 204, 304, 405} | {fact.status for fact in ERRORS.values()}
 
 
@@ -203,6 +205,32 @@ async def _converse_by_ids(socket: Socket, said: list[str]) -> None:
         if frame.get("id") == "the end" and frame["type"] == "pong":
             break
     assert answers > len(said)
+
+
+def test_other_vendors_protocols_answer_each_message_in_frames_of_their_own(request, monkeypatch) -> None:
+    monkeypatch.setattr("spot.web.awaited._PATIENCE", 0.01)  # no worker says who brings on-chain events
+    end = json.dumps({"channel": "CGSimplePrice", "the": "end"})
+
+    @examples(request)
+    @given(
+        st.lists(latest_messages, min_size=TOGETHER, max_size=TOGETHER),
+        st.lists(cable_messages, min_size=TOGETHER, max_size=TOGETHER),
+    )
+    def fuzz(latest: list[str], cable: list[str]) -> None:
+        async def story() -> None:
+            await put_everything()
+            async with Socket("", path="/compat/coinmarketcap/v1") as socket:
+                await _converse_by_ids(socket, latest)
+            async with Socket("", path="/compat/coingecko/stream/v1") as socket:
+                for text in cable:
+                    await socket.send(text)
+                await socket.send({"command": "subscribe", "identifier": end})
+                while (await socket.frame()) != {"type": "confirm_subscription", "identifier": end}:
+                    pass
+
+        run(story())
+
+    fuzz()
 
 
 addresses = st.tuples(
