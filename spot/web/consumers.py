@@ -210,7 +210,7 @@ class Connection(BaseConsumer):
             for command in commands:
                 self._obey(command)
         if self._rate.refused > _PATIENCE or len(self.outbox.replies) > max(_REPLIES, 2 * self.dialect.subscriptions):
-            await self.close(Close.TOO_MANY_MESSAGES)
+            await self.close(self.dialect.close_code(Refused("too_many_messages", "Messages come too fast.")))
 
     def _check_rate(self, more: int) -> None:
         if not self._rate.allow(asyncio.get_running_loop().time(), 1 + more):

@@ -239,6 +239,22 @@ def test_every_mistake_gets_its_code_and_changes_nothing(monkeypatch, settings) 
     run(story())
 
 
+def test_whoever_asks_too_fast_is_told_and_then_closed(settings) -> None:
+    settings.SPOT_MESSAGES_PER_SECOND = 1
+
+    async def story() -> None:
+        async with connected() as socket:
+            answers = [await ask(socket, id=number, method="ping") for number in range(100)]
+            assert [answer["type"] for answer in answers[:4]] == ["pong", "pong", "pong", "error"]
+            codes = [answer["status"]["error_code"] for answer in answers if answer["type"] == "error"]
+            assert set(codes) == {"1008"}
+            for number in range(110 - len(codes)):
+                await socket.send({"id": number, "method": "ping"})
+            assert await socket.closed() == 1013
+
+    run(story())
+
+
 def test_an_error_is_written_as_documented() -> None:
     async def story() -> None:
         async with connected() as socket:
