@@ -177,12 +177,12 @@ def keep_aliases(name: str, listed: Sequence[Row], ours: Ours) -> Counter[str]:
 
 
 def _alias(name: str, row: Row, result: Match) -> AssetAlias:
-    titles = {"symbol": _symbol(row), "name": row["name"][:_NAME]}
+    titles = {"symbol": _symbol(row), "name": row["name"][:_NAME], "slug": row["slug"][:_ID]}
     return AssetAlias(provider=name, foreign_id=result.foreign_id, asset_id=result.coin, matched=result.how, **titles)
 
 
 def _fields(alias: AssetAlias | None) -> tuple[Any, ...]:
-    return (alias.symbol, alias.name, alias.asset_id, alias.matched) if alias else ()
+    return (alias.symbol, alias.name, alias.slug, alias.asset_id, alias.matched) if alias else ()
 
 
 def _write(name: str, part: list[AssetAlias]) -> None:
@@ -196,7 +196,7 @@ def _write(name: str, part: list[AssetAlias]) -> None:
             [alias for alias in part if alias.foreign_id not in chosen],
             update_conflicts=True,
             unique_fields=["provider", "foreign_id"],
-            update_fields=["symbol", "name", "asset", "matched"],
+            update_fields=["symbol", "name", "slug", "asset", "matched"],
         )
 
 

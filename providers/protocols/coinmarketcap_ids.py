@@ -62,3 +62,12 @@ IDS = {
     "ethena-usde": 29470, "portal-2": 29555, "wormhole": 29587, "ether-fi": 29814, "book-of-meme": 29870,
     "ethena": 30171, "hyperliquid": 32196, "sky": 33038, "usds": 33039, "official-trump": 35336,
 }  # fmt: skip
+#: Their names of coins in addresses, where those differ from our ids.
+SLUGS = {
+    "ripple": "xrp", "binancecoin": "bnb", "avalanche-2": "avalanche", "the-open-network": "toncoin",
+    "leo-token": "unus-sed-leo", "dai": "multi-collateral-dai", "polkadot": "polkadot-new", "zencash": "horizen",
+    "zcoin": "firo", "matic-network": "polygon", "near": "near-protocol", "hedera-hashgraph": "hedera",
+    "crypto-com-chain": "cronos", "optimism": "optimism-ethereum", "render-token": "render",
+    "injective-protocol": "injective", "bonk": "bonk1", "dogwifcoin": "dogwifhat", "worldcoin-wld": "worldcoin-org",
+    "quant-network": "quant", "theta-token": "theta-network",
+}  # fmt: skip

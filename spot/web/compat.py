@@ -62,7 +62,7 @@ async def answer(rest: Rest, path: str, request: Request) -> Response:
     reading = _reading(request.query_string, rest, path, settings.SPOT_DEPTH)
     if reading.personal is not None:
         reply = reading.personal(_account(request.client))
-        return Response(reply.status, [*_UNSHARED, *_own(reply)], reply.body, _VARY)
+        return Response(reply.status, [*_UNSHARED, *_own(reply)], rest.finished(reply.body, now_ms()), _VARY)
     written = await _written(reading, request.client)
     now = now_ms()
     private = request.client.key is not None

@@ -17,7 +17,8 @@ def renew() -> None:
     use of the database: its connection is closed."""
     try:
         aliases = AssetAlias.objects.filter(provider=PROVIDER, asset__isnull=False).order_by("pk")
-        pairs = list(aliases.values_list("foreign_id", "asset_id"))
+        rows = list(aliases.values_list("foreign_id", "asset_id", "slug"))
     finally:
         connection.close()
-    numbers.fill((int(number), coin) for number, coin in pairs if number.isdecimal() and len(number) < 10)
+    numbered = [(int(number), coin) for number, coin, _ in rows if number.isdecimal() and len(number) < 10]
+    numbers.fill(numbered, {coin: slug for _, coin, slug in rows if slug})
