@@ -127,6 +127,11 @@ class Book:
         key = None if client.digest is None else self.at(client.digest)
         return anonymous(client.address).plan if key is None else key.plan
 
+    def expiry_of(self, client: Client) -> int | None:
+        """When a client's key expires, epoch ms; None: never."""
+        key = None if client.digest is None else self.at(client.digest)
+        return None if key is None else key.expires
+
     def expiries(self) -> Iterable[int]:
         """When keys expire, epoch ms."""
         return (key.expires for key in self._keys.values() if key.expires is not None)

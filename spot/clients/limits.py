@@ -100,13 +100,14 @@ class Bucket:
 
 
 class MessageRate:
-    """The bucket of one socket's messages: the plan's number a second, three seconds' worth at once."""
+    """The bucket of one socket's messages: the plan's number a second, three seconds' worth at once; or its protocol's
+    number a minute, a minute's worth at once."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.rate = plan.messages_per_second
+    def __init__(self, plan: Plan, per_minute: int = 0) -> None:
+        self.rate = per_minute / 60 if per_minute else plan.messages_per_second
         #: Messages refused in a row.
         self.refused = 0
-        self._bucket = Bucket(self.rate, self.rate * 3)
+        self._bucket = Bucket(self.rate, per_minute or self.rate * 3)
 
     def allow(self, now: float, cost: float = 1) -> bool:
         """Whether a message at `now` is within the rate."""

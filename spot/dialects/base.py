@@ -9,7 +9,7 @@ is written once.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 from spot.codes import Refused
@@ -129,7 +129,37 @@ class Mistake:
     tag: Any = None
 
 
-Command = Subscribe | Follow | Unsubscribe | Amend | Ping | List | Resync | Export | Mistake
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """Be from now on the client with this key, shown in a message and not in the handshake. What was followed as
+    another client ends. A wrong key changes nothing."""
+
+    key: str = field(repr=False)
+    tag: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Find the coins with these symbols: of each the largest by market cap. `then` makes the commands that follow of
+    their ids by symbol, in upper case; a symbol that no coin has, or several small ones, is not among them. It may
+    raise `Refused`."""
+
+    symbols: frozenset[str]
+    then: Callable[[Mapping[str, str]], Sequence[Command]]
+    tag: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Send a heartbeat (`Tick`) after each silence of so many seconds from now on; 0: none."""
+
+    seconds: float
+    tag: Any = None
+
+
+Command = (
+    Subscribe | Follow | Unsubscribe | Amend | Ping | List | Resync | Export | Mistake | Authenticate | Lookup | Beat
+)  # fmt: skip
 
 
 class Dialect:
@@ -167,6 +197,13 @@ class Dialect:
     idle_without_news: ClassVar[bool] = False
     #: Whether clients that may not connect read that from a close code, and not from the status of their handshake.
     refuses_by_close: ClassVar[bool] = False
+    #: Whether those without a key read it from the status too; if not, from a close code.
+    refuses_by_status: ClassVar[bool] = False
+    #: Seconds between two WebSocket pings, and until the answer to one must have come; 0: as the server does it.
+    ping_seconds: ClassVar[float] = 0
+    pong_seconds: ClassVar[float] = 0
+    #: Messages a minute from each client; 0: as its plan allows.
+    messages_per_minute: ClassVar[int] = 0
 
     def read(self, message: str | bytes, depth: int) -> Sequence[Command]:
         """The commands of a client's message. Raises `Refused`; no input raises anything else. `depth`: how many coins
@@ -202,6 +239,14 @@ class Dialect:
         """The code of the close that ends a connection which cannot be served."""
         return int(refused.fact.close)
 
+    def close_reason(self, _refused: Refused) -> str:
+        """The text of that close."""
+        return ""
+
+    def ends(self, _refused: Refused) -> bool:
+        """Whether a refused message ends the connection."""
+        return False
+
     def http_refusal(self, refused: Refused) -> tuple[int, bytes]:
         """HTTP status and JSON body where a handshake is refused."""
         return refused.fact.status, self.write(Failed(None, refused)) or b"{}"
@@ -228,3 +273,6 @@ class Route:
     interface: Callable[[], Channel] | None = None
     #: Where a handshake carries its key.
     credentials: Finder = find
+    #: Whether the key may also come in a message (`Authenticate`). Where a key is required, a handshake without one is
+    #: accepted, and nothing is served until the key has come, which must be soon.
+    late_key: bool = False

@@ -114,13 +114,16 @@ class Tick(NamedTuple):
 
 class Opened(NamedTuple):
     """A connection has been accepted. `session` is its name in our logs; `limit` how many subscriptions it may have;
-    the rates are messages a second, in and out (0: any number)."""
+    the rates are messages a second, in and out (0: any number); `connections` how many its client may have (0: any
+    number), and `expires_at` when the key expires, epoch ms (None: never)."""
 
     session: str
     limit: int
     rate_in: float
     rate_out: float
     now_ms: int
+    connections: int = 0
+    expires_at: int | None = None
 
 
 class Drain(NamedTuple):

@@ -102,7 +102,7 @@ class Outbox:
 
     __slots__ = (
         "_controls", "_deflating", "_free", "_gathers", "_timer", "binary", "frames", "meter", "owner", "pace", "pages",
-        "replies", "socket", "subscriptions",
+        "replies", "sent", "socket", "subscriptions", "watched",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, socket: FrameSocket | None, *, binary: bool = False) -> None:
@@ -113,6 +113,9 @@ class Outbox:
         self.pace: Bucket | None = None
         #: Counts what is sent, for a client with a key.
         self.meter: Meter | None = None
+        #: The number of writes, and whether somebody looks at it: broadcasts, which count none, are not let in then.
+        self.sent = 0
+        self.watched = False
         self.subscriptions: dict[Hashable, Subscription] = {}
         #: The newest page of each subscription that has not been sent. The hub puts them here, many at a time.
         self.pages: dict[Any, Update] = {}
@@ -135,7 +138,7 @@ class Outbox:
             return None  # of frames none waits while it is ready
         if self.pace is not None or any(subscription.pace for subscription in self.subscriptions.values()):
             return None
-        if socket.send_now is None or socket.descriptor is None:
+        if socket.send_now is None or socket.descriptor is None or self.watched:
             return None
         return Direct(socket, socket.send_now, socket.descriptor, self.meter)
 
@@ -240,6 +243,7 @@ class Outbox:
             if self.meter is not None:
                 self.meter.count(len(frames) - frames.count(b""), sum(map(len, frames)))
             socket.write_frame(frames[0] if len(frames) == 1 else b"".join(frames))
+            self.sent += 1
         self.owner.written()
 
     def _frames(self, socket: FrameSocket) -> list[bytes]:

@@ -79,6 +79,7 @@ class SpotWebSocketProtocol(WebSocketProtocol):
     maxMessagePayloadSize: int  # noqa: N815
     intake: Intake | None = None
     drain: dict[str, bool] | None = None
+    keepalive: dict[str, float] | None = None
     denial: tuple[int, list[tuple[str, str]]] | None = None
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
@@ -108,8 +109,21 @@ class SpotWebSocketProtocol(WebSocketProtocol):
             self.denial = (message["status"], headers)
         elif message["type"] == "websocket.http.response.body":
             self._deny(message["body"])
+        elif message["type"] == "websocket.close" and message.get("reason") and self.state == self.STATE_OPEN:
+            self.sendCloseFrame(code=message["code"], reasonUtf8=message["reason"].encode())
         else:
             super().handle_reply(message)
+
+    def check_timeouts(self) -> None:
+        """Ping in the connection's own interval: daphne looks every two seconds."""
+        if self.keepalive is None:
+            super().check_timeouts()
+            return
+        before, self.server.ping_interval = self.server.ping_interval, self.keepalive["ping"]
+        try:
+            super().check_timeouts()
+        finally:
+            self.server.ping_interval = before
 
     def _deny(self, body: bytes) -> None:
         assert self.denial is not None
@@ -161,7 +175,12 @@ class SpotServer(Server):
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
             protocol.drain = {"wanted": False}
-            scope["extensions"] = {"websocket.http.response": {}, listening.DRAIN: protocol.drain}
+            protocol.keepalive = {"ping": self.ping_interval, "pong": self.ping_timeout}
+            scope["extensions"] = {
+                "websocket.http.response": {},
+                listening.DRAIN: protocol.drain,
+                listening.KEEPALIVE: protocol.keepalive,
+            }
         return super().create_application(protocol, scope)
 
     def kill_all_applications(self) -> Any:

@@ -44,7 +44,7 @@ from websockets.server import ServerProtocol
 from spot.codes import Close
 from spot.server.flow import Flow
 from spot.server.intake import Intake
-from spot.server.listening import DRAIN
+from spot.server.listening import DRAIN, KEEPALIVE
 
 EXTENSION = "spot.frames"
 #: A peer that does not answer our close is cut after so many seconds.
@@ -116,9 +116,12 @@ class FrameProtocol(Flow, WebSocketsSansIOProtocol):
         if self.response.status_code == 101:
             self.scope["extensions"][EXTENSION] = {"socket": self}
             self.scope["extensions"][DRAIN] = {"wanted": False}
+            self.scope["extensions"][KEEPALIVE] = {"ping": self.ping_interval, "pong": self.ping_timeout}
 
     def start_keepalive(self) -> None:
         """The handshake's answer has just been written: what was negotiated is known, and frames may go out."""
+        wished: Any = self.scope["extensions"][KEEPALIVE]
+        self.ping_interval, self.ping_timeout = wished["ping"], wished["pong"]
         super().start_keepalive()
         self.deflates = any(
             isinstance(extension, PerMessageDeflate)

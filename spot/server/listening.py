@@ -37,6 +37,11 @@ TAKEN = "spot.taken"
 DRAIN = "spot.drain"
 DRAIN_SECONDS, _DRAINED_EACH = 1.5, 0.01
 
+#: The ASGI extension by which a WebSocket's application changes, before it accepts, the seconds between two pings and
+#: those until the answer to one must have come: `{"ping": PING_SECONDS, "pong": PING_SECONDS}`. Daphne has one time for
+#: all answers.
+KEEPALIVE = "spot.keepalive"
+
 #: Set once this process has been asked to end: it answers what it has and wants nothing new.
 draining = threading.Event()
 

@@ -17,6 +17,7 @@ from spot.clients.roster import roster
 from spot.codes import Refused
 from spot.dialects.base import Dialect
 from spot.dialects.values import Failed
+from spot.server.listening import KEEPALIVE
 from spot.snapshots import now_ms
 from spot.web.answers import refusal_headers
 
@@ -78,6 +79,16 @@ class BaseConsumer(AsyncConsumer):
     async def spot_drain(self, _message: dict[str, Any]) -> None:
         """The server restarts (`spot.server.listening.DRAIN`); a socket that is refused has its close already."""
 
+    def become(self, client: Client) -> None:
+        """Count the connection as another client's from now on. Raises `Refused`, and changes nothing then."""
+        before = self.who
+        if self.counted is not None:
+            self.counted.enter(client)
+            self.counted.leave(before)
+        roster.leave(self)
+        self.scope["spot.client"], self.meter = client, None
+        roster.enter(self)
+
     @property
     def who(self) -> Client:
         """The client, as the gate knows it."""
@@ -101,10 +112,13 @@ class BaseConsumer(AsyncConsumer):
             except Refused as refused:
                 wrong = refused
         if wrong is not None:
-            has_key = "spot.refused" in self.scope or self.who.key is not None
-            await self._turn_away(wrong, by_close=self.dialect.refuses_by_close or not has_key)
+            by_status = "spot.refused" in self.scope or self.who.key is not None or self.dialect.refuses_by_status
+            await self._turn_away(wrong, by_close=self.dialect.refuses_by_close or not by_status)
             return False
         roster.enter(self)
+        keepalive = self.scope.get("extensions", {}).get(KEEPALIVE)
+        if keepalive is not None and self.dialect.ping_seconds:
+            keepalive |= {"ping": self.dialect.ping_seconds, "pong": self.dialect.pong_seconds}
         await self.send({"type": "websocket.accept", "subprotocol": subprotocol or self.scope.get("spot.subprotocol")})
         return True
 
@@ -141,7 +155,7 @@ class BaseConsumer(AsyncConsumer):
         """Tell a client why it cannot be served, close with the code that says so, and count it until it is gone."""
         if (payload := self.dialect.write(Failed(None, refused, now_ms()))) is not None:
             await self.send_payload(payload)
-        await self.close(self.dialect.close_code(refused))
+        await self.close(self.dialect.close_code(refused), self.dialect.close_reason(refused))
         events = 1 if self.socket is None else 2  # uvicorn reports our own close first, and then the end
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FAREWELL_SECONDS):
@@ -151,7 +165,8 @@ class BaseConsumer(AsyncConsumer):
 
     def dismiss(self, refused: Refused) -> None:
         """End the connection soon, with the code that says why."""
-        self._dismissal = asyncio.create_task(self.close(self.dialect.close_code(refused)))
+        close = self.close(self.dialect.close_code(refused), self.dialect.close_reason(refused))
+        self._dismissal = asyncio.create_task(close)
 
     async def send_payload(self, payload: bytes) -> None:
         """Send one message in the dialect's own kind of frame."""
@@ -160,11 +175,12 @@ class BaseConsumer(AsyncConsumer):
         else:
             await self.send({"type": "websocket.send", "text": payload.decode()})
 
-    async def close(self, code: int) -> None:
+    async def close(self, code: int, reason: str = "") -> None:
         """Close the connection."""
         if not self.ended:
             self.ended = True
-            await self.send({"type": "websocket.close", "code": int(code)})
+            more = {"reason": reason} if reason else {}
+            await self.send({"type": "websocket.close", "code": int(code), **more})
 
     def released(self) -> None:
         """Give back what the connection held. Called exactly once, however it ended."""

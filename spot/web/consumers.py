@@ -16,14 +16,18 @@ from typing import Any
 import structlog
 from django.conf import settings
 
+from spot.clients.book import book, key_required
 from spot.clients.limits import MessageRate, sending
 from spot.codes import Close, Refused
 from spot.dialects.base import (
     Amend,
+    Authenticate,
+    Beat,
     Command,
     Export,
     Follow,
     List,
+    Lookup,
     Mistake,
     Opening,
     Ping,
@@ -42,7 +46,9 @@ from spot.web import exports
 from spot.web.awaited import Awaited
 from spot.web.connection import BaseConsumer
 from spot.web.following import Following
+from spot.web.identification import shown_in_message
 from spot.web.remembered import Remembered
+from spot.web.symbols import coins_with
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +62,8 @@ _EXPORT_COST, _COST_BYTES = 5, 4096
 _LISTED = 100
 #: The close code of a connection whose dialect has failed (RFC 6455, section 7.4.1).
 _FAILED = 1011
+#: Seconds in which a message must have shown a key, where one is required and the handshake had none.
+_KEY_SECONDS = 5.0
 
 
 @Remembered
@@ -91,11 +99,12 @@ class Connection(BaseConsumer):
     def __init__(self, route: Route) -> None:
         self.route = route
         self.dialect = route.refusals
-        self._closing: int | None = None
+        self._closing: tuple[int, str] | None = None
         self._task: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._rate: MessageRate
+        self._silence, self._seen = 0.0, 0
 
     # --- the connection ----------------------------------------------------------------------------------------------
 
@@ -113,12 +122,11 @@ class Connection(BaseConsumer):
         offered = tuple(name for name in self.route.subprotocols if name in self.scope["subprotocols"])
         if not await self.admit(offered[0] if offered else None):
             return
-        self._rate, self.outbox.meter = MessageRate(self.who.plan), self.meter
         try:
             opening = _opening(self.scope["query_string"], self.route, offered, settings.SPOT_DEPTH)
             self.dialect, self.outbox.binary = opening.dialect, opening.dialect.binary
             self.following = Following(self.who, self.dialect, self.outbox, self._refuse_later)
-            self.outbox.pace = sending(self.who.plan)
+            self._apply_plan()
             if (welcome := self.dialect.write(self._opened())) is not None:
                 await self.send_payload(welcome)
             for command in opening.commands:
@@ -130,7 +138,12 @@ class Connection(BaseConsumer):
     def _opened(self) -> Opened:
         plan = self.who.plan
         rates = plan.messages_per_second, plan.messages_out_per_second
-        return Opened(secrets.token_hex(8), self.following.limit, *rates, now_ms())
+        more = plan.connections, book.expiry_of(self.who)
+        return Opened(secrets.token_hex(8), self.following.limit, *rates, now_ms(), *more)
+
+    def _apply_plan(self) -> None:
+        self._rate = MessageRate(self.who.plan, self.dialect.messages_per_minute)
+        self.outbox.meter, self.outbox.pace = self.meter, sending(self.who.plan)
 
     async def spot_drain(self, message: dict[str, Any]) -> None:
         """The server restarts: say so, and close after so many seconds, each connection at another moment."""
@@ -152,6 +165,17 @@ class Connection(BaseConsumer):
     def _start_timers(self) -> None:
         self._call_later(self.dialect.heartbeat_seconds, self._beat)
         self._call_later(self.dialect.idle_seconds, self._close_idle)
+        if self._awaits_key:
+            self._call_later(_KEY_SECONDS, self._dismiss_unkeyed)
+
+    @property
+    def _awaits_key(self) -> bool:
+        """Whether nothing is served before a message has shown a key."""
+        return "spot.unkeyed" in self.scope
+
+    def _dismiss_unkeyed(self) -> None:
+        if self._awaits_key:
+            self.dismiss(key_required())
 
     def _call_later(self, seconds: float, act: Callable[[], None]) -> None:
         """Do something once after so many seconds, counted anew with each call; 0: never."""
@@ -163,6 +187,12 @@ class Connection(BaseConsumer):
     def _beat(self) -> None:
         self._answer(lambda: Tick(now_ms()))
         self._call_later(self.dialect.heartbeat_seconds, self._beat)
+
+    def _beat_in_silence(self) -> None:
+        if self.outbox.sent == self._seen and (self.socket is None or self.socket.ready):
+            self._answer(lambda: Tick(now_ms()))
+        self._seen = self.outbox.sent
+        self._call_later(self._silence, self._beat_in_silence)
 
     def _close_idle(self) -> None:
         seconds = self.dialect.idle_seconds
@@ -178,21 +208,23 @@ class Connection(BaseConsumer):
         """Tell the client why it may not stay, and close; at once where it does not read what waits."""
         if self._closing is not None:
             return
-        self._closing = self.dialect.close_code(refused)
+        self._closing = self.dialect.close_code(refused), self.dialect.close_reason(refused)
         if self.socket is not None and not self.socket.ready:
             super().dismiss(refused)
         else:
             self._fail(None, refused)
 
-    def _close_later(self, code: int) -> None:
-        self._closing = code
+    def _close_later(self, code: int, reason: str = "") -> None:
+        self._closing = code, reason
         self.outbox.flush()
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:
         """A client's message: a bad one gets one answer, and changes nothing."""
-        if self.ended or (not self.outbox.subscriptions and self.dialect.subscriptions == 1):
+        if self.ended or self._closing is not None:
+            return
+        if not self.outbox.subscriptions and self.dialect.subscriptions == 1:
             return
         data = message.get("text")
         if data is None:
@@ -208,7 +240,7 @@ class Connection(BaseConsumer):
             self._close_later(_FAILED)
         else:
             for command in commands:
-                self._obey(command)
+                await self._obey_in_turn(command)
         if self._rate.refused > _PATIENCE or len(self.outbox.replies) > max(_REPLIES, 2 * self.dialect.subscriptions):
             await self.close(self.dialect.close_code(Refused("too_many_messages", "Messages come too fast.")))
 
@@ -217,6 +249,36 @@ class Connection(BaseConsumer):
             raise Refused(
                 "too_many_messages", f"At most {self._rate.rate:g} messages a second; this one was not heard."
             )
+
+    async def _obey_in_turn(self, command: Command) -> None:
+        """Carry out a command and what follows of it, unless one before has ended the connection."""
+        if self._closing is not None:
+            return
+        try:
+            match command:
+                case Authenticate(key):
+                    await self._authenticate(key)
+                case Lookup(symbols, then):
+                    self._check_key()
+                    for following in then(await coins_with(symbols, self.who)):
+                        await self._obey_in_turn(following)
+                case _:
+                    self._obey(command)
+        except Refused as refused:
+            self._fail(command, refused)
+
+    async def _authenticate(self, key: str) -> None:
+        """Be the client with that key. Raises `Refused`, and has changed nothing then."""
+        client = await shown_in_message(self.scope, key)
+        self.scope.pop("spot.unkeyed", None)
+        if client.id != self.who.id:
+            self.become(client)
+            self.following.become(client)
+            self._apply_plan()
+
+    def _check_key(self) -> None:
+        if self._awaits_key:
+            raise key_required()
 
     def _obey(self, command: Command) -> None:
         """Carry out a command, and answer it; the answer goes before the pages that it brings."""
@@ -247,6 +309,7 @@ class Connection(BaseConsumer):
 
     def _carry_out(self, command: Command) -> Outcome:
         """Carry out a command. Raises `Refused`, and has changed nothing then."""
+        self._check_key()
         match command:
             case Subscribe():
                 self.following.subscribe(command)
@@ -264,6 +327,10 @@ class Connection(BaseConsumer):
                 self._list(command)
             case Mistake(refused):
                 raise refused
+            case Beat(seconds):
+                self._silence, self._seen, self.outbox.watched = seconds, self.outbox.sent, bool(seconds)
+                self.outbox.call_back()
+                self._call_later(seconds, self._beat_in_silence)
             case Ping():
                 pass
         return Outcome()
@@ -290,8 +357,10 @@ class Connection(BaseConsumer):
             else:
                 count, limit = len(self.following), self.following.limit
                 self._answer(lambda: Lapsed(tag, view, refused, ended, count, limit, now_ms()))
+                if self.dialect.ends(refused):
+                    self._end(refused)
         if ended and self.dialect.subscriptions == 1:
-            self._close_later(self.dialect.close_code(refused))
+            self._end(refused)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -308,6 +377,11 @@ class Connection(BaseConsumer):
 
     def _fail(self, command: Command | None, refused: Refused) -> None:
         self._answer(lambda: Failed(command, refused, now_ms()))
+        if self._closing is None and self.dialect.ends(refused):
+            self._end(refused)
+
+    def _end(self, refused: Refused) -> None:
+        self._close_later(self.dialect.close_code(refused), self.dialect.close_reason(refused))
 
     def wake(self) -> None:
         """Write what waits, where the server takes no finished frames."""
@@ -317,7 +391,7 @@ class Connection(BaseConsumer):
     def written(self) -> None:
         """Close the connection once all answers have been given, if it is to be closed."""
         if self._closing is not None and self._writer is None and not self.outbox.replies:
-            self._writer = asyncio.create_task(self.close(self._closing))
+            self._writer = asyncio.create_task(self.close(*self._closing))
 
     def _ready_again(self) -> None:
         self.outbox.flush()
@@ -334,6 +408,7 @@ class Connection(BaseConsumer):
                         self.meter.count(1, len(message.payload))
                     body = {"bytes": message.payload} if message.binary else {"text": message.text}
                     await self.send({"type": "websocket.send", **body})
+                    self.outbox.sent += 1
         except TimeoutError:
             log.info("slow reader cut", path=self.route.path)
             await self._cut()
@@ -342,7 +417,7 @@ class Connection(BaseConsumer):
         else:
             self._writer = None
             if self._closing is not None:
-                await self.close(self._closing)
+                await self.close(*self._closing)
 
     async def _cut(self) -> None:
         self.cut = True

@@ -44,6 +44,12 @@ class Following:
     def __iter__(self) -> Iterator[Subscription]:
         return iter(list(self._outbox.subscriptions.values()))
 
+    def become(self, client: Client) -> None:
+        """Follow nothing, and what is followed from now on as another client."""
+        for subscription in self:
+            self._leave(subscription)
+        self._client = client
+
     @property
     def limit(self) -> int:
         """The subscriptions that the protocol and the client's plan allow."""

@@ -75,6 +75,8 @@ _PUBLIC = {
     mcp.PATH: Handler(mcp.answer, methods=("POST",), operation=mcp.OPERATION, body_bytes=mcp.BODY_BYTES),
     f"/{PREFIX}/ticket": Handler(ticket, methods=("POST",), operation=TICKET_OPERATION),
 }
+#: The dialects in which refusals are told at the paths of sockets.
+_SOCKETS = {f"/{_route.path}{_end}": _route.refusals for _route in dialects.routes() for _end in ("", "/")}
 for _end in ("", "/"):
     for _feed in FEEDS.values():
         _PUBLIC[f"/{PREFIX}/{_feed.channel}{_end}"] = Handler(
@@ -84,7 +86,7 @@ for _end in ("", "/"):
     _PUBLIC[f"/{PREFIX}/batch{_end}"] = Handler(batch.answer, ("POST",), batch.OPERATION, MAX_REQUEST)
     _PUBLIC[f"/{SEVERAL}{_end}"] = Handler(sse.several, operation=operation())
     for _route in dialects.routes():
-        _PUBLIC[f"/{_route.path}{_end}"] = Handler(twins.upgrade_required, methods=None)
+        _PUBLIC[f"/{_route.path}{_end}"] = Handler(partial(twins.upgrade_required, _route.refusals), methods=None)
 
 
 def operations() -> list[tuple[str, Operation]]:
@@ -172,6 +174,9 @@ class Http:
             charge(request.client, 1)
         except Refused as refused:
             refused_answer = refusal(refused)
+            if (socket := _SOCKETS.get(path)) is not None:
+                status, body = socket.http_refusal(refused)
+                refused_answer = refused_answer._replace(status=status, body=body)
             more = [*balance_headers(request.client), *sharing, (b"Vary", refused_answer.vary)]
             await write(send, refused_answer.status, [*refused_answer.headers, *more], refused_answer.body)
             return

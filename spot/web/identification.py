@@ -21,7 +21,7 @@ from spot.clients.protocols import protocol_of
 from spot.clients.tickets import PAGE, SECONDS
 from spot.clients.usage import usage
 from spot.codes import Refused
-from spot.dialects.credentials import TICKET_PROTOCOL, Asked, Credential, Finder, find
+from spot.dialects.credentials import ANONYMOUS, TICKET_PROTOCOL, Asked, Credential, Finder, find
 from spot.dialects.interface import Header, Operation, Outcome, Payload
 from spot.dialects.own import PREFIX
 from spot.dialects.schema import closed
@@ -34,6 +34,8 @@ from spot_project import hosts
 log = structlog.get_logger(__name__)
 
 _FINDERS = {f"/{route.path}": route.credentials for route in dialects.routes()}
+#: Where the key may come in a message.
+_LATE = {f"/{route.path}" for route in dialects.routes() if route.late_key}
 #: Where nobody is served without a key, once the operator has closed the site to everybody.
 _DATA = (f"/{PREFIX}/", COMPAT, "/mcp")
 
@@ -75,6 +77,8 @@ async def identified(scope: dict[str, Any], headers: Headers, is_public: Callabl
         found = finder(headers, asked)
         if found.credential is None:
             if not book.is_open and (is_socket or scope["path"].startswith(_DATA)):
+                if is_socket and scope["path"].rstrip("/") in _LATE:
+                    return {"spot.client": client, "spot.unkeyed": True}
                 raise key_required()
             return {"spot.client": client}
         if found != asked:
@@ -91,6 +95,16 @@ def _finder(path: str, is_socket: bool) -> Finder:
         return _FINDERS.get(path.rstrip("/"), find)
     rest = compat.rest_at(path)
     return find if rest is None else rest.credentials
+
+
+async def shown_in_message(scope: dict[str, Any], text: str) -> Client:
+    """The client with a key that a socket's message shows. Raises `Refused`."""
+    everybody = anonymous(scope["client"][0] if scope.get("client") else "")
+    if not text or text.lower() in ANONYMOUS:
+        if not book.is_open:
+            raise key_required()
+        return everybody
+    return await _client(Credential("key", text), everybody, dict(scope["headers"]).get(b"origin"))
 
 
 def _without_ticket(asked: Asked, found: Asked) -> dict[str, Any]:

@@ -74,8 +74,9 @@ async def no_feed(_request: Request) -> Response:
     return refusal(Refused("unknown_feed", "There is no feed at this path."))
 
 
-async def upgrade_required(_request: Request) -> Response:
-    """A socket's path asked over plain HTTP: most likely a proxy has dropped the header that makes it a socket."""
+async def upgrade_required(dialect: Dialect, _request: Request) -> Response:
+    """A socket's path asked over plain HTTP: most likely a proxy has dropped the header that makes it a socket. Said in
+    the words of its protocol."""
     refused = Refused(
         "upgrade_required",
         "This path takes WebSockets only, and the request arrived without the header Upgrade: websocket. If a "
@@ -85,8 +86,8 @@ async def upgrade_required(_request: Request) -> Response:
         "Upgrade",
         "websocket",
     )
-    answer = refusal(refused)
-    return answer._replace(headers=[*answer.headers, (b"Upgrade", b"websocket")])
+    answer, (status, body) = refusal(refused), dialect.http_refusal(refused)
+    return answer._replace(status=status, headers=[*answer.headers, (b"Upgrade", b"websocket")], body=body)
 
 
 # --- the question -----------------------------------------------------------------------------------------------------

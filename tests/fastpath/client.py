@@ -45,9 +45,10 @@ class Frame(NamedTuple):
 class Closed(Exception):
     """The server sent a close frame (its code), or ended the connection without one (1006)."""
 
-    def __init__(self, code: int) -> None:
-        super().__init__(f"closed with {code}")
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(f"closed with {code} {reason}")
         self.code = code
+        self.reason = reason
 
 
 def framed(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv1: bool = False) -> bytes:
@@ -165,7 +166,8 @@ class Client:
         while not (parts and parts[-1].fin):
             frame = await self.frame()
             if frame.opcode == CLOSE:
-                raise Closed(int.from_bytes(frame.payload[:2]) if frame.payload else 1005)
+                code = int.from_bytes(frame.payload[:2]) if frame.payload else 1005
+                raise Closed(code, frame.payload[2:].decode())
             if frame.opcode >= CLOSE:
                 assert frame.fin
                 assert len(frame.payload) < 126

@@ -70,9 +70,10 @@ async def eventually(condition: Callable[[], object]) -> None:
 class Closed(Exception):
     """The server closed the socket."""
 
-    def __init__(self, code: int) -> None:
-        super().__init__(f"closed with {code}")
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(f"closed with {code} {reason}")
         self.code = code
+        self.reason = reason
 
 
 class Socket:
@@ -122,7 +123,10 @@ class Socket:
         """The next frame as it came. Raises `Closed`."""
         event = await self._app.receive_output(patience)
         if event["type"] == "websocket.close":
-            raise Closed(event["code"])
+            raise Closed(event["code"], event.get("reason", ""))
+        if event.get("text") is None:
+            self.frames.append(event["bytes"])
+            return str(event["bytes"], "utf-8")
         self._check(event["text"])
         self.frames.append(event["text"])
         return event["text"]
@@ -151,12 +155,16 @@ class Socket:
 
     async def closed(self) -> int:
         """The code the server closes with, whatever comes before it."""
+        return (await self.close()).code
+
+    async def close(self) -> Closed:
+        """The server's close, whatever comes before it."""
         async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     await self.text()
                 except Closed as closed:
-                    return closed.code
+                    return closed
 
     async def silent(self, seconds: float = 0.3) -> bool:
         """Whether nothing comes for a while."""

@@ -137,7 +137,7 @@ def test_both_documents_say_how_a_key_is_sent() -> None:
 def test_every_route_is_a_channel_with_its_forms() -> None:
     whole = document("asyncapi")
     assert {channel["address"] for channel in whole["channels"].values()} >= {
-        f"/{route.path}" for route in dialects.routes()
+        f"/{route.path}" for route in dialects.routes() if route.interface is not None
     }
     for feed in FEEDS.values():
         for form in FORMS:

@@ -28,6 +28,8 @@ class Trial(Dialect):
     heartbeat_seconds: ClassVar[float] = 0.2
     idle_seconds: ClassVar[float] = 5.0
     idle_close: ClassVar[int] = 4900
+    ping_seconds: ClassVar[float] = 0.3
+    pong_seconds: ClassVar[float] = 60.0
 
     def read(self, message: str | bytes, depth: int) -> Sequence[Command]:
         try:
