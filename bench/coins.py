@@ -1,9 +1,9 @@
 """Connections that follow a hundred single coins each, and all coins change: `python -m bench.coins`.
 
 A client of Spot follows each coin by a subscription of its own, in a dialect as terse as the others', in the stream's
-`price`, whose frames are 14 times as long, and in CoinMarketCap's and CoinGecko's protocols. The same work in plain
-Channels is a group for each coin, and in Node's `ws` a set of sockets for each. Frames have the same length everywhere,
-so that the clients need only count bytes; a broadcast ends when the last client has its last byte.
+`price`, whose frames are 14 times as long, and in CoinMarketCap's, CoinGecko's and Token Metrics' protocols. The same
+work in plain Channels is a group for each coin, and in Node's `ws` a set of sockets for each. Frames have the same
+length everywhere, so that the clients need only count bytes; a broadcast ends when the last client has its last byte.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ FRAME_BYTES = 2 + len(message(NAMES[0], 1.0))
 #: The part of a frame of `price` that all members of a group are sent, with blanks, and a whole frame.
 PRICE_BYTES = 512
 _PRICE_FRAME = 4 + len('{"id":1,"coin_id":"coin-000",') + PRICE_BYTES
-#: Messages of CoinMarketCap's and of CoinGecko's socket, with blanks.
-LATEST_BYTES, CABLE_BYTES = 384, 224
+#: Messages of CoinMarketCap's, CoinGecko's and Token Metrics' socket, with blanks.
+LATEST_BYTES, CABLE_BYTES, TOKEN_BYTES = 384, 224, 800
 _HEAD_BYTES = 4
 
 
@@ -124,6 +124,7 @@ def _contenders() -> dict[str, _Server]:
         "price": _Server(spot, "/prices?{}", _PRICE_FRAME),
         "coinmarketcap": _Server(spot, "/coinmarketcap?{}", _HEAD_BYTES + LATEST_BYTES),
         "coingecko": _Server(spot, "/coingecko?{}", _HEAD_BYTES + CABLE_BYTES),
+        "tokens": _Server(spot, "/tokens?{}", _HEAD_BYTES + TOKEN_BYTES),
         "ws": _Server(ws, "/{}"),
         "plain": _Server(channels, "/ws/coins?{}"),
     }
@@ -220,7 +221,7 @@ def main() -> None:
     parser.add_argument("port", nargs="?", type=int)
     parser.add_argument("--clients", type=int, default=1000)
     parser.add_argument("--broadcasts", type=int, default=20)
-    parser.add_argument("--only", default="spot,price,coinmarketcap,coingecko,ws,plain")
+    parser.add_argument("--only", default="spot,price,coinmarketcap,coingecko,tokens,ws,plain")
     args = parser.parse_args()
     if args.job == "serve":
         serve(args.port)

@@ -83,8 +83,12 @@ class BaseConsumer(AsyncConsumer):
         """Count the connection as another client's from now on. Raises `Refused`, and changes nothing then."""
         before = self.who
         if self.counted is not None:
-            self.counted.enter(client)
             self.counted.leave(before)
+            try:
+                self.counted.enter(client)
+            except Refused:
+                self.counted.enter(before)
+                raise
         roster.leave(self)
         self.scope["spot.client"], self.meter = client, None
         roster.enter(self)

@@ -268,10 +268,10 @@ class Connection(BaseConsumer):
             self._fail(command, refused)
 
     async def _authenticate(self, key: str) -> None:
-        """Be the client with that key. Raises `Refused`, and has changed nothing then."""
+        """Be the client with that key, unless it is nobody's. Raises `Refused`, and has changed nothing then."""
         client = await shown_in_message(self.scope, key)
         self.scope.pop("spot.unkeyed", None)
-        if client.id != self.who.id:
+        if client.key is not None and client.id != self.who.id:
             self.become(client)
             self.following.become(client)
             self._apply_plan()

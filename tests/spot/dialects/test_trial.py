@@ -11,7 +11,7 @@ from redis import Redis
 
 from providers.datasets import LISTINGS
 from spot.snapshots import nudges
-from tests.fastpath.client import BINARY, TEXT, Client, Closed, framed
+from tests.fastpath.client import BINARY, PING, TEXT, Client, Closed, framed
 from tests.served import serving
 from tests.spot.rows import COINS, CURRENCIES, USD, coin, listings
 from tests.spot.sockets import put
@@ -150,6 +150,59 @@ def test_announcements_go_on_after_the_last_one_seen(port) -> None:
                 assert not resumed["gap"]
                 await again.say(do="news", after=seen - 10_000)
                 assert (await again.hear("titles"))["gap"]
+
+    told(story)
+
+
+def test_its_pings_come_in_its_own_interval(port) -> None:
+    async def story() -> None:
+        async with peer(port) as client:
+            while not any(frame.opcode == PING for frame in client.client.controls):
+                await client.hear("alive")
+
+    told(story)
+
+
+def test_protocols_of_other_vendors(port) -> None:
+    async def story() -> None:
+        await store()
+        client = await Client.open(port, "/compat/tokenmetrics?api_key=anonymous")
+        await client.send('{"is_append": 0, "tokens": ["coin-1", "coin-2"]}')
+        assert {json.loads(await client.message())["cg_id"] for _ in range(2)} == {"coin-1", "coin-2"}
+        client.close()
+
+        client = await Client.open(port, "/compat/coinapi/v1/")
+        hello = {"type": "hello", "heartbeat": True, "subscribe_data_type": ["exrate"]}
+        await client.send(json.dumps(hello | {"subscribe_filter_asset_id": ["COIN/USD"]}))  # all have this symbol
+        rate = json.loads(await client.message())
+        assert (rate["type"], rate["asset_id_base"], rate["rate"]) == ("exrate", "COIN", 0.0)
+        assert await client.message() == b'{"type":"hearbeat"}'
+        await client.send(json.dumps(hello | {"subscribe_data_type": ["trade"]}))
+        assert "trade cannot be served" in json.loads(await client.message())["message"]
+        with pytest.raises(Closed) as closed:
+            await client.message()
+        assert (closed.value.code, closed.value.reason) == (1008, "bad_value")
+        client.close()
+
+        old = [row | {"id": f"old{place}"} for place, row in enumerate(listings(2))]
+        await put(LISTINGS, old, 600)
+        await nudges.tell(LISTINGS.name)
+        async with peer(port) as other:
+            await other.say(do="news")
+            while (await other.hear("news", "titles")).get("news") != 2:
+                await other.say(do="news")
+        client = await Client.open(port, "/compat/cryptolisting?cex=binance")
+        assert json.loads(await client.message())["allowedCex"] == ["binance"]
+        await client.send('{"type": "test"}')
+        assert json.loads(await client.message())["type"] == "test_announcement"
+        await put(LISTINGS, [old[0] | {"id": "new", "title": "New"}, *old], 600)
+        await nudges.tell(LISTINGS.name)
+        assert json.loads(await client.message())["title"] == "New"
+        await client.send("x" * 1025)
+        with pytest.raises(Closed) as closed:
+            await client.message()
+        assert (closed.value.code, closed.value.reason) == (1009, "frame_too_large")
+        client.close()
 
     told(story)
 
