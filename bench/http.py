@@ -74,6 +74,12 @@ class Pool:
             reply = _read(file)
         return reply
 
+    def ask_one(self, request: bytes) -> Reply:
+        """Send the request on one connection."""
+        connection, file = self._files[0]
+        connection.sendall(request)
+        return _read(file)
+
     def close(self) -> None:
         """Close them all."""
         for connection, file in self._files:
@@ -91,9 +97,10 @@ def _read(file: object) -> Reply:
     return Reply(head, file.read(length))  # type: ignore[attr-defined]
 
 
-def _request(target: str, tag: str = "") -> bytes:
-    condition = f"If-None-Match: {tag}\r\n" if tag else ""
-    return f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n{condition}\r\n".encode()
+def get(target: str, **headers: str) -> bytes:
+    """A request; `if_none_match="x"` becomes the header `if-none-match`."""
+    more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    return f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n{more}\r\n".encode()
 
 
 def _cost(pool: Pool, pids: list[int], request: bytes) -> float:
@@ -109,27 +116,43 @@ def _cost(pool: Pool, pids: list[int], request: bytes) -> float:
 # --- the servers ------------------------------------------------------------------------------------------------------
 
 
-def _bare(run: Run) -> None:
+def write_answers(answers: dict[str, tuple[Reply, Reply]]) -> None:
+    """Leave answers for the bare application to give: of each target the whole one, and that to its entity tag."""
+    texts = {
+        target: [[reply.status, reply.headers, reply.body.decode("latin-1")] for reply in pair]
+        for target, pair in answers.items()
+    }
+    (workshop() / "answers.json").write_text(json.dumps(texts))
+
+
+def start_bare(run: Run) -> None:
+    """Start the bare application on plain uvicorn."""
     words = ("--port", str(run.port), "--log-level", "warning", "--no-access-log", "--no-server-header")
     env = {"BENCH_ANSWERS": str(workshop() / "answers.json")}
     run.start(sys.executable, "-m", "uvicorn", *words, "bench.plain.ready_made:application", env=env)
 
 
-def _nginx_file(run: Run) -> None:
+def start_nginx(run: Run, template: str, **values: object) -> None:
+    """Start nginx with a configuration of ours. Raises `Missing`."""
     if (program := nginx()) is None:
         raise Missing("nginx is not installed.")
-    shutil.copy(workshop() / "body.json", run.folder / "body.json")
     config = run.folder / "nginx.conf"
-    text = (HERE / "nginx_file.conf").read_text()
+    text = (HERE / template).read_text()
     user = "" if os.geteuid() else "user root;"  # nobody else may read the folder
-    for name, value in {"folder": run.folder, "port": run.port, "user": user}.items():
+    for name, value in {"folder": run.folder, "port": run.port, "user": user, **values}.items():
         text = text.replace(f"@{name}@", str(value))
     config.write_text(text)
     run.start(program, "-c", config, "-p", run.folder, "-e", run.folder / "log")
 
 
+def _nginx_file(run: Run) -> None:
+    shutil.copy(workshop() / "body.json", run.folder / "body.json")
+    start_nginx(run, "nginx_file.conf")
+
+
 @contextlib.contextmanager
-def _pool(run: Run) -> Iterator[Pool]:
+def pool_of(run: Run) -> Iterator[Pool]:
+    """Connections to a server."""
     run.wait()
     pool = Pool(run.port)
     try:
@@ -138,7 +161,7 @@ def _pool(run: Run) -> Iterator[Pool]:
         pool.close()
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     """The process, and those that it started."""
     return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
@@ -146,29 +169,28 @@ def _children(pid: int) -> list[int]:
 def _of_spot() -> tuple[float, float]:
     """The cost of each kind for Spot; its answers are left for the others to give."""
     contender = Contender("spot-http", "Spot", spot("uvicorn", **_LIMITS), Case.spot_target)
-    with running(contender, _CASE, workshop() / "spot-http") as run, _pool(run) as pool:
-        whole = _request(TARGET)
+    with running(contender, _CASE, workshop() / "spot-http") as run, pool_of(run) as pool:
+        whole = get(TARGET)
         reply = pool.ask(whole)
         if reply.status != 200:
             raise Missing(f"Spot answered {reply.status}: {reply.body[:200]!r}")
-        known = _request(TARGET, reply.header("etag"))
+        known = get(TARGET, if_none_match=reply.header("etag"))
         unchanged = pool.ask(known)
         assert unchanged.status == 304, unchanged
         (workshop() / "body.json").write_bytes(reply.body)
-        answers = [[one.status, one.headers, one.body.decode()] for one in (reply, unchanged)]
-        (workshop() / "answers.json").write_text(json.dumps(answers))
+        write_answers({"/body.json": (reply, unchanged)})
         pids = [run.server[-1].pid]
         return _cost(pool, pids, whole), _cost(pool, pids, known)
 
 
 def _of_other(contender: Contender) -> tuple[float, float]:
-    with running(contender, _CASE, workshop() / contender.name) as run, _pool(run) as pool:
-        whole = _request("/body.json")
+    with running(contender, _CASE, workshop() / contender.name) as run, pool_of(run) as pool:
+        whole = get("/body.json")
         reply = pool.ask(whole)
         assert reply.body == (workshop() / "body.json").read_bytes()
-        known = _request("/body.json", reply.header("etag"))
+        known = get("/body.json", if_none_match=reply.header("etag"))
         assert pool.ask(known).status == 304
-        pids = _children(run.server[-1].pid)
+        pids = children(run.server[-1].pid)
         return _cost(pool, pids, whole), _cost(pool, pids, known)
 
 
@@ -179,7 +201,7 @@ def compare(rounds: int) -> dict[str, list[tuple[float, float]]]:
     costs: dict[str, list[tuple[float, float]]] = {"Spot": [], "bare ASGI": [], "nginx, a file": []}
     for _ in range(rounds):
         costs["Spot"].append(_of_spot())
-        costs["bare ASGI"].append(_of_other(Contender("bare", "bare ASGI", _bare, Case.spot_target)))
+        costs["bare ASGI"].append(_of_other(Contender("bare", "bare ASGI", start_bare, Case.spot_target)))
         with contextlib.suppress(Missing):
             costs["nginx, a file"].append(_of_other(Contender("file", "nginx", _nginx_file, Case.spot_target)))
     return costs

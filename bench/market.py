@@ -23,6 +23,10 @@ MARK = "?t="
 UNSTAMPED = MARK + "0" * 19
 #: The share of rows whose price differs from one snapshot to the next.
 CHURN = 0.15
+_SYLLABLES = (
+    "moon", "inu", "doge", "swap", "fi", "chain", "meta", "ape", "gold", "usd", "wrapped", "staked", "pepe", "token",
+    "dao", "net", "ai", "layer", "star", "cat",
+)  # fmt: skip
 _SORTS = ("price", "volume_24h", "market_cap", *(f"price_change_{window}" for window in WINDOWS))
 
 
@@ -56,6 +60,16 @@ def _coin(chance: random.Random, rank: int, sparklines: bool) -> Row:
         "sparkline": [round(price * chance.uniform(0.9, 1.1), 4) for _ in range(168)] if sparklines else None,
         "last_updated": 1_790_000_000_000,
     }
+
+
+def others(count: int) -> list[Row]:
+    """So many coins that no market shows, as the list of all coins has them."""
+    chance = random.Random(11)
+    names = [" ".join(chance.choices(_SYLLABLES, k=3)) for _ in range(count)]
+    return [
+        {"id": f"{name.replace(' ', '-')}-{number}", "symbol": name[:4].strip(), "name": name.title()}
+        for number, name in enumerate(names)
+    ]
 
 
 def churn(rows: list[Row], step: int) -> None:

@@ -10,7 +10,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spot_project.settings")
 django.setup()
 
-from bench.market import churn, stamp  # noqa: E402  Django must be set up first
+from bench.market import churn, others, stamp  # noqa: E402  Django must be set up first
 from providers.datasets import Dataset, Fetched, Row  # noqa: E402
 from spot.snapshots import now_ms, save  # noqa: E402
 
@@ -22,11 +22,13 @@ def store(dataset: Dataset, rows: list[Row]) -> None:
     save(Fetched(dataset, rows, **facts), interval_s=3600)
 
 
-def main(path: str) -> None:
-    """Publish the rows in a file, changed a little each time."""
+def main(path: str, listed: int = 0) -> None:
+    """Publish the rows in a file, changed a little each time; before them once a list of their coins and of others, so
+    many in all."""
     rows = json.loads(Path(path).read_bytes())
     store(Dataset("currencies"), [{"id": "usd"}])
-    store(Dataset("coins"), [{"id": row["id"], "symbol": row["symbol"], "name": row["name"]} for row in rows])
+    listing = [{"id": row["id"], "symbol": row["symbol"], "name": row["name"]} for row in rows]
+    store(Dataset("coins"), [*listing, *others(listed - len(listing))])
     market, step = Dataset("markets", "usd"), 0
     stamp(rows)
     store(market, rows)
@@ -39,4 +41,4 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], *map(int, sys.argv[2:]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import http
+from bench import http, rest
 from bench.cases import Case
 from bench.contenders import CONTENDERS
 from bench.measure import Result
@@ -31,6 +31,8 @@ class Results:
     delta: tuple[int, int] | None = None
     #: Microseconds of CPU per request of each kind (`bench.http.KINDS`), for each server and round.
     http: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    #: CoinGecko's REST API.
+    rest: rest.Costs | None = None
     notes: list[str] = field(default_factory=list)
 
     def add(self, case: Case, server: str, result: Result) -> None:
@@ -133,6 +135,10 @@ def _query_us(results: Results) -> float | None:
     return None
 
 
+def _rest(kind: rest.Kind, one: str, other: str) -> Callable[[Results], float | None]:
+    return lambda results: None if results.rest is None else results.rest.ratio(kind, one, other)
+
+
 TARGETS = (
     *(
         Target(f"{size} KB, {clients:,} clients: ÷ Nchan", most, _ratio("spot", "nchan", clients, kilobytes=size))
@@ -197,6 +203,12 @@ TARGETS = (
     ),
     Target("20 rows over HTTP: ÷ bare ASGI", 4, lambda results: http.ratio(results.http, 0) if results.http else None),
     Target("304 by ETag: ÷ bare ASGI", 3, lambda results: http.ratio(results.http, 1) if results.http else None),
+    *(
+        Target(f"CoinGecko's {kind.title}: {one} ÷ {other}", most, _rest(kind, one, other))
+        for other, most in ((rest.BARE, 5), (rest.DJANGO, 0.1))
+        for kind in rest.KINDS
+        for one in ((rest.SPOT, rest.CHANGING) if kind.moves else (rest.SPOT,))
+    ),
     Target("5,000 clients connected and served, s", 3, _value("first_s", 5000, kilobytes=16)),
     Target("KB per idle connection, 5,000 clients", 25, _value(idle_kb, 5000, kilobytes=16)),
     Target(
@@ -242,6 +254,21 @@ def http_table(results: Results) -> str:
     return _table(("CPU µs / request", *results.http, "Spot ÷ bare ASGI"), lines)
 
 
+def rest_table(costs: rest.Costs) -> str:
+    """CoinGecko's REST API, in microseconds of CPU per request, and per version with one answer of it."""
+    head = (
+        "CPU µs / request", *rest.SERVERS, "Spot ÷ bare ASGI", "Spot ÷ Django view", "Spot, a version and one answer",
+        "bytes",
+    )  # fmt: skip
+    lines = []
+    for kind, size in costs.sizes.items():
+        version = costs.version.get(kind)
+        line = [kind.title, *(_number(costs.median(kind, server)) for server in rest.SERVERS)]
+        line += [_number(costs.ratio(kind, rest.SPOT, other), 3) for other in (rest.BARE, rest.DJANGO)]
+        lines.append([*line, _number(statistics.median(version), 0) if version else "", f"{size:,}"])
+    return _table(head, lines)
+
+
 def query_tables(results: Results) -> str:
     """The query side, in microseconds."""
     parts = []
@@ -269,6 +296,8 @@ def whole(results: Results, machine: str, rounds: int, minutes: float) -> str:
         )
     if results.http:
         parts += ["### A feed over HTTP", http_table(results)]
+    if results.rest:
+        parts += ["### CoinGecko's REST API", rest_table(results.rest)]
     parts += ["### The query side", query_tables(results)]
     return "\n\n".join(parts)
 

@@ -4,16 +4,25 @@ import json
 import os
 from pathlib import Path
 
-(STATUS, _HEADERS, _BODY), (UNCHANGED, _OTHERS, _) = json.loads(Path(os.environ["BENCH_ANSWERS"]).read_text())
-HEADERS, OTHERS = ([(name.encode(), value.encode()) for name, value in pairs] for pairs in (_HEADERS, _OTHERS))
-BODY = _BODY.encode()
+Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
+
+
+def _answer(status: int, headers: list[list[str]], body: str) -> Answer:
+    return status, [(name.encode(), value.encode()) for name, value in headers], body.encode("latin-1")
+
+
+#: By target: an answer, and that to who has it.
+ANSWERS = {
+    target.encode(): (_answer(*whole), _answer(*unchanged))
+    for target, (whole, unchanged) in json.loads(Path(os.environ["BENCH_ANSWERS"]).read_text()).items()
+}
 
 
 async def application(scope, _receive, send) -> None:
     """Answer one request."""
-    if any(name == b"if-none-match" for name, _ in scope["headers"]):
-        await send({"type": "http.response.start", "status": UNCHANGED, "headers": OTHERS})
-        await send({"type": "http.response.body", "body": b""})
-    else:
-        await send({"type": "http.response.start", "status": STATUS, "headers": HEADERS})
-        await send({"type": "http.response.body", "body": BODY})
+    query = scope["query_string"]
+    whole, unchanged = ANSWERS[scope["raw_path"] + b"?" + query if query else scope["raw_path"]]
+    known = any(name == b"if-none-match" for name, _ in scope["headers"])
+    status, headers, body = unchanged if known else whole
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -6,6 +6,7 @@ SECRET_KEY = "bench"
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 INSTALLED_APPS = ["daphne", "channels"]
+MIDDLEWARE = ["django.middleware.common.CommonMiddleware", "django.middleware.gzip.GZipMiddleware"]
 ASGI_APPLICATION = "bench.plain.asgi.application"
 ROOT_URLCONF = "bench.plain.urls"
 CHANNEL_LAYERS = {
