@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -42,12 +43,14 @@ def rank(dataset: Dataset) -> Rank:
 @dataclass(frozen=True, slots=True)
 class Question:
     """The wanted dataset; the coins of a `quotes` dataset, by our ids; the snapshot in place; and how often one call
-    may be sent when it fails in a way that may pass (1: no retry)."""
+    may be sent when it fails in a way that may pass (1: no retry). `rate`: the calls a second that all such fetches may
+    make together."""
 
     dataset: Dataset
     ids: tuple[str, ...] = ()
     before: Before | None = None
     tries: int = 3
+    rate: float = math.inf
 
 
 @dataclass(slots=True)
@@ -149,7 +152,10 @@ class Attempt:
             self._counts.sent += 1
             left = min(client.TOTAL_SECONDS, self._deadline - time.monotonic())
             may_retry = partial(self._retry, call)
-            answer = client.fetch_json(self._entry, call, tries=self._question.tries, may_retry=may_retry, seconds=left)
+            tries, refusals = self._question.tries, self._endpoint.refusals
+            answer = client.fetch_json(
+                self._entry, call, tries=tries, may_retry=may_retry, seconds=left, refusals=refusals
+            )
             answer = replace(answer, at=self._now_ms())
             self._counts.size += answer.size
             self._pay(call, answer)
@@ -199,7 +205,8 @@ class Attempt:
     # --- budget ---------------------------------------------------------------------------------------------------
     def _reserve(self, calls: tuple[Call, ...]) -> None:
         expected = sum(call.credits for call in calls)
-        reservation = self._budget.spend(self._entry, len(calls), expected, **rank(self._question.dataset))
+        how, rate = rank(self._question.dataset), self._question.rate
+        reservation = self._budget.spend(self._entry, len(calls), expected, rate=rate, **how)
         self._reservations.append((reservation, expected))
 
     def _retry(self, call: Call) -> None:
@@ -207,6 +214,8 @@ class Attempt:
         self._counts.sent += 1
 
     def _pay(self, call: Call, answer: Answer) -> None:
+        if answer.status != 200:
+            return
         charged = self._provider.charged(answer)
         self._counts.credits += call.credits if charged is None else charged
 
@@ -233,7 +242,12 @@ class Attempt:
             calls=self._counts.sent,
             settle_ms=round(self._endpoint.cache(self._entry.plan) * 1000) if self._entry.usual_address else 0,
             meta=answer.meta,
+            lasts=self._lasts(answer.rows, at),
         )
+
+    def _lasts(self, rows: list[Row], at: int) -> float | None:
+        rule = self._endpoint.lasts
+        return None if rule is None else rule(self._question.dataset, rows, self._entry.plan.paid, at)
 
     def _log(self, error: ProviderError | None, started: float, **rows: int) -> None:
         """Write the log line of the attempt, and its outcome for the admin."""

@@ -68,12 +68,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A 200 with JSON: the payload (any JSON value; its numbers may be infinite) and the headers, names lower case."""
+    """A 200 with JSON, or a refusal of one where an endpoint takes `refusals`: the payload (any JSON value; its numbers
+    may be infinite), the headers, names lower case, and the body as it came."""
 
     payload: Any
     headers: Mapping[str, str] = field(default_factory=dict)
     size: int = 0  # bytes, decoded
     at: int | None = None  # when it came, epoch ms
+    status: int = 200
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,8 @@ class Endpoint:
     `calls` is given the dataset, the coins asked for by id, and the time in epoch ms: an adapter reads no clock.
     `ended(call, answer)` is true when the list ended with this answer and the other calls are not needed.
     `cache_seconds` is how long the provider itself serves the same answer; polling faster brings nothing new.
+    `refusals`: that the provider has no such thing is an answer too. `lasts(dataset, rows, paid, now_ms)` is how many
+    seconds hold what is fetched on demand.
     """
 
     kind: Kind
@@ -118,6 +123,8 @@ class Endpoint:
     cache_seconds: float
     paid_cache_seconds: float
     ended: Callable[[Call, Answer], bool] = _never
+    refusals: bool = False
+    lasts: Callable[[Dataset, list[Row], bool, int], float] | None = None
 
     def cache(self, plan: Plan) -> float:
         """Seconds for which the provider's own cache may hold an answer under that plan."""

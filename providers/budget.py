@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ PROBE_MS = 30_000
 UNAUTHORIZED_SECONDS = 600.0
 #: The longest rest: however long a provider asks for, one call tries again after an hour.
 LONGEST_REST = 3600.0
-_LONGEST_REST_MS, _DAY_MS = 3_600_000, 86_400_000
+_LONGEST_REST_MS, _HOUR_MS, _DAY_MS = 3_600_000, 3_600_000, 86_400_000
 #: The fewest on-demand calls a minute that calls behind them may share: one of the polls of single coins, and one of
 #: their own.
 LEAST_BEHIND = 2
@@ -46,6 +46,7 @@ LEAST_LOWERED, _MINUTES_REST = 4, 120.0
 _WAITS = {
     "minute": "the calls for this minute are used up",
     "month": "the month's calls are spread evenly, and those due so far are used up",
+    "share": "the share of calls for documents is used up",
     "probe": "another call is finding out whether it is well again",
 }
 
@@ -122,22 +123,49 @@ class Budget:
         self, redis: Redis, now_ms: Callable[[], int] = wall_ms, jitter: Callable[[], float] = random.random
     ) -> None:
         self._redis, self._now_ms, self._jitter = redis, now_ms, jitter
-        self._script = redis.register_script(_lua())
+        self._script = redis.register_script(_lua("budget"))
+        self._share = redis.register_script(_lua("share"))
         self._minute = Minute(redis, now_ms)
 
     def spend(
-        self, access: Access, calls: int, credits: float | None = None, *, urgent: bool = True, behind: int = 0
+        self,
+        access: Access,
+        calls: int,
+        credits: float | None = None,
+        *,
+        urgent: bool = True,
+        behind: int = 0,
+        rate: float = inf,
     ) -> Reservation:
         """Take that many calls, expected to be billed that many credits (one a call, unless said), or raise OutOfBudget
         with the seconds after which they are worth another try.
 
         Calls that are not `urgent` (on demand) leave a part to those that are (polls), and `behind` more calls to
-        others on demand.
+        others on demand. Calls with a `rate` make no more than so many a second together, to all accounts of their
+        provider; what they leave of an hour they may make up for.
         """
-        now = self._now_ms()
-        start, end = month_of(now)
         if access.provider.simulated:
             return Reservation("", calls, 0)
+        give_back = self._take_share(access, calls, rate)
+        try:
+            return self._spend(access, calls, credits, urgent, behind)
+        except OutOfBudget:
+            give_back()
+            raise
+
+    def _take_share(self, access: Access, calls: int, rate: float) -> Callable[[], object]:
+        """Take calls from the share of that rate; returns what gives them back. Raises `OutOfBudget`."""
+        if rate == inf:
+            return lambda: None
+        cost = _HOUR_MS * 24 if rate <= 0 else min(_HOUR_MS * 24, calls * 1000 / rate)
+        key = f"spot:budget:{{{access.provider.name}}}:share"
+        if wait := self._share(keys=[key], args=[self._now_ms(), cost, max(_HOUR_MS, cost) if rate > 0 else 0]):
+            raise refused(access, "share", min(wait, LONGEST_REST * 1000) / 1000)
+        return lambda: self._redis.incrbyfloat(key, -cost)
+
+    def _spend(self, access: Access, calls: int, credits: float | None, urgent: bool, behind: int) -> Reservation:
+        now = self._now_ms()
+        start, end = month_of(now)
         cost = _milli(calls if credits is None else credits)
         reservation = Reservation(_key(access, f"credits:{start}"), calls, cost)
         burst, limit = _milli(_burst(access)), _milli(access.per_month)
@@ -368,8 +396,8 @@ def _text(value: bytes | str) -> str:
 
 
 @functools.cache
-def _lua() -> str:
-    return Path(__file__).with_name("budget.lua").read_text()
+def _lua(name: str) -> str:
+    return Path(__file__).with_name(f"{name}.lua").read_text()
 
 
 def connection() -> Redis:

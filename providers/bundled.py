@@ -34,7 +34,7 @@ def listing(dataset: Dataset, simulated: bool) -> Fetched:
     rows: list[Row] = [{"id": currency} for currency in SUPPORTED]
     if dataset == COINS:
         stored = Asset.objects.values_list("pk", "symbol", "name")
-        rows = [{"id": pk, "symbol": symbol, "name": name} for pk, symbol, name in stored] or [
-            {"id": row["foreign_id"], "symbol": row["symbol"], "name": row["name"]} for row in assets()
+        rows = [{"id": pk, "symbol": symbol, "name": name, "platforms": {}} for pk, symbol, name in stored] or [
+            {"id": row["foreign_id"], "symbol": row["symbol"], "name": row["name"], "platforms": {}} for row in assets()
         ]
     return Fetched(dataset, rows, as_of=AS_OF, fetched_at=AS_OF, source=BUNDLED, label=LABEL, simulated=simulated)

@@ -90,9 +90,11 @@ def fetch_json(
     may_retry: Callable[[], None] = lambda: None,
     seconds: float = TOTAL_SECONDS,
     max_bytes: int = MAX_BYTES,
+    refusals: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Answer:
-    """GET the call's JSON within that many seconds, retries included. Raises `ProviderError`.
+    """GET the call's JSON within that many seconds, retries included. Raises `ProviderError`. With `refusals`, the
+    JSON of what would be a `NotFound` is an answer.
 
     Temporary errors (5xx, timeouts, lost connections) are retried with jitter, unless `may_retry` raises `OutOfBudget`.
     A 429 is not, since it states when to retry, nor is a refused connection, which does not recover within a second.
@@ -106,7 +108,7 @@ def fetch_json(
             with attempt:
                 if failures:
                     may_retry()
-                return _try(access, call, deadline, max_bytes, clock, failures)
+                return _try(access, call, deadline, max_bytes, refusals, clock, failures)
     except OutOfBudget:
         raise failures[-1] from None
     raise AssertionError("the last attempt returns or raises")
@@ -117,11 +119,12 @@ def _try(
     call: Call,
     deadline: float,
     max_bytes: int,
+    refusals: bool,
     clock: Callable[[], float],
     failures: list[ProviderError],
 ) -> Answer:
     try:
-        return _exchange(access, call, deadline, max_bytes, clock)
+        return _exchange(access, call, deadline, max_bytes, refusals, clock)
     except ProviderError as error:
         error.message = scrub(error.message, access)
         error.args = (error.message,)
@@ -131,7 +134,9 @@ def _try(
     raise failures[-1] from None
 
 
-def _exchange(access: Access, call: Call, deadline: float, max_bytes: int, clock: Callable[[], float]) -> Answer:
+def _exchange(
+    access: Access, call: Call, deadline: float, max_bytes: int, refusals: bool, clock: Callable[[], float]
+) -> Answer:
     if problem := base_url_problem(access.base_url):
         raise Unreachable(f"the base URL is wrong: {problem}", permanent=True)
     if not (access.key.reveal().isascii() and access.key.reveal().isprintable()):
@@ -141,13 +146,16 @@ def _exchange(access: Access, call: Call, deadline: float, max_bytes: int, clock
     _check_address(str(request.url), access, call)
     with _send(session, request, deadline, clock) as response:
         body = _body(response, deadline, max_bytes if response.status_code == 200 else _ERROR_BYTES, clock)
+        is_json = "json" in response.headers.get("content-type", "")
         if response.status_code != 200:
-            raise _refusal(response, body, access)
-        if "json" not in response.headers.get("content-type", ""):
+            error = _refusal(response, body, access)
+            if not (refusals and is_json and type(error) is NotFound):
+                raise error
+        elif not is_json:
             content_type = text(response.headers.get("content-type", "no type"))[:60]
             raise Unavailable(f"the response is not JSON ({content_type})")
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(parse(body), headers, len(body))
+        return Answer(parse(body), headers, len(body), status=response.status_code, body=body)
 
 
 def fetch_picture(

@@ -15,7 +15,9 @@ from typing import Any, Literal
 from providers.facts import Facts
 
 #: The names of the kinds, the keys of `KINDS`.
-Kind = Literal["markets", "quotes", "candles", "listings", "onchain", "coins", "currencies", "category", "assets"]
+Kind = Literal[
+    "markets", "quotes", "candles", "listings", "onchain", "coins", "currencies", "category", "assets", "document"
+]
 Row = dict[str, Any]
 
 #: Coins in one block of a `markets` dataset: two upstream pages of 250.
@@ -39,7 +41,9 @@ COIN_FIELDS = (
     "market_cap_rank_with_rehypothecated",
 )  # fmt: skip
 #: A candle row: `timestamp` is the OPEN time in epoch milliseconds; `volume` what `meta["volume_basis"]` says, or None.
-CANDLE_FIELDS = ("timestamp", "open", "high", "low", "close", "volume")
+#: `points` is the part of a finer chart that falls into the candle, in the provider's order, or None: `[epoch
+#: milliseconds, price, market cap, volume of 24 hours]`, where the last two may be None.
+CANDLE_FIELDS = ("timestamp", "open", "high", "low", "close", "volume", "points")
 #: An asset as a provider lists it: `foreign_id` is that provider's own, the others may be "". `coin` is our id if the
 #: provider states it; `contracts` are addresses, lower case.
 ASSET_FIELDS = ("foreign_id", "symbol", "name", "slug", "coin", "contracts")
@@ -48,6 +52,8 @@ ASSET_FIELDS = ("foreign_id", "symbol", "name", "slug", "coin", "contracts")
 LISTING_FIELDS = (
     "id", "exchange", "type", "title", "tickers", "published_at", "detected_at", "received_at", "source",
 )  # fmt: skip
+#: A document of a provider as it was answered: `id` is its name, `body` JSON text, `status` that of HTTP.
+DOCUMENT_FIELDS = ("id", "status", "body")
 #: An on-chain event: `id` is the same for the same event, `at` is epoch milliseconds, `data` the provider's payload.
 ONCHAIN_FIELDS = ("id", "at", "data")
 #: The categories of coins: our name of each, and its label. A coin that is in several upstream belongs to the first of
@@ -79,6 +85,7 @@ _CATEGORY = re.compile("|".join(CATEGORIES))
 _CHANNEL = re.compile(
     rf"({'|'.join(ONCHAIN_CHANNELS)})\.([0-9]{{1,9}})\.([A-Za-z0-9]{{8,100}})(\.[0-9]{{1,3}}[smhdw])?"
 )
+_DOCUMENT = re.compile(r"(?=.{1,5000}\Z)[\w.~%-]+(/[\w.~%-]+)*(\?[\w.~%=&,-]+)?", re.ASCII)
 #: Parts of a name that are numbers.
 _NUMBERS = ("block", "days")
 _DAY = 86_400
@@ -96,6 +103,7 @@ class Traits:
     key: str = "id"  # the field that tells rows apart
     positive: tuple[str, ...] = ()  # fields that are finite and above zero, or absent
     cells: Literal["", "coin", "candle"] = ""  # the checks of single values (`providers.cells`)
+    aside: tuple[str, ...] = ()  # fields that are not decoded until somebody shows them
     coins: bool = False  # rows are priced coins: compared with the last prices, labelled with category and age
     coin_ids: bool = False  # ids of rows are coins, to be translated from a provider's own
     market: bool = False  # the coins by market cap, in blocks; refused when most of an answer is unreadable
@@ -108,6 +116,7 @@ class Traits:
     bounded_by: str = ""  # the setting that limits how many are wanted together
     several: str = ""  # how the refusal past that limit calls them
     # --- when
+    on_demand: bool = False  # fetched when it was last asked for after it had ceased to hold, and not polled
     daily: bool = False  # fetched once a day, whatever the budget
     interval: float | None = None  # between fetches, as wished for; None: SPOT_POLL_SECONDS
     simulated_interval: float | None = None  # the same of the simulated market; None: as fast as it moves
@@ -191,7 +200,8 @@ KINDS: dict[Kind, Traits] = {
     ),
     "coins": Traits(
         label="list of coins",
-        fields=("id", "symbol", "name"),
+        fields=("id", "symbol", "name", "platforms"),  # platforms: address by platform, in its letter case
+        aside=("platforms",),
         daily=True,
         urgent="always",
         kept=60 * _DAY,
@@ -226,6 +236,20 @@ KINDS: dict[Kind, Traits] = {
         daily=True,
         urgent="always",
     ),
+    # document:coins/bitcoin/tickers?page=2, a provider's answer that is passed on, by its path and query; the adapter
+    # has a closed table of them
+    "document": Traits(
+        label="documents",
+        fields=DOCUMENT_FIELDS,
+        parts={"topic": _DOCUMENT},
+        on_demand=True,
+        bounded_by="SPOT_DOCUMENTS",
+        several="documents",
+        behind=2,
+        optional=True,
+        kept=8 * _DAY,
+        idle=3600,
+    ),
 }
 
 
@@ -238,7 +262,7 @@ class Dataset:
     coin: str = ""
     days: int = 0
     block: int = 1
-    topic: str = ""  # of assets: the provider; of category: its name; of onchain: channel.platform.address[.interval]
+    topic: str = ""  # assets: the provider; category, document: its name; onchain: channel.platform.address[.interval]
 
     @property
     def traits(self) -> Traits:
@@ -289,9 +313,10 @@ def is_currency(text: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class Fetched(Facts):
     """A provider's answer, normalised. `calls` is what it cost, `settle_ms` how far its `as_of` may ordinarily lag
-    behind (the provider's own cache)."""
+    behind (the provider's own cache), `lasts` the seconds for which what is fetched on demand holds."""
 
     dataset: Dataset
     rows: list[Row]
     calls: int = 0
     settle_ms: int = 0
+    lasts: float | None = None

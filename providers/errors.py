@@ -64,7 +64,7 @@ class NotFound(ProviderError):
 
 
 class OutOfBudget(ProviderError):
-    """No call was made. `reason`: minute, month, probe, or the code of the error that caused the rest."""
+    """No call was made. `reason`: minute, month, share, probe, or the code of the error that caused the rest."""
 
     code = "out_of_budget"
 
@@ -84,6 +84,7 @@ _PUBLIC = {
     "not_found": "{} does not have this.",
     "minute": "This site has used its share of {}'s calls for now.",
     "month": "This site has used its share of {}'s calls for now.",
+    "share": "This site has used its share of {}'s calls for now.",
     "probe": "{} is being tried again after a pause.",
 }
 _OTHER = "{} cannot serve this at the moment."

@@ -7,6 +7,7 @@ little time, but its data are used only when its breaker closes, or when no othe
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -52,14 +53,16 @@ def fetch(
     now_ms: Callable[[], int] = wall_ms,
     tries: int = 3,
     before: Before | None = None,
+    rate: float = math.inf,
 ) -> Fetched:
     """The dataset, whole, from the first provider in order that delivers it; `simulated` picks the simulated ones.
 
     `ids` are the coins of a `quotes` dataset. `tries` is how often one call may be sent when it fails in a way that may
-    pass (1: no retry). `before` is the snapshot in place, with which prices are compared. Raises a ProviderError that
-    has every provider's message; there is never a part of a dataset.
+    pass (1: no retry). `before` is the snapshot in place, with which prices are compared. `rate`: the calls a second
+    that all fetches with one may make together. Raises a ProviderError that has every provider's message; there is
+    never a part of a dataset.
     """
-    question = Question(dataset, tuple(dict.fromkeys(ids)), before, tries)
+    question = Question(dataset, tuple(dict.fromkeys(ids)), before, tries, rate)
     _check_form(dataset, question.ids)
     return _Round(question, simulated, redis or connection(), now_ms).run()
 

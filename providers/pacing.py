@@ -71,6 +71,30 @@ def intervals(
     return {name: seconds for payer in payers.all for name, seconds in _stretched(payer, viewers or {})}
 
 
+def left_over(
+    kind: Kind,
+    datasets: Iterable[Dataset],
+    *,
+    viewers: Mapping[str, int] | None = None,
+    redis: Redis | None = None,
+    now_ms: Callable[[], int] = wall_ms,
+) -> float:
+    """Calls a second, of one credit each, that the provider of that kind allows beyond the polls of these datasets as
+    `intervals` plans them; infinite without limits, 0 without a provider."""
+    client = redis or connection()
+    payers = _Payers(False, Budget(client, now_ms), Breaker(client, now_ms), now_ms)
+    for dataset in datasets:
+        payers.add(dataset)
+    if (first := payers.first(kind)) is None:
+        return 0.0
+    payer, _ = first
+    paces = dict(_stretched(payer, viewers or {}))
+    polled = sum(poll.calls / paces[dataset.name] for dataset, poll in payer.polls.items())
+    paid = sum(poll.credits / paces[dataset.name] for dataset, poll in payer.polls.items())
+    calls, credits = allowed(payer.standings, 1.0)
+    return max(0.0, min(calls - polled, credits - paid))
+
+
 class _Payers:
     """The providers that are asked first, each looked up once."""
 
@@ -84,13 +108,17 @@ class _Payers:
         return list(self._payers.values())
 
     def add(self, dataset: Dataset) -> None:
-        if dataset.kind not in self._chains:
-            self._chains[dataset.kind] = self._first(dataset.kind)
-        if first := self._chains[dataset.kind]:
+        if first := self.first(dataset.kind):
             payer, endpoint = first
             calls = _calls(endpoint, dataset, self._now_ms())
             seconds = max(wished(dataset.kind, endpoint, standing.access) for standing in payer.standings)
             payer.polls[dataset] = Poll(len(calls), sum(call.credits for call in calls), seconds)
+
+    def first(self, kind: Kind) -> tuple[_Payer, Endpoint] | None:
+        """The provider that is asked for that kind now, and how."""
+        if kind not in self._chains:
+            self._chains[kind] = self._first(kind)
+        return self._chains[kind]
 
     def _first(self, kind: Kind) -> tuple[_Payer, Endpoint] | None:
         """The first provider that can be asked now; while all rest, the first that can be asked at all."""
@@ -212,22 +240,22 @@ def _levelled(rates: list[float], weights: list[int], limit: float) -> list[floa
     return stretched
 
 
-def allowed(standings: Iterable[Standing]) -> tuple[float, float]:
+def allowed(standings: Iterable[Standing], share: float = SHARE) -> tuple[float, float]:
     """Calls and credits a second that polls may plan to use of these accounts together; infinite without limits. Pure.
 
-    A refused key allows nothing, unless all are refused. SHARE of the calls a minute, and of the credits that will
+    A refused key allows nothing, unless all are refused. `share` of the calls a minute, and of the credits that will
     accrue, is allowed. Credits that have accrued and were left over are spent over the next SAVED_SECONDS, or until the
     month ends if that is sooner.
     """
     calls = credits = 0.0
     every = list(standings)
     for standing in [standing for standing in every if not standing.refused] or every:
-        calls += SHARE * standing.per_minute / 60 if standing.per_minute else math.inf
+        calls += share * standing.per_minute / 60 if standing.per_minute else math.inf
         seconds, saved = max(1.0, standing.seconds), standing.saved
         if standing.left == math.inf:
             credits = math.inf
         else:
-            credits += SHARE * max(0.0, standing.left - saved) / seconds + saved / min(SAVED_SECONDS, seconds)
+            credits += share * max(0.0, standing.left - saved) / seconds + saved / min(SAVED_SECONDS, seconds)
     return calls, credits
 
 

@@ -105,6 +105,8 @@ SPOT_PINNED_CURRENCIES = env.listed("SPOT_PINNED_CURRENCIES", default=["usd"], l
 SPOT_PINNED_COINS = env.listed("SPOT_PINNED_COINS", default=["bitcoin", "ethereum"])
 SPOT_CURRENCIES = env.whole("SPOT_CURRENCIES", default=8, least=0)
 SPOT_CHARTS = env.whole("SPOT_CHARTS", default=100, least=0)
+SPOT_DOCUMENTS = env.whole("SPOT_DOCUMENTS", default=100, least=0)
+SPOT_DOCUMENT_SHARE = env.number("SPOT_DOCUMENT_SHARE", default=30.0, least=0)  # % of the calls that polls leave over
 SPOT_ONCHAIN_TOPICS = env.whole("SPOT_ONCHAIN_TOPICS", default=50, least=0)
 SPOT_EXTRA_COINS = env.whole("SPOT_EXTRA_COINS", default=250, least=0)
 SPOT_DEPTH = env.whole("SPOT_DEPTH", default=1000, least=0)  # coins by market cap that heatmap pages reach

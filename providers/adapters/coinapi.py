@@ -134,7 +134,7 @@ def _candle(raw: Any, cleaner: Cleaner) -> tuple[Row, int | None] | None:
     valid = [price for price in prices.values() if price]
     if start is None or len(valid) < len(names) or prices["high"] != max(valid) or prices["low"] != min(valid):
         return None
-    return {"timestamp": start, **prices, "volume": None}, cleaner.millis(raw.get("time_close"))
+    return {"timestamp": start, **prices, "volume": None, "points": None}, cleaner.millis(raw.get("time_close"))
 
 
 # --- assets ---------------------------------------------------------------------------------------------------------

@@ -13,10 +13,14 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
+import orjson
+
 from providers.base import Answer, Call, Endpoint, Normalised, Plan, Provider
 from providers.clean import Cleaner, impossible, link, text, titles
 from providers.datasets import BLOCK, WINDOWS, Dataset, Row, is_coin_id, is_currency
 from providers.errors import BadPayload, NotFound, ProviderError, Unauthorized
+from providers.protocols import coingecko as documents
+from providers.protocols.coingecko import CATEGORIES, by_candle, chart_points
 
 #: The largest page of /coins/markets, and so the most ids per call.
 PAGE = 250
@@ -25,20 +29,6 @@ _EVERYTHING = {
     "per_page": str(PAGE),
     "sparkline": "true",
     "price_change_percentage": ",".join(WINDOWS),
-}
-#: Our category: theirs.
-_CATEGORIES = {
-    "memes": "meme-token",
-    "gaming": "gaming",
-    "ai": "artificial-intelligence",
-    "privacy": "privacy-coins",
-    "oracles": "oracle",
-    "layer-2": "layer-2",
-    "stablecoins": "stablecoins",
-    "defi": "decentralized-finance-defi",
-    "exchange-tokens": "exchange-based-tokens",
-    "layer-1": "layer-1",
-    "real-world-assets": "real-world-assets-rwa",
 }
 #: The documented length of candles in milliseconds, by days; the longest for more days.
 _LENGTHS = {1: 1_800_000, 7: 14_400_000, 14: 14_400_000, 30: 14_400_000}
@@ -192,17 +182,17 @@ def _total(answer: Answer) -> int | None:
 
 # --- candles --------------------------------------------------------------------------------------------------------
 def candle_calls(dataset: Dataset, _ids: tuple[str, ...], _now_ms: int = 0) -> tuple[Call, ...]:
-    """Prices from /ohlc, which has no volume, and the volume from /market_chart over the same days."""
+    """Prices from /ohlc, which has no volume, and volume and finer points from /market_chart over the same days."""
     params = {"vs_currency": dataset.currency, "days": str(dataset.days)}
     return tuple(Call(f"/coins/{{coin}}/{what}", params, {"coin": dataset.coin}) for what in ("ohlc", "market_chart"))
 
 
 def normalise_candles(dataset: Dataset, answers: list[Answer]) -> Normalised:
-    """Candles by their OPEN time, with the volume of the 24 hours before their close.
+    """Candles by their OPEN time, with the volume of the 24 hours before their close, and the points of the chart.
 
     Upstream has the close time: `[[close_ms, open, high, low, close], …]`; the last candle is unfinished, its time in
-    the future. The chart is `{"prices": [[ms, price], …], "total_volumes": [[ms, volume], …]}`, at irregular times, and
-    not always sorted.
+    the future. The chart is `{"prices": [[ms, price], …], "market_caps": […], "total_volumes": […]}`, at irregular
+    times, and not always sorted.
     """
     ohlc, chart = answers
     cleaner = Cleaner(ohlc.at)
@@ -212,11 +202,16 @@ def normalise_candles(dataset: Dataset, answers: list[Answer]) -> Normalised:
         raise BadPayload("no candle is valid") if raws else NotFound(f"no candles of {dataset.coin}")
     stamps = sorted(closes)
     step = _step(stamps, dataset.days)
-    volumes = _series(chart, "total_volumes", cleaner)
+    prices, traded = _series(chart, "prices", cleaner), _series(chart, "total_volumes", cleaner)
+    points = chart_points(prices, _series(chart, "market_caps", cleaner, optional=True), traded)
+    parts = by_candle(points, [stamp - step for stamp in stamps])
+    volumes = sorted(traded.items())
     times = [moment for moment, _ in volumes]
-    rows = [_published(closes[stamp], step, _volume_at(stamp, step, times, volumes)) for stamp in stamps]
-    prices = _series(chart, "prices", cleaner)
-    as_of = prices[-1][0] if prices else stamps[-1] - step
+    rows = [
+        {**_published(closes[stamp], step, _volume_at(stamp, step, times, volumes)), "points": part or None}
+        for stamp, part in zip(stamps, parts, strict=True)
+    ]
+    as_of = max(prices) if prices else stamps[-1] - step
     meta = {"interval_ms": step, "volume_basis": "rolling_24h"}
     return Normalised(rows, as_of, meta, len(raws) - len(closes), cleaner.blanked)
 
@@ -244,16 +239,19 @@ def _step(stamps: list[int], days: int) -> int:
     return _LENGTHS.get(days, _LONGEST)
 
 
-def _series(answer: Answer, name: str, cleaner: Cleaner) -> list[tuple[int, float | int]]:
+def _series(answer: Answer, name: str, cleaner: Cleaner, *, optional: bool = False) -> dict[int, float | int]:
+    """The values of a chart by time, in its order."""
     points = answer.payload.get(name) if isinstance(answer.payload, dict) else None
     if not isinstance(points, list):
+        if optional:
+            return {}
         raise BadPayload(f"the chart has no {name}")
     pairs = [
         (cleaner.stamp(point[0]), cleaner.number(point[1]))
         for point in points
         if isinstance(point, list) and len(point) == 2
     ]
-    return sorted({moment: value for moment, value in pairs if moment is not None and value is not None}.items())
+    return {moment: value for moment, value in pairs if moment is not None and value is not None}
 
 
 def _volume_at(stamp: int, step: int, times: list[int], volumes: list[tuple[int, float | int]]) -> float | int | None:
@@ -265,14 +263,15 @@ def _volume_at(stamp: int, step: int, times: list[int], volumes: list[tuple[int,
 def normalise_currencies(_dataset: Dataset, answers: list[Answer]) -> Normalised:
     """`["btc", "eth", "usd", …]`"""
     raws = _list(answers[0])
-    ids = sorted({code for raw in raws if is_currency(code := text(raw).lower())})
+    ids = list(dict.fromkeys(code for raw in raws if is_currency(code := text(raw).lower())))
     if not ids:
         raise BadPayload("no currency in the response")
     return Normalised([{"id": code} for code in ids], dropped=len(raws) - len(ids))
 
 
 def normalise_coins(_dataset: Dataset, answers: list[Answer]) -> Normalised:
-    """`[{"id": "bitcoin", "symbol": "btc", "name": "Bitcoin"}, …]`, some 17,000. Ids unfit for a URL are dropped."""
+    """`[{"id": "tether", "symbol": "usdt", "name": "Tether", "platforms": {"tron": "TR7NHq…", …}}, …]`, some 17,000.
+    Ids unfit for a URL are dropped."""
     raws = _list(answers[0])
     listed = {raw["id"]: _listed(raw) for raw in raws if isinstance(raw, dict) and isinstance(raw.get("id"), str)}
     rows = [row for coin, row in listed.items() if is_coin_id(coin)]
@@ -283,17 +282,23 @@ def normalise_coins(_dataset: Dataset, answers: list[Answer]) -> Normalised:
 
 def _listed(raw: dict[str, Any]) -> Row:
     symbol, name = titles(raw["id"], raw.get("symbol"), raw.get("name"))
-    return {"id": raw["id"], "symbol": symbol, "name": name}
+    return {"id": raw["id"], "symbol": symbol, "name": name, "platforms": _platforms(raw.get("platforms"))}
+
+
+def _platforms(raw: Any) -> dict[str, str]:
+    """Addresses by platform. Those of Solana or Tron differ by letter case, so it stays."""
+    return {text(name): text(address) for name, address in raw.items()} if isinstance(raw, dict) else {}
 
 
 def category_calls(dataset: Dataset, _ids: tuple[str, ...], _now_ms: int = 0) -> tuple[Call, ...]:
     """The largest members of a category; smaller ones are in no snapshot of the market."""
-    params = {"vs_currency": "usd", "category": _CATEGORIES[dataset.topic], "order": _EVERYTHING["order"]}
+    params = {"vs_currency": "usd", "category": CATEGORIES[dataset.topic], "order": _EVERYTHING["order"]}
     return (Call("/coins/markets", {**params, "per_page": str(PAGE), "page": "1"}),)
 
 
 def normalise_members(dataset: Dataset, answers: list[Answer]) -> Normalised:
-    """Rows as of the market, of which only the ids are used. An unknown category has no rows."""
+    """Rows as of the market, of which only the ids are used. An unknown category has no rows. The meta has the `total`
+    number of members, of which the rows may be the largest."""
     raws = _list(answers[0])
     if not raws:
         raise NotFound(f"the category {dataset.topic} is empty")
@@ -301,14 +306,13 @@ def normalise_members(dataset: Dataset, answers: list[Answer]) -> Normalised:
     members = [{"id": coin} for coin in ids if is_coin_id(coin)]
     if not members:
         raise BadPayload("no coin in the response")
-    return Normalised(members, dropped=len(raws) - len(members))
+    total = _total(answers[0])
+    return Normalised(members, meta={} if total is None else {"total": total}, dropped=len(raws) - len(members))
 
 
 def normalise_assets(_dataset: Dataset, answers: list[Answer]) -> Normalised:
-    """The list of coins with contract addresses by chain: `"platforms": {"ethereum": "0xdac17f…", …}`."""
+    """The list of coins as assets."""
     coins = normalise_coins(_dataset, answers)
-    raws = [raw for raw in answers[0].payload if isinstance(raw, dict)]
-    platforms = {raw["id"]: raw.get("platforms") for raw in raws if isinstance(raw.get("id"), str)}
     rows = [
         {
             "foreign_id": row["id"],
@@ -316,16 +320,40 @@ def normalise_assets(_dataset: Dataset, answers: list[Answer]) -> Normalised:
             "name": row["name"],
             "slug": row["id"],
             "coin": row["id"],
-            "contracts": _contracts(platforms[row["id"]]),
+            "contracts": sorted({address.lower() for address in row["platforms"].values() if address}),
         }
         for row in coins.rows
     ]
     return Normalised(rows, dropped=coins.dropped)
 
 
-def _contracts(platforms: Any) -> list[str]:
-    addresses = platforms.values() if isinstance(platforms, dict) else ()
-    return sorted({contract for address in addresses if (contract := text(address).lower())})
+# --- documents ------------------------------------------------------------------------------------------------------
+def document_calls(dataset: Dataset, _ids: tuple[str, ...], _now_ms: int = 0) -> tuple[Call, ...]:
+    """The document of that name. Raises `NotFound` for any other name."""
+    try:
+        asked = documents.named(dataset.topic)
+    except ValueError as error:
+        raise NotFound(str(error)) from None
+    return (Call(f"/{asked.document.path}", {**asked.document.always, **asked.params}, asked.parts),)
+
+
+def normalise_document(dataset: Dataset, answers: list[Answer]) -> Normalised:
+    """The body as it came, with the status; in the meta the `total` number of rows where upstream tells it."""
+    answer = answers[0]
+    if not isinstance(answer.payload, (dict, list)):
+        raise BadPayload("the response is neither an object nor a list")
+    try:
+        body = answer.body if orjson.loads(answer.body) == answer.payload else b""
+    except orjson.JSONDecodeError:
+        body = b""
+    row = {"id": dataset.topic, "status": answer.status, "body": (body or orjson.dumps(answer.payload)).decode()}
+    total = _total(answer)
+    return Normalised([row], meta={} if total is None else {"total": total})
+
+
+def document_lasts(dataset: Dataset, rows: list[Row], paid: bool, now_ms: int) -> float:
+    """Seconds for which the document holds."""
+    return documents.named(dataset.topic).lasts(rows[0]["status"], now_ms / 1000, paid=paid)
 
 
 def _list(answer: Answer) -> list[Any]:
@@ -420,7 +448,7 @@ provider = Provider(
         ),
         Endpoint(
             kind="coins",
-            calls=lambda _dataset, _ids, _now_ms: (Call("/coins/list"),),
+            calls=lambda _dataset, _ids, _now_ms: (Call("/coins/list", {"include_platform": "true"}),),
             normalise=normalise_coins,
             cache_seconds=1800,
             paid_cache_seconds=300,
@@ -438,6 +466,15 @@ provider = Provider(
             normalise=normalise_assets,
             cache_seconds=1800,
             paid_cache_seconds=300,
+        ),
+        Endpoint(
+            kind="document",
+            calls=document_calls,
+            normalise=normalise_document,
+            cache_seconds=0,
+            paid_cache_seconds=0,
+            refusals=True,
+            lasts=document_lasts,
         ),
     ),
     explain=explain,

@@ -226,7 +226,7 @@ def _candle(raw: Any, currency: str, cleaner: Cleaner) -> Row | None:
     prices = [value for value in row.values() if value is not None]
     if len(prices) != 4 or prices[1] < max(prices) or prices[2] > min(prices):
         return None
-    return {"timestamp": stamp, **row, "volume": cleaner.number(quote.get("volume"))}
+    return {"timestamp": stamp, **row, "volume": cleaner.number(quote.get("volume")), "points": None}
 
 
 def _as_of(ended: int, step: int, answered: int | None) -> int:

@@ -7,7 +7,6 @@ The row shapes of the first seven are exactly those of the source document.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from operator import itemgetter
 from typing import Any
 
 from providers.datasets import Kind, Row
@@ -16,8 +15,9 @@ from spot.feeds.base import Feed, Shape
 from spot.feeds.candles import OHLCV, candle_range, candle_table
 from spot.feeds.coins import HEATMAP, MARKET, TAPE, coin_table
 from spot.feeds.events import LISTINGS_FEED, ONCHAIN, listing_table, onchain_table
+from spot.feeds.lists import list_table
 from spot.feeds.movers import ACTIVE, DUST_VOLUME_USD, GAINERS, LOSERS
-from spot.query.table import Derived, Table
+from spot.query.table import Table
 
 __all__ = [
     "ACTIVE", "DUST_VOLUME_USD", "FEEDS", "GAINERS", "HEATMAP", "LISTINGS_FEED", "LOSERS", "MARKET", "OHLCV", "ONCHAIN",
@@ -27,14 +27,15 @@ __all__ = [
 _ALL = (MARKET, HEATMAP, TAPE, GAINERS, LOSERS, ACTIVE, OHLCV, LISTINGS_FEED, ONCHAIN)
 FEEDS: dict[str, Feed] = {feed.channel: feed for feed in _ALL}
 
-_BY_ID = Derived(("id",), itemgetter("id"))
 #: The tables of kinds of dataset; other kinds have coins.
 _TABLES: dict[Kind, Callable[[Sequence[Row]], Table]] = {
     "candles": candle_table,
     "listings": listing_table,
     "onchain": onchain_table,
-    "currencies": lambda rows: Table(rows, "id", _BY_ID),
-    "coins": lambda rows: Table(rows, "id", _BY_ID),
+    "currencies": list_table,
+    "coins": list_table,
+    "category": list_table,
+    "document": list_table,
 }
 
 

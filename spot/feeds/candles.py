@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
+import orjson
 
 from providers.datasets import CANDLE_RANGES, Dataset, Row
-from spot.feeds.base import Column, Feed, Params, plain_shape
+from spot.feeds.base import Column, Feed, Params, Shape, plain_shape
 from spot.feeds.params import VS_CURRENCY, CoinId, Param, Whole
 from spot.query.query import Field, Fields
 from spot.query.table import Derived, Table, Universe
@@ -73,3 +76,34 @@ OHLCV = Feed(
     ),
     time_field="timestamp",
 )
+
+_CHART_SHAPE = Shape(
+    ("chart",),
+    ("points",),
+    lambda values: (values[0] or "null").encode(),
+    None,
+    lambda row, _place: {"points": orjson.loads((row["points"] or "null").encode())},
+)
+#: The finer chart behind the candles, for protocols that have one. It has no path of its own, and only who shows it
+#: reads it from the store. Its days are a range of providers or cut from the next longer one: `chart`.
+CHART = replace(
+    OHLCV,
+    channel="chart",
+    purpose="the chart behind the candles: prices, market caps and volumes",
+    universe=lambda table, _params: Universe(table, np.arange(len(table), dtype=np.intp)),
+    shape=lambda _params, _extras: _CHART_SHAPE,
+    columns=(Column("points", "json", null=True, note="as in `providers.datasets.CANDLE_FIELDS`"),),
+    meta=(),
+)
+
+
+def chart(table: Table, days: int) -> list[list[Any]]:
+    """The points of the last `days` days in the provider's order: time (epoch ms), price, market cap and volume of 24
+    hours, the last two or None. Of a table of candles with their points."""
+    points: list[list[Any]] = table.memo(
+        "chart", lambda: [point for text in table.column("points") if text for point in orjson.loads(text.encode())]
+    )
+    if not points or days == candle_range(days):
+        return points
+    first = max(at for at, *_ in points) - days * _DAY
+    return [point for point in points if point[0] > first]

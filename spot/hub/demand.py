@@ -52,6 +52,7 @@ class Demand:
         groups = {group for topic in self._topics.values() for group in topic.groups}
         await self._reader.want({topic.name: at for topic, at in seen.items()} | lists, coins, viewers, traffic(groups))
         absent = {(topic.name, ""): None for topic in seen if topic.cold}
+        absent |= {(topic.name, ""): None for topic in seen if topic.overdue(now)}
         absent |= {(name, ""): None for name in lists if self._topics[name].cold}
         absent |= {
             (topic.name, coin): None

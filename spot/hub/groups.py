@@ -32,7 +32,7 @@ from spot.hub.lanes import Broadcast, Lanes, Mailbox, Member
 from spot.hub.listed import Verdict
 from spot.hub.topics import Topic, facts_of
 from spot.hub.update import Update
-from spot.query.columns import CHART
+from spot.query.columns import TEXTS
 from spot.query.table import Table
 from spot.snapshots import Trouble
 
@@ -69,7 +69,7 @@ class Group:
         self.verdict = verdict
         self.coins: tuple[str, ...] = view.params.get("coin_ids", ())
         self.shape = view.shape(dialect.extended)
-        self.charts = CHART in self.shape.reads
+        self.charts = not TEXTS.isdisjoint(self.shape.reads)
         self._streamed = all(topic.dataset.traits.streamed for topic in topics)
         self.members: set[Member] = set()
         #: How many members each client has here.

@@ -129,6 +129,9 @@ class Hub:
             raise Refused("unavailable", "The newest data cannot be read; try again in a few seconds.") from error
         if old is not None and old is not group:
             self._drop(old, member)
+        if any(topic.overdue(now_ms()) for topic in group.topics):
+            self._demanding = True
+            self._wake.set()
 
     def _return(self, member: Member, old: Group | None) -> None:
         """Undo a join: put the member back into the group it was in, if any."""

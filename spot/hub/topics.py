@@ -77,7 +77,8 @@ class Topic:
             return
         table = None if snapshot is None else table_of(snapshot.dataset.kind, snapshot.rows)
         if table is not None:
-            table.decode({field for group in self.groups for field in group.shape.reads} or None)
+            shown = {field for group in self.groups for field in group.shape.reads}
+            table.decode(shown or set(self.dataset.traits.fields) - set(self.dataset.traits.aside) or None)
         if self.table is not None:
             self.table.retire()
         self.snapshot, self.table = snapshot, table
@@ -131,6 +132,13 @@ class Topic:
     def cold(self) -> bool:
         """Whether it has never been fetched, for no known reason."""
         return self.snapshot is None and self.trouble is None
+
+    def overdue(self, now_ms: int) -> bool:
+        """Whether it is fetched on demand, has ceased to hold, and may be fetched now."""
+        if not self.dataset.traits.on_demand or self.snapshot is None:
+            return False
+        due = self.snapshot.fetched_at + self.snapshot.interval_ms
+        return now_ms >= max(due, (self.trouble.next_try or 0) if self.trouble else 0)
 
     def turned(self, now_ms: int) -> bool:
         """Whether the data went stale, or came back, since the last call."""

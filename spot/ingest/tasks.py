@@ -29,7 +29,7 @@ from providers.errors import (
 )
 from spot import snapshots
 from spot.feeds import namesakes
-from spot.ingest import categories, streamed
+from spot.ingest import categories, documents, streamed
 from spot.ingest.ageing import aged
 from spot.query.table import Derived, Table
 from spot.snapshots import Snapshot, Trouble, claims, demo, now_ms, room
@@ -44,6 +44,9 @@ _CLAIM_SECONDS = settings.CELERY_TASK_TIME_LIMIT + _TICK_SECONDS + 2
 #: Coins that somebody has just asked for are fetched so many seconds after the fetch before; more at a long interval,
 #: which spares a scarce budget.
 _SOONEST_SECONDS = 2.0
+#: Seconds until what was asked for on demand is tried again after a failure without a time of its own; and for which
+#: such a task may wait in the queue.
+_DEMAND_SECONDS = 15.0
 #: Seconds between two tries of real providers that were out of reach, while there is only the demo.
 _PROBE_SECONDS = 60
 
@@ -80,7 +83,10 @@ def start_due(wanted: Sequence[Dataset]) -> None:
     """
     wanted = _bounded(wanted)
     streamed.look_after([dataset for dataset in wanted if dataset.traits.streamed])
-    wanted = [dataset for dataset in wanted if not dataset.traits.streamed]
+    for dataset in documents.due([dataset for dataset in wanted if dataset.traits.on_demand]):
+        if (token := claims.claim(dataset, _CLAIM_SECONDS)) is not None:
+            fetch.apply_async((dataset.name, token, _DEMAND_SECONDS), expires=_DEMAND_SECONDS)
+    wanted = [dataset for dataset in wanted if not (dataset.traits.streamed or dataset.traits.on_demand)]
     ages, now = snapshots.ages([*wanted, CURRENCIES, COINS]), now_ms()
     missing = {listing for listing in set().union(*map(_checked_against, wanted)) if ages[listing.name][0] is None}
     wanted = [*missing, *(dataset for dataset in wanted if not missing & {dataset, *_checked_against(dataset)})]
@@ -137,7 +143,8 @@ def _checked_against(dataset: Dataset) -> set[Dataset]:
 
 def paces(datasets: Sequence[Dataset], *, simulated: bool) -> dict[str, float]:
     """By name, the seconds between two fetches of each of these datasets at their demand together."""
-    intervals = pacing.intervals(datasets, simulated=simulated, viewers=snapshots.viewers())
+    polled = [dataset for dataset in datasets if not dataset.traits.on_demand]
+    intervals = pacing.intervals(polled, simulated=simulated, viewers=snapshots.viewers())
     return {dataset.name: intervals.get(dataset.name, settings.SPOT_POLL_SECONDS) for dataset in datasets}
 
 
@@ -187,10 +194,13 @@ def refresh(dataset: Dataset) -> int:
     """
     ids = _checked(dataset)
     of_coins = dataset.traits.coins
-    fetched = _fetch(dataset, ids, snapshots.load(dataset) if of_coins else None)
+    if dataset.traits.on_demand:
+        fetched = documents.fetch(dataset, [one for one in _wanted() if not one.traits.on_demand])
+    else:
+        fetched = _fetch(dataset, ids, snapshots.load(dataset) if of_coins else None)
     if ids:
         fetched = replace(fetched, meta={**fetched.meta, "asked": ids})  # those without a row have no price
-    pace = paces([*_wanted(), dataset], simulated=fetched.simulated)[dataset.name]
+    pace = fetched.lasts or paces([*_wanted(), dataset], simulated=fetched.simulated)[dataset.name]
     return snapshots.save(_completed(fetched, pace) if of_coins else fetched, pace)
 
 

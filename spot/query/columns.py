@@ -1,8 +1,8 @@
 """A snapshot's rows in the form of the store: one line of JSON per column. Pure.
 
-A page shows a third of a coin's fields, and a query reads two or three. So a column is decoded on first use. The
-charts, four fifths of a market's bytes, have a version of their own: they are read from the store only when they are
-shown, and again only when they have changed.
+A page shows a third of a coin's fields, and a query reads two or three. So a column is decoded on first use. One column
+of JSON texts, such as the sparklines, four fifths of a market's bytes, has a version of its own: the charts. They are
+read from the store only when they are shown, and again only when they have changed.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from spot.query.jsontext import JsonText
 
 Column = list[Any]
 
-#: The column whose values are JSON text, which is passed on without decoding.
-CHART = "sparkline"
+#: The column whose values are JSON text, which is passed on without decoding; rows have one of them at most.
+_SPARKLINE = "sparkline"
+TEXTS = frozenset({_SPARKLINE, "points", "body"})
 
 
 class Charts:
@@ -105,17 +106,18 @@ class Columns(Sequence[Row]):
     def unpack(cls, cells: bytes, charts: Charts | None) -> Columns:
         """The rows of texts made by `pack`; None: without their charts. Raises `ValueError` for other texts."""
         head, *lines = cells.split(b"\n")
-        length, names = orjson.loads(head)
+        length, names, *named = orjson.loads(head)
+        chart = named[0] if named else _SPARKLINE
         line_of = dict(zip(names, lines, strict=True))
 
         def make(name: str) -> Column:
-            if name == CHART and charts is None:
+            if name == chart and charts is None:
                 raise LookupError("the charts were not read from the store")
-            if name == CHART and charts is not None and charts.present:
+            if name == chart and charts is not None and charts.present:
                 return charts.column()
             return orjson.loads(line_of[name]) if name in line_of else [None] * length
 
-        columns = cls([*names, CHART] if charts is not None and charts.present else names, length, make)
+        columns = cls([*names, chart] if charts is not None and charts.present else names, length, make)
         columns.charts, columns.has_charts = charts, charts is not None
         return columns
 
@@ -123,9 +125,11 @@ class Columns(Sequence[Row]):
     def pack(rows: Sequence[Row]) -> Packed:
         """The texts for the store."""
         columns = Columns.of(rows)
-        plain = [name for name in columns.names if name != CHART]
-        lines = [orjson.dumps([len(columns), plain]), *(orjson.dumps(columns.column(name)) for name in plain)]
-        charts = [_text(value) for value in columns.column(CHART)] if CHART in columns.names else None
+        chart = next((name for name in columns.names if name in TEXTS), _SPARKLINE)
+        plain = [name for name in columns.names if name != chart]
+        head = [len(columns), plain] if chart == _SPARKLINE else [len(columns), plain, chart]
+        lines = [orjson.dumps(head), *(orjson.dumps(columns.column(name)) for name in plain)]
+        charts = [_text(value) for value in columns.column(chart)] if chart in columns.names else None
         return Packed(b"\n".join(lines), Charts(b"" if charts is None else orjson.dumps(charts)))
 
     def column(self, name: str) -> Column:
@@ -170,7 +174,8 @@ class Columns(Sequence[Row]):
         return self._rows
 
 
-def _text(value: Sequence[float] | JsonText | None) -> str | None:
+def _text(value: Sequence[Any] | str | None) -> str | None:
+    """A value as JSON; text is JSON already."""
     if not value:
         return None
-    return str(value) if isinstance(value, JsonText) else orjson.dumps(value).decode()
+    return str(value) if isinstance(value, str) else orjson.dumps(value).decode()

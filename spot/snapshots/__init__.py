@@ -414,6 +414,16 @@ def wanted() -> list[Dataset]:
     return [Dataset.parse(name.decode()) for name, _ in names]
 
 
+def last_looked(datasets: Sequence[Dataset]) -> dict[str, int]:
+    """By name: when a client last looked at each of these datasets, epoch ms; those that nobody did lately are left
+    out."""
+    with connection().pipeline(transaction=False) as pipe:
+        for dataset in datasets:
+            pipe.zscore(f"spot:wanted:{dataset.kind}", dataset.name)
+        times = pipe.execute()
+    return {dataset.name: int(at) for dataset, at in zip(datasets, times, strict=True) if at is not None}
+
+
 def viewers() -> dict[str, int]:
     """How many clients look at each dataset, by name, in all web processes together."""
     counts: Counter[str] = Counter()

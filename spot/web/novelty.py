@@ -84,7 +84,7 @@ def _items(hub: Hub, view: View) -> dict[Hashable, float]:
     items: dict[Hashable, float] = {}
     for dataset in view.datasets:
         topic = hub.topics.get(dataset.name)
-        if topic is not None and topic.groups:
+        if (topic is not None and topic.groups) or dataset.traits.daily:  # lists are fetched whoever asks
             continue
         if dataset.traits.coins and dataset.block == 1:
             items["currency", dataset.currency] = _CURRENCY

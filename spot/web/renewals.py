@@ -67,7 +67,7 @@ def _lines() -> list[Renewal]:
         wanted += MEMBERS
     datasets = list(dict.fromkeys([*wanted, *_ALWAYS]))
     simulated, known = snapshots.realm() == "demo", snapshots.facts(datasets)
-    polled = [dataset for dataset in datasets if not dataset.traits.streamed]
+    polled = [dataset for dataset in datasets if not (dataset.traits.streamed or dataset.traits.on_demand)]
     paces, now, planned = (
         tasks.paces(polled, simulated=simulated),
         now_ms(),
@@ -113,6 +113,8 @@ class _Renewal:
             return self.trouble.message
         if self.dataset.traits.streamed:
             return "comes by stream as it happens"
+        if self.dataset.traits.on_demand:
+            return "fetched when somebody asks and the last one does not hold any more"
         return _IDLE if self.pace is None else self._limit(self.pace)
 
     def _limit(self, pace: float) -> str:

@@ -73,8 +73,9 @@ class Waiter:
 
 
 async def current(view: View, dialect: Dialect, client: Client) -> Update:
-    """The newest page of a view, waiting up to SPOT_FIRST_ANSWER_SECONDS for its first one and for coins that are
-    being fetched. Raises `Refused` when the client may not ask for it, and when there is nothing to show."""
+    """The newest page of a view, waiting up to SPOT_FIRST_ANSWER_SECONDS for its first one, for coins that are being
+    fetched, and for a newer one of what is fetched on demand and has ceased to hold. Raises `Refused` when the client
+    may not ask for it, and when there is nothing to show."""
     if (page := standing(view, dialect, client.id)) is not None:
         return page
     hub, waiter = Hub.current(), Waiter(client.id, dialect)
@@ -136,7 +137,7 @@ async def _first(waiter: Waiter) -> Update:
     try:
         async with asyncio.timeout(settings.SPOT_FIRST_ANSWER_SECONDS):
             update = await waiter.first
-            while any(why.pending for why in update.missing.values()):
+            while any(why.pending for why in update.missing.values()) or _overdue(waiter):
                 await asyncio.sleep(_LOOK_SECONDS)
                 update = _newest(waiter) or update
     except TimeoutError:
@@ -171,7 +172,10 @@ class _Standing(NamedTuple):
     def holds(self, topics: Mapping[str, Topic], now: int) -> bool:
         """Whether a request would be given the same page again, of data that others hold too."""
         return self.update.facts.stale(now) == self.update.stale and all(
-            topic.snapshot is snapshot and topics.get(topic.name) is topic and (topic.gone or topic.groups)
+            topic.snapshot is snapshot
+            and topics.get(topic.name) is topic
+            and (topic.gone or topic.groups)
+            and not topic.overdue(now)
             for topic, snapshot in zip(self.group.topics, self.snapshots, strict=True)
         )
 
@@ -241,6 +245,10 @@ def _remember(update: Update, group: Group | None) -> None:
     if group is None or not group.verified or any(why.code == "unavailable" for why in update.missing.values()):
         return
     PAGES.keep(_Standing(update, group, tuple(topic.snapshot for topic in group.topics)), now_ms())
+
+
+def _overdue(waiter: Waiter) -> bool:
+    return waiter.group is not None and any(topic.overdue(now_ms()) for topic in waiter.group.topics)
 
 
 def _newest(waiter: Waiter) -> Update | None:

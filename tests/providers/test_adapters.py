@@ -59,6 +59,8 @@ def test_an_answer_of_another_shape_is_refused(provider: Provider, endpoint: End
     dataset = Dataset.parse(recorded["dataset"])
     if endpoint.kind == "currencies" and body == ["x"]:
         body = ["?"]
+    if endpoint.kind == "document" and isinstance(body, (list, dict)):
+        return  # it is passed on as it is
     with pytest.raises((BadPayload, NotFound)):
         endpoint.normalise(dataset, [Answer(body) for _ in recorded["answers"]])
 
@@ -337,6 +339,20 @@ def test_a_candle_that_cannot_be_is_dropped(bad: object) -> None:
 def test_a_single_candle_has_the_length_that_its_range_has(days: int, step: int) -> None:
     dataset = Dataset("candles", "usd", coin="bitcoin", days=days)
     assert normalised(dataset, candles(1), chart((FIRST, 1.0))).meta["interval_ms"] == step
+
+
+def test_the_chart_behind_the_candles_is_kept_whole_in_its_order() -> None:
+    stamps = [FIRST - 2 * STEP, FIRST - 1, FIRST, FIRST + 900, FIRST - 55, FIRST + 9 * STEP]
+    series = {
+        "prices": [[at, n + 0.5] for n, at in enumerate(stamps)],
+        "market_caps": [[at, n * 1000 if n else None] for n, at in enumerate(stamps)],
+        "total_volumes": [[at, n] for n, at in enumerate(stamps)],
+    }
+    rows = normalised(WEEK, candles(3), series).rows
+    whole = [[at, n + 0.5, n * 1000 or None, n] for n, at in enumerate(stamps)]
+    assert [row["points"] for row in rows] == [[whole[0], whole[1], whole[4]], whole[2:4], whole[5:]]
+    assert all(row["points"] for row in normalised(WEEK, candles(1), chart((FIRST, 1.0))).rows)
+    assert normalised(WEEK, candles(2), chart((FIRST, 1.0))).rows[0]["points"] is None
 
 
 def test_no_candles_means_that_the_coin_has_none() -> None:

@@ -19,6 +19,7 @@ NAMES = {
     "category:memes": MEMBERS[0],
     "assets:acme": Dataset("assets", topic="acme"),
     "onchain:kline.14.0xab5801a7.1m": Dataset("onchain", topic="kline.14.0xab5801a7.1m"),
+    "document:coins/bitcoin/tickers?page=2": Dataset("document", topic="coins/bitcoin/tickers?page=2"),
 }
 
 
@@ -42,6 +43,7 @@ def test_a_name_and_its_dataset_are_inverse(name: str) -> None:
         ),
         *("coins:", "listings:x", "assets", "assets:", "assets:CG", "category", "category:new", "onchain"),
         *("onchain:kline.14.0x.1m", "onchain:other.14.0xab5801a7"),
+        *("document", "document:", "document:/global", "document:a b", "document:a?b?c", f"document:{'a' * 5001}"),
     ],
 )
 def test_any_other_name_is_refused(name: str) -> None:

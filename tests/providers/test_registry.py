@@ -82,7 +82,9 @@ def test_a_minute_of_each_plan_has_room_for_whatever_is_asked_in_one_go(
         if endpoint.kind not in plan.lacks and plan.base_url:
             entry = Access(provider, plan, plan.base_url, Secret(""), plan.per_minute, plan.per_month)
             plain = Dataset(endpoint.kind, "usd", "bitcoin" if endpoint.kind == "candles" else "", 7)
-            dataset = MEMBERS[0] if endpoint.kind == "category" else plain
+            dataset = {"category": MEMBERS[0], "document": Dataset("document", topic="global")}.get(
+                endpoint.kind, plain
+            )
             calls = endpoint.calls(dataset, ("bitcoin",), wall_ms())
             redis.flushdb()
             Budget(redis).spend(entry, len(calls), sum(call.credits for call in calls), **rank(dataset))

@@ -141,3 +141,15 @@ def test_what_passes_within_a_moment_is_not_noticed(sandbox: Sandbox, redis: Red
     sandbox.faults.add("/coins/markets", "status", times=2)
     fetched = fetch(USD, redis=redis)
     assert (len(fetched.rows), fetched.calls) == (500, 4)
+
+
+def test_a_document_is_what_was_answered_and_so_is_its_refusal(sandbox: Sandbox, redis: Redis) -> None:
+    sandbox.clock.run(0)
+    chart = "coins/bitcoin/market_chart?days=1&vs_currency=usd"
+    fetched = fetch(Dataset("document", topic=chart), redis=redis)
+    [row] = fetched.rows
+    assert (row["id"], row["status"], fetched.lasts, fetched.calls) == (chart, 200, 300, 1)
+    assert orjson.loads(row["body"]).keys() == {"prices", "market_caps", "total_volumes"}
+    refused = fetch(Dataset("document", topic=chart.replace("bitcoin", "nothing")), redis=redis)
+    assert (refused.rows[0]["status"], refused.rows[0]["body"]) == (404, '{"error":"coin not found"}')
+    assert refused.lasts == 60

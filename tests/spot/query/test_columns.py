@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot.query.columns import Charts, Columns
+from spot.query.columns import TEXTS, Charts, Columns
 from spot.query.jsontext import JsonText
 from tests.spot.rows import coin_rows, market
 
@@ -13,7 +13,7 @@ words = st.text(st.characters(codec="utf-8"))
 floats = st.floats(allow_nan=False, allow_infinity=False)
 values = st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), floats, words)
 nested = st.one_of(values, st.lists(values, max_size=3), st.dictionaries(words, values, max_size=3))
-fields = words.filter(lambda name: name != "sparkline")
+fields = words.filter(lambda name: name not in TEXTS)
 
 
 @given(st.lists(st.dictionaries(fields, nested, min_size=1, max_size=5), max_size=6))

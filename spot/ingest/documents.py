@@ -1,0 +1,49 @@
+"""What is fetched on demand only: when it is due, and how much of the budget it may use."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from django.conf import settings
+
+from providers import fetching, pacing
+from providers.clean import ahead
+from providers.datasets import Dataset, Fetched
+from spot import snapshots
+from spot.snapshots import now_ms
+
+
+def due(wanted: Sequence[Dataset]) -> list[Dataset]:
+    """Those of these datasets that somebody has asked for since they ceased to hold, or that were never fetched; not
+    while the next try after a failure is still to come. So nothing is fetched for a client that is gone, and many
+    clients cost as much as one."""
+    looked, known, now = snapshots.last_looked(wanted), snapshots.facts(wanted), now_ms()
+    chosen = []
+    for dataset in wanted:
+        stored, trouble = known[dataset.name]
+        if trouble and not ahead(trouble.at, now) and (trouble.next_try or 0) > now:
+            continue
+        if (
+            stored is None
+            or ahead(stored.fetched_at, now)
+            or looked.get(dataset.name, 0) >= stored.fetched_at + stored.interval_ms <= now
+        ):
+            chosen.append(dataset)
+    return chosen
+
+
+def rate(polled: Sequence[Dataset]) -> float:
+    """The calls a second that all documents may cost together: SPOT_DOCUMENT_SHARE of what the polls of these datasets
+    leave over."""
+    if not settings.SPOT_DOCUMENT_SHARE:
+        return 0.0
+    left = pacing.left_over("document", polled, viewers=snapshots.viewers())
+    return left if left == math.inf else left * settings.SPOT_DOCUMENT_SHARE / 100
+
+
+def fetch(dataset: Dataset, polled: Sequence[Dataset]) -> Fetched:
+    """The document in the realm in force: whether the demo is shown, the market decides. Raises `ProviderError`,
+    `OutOfBudget` when the share beside the polls of these datasets is used up."""
+    simulated = snapshots.realm() == "demo"
+    return fetching.fetch(dataset, simulated=simulated, rate=math.inf if simulated else rate(polled))
