@@ -28,18 +28,21 @@ SERVER_ON_PATH = command -v valkey-server >/dev/null 2>&1 || command -v redis-se
 NODE_ON_PATH = command -v npm >/dev/null 2>&1 && node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null
 ON_NODE = PATH="$$PATH:$(CURDIR)/$(VENV)/bin"; if ! { $(NODE_ON_PATH); }; then PATH="$(CURDIR)/$(VENV)/bin:$$PATH"; fi; export PATH
 
-.PHONY: help run test bench screenshots clients lint lock assets clean redis
+.PHONY: help run test test-clients bench screenshots clients lint lock assets clean redis
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
 
 run: $(VENV)/.packages redis $(ASSETS) ## start everything and print the URL; Ctrl-C ends it
 	@exec $(PY) manage.py up
 
 test: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(ASSETS) $(JS_CLIENT)/node_modules/.installed ## run every test: unit, contract, flow, browser
 	@$(PY) -m tests.chromium
-	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)  # browser tests stay last
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not heavy' $(ARGS)  # browser tests stay last
+
+test-clients: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(VENV)/.node ## run programs that others wrote at a demo site: docs/programs.md
+	@$(ON_NODE); PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 0 -v tests/programs $(ARGS)
 
 bench: $(VENV)/.packages redis $(VENV)/.node ## measure side by side with others: docs/performance.md (ARGS=--quick)
 	@$(ON_NODE); $(PY) -m bench $(ARGS)

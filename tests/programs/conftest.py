@@ -1,0 +1,78 @@
+"""A demo site for programs that nobody here wrote, with keys of clients, and its hosts in the place of the vendors'."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live import LiveSite
+from tests.operating import Operator
+from tests.programs.environments import NotHere
+from tests.programs.interception import Front, Inside
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever is here runs real processes, and may install a program first."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.flow)
+            item.add_marker(pytest.mark.timeout(900))
+
+
+def _or_skipped() -> Generator[None, object, object]:
+    """A program that cannot be had here is named among the skipped tests, with the reason."""
+    try:
+        return (yield)
+    except NotHere as why:
+        pytest.skip(str(why))
+
+
+pytest_runtest_setup = pytest.hookimpl(wrapper=True)(_or_skipped)
+pytest_runtest_call = pytest.hookimpl(wrapper=True)(_or_skipped)
+
+
+class Programs:
+    """The site as programs see it."""
+
+    def __init__(self, site: LiveSite) -> None:
+        self.site = site
+        self._operator = Operator(site)
+        self.root = f"{site.url}/compat/coingecko/api/v3"
+        self.coinmarketcap = f"{site.url}/compat/coinmarketcap"
+        self.key = self.new_key("programs")
+
+    def new_key(self, name: str, **limits: str) -> str:
+        """A key of a new plan; `limits` as the fields of the plan's page."""
+        self._operator.send("/admin/clients/clientplan/add/", name=name, enabled="on", **limits)
+        add = "/admin/clients/clientkey/add/"
+        plan = re.search(rf'<option value="(\d+)">{name}', self._operator.open(add))
+        assert plan
+        key = re.search(r"<code>(\w+)</code>", self._operator.send(add, name=name, plan=plan[1]))
+        assert key
+        return key[1]
+
+
+@pytest.fixture(scope="session")
+def programs(live_site: LiveSite) -> Programs:
+    """The demo site of all programs."""
+    return Programs(live_site)
+
+
+@pytest.fixture(scope="session")
+def front(programs: Programs) -> Iterator[Front]:
+    """The vendors' hosts, which lead to the site."""
+    folder = Path(tempfile.mkdtemp(prefix="spot-front-"))
+    with Front(folder, programs.site.port) as front:
+        yield front
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def inside(front: Front) -> Inside:
+    """Where programs with fixed hosts run."""
+    return Inside(front)
