@@ -1,9 +1,9 @@
 """Fixed hosts, for programs whose base address cannot be changed: the names of the vendors lead to a site.
 
 `Front` ends TLS as each of `HOSTS`, with a certificate of a new authority, and passes each request on to the site below
-the path of its protocol, as DNS with a reverse proxy do for a user. It listens on a unix socket, since programs run in a
-network namespace of their own (`unshare -Urnm`, without privileges), where a hosts file maps all names to 127.0.0.1 and
-`inside.py` listens on port 443.
+the path of its protocol, as DNS with a reverse proxy do for a user. It listens on a unix socket, since programs run in
+a network namespace of their own (`unshare -Urnm`, without privileges), where a hosts file maps all names to 127.0.0.1
+and `inside.py` listens on port 443.
 """
 
 from __future__ import annotations
