@@ -242,8 +242,8 @@ class Connection(BaseConsumer):
             for command in commands:
                 await self._obey_in_turn(command)
         if self._rate.refused > _PATIENCE or len(self.outbox.replies) > max(_REPLIES, 2 * self.dialect.subscriptions):
-            refused = Refused("too_many_messages", "Messages come too fast.")
-            await self.close(self.dialect.close_code(refused), self.dialect.close_reason(refused))
+            too_fast = Refused("too_many_messages", "Messages come too fast.")
+            await self.close(self.dialect.close_code(too_fast), self.dialect.close_reason(too_fast))
 
     def _check_rate(self, more: int) -> None:
         if not self._rate.allow(asyncio.get_running_loop().time(), 1 + more):
