@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import weakref
+from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
-from operator import is_
 from typing import NamedTuple
 
 from django.conf import settings
@@ -35,6 +35,7 @@ _FRESH_SECONDS = 30
 _VARY = b"Accept-Encoding"
 _UNSHARED: Headers = [(b"Content-Type", JSON.encode()), (b"Cache-Control", b"no-store")]
 _FACTS = ("x-spot-as-of", "x-spot-source", "x-spot-stale", "x-spot-simulated")
+Updates = tuple[Update | Refused, ...]
 _RESTS = sorted(rests(), key=lambda rest: len(rest.root), reverse=True)
 
 
@@ -63,7 +64,7 @@ async def answer(rest: Rest, path: str, request: Request) -> Response:
     if reading.personal is not None:
         reply = reading.personal(_account(request.client))
         return Response(reply.status, [*_UNSHARED, *_own(reply)], rest.finished(reply.body, now_ms()), _VARY)
-    written = await _written(reading, request.client)
+    written, updates = await _written(reading, request.client)
     now = now_ms()
     private = request.client.key is not None
     sharing = f"max-age={_FRESH_SECONDS}, {'private' if private else 'public'}, must-revalidate"
@@ -71,7 +72,7 @@ async def answer(rest: Rest, path: str, request: Request) -> Response:
         (b"Content-Type", JSON.encode()),
         (b"Cache-Control", f"{sharing}, s-maxage={reading.fresh_seconds}".encode()),
         (b"ETag", written.tag.encode()),
-        *_facts(written.updates, now),
+        *_facts(updates, now),
         *_own(written.reply),
     ]
     asked = request.header(b"if-none-match")
@@ -126,34 +127,71 @@ def preflight(rest: Rest) -> Response:
 class _Written(NamedTuple):
     """An answer with the pages that it was written of, or what was to be asked next."""
 
-    updates: tuple[Update | Refused, ...]
+    pages: tuple[weakref.ref[Update] | Refused, ...]
     reply: Reply
     tag: str
     next: Reading | None = None
 
+    def is_of(self, updates: Updates) -> bool:
+        """Whether it was written of these pages, and not of others."""
+        return len(self.pages) == len(updates) and all(
+            (page() if isinstance(page, weakref.ref) else page) is update
+            for page, update in zip(self.pages, updates, strict=True)
+        )
+
+
+class _Answers:
+    """The newest answer of each reading, the oldest first, and so many bytes of them. They hold no page: a page keeps a
+    whole snapshot in memory."""
+
+    MOST_BYTES = 32 * 1024 * 1024
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[Reading, _Written] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, reading: Reading, updates: Updates) -> _Written | None:
+        """The answer to a reading, if these are the pages that it was written of."""
+        written = self._answers.get(reading)
+        return written if written is not None and written.is_of(updates) else None
+
+    def keep(self, reading: Reading, written: _Written) -> None:
+        """Keep an answer in place of the reading's former one."""
+        self._drop(reading)
+        self._answers[reading] = written
+        self._bytes += len(written.reply.body) + _OVERHEAD
+        while self._bytes > self.MOST_BYTES:
+            self._drop(next(iter(self._answers)))
+
+    def _drop(self, reading: Reading) -> None:
+        if (written := self._answers.pop(reading, None)) is not None:
+            self._bytes -= len(written.reply.body) + _OVERHEAD
+
 
 _NOTHING = Reply(b"")
-#: The newest answer of each reading.
-_WRITTEN: weakref.WeakKeyDictionary[Reading, _Written] = weakref.WeakKeyDictionary()
+#: What an answer costs beside its body.
+_OVERHEAD = 4096
+_answers = _Answers()
 
 
-async def _written(reading: Reading, client: Client) -> _Written:
-    """The answer to a reading, of its newest pages."""
+async def _written(reading: Reading, client: Client) -> tuple[_Written, Updates]:
+    """The answer to a reading, of its newest pages, and these."""
     updates = tuple(await together([(view, ROWS) for view in reading.views], client, partly=True))
-    written = _WRITTEN.get(reading)
-    if written is None or len(written.updates) != len(updates) or not all(map(is_, written.updates, updates)):
-        written = _WRITTEN[reading] = await _write(reading, updates)
-    return written if written.next is None else await _written(written.next, client)
+    if (written := _answers.get(reading, updates)) is None:
+        written = await _write(reading, updates)
+        _answers.keep(reading, written)
+    return (written, updates) if written.next is None else await _written(written.next, client)
 
 
-async def _write(reading: Reading, updates: tuple[Update | Refused, ...]) -> _Written:
+async def _write(reading: Reading, updates: Updates) -> _Written:
     reply = reading.write(updates)
+    pages = tuple(update if isinstance(update, Refused) else weakref.ref(update) for update in updates)
     if isinstance(reply, Reading):
-        return _Written(updates, _NOTHING, "", reply)
+        return _Written(pages, _NOTHING, "", reply)
     tag = _tag(reply)
     if len(reply.body) > LARGEST_PAGE:
         reply = reply._replace(body=await SHELF.get(tag, partial(_itself, reply.body)))
-    return _Written(updates, reply, tag)
+    return _Written(pages, reply, tag)
 
 
 def _account(client: Client) -> Account:

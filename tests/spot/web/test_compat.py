@@ -1,13 +1,18 @@
 """Other vendors' HTTP protocols at their door: CoinGecko's prices and markets, its refusals, keys, caching, sharing."""
 
 import asyncio
+import gc
 import json
+import weakref
 
 import pytest
 
 from providers.datasets import Dataset
 from spot import snapshots
+from spot.hub.hub import Hub
 from spot.snapshots import Trouble
+from spot.web import compat
+from spot.web.waiting import PAGES
 from tests.spot.asking import ask
 from tests.spot.rows import USD, coin, market
 from tests.spot.sockets import Socket, put, put_lists, run
@@ -215,7 +220,7 @@ def test_slashes_do_not_matter(path) -> None:
 
 
 def test_no_data_are_a_503_with_integer_seconds(settings) -> None:
-    settings.SPOT_FIRST_ANSWER_SECONDS = 0.1
+    settings.SPOT_FIRST_ANSWER_SECONDS = 1.0
 
     async def told() -> None:
         await put_lists()
@@ -324,3 +329,20 @@ def test_large_answer_is_compressed_when_asked_and_never_when_not() -> None:
         assert json.loads(plain.content)
 
     story(check)
+
+
+def test_answers_are_bounded_and_keep_no_snapshot(monkeypatch) -> None:
+    monkeypatch.setattr(compat._answers, "MOST_BYTES", 20_000)
+    held = []
+
+    async def check() -> None:
+        for place in range(10):
+            await get(f"simple/price?vs_currencies=usd&ids=bitcoin&_={place}")
+        held.append(weakref.ref(Hub.current().topics[USD.name].table))
+        assert compat._answers._bytes <= 20_000
+
+    story(check)
+    gc.collect()
+    PAGES.clear()
+    gc.collect()
+    assert held[0]() is None
