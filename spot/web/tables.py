@@ -37,7 +37,9 @@ def kind(schema: Schema) -> str:
     if len(words) > _MOST_WORDS:
         shown = "[error codes](/docs/errors/)" if words[0].strip('"') in ERRORS else f"one of {len(words)} words"
     else:
-        shown = ", ".join(code(word.strip('"')) if word.startswith('"') else _readable(word) for word in words)
+        literals = ", ".join(code(word.strip('"')) for word in words if word.startswith('"'))
+        types = dict.fromkeys(_readable(word) for word in words if not word.startswith('"'))
+        shown = " or ".join(filter(None, (literals, *types)))
     return f"{shown} or null" if "null" in alternatives(schema) else shown
 
 
@@ -53,13 +55,15 @@ def _readable(word: str) -> str:
     least, dots, most = bounds.partition("..")
     if not dots:
         return word
-    return (
-        f"{name}, {least} to {most}"
-        if least and most
-        else f"{name}, at least {least}"
-        if least
-        else f"{name}, at most {most}"
-    )
+    if (least, most) == _EXACT:
+        return name
+    limits = f"{least} to {most}" if least and most else f"at least {least}" if least else f"at most {most}"
+    unit = {"string": " characters", "array": " items"}.get(name, "")
+    return f"{name}, {limits}{unit}"
+
+
+#: The whole numbers that JSON has in all languages.
+_EXACT = (str(1 - 2**53), str(2**53 - 1))
 
 
 def _default(value: Any) -> str:
@@ -189,10 +193,7 @@ def missing() -> str:
 
 def channels(listed: Iterable[Channel]) -> str:
     """Channels with their forms."""
-    rows = []
-    for one in listed:
-        forms = "; ".join(f"{form.name}: {form.summary}" for form in one.forms)
-        rows.append((code(one.path), one.summary, forms))
+    rows = [(code(one.path), one.summary, ", ".join(form.name for form in one.forms)) for one in listed]
     return table(("Path", "Purpose", "Forms"), rows)
 
 

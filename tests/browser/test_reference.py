@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Watch
-from tests.live import LiveSite
+from tests.live import LiveSite, wait_until
+from tests.operating import Operator
 
 
 def test_the_console_builds_a_query_and_shows_its_frames(page: Page, live_site: LiveSite, watch: Watch) -> None:
@@ -38,3 +39,43 @@ def test_the_console_builds_a_query_and_shows_its_frames(page: Page, live_site: 
     page.reload()  # the address has the question
     expect(frame).to_contain_text('"total": 1')
     assert json.loads(page.get_by_label("filters").input_value()) == {"symbol": "BTC"}
+
+
+def test_a_key_goes_through_each_door_and_into_no_address(page: Page, live_site: LiveSite, watch: Watch) -> None:
+    operator = Operator(live_site)
+    operator.send("/admin/clients/clientplan/add/", name="console", enabled="on")
+    plan = re.search(r'<option value="(\d+)">console', operator.open("/admin/clients/clientkey/add/"))
+    assert plan
+    shown = operator.send("/admin/clients/clientkey/add/", name="Acme", plan=plan[1])
+    key = re.search(r"<code>(\w+)</code>", shown)
+    assert key
+    headers = {"X-API-Key": key[1]}
+    wait_until(lambda: page.request.get(live_site.twin("market?page_size=1"), headers=headers).ok, 10, "the key")
+    page.goto(f"{live_site.url}/docs/console/?page_size=1")
+    kinds, state, code = (
+        page.locator(".console-frames b"),
+        page.locator("spot-console .badge"),
+        page.locator(".console-code"),
+    )
+    page.get_by_label("Client key").fill(key[1])
+    for transport, words, first in (
+        ("Stream", "Connected", "welcome"),
+        ("SSE", "Connected", "snapshot"),
+        ("HTTP", re.compile(r"200 in \d+ ms"), "rows"),
+        ("Feed socket", "Connected", "rows"),
+    ):
+        page.get_by_role("button", name=transport, exact=True).click()
+        expect(state).to_have_text(words)
+        expect(kinds.last).to_have_text(first)
+    page.get_by_role("button", name="curl", exact=True).click()
+    expect(code).to_contain_text("X-API-Key: $SPOT_KEY")
+    page.get_by_role("button", name="HTTP", exact=True).click()
+    page.get_by_label("Client key").fill("spot_wrong")
+    expect(page.get_by_role("alert")).to_contain_text("No key of this site reads like this.")
+    expect(state).to_have_text(re.compile("401"))
+    expect(page.get_by_role("button", name="Ask again")).to_be_visible()
+    watch.forgive("401")
+    addresses = [page.url, *watch.requests, *(socket.url for socket in watch.sockets)]
+    assert sum("/ticket" in one for one in addresses) >= 3
+    assert not [one for one in addresses if key[1] in one]
+    assert key[1] not in page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")

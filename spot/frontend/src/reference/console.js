@@ -1,16 +1,15 @@
-// <spot-console>: a feed and a query by a form, its address and code, and its frames live. The form follows the parameters
-// of /docs/openapi.json, so that it has what the server has.
+// <spot-console>: a feed and a query by a form, the door that it goes through, its address and code, and its frames live. The
+// form follows the parameters of /docs/openapi.json, so that it has what the server has. A key stays in this element.
 
-import { CLOSES } from "../client/reconnect.js";
-import { withTicket } from "../client/ticket.js";
 import { age } from "../data/format.js";
 import * as address from "../page/address.js";
 import { choice, el, select, setText } from "../widgets/dom.js";
 import { copy } from "../widgets/copying.js";
 import { formOf } from "./form.js";
 import { factsOf, size } from "./frames.js";
-import { addresses, feedsOf, FORMS, pairs, problem } from "./question.js";
+import { feedsOf, formFor, FORMS, formsOf, problem, questionOf, TRANSPORTS } from "./question.js";
 import { LANGUAGES } from "./snippets.js";
+import { follow } from "./transports.js";
 
 const DOCUMENT = "/docs/openapi.json";
 const SHOWN = 30; // frames in the list
@@ -21,6 +20,9 @@ class Console extends HTMLElement {
   async connectedCallback() {
     if (this.form) return;
     this.form = address.get("form", "plain");
+    this.transport = address.get("transport", TRANSPORTS[0][0]);
+    if (!TRANSPORTS.some(([key]) => key === this.transport)) this.transport = TRANSPORTS[0][0];
+    this.key = "";
     this.language = "url";
     try {
       const answer = await fetch(DOCUMENT);
@@ -42,20 +44,23 @@ class Console extends HTMLElement {
     const feeds = this.feeds.map(({ name }) => [name, name]);
     this.feedPicker = select("Feed", feeds, "", (name) => this.#choose(name));
     this.formPicker = choice("Form of the frames", FORMS.map(([key, title]) => [key, title]), this.form, (form) => this.#write(form));
+    this.transportPicker = choice("Transport", TRANSPORTS.map(([key, title]) => [key, title]), this.transport, (transport) => this.#go(transport));
+    this.keyBox = el("input", { id: "console-key", class: "console-secret", type: "text", autocomplete: "off", autocapitalize: "none", spellcheck: "false",
+      "aria-describedby": "console-key-note", oninput: () => this.#unlock(this.keyBox.value.trim()) });
     this.purpose = el("p", { class: "console-purpose" });
     this.fields = el("div");
     this.problem = el("p", { class: "console-problem", role: "alert", hidden: true });
     this.code = el("code");
     this.copying = el("button", { type: "button", class: "button", onclick: () => this.#copy() }, "Copy");
     this.state = el("span", { class: "badge", role: "status", "data-state": "waiting" }, "Not connected");
-    this.toggle = el("button", { type: "button", class: "button", onclick: () => this.#pause(!this.paused) }, "Pause");
+    this.toggle = el("button", { type: "button", class: "button", onclick: () => (this.leave ? this.#pause(!this.paused) : this.#connect({ again: true })) }, "Pause");
     this.count = el("span", { class: "console-count" });
     this.list = el("ol", { class: "console-frames" });
     this.frame = el("code");
     this.replaceChildren(
       el("section", { class: "panel", "aria-label": "Query" },
-        el("div", { class: "panel-head" }, el("h2", {}, "Query"), el("div", { class: "panel-controls" }, this.feedPicker, this.formPicker)),
-        this.purpose, this.fields, this.problem),
+        el("div", { class: "panel-head" }, el("h2", {}, "Query"), el("div", { class: "panel-controls" }, this.feedPicker, this.transportPicker, this.formPicker)),
+        this.purpose, this.fields, this.#keyField(), this.problem),
       el("section", { class: "panel", "aria-label": "Code" },
         el("div", { class: "panel-head" }, el("h2", {}, "Code"),
           el("div", { class: "panel-controls" }, choice("Language", LANGUAGES.map(([key, title]) => [key, title]), this.language, (key) => this.#speak(key)), this.copying)),
@@ -65,6 +70,12 @@ class Console extends HTMLElement {
         this.list,
         el("pre", { class: "console-frame", tabindex: "0", "aria-label": "The frame" }, this.frame)),
     );
+  }
+
+  #keyField() {
+    return el("div", { class: "console-key" }, el("div", { class: "console-field" },
+      el("label", { for: "console-key" }, "Client key"), this.keyBox,
+      el("small", { id: "console-key-note" }, "For sites and plans with keys. It stays in the memory of this page, and is gone when you leave it.")));
   }
 
   #choose(name, given = null) {
@@ -82,6 +93,16 @@ class Console extends HTMLElement {
     this.#ask();
   }
 
+  #go(transport) {
+    this.transport = transport;
+    this.#ask();
+  }
+
+  #unlock(key) {
+    this.key = key;
+    this.#typed();
+  }
+
   #speak(language) {
     this.language = language;
     this.#showCode();
@@ -95,8 +116,9 @@ class Console extends HTMLElement {
   /** Shows the question's address and code, and connects anew. */
   #ask() {
     clearTimeout(this.typing);
-    const query = pairs(this.feed, this.values, this.form);
-    this.addresses = addresses(this.feed, query, location.origin);
+    this.question = questionOf(this.feed, this.values, this.transport, this.form, location.origin);
+    this.formPicker.choose(formFor(this.transport, this.form));
+    for (const button of this.formPicker.children) button.hidden = !(button.value in formsOf(this.transport));
     this.#remember();
     this.#showCode();
     const problems = this.feed.fields.map((field) => problem(field, this.values[field.name] ?? "")).filter(Boolean);
@@ -111,12 +133,13 @@ class Console extends HTMLElement {
     const cleared = Object.fromEntries(names.map((name) => [name, null]));
     const form = this.form === FORMS[0][0] ? null : this.form;
     const values = Object.fromEntries(this.feed.fields.map(({ name, default: usual }) => [name, this.values[name] === usual ? null : this.values[name] ?? null]));
-    address.set({ ...cleared, ...values, feed: this.feed.name, form }, { step: false });
+    const transport = this.transport === TRANSPORTS[0][0] ? null : this.transport;
+    address.set({ ...cleared, ...values, feed: this.feed.name, form, transport }, { step: false });
   }
 
   #showCode() {
     const [, , write] = LANGUAGES.find(([key]) => key === this.language);
-    setText(this.code, write(this.addresses));
+    setText(this.code, write(this.question, this.key !== ""));
   }
 
   async #copy() {
@@ -131,42 +154,38 @@ class Console extends HTMLElement {
 
   // --- frames ---------------------------------------------------------------------------------------------------------
 
-  #connect() {
+  /** Begins anew; `again`: with the frames so far, for another answer to the same question. */
+  #connect({ again = false } = {}) {
     this.#close();
-    this.list.replaceChildren();
-    setText(this.frame, "");
-    Object.assign(this, { received: 0, bytes: 0, waiting: 0, chosen: null });
+    if (again) this.#tell("");
+    else {
+      this.list.replaceChildren();
+      setText(this.frame, "");
+      Object.assign(this, { received: 0, bytes: 0, chosen: null });
+    }
+    this.#become("waiting", this.transport === "http" ? "Asking…" : "Connecting…");
+    this.leave = follow(this.question, this.key, {
+      live: (words) => this.#become("live", words),
+      message: (text, told) => this.#take(text, told),
+      ended: (words, problem) => this.#ended(words, problem),
+    });
     this.#pause(false);
-    this.#become("waiting", "Connecting…");
-    const turn = (this.turn = {}); // another question may have been asked before the ticket is there
-    withTicket(this.addresses.ws).then((url) => this.turn === turn && this.#dial(url), () => this.turn === turn && this.#ended(4401));
-  }
-
-  #dial(url) {
-    const socket = (this.socket = new WebSocket(url));
-    socket.onopen = () => this.#become("live", "Connected");
-    socket.onmessage = ({ data }) => this.#take(data);
-    socket.onclose = ({ code }) => this.#ended(code);
     this.ages = setInterval(() => this.#showAges(), 1000);
   }
 
   #close() {
     clearInterval(this.ages);
-    this.turn = null;
-    const { socket } = this;
-    this.socket = null;
-    if (!socket) return;
-    socket.onmessage = socket.onclose = null;
-    if (socket.readyState === 0) socket.onopen = () => socket.close(); // closing one that connects is an error on the console
-    else socket.close();
+    this.leave?.();
+    this.leave = null;
     this.#become("offline", "Not connected");
   }
 
-  #ended(code) {
-    this.socket = null;
-    const reason = CLOSES.get(code)?.reason ?? "The connection was lost.";
-    this.#become("offline", `Closed (${code})`);
-    if (this.problem.hidden) this.#tell(`${reason} Change the query, or reload the page, to connect again.`);
+  #ended(words, problem) {
+    this.leave = null;
+    this.#become(problem ? "offline" : "live", words);
+    this.#pause(false);
+    setText(this.toggle, this.transport === "http" ? "Ask again" : "Connect again");
+    if (problem && this.problem.hidden) this.#tell(problem);
   }
 
   #become(state, words) {
@@ -174,8 +193,8 @@ class Console extends HTMLElement {
     setText(this.state, words);
   }
 
-  #take(message) {
-    const facts = { ...factsOf(message, Date.now()), at: Date.now() };
+  #take(message, told = null) {
+    const facts = { ...factsOf(message, Date.now(), told), at: Date.now() };
     this.received += 1;
     this.bytes += facts.bytes;
     if (facts.kind === "error") this.#tell(JSON.parse(message).message);

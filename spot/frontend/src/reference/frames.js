@@ -2,14 +2,22 @@
 
 const LONGEST = 20_000; // characters of a frame that are shown
 
-/** The facts of a message of a socket. `now` is the server's time in epoch milliseconds. */
-export function factsOf(message, now) {
+/** The facts of a message. `now` is the server's time in epoch milliseconds; `told` the age of the data, if it came beside it. */
+export function factsOf(message, now, told = null) {
   const bytes = new TextEncoder().encode(message).length;
   const frame = parsed(message);
-  if (frame === undefined) return { kind: "csv", bytes, age: null, text: cut(message) };
+  if (frame === undefined) return { kind: "csv", bytes, age: told, text: cut(message) };
   const time = frame?.as_of ?? frame?.fetched_at ?? null;
-  const age = typeof time === "number" && typeof frame?.type === "string" ? Math.max(0, now - time) : null;
+  const age = typeof time === "number" && typeof frame?.type === "string" ? Math.max(0, now - time) : told;
   return { kind: frame?.type ?? "rows", bytes, age, stale: frame?.stale ?? null, text: cut(laidOut(frame)) };
+}
+
+/** The messages in the text of an event stream, and the rest of it, in which the next one has begun. */
+export function eventsOf(text) {
+  const blocks = text.split("\n\n");
+  const rest = blocks.pop();
+  const messages = blocks.map((block) => block.split("\n").filter((line) => line.startsWith("data: ")).map((line) => line.slice(6)).join("\n"));
+  return { messages: messages.filter(Boolean), rest };
 }
 
 function parsed(message) {
@@ -22,12 +30,14 @@ function parsed(message) {
 
 /** JSON with a line for each field and each row: short enough to scan, long enough to read. */
 export function laidOut(frame) {
-  return lines(frame, "", 3);
+  const depth = Array.isArray(frame) ? 1 : frame?.type ? 3 : 2; // at which the rows are
+  return lines(frame, "", depth);
 }
 
 function lines(value, indent, depth) {
   const flat = JSON.stringify(value);
-  if (depth === 0 || value === null || typeof value !== "object" || flat.length <= 100 - indent.length) return flat;
+  const isList = Array.isArray(value) && value.every((one) => one === null || typeof one !== "object");
+  if (depth === 0 || isList || value === null || typeof value !== "object" || flat.length <= 100 - indent.length) return flat;
   const inner = `${indent}  `;
   const parts = Array.isArray(value)
     ? value.map((one) => inner + lines(one, inner, depth - 1))

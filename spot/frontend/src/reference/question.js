@@ -1,10 +1,18 @@
 // The question that the console's form builds: which fields a feed has, and the query string. Pure.
 
-/** How frames are written, with the parameters that ask for it, as `FORMS` in spot/dialects/own_interface.py. */
+/** How frames are written. */
 export const FORMS = [
-  ["plain", "Plain", {}],
-  ["envelope", "Envelope", { envelope: "1" }],
-  ["delta", "Delta", { envelope: "1", delta: "1" }],
+  ["plain", "Plain"],
+  ["envelope", "Envelope"],
+  ["delta", "Delta"],
+];
+
+/** The doors to a feed: key, name, and the forms that each can write, with the parameters that ask for them. */
+export const TRANSPORTS = [
+  ["feed", "Feed socket", { plain: {}, envelope: { envelope: "1" }, delta: { envelope: "1", delta: "1" } }],
+  ["stream", "Stream", { envelope: {}, delta: {} }],
+  ["sse", "SSE", { envelope: {}, delta: { delta: "1" } }],
+  ["http", "HTTP", { plain: {}, envelope: { envelope: "1" } }],
 ];
 
 const OF_FORMS = ["envelope", "status", "delta", "format"];
@@ -60,19 +68,57 @@ export function problem({ name, kind, required, least, most }, value) {
   }
 }
 
-/** The query string of the values of a feed's fields in a form; the defaults are left out. Not encoded: for reading. */
-export function pairs({ fields }, values, form) {
-  const own = fields.map(({ name, default: usual }) => [name, values[name] ?? "", usual]).filter(([, value, usual]) => value && value !== usual);
-  const [, , query] = FORMS.find(([key]) => key === form) ?? FORMS[0];
-  return [...own.map(([name, value]) => [name, value]), ...Object.entries(query)];
+/** The forms that a transport can write. */
+export function formsOf(transport) {
+  return TRANSPORTS.find(([key]) => key === transport)[2];
 }
 
-/** The addresses of a question, percent-encoded where that is needed: a socket's and that over HTTP. */
-export function addresses({ path, name }, query, site) {
-  const search = query.map(([key, value]) => `${key}=${encodeURIComponent(value).replaceAll("%2C", ",")}`).join("&");
-  const tail = search ? `?${search}` : "";
-  const http = new URL(path, site);
-  const socket = new URL(http.href.slice(0, -name.length) + `ws/${name}`);
-  socket.protocol = http.protocol.replace("http", "ws");
-  return { http: http.href + tail, ws: socket.href + tail };
+/** The form in which a transport writes, if a form is wished for: that one, or the envelope, which all have. */
+export function formFor(transport, form) {
+  return form in formsOf(transport) ? form : "envelope";
+}
+
+/** What is asked of a feed, through a transport: the addresses of all doors, and the message that a stream is sent. */
+export function questionOf(feed, values, transport, form, site) {
+  const prefix = new URL(feed.path.slice(0, -feed.name.length), site).href;
+  const chosen = given(feed, values);
+  const address = (door) => `${prefix}${door === "http" ? "" : `${door === "feed" ? "ws" : "sse"}/`}${feed.name}${search([...chosen, ...Object.entries(formsOf(door)[formFor(door, form)])])}`;
+  const socket = (url) => url.replace(/^http/, "ws");
+  return {
+    transport,
+    feed: socket(address("feed")),
+    stream: socket(`${prefix}ws/stream`),
+    sse: address("sse"),
+    http: address("http"),
+    ticket: `${prefix}ticket`,
+    message: {
+      id: 1,
+      method: "subscribe",
+      channel: feed.name,
+      params: Object.fromEntries(chosen.map(([name, value]) => [name, typed(feed.fields.find((one) => one.name === name), value)])),
+      ...(formFor("stream", form) === "delta" ? { delta: true } : {}),
+    },
+  };
+}
+
+/** The values of a feed's fields, as [name, text] pairs, without those that are the default. */
+function given({ fields }, values) {
+  return fields.map(({ name, default: usual }) => [name, values[name] ?? "", usual]).filter(([, value, usual]) => value && value !== usual).map(([name, value]) => [name, value]);
+}
+
+/** The query string, percent-encoded where that is needed, so that it can be read. */
+function search(pairs) {
+  return pairs.length ? `?${pairs.map(([key, value]) => `${key}=${encodeURIComponent(value).replaceAll("%2C", ",")}`).join("&")}` : "";
+}
+
+/** A field's text as the JSON value that a message has; a text that is none stays one, for the server to refuse. */
+function typed({ kind, several, words }, value) {
+  if (several) return value.split(",");
+  if (words?.includes("true")) return value === "true";
+  if (kind !== "number" && kind !== "json") return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
 }

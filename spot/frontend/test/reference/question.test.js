@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { addresses, feedsOf, pairs, problem } from "../../src/reference/question.js";
+import { feedsOf, formFor, problem, questionOf } from "../../src/reference/question.js";
 
 const parameter = (name, schema, more = {}) => ({ name, in: "query", required: false, description: "", schema, ...more });
 const OPENAPI = {
@@ -43,11 +43,31 @@ test("a value that cannot be is named before it is sent", () => {
   assert.equal(problem(field("filters"), '{"symbol": "BTC"}'), "");
 });
 
-test("defaults are left out of the address, and the form of the frames is in it", () => {
+test("defaults are left out of the address, and the form of the frames is in it as each door takes it", () => {
   const values = { per_page: "250", windows: "1h,24h", coin_id: "bitcoin", filters: '{"a": 1}' };
-  const query = pairs(feed, values, "delta");
-  assert.deepEqual(query.map(([name]) => name), ["windows", "coin_id", "filters", "envelope", "delta"]);
-  const { ws, http } = addresses(feed, query, "https://spot.example");
-  assert.equal(ws, "wss://spot.example/api/spot/ws/market?windows=1h,24h&coin_id=bitcoin&filters=%7B%22a%22%3A%201%7D&envelope=1&delta=1");
-  assert.equal(http, ws.replace("wss", "https").replace("/ws/", "/"));
+  const question = questionOf(feed, values, "feed", "delta", "https://spot.example");
+  const tail = "market?windows=1h,24h&coin_id=bitcoin&filters=%7B%22a%22%3A%201%7D";
+  assert.equal(question.feed, `wss://spot.example/api/spot/ws/${tail}&envelope=1&delta=1`);
+  assert.equal(question.sse, `https://spot.example/api/spot/sse/${tail}&delta=1`);
+  assert.equal(question.http, `https://spot.example/api/spot/${tail}&envelope=1`);
+  assert.equal(question.stream, "wss://spot.example/api/spot/ws/stream");
+  assert.equal(question.ticket, "https://spot.example/api/spot/ticket");
+  assert.equal(questionOf(feed, {}, "http", "plain", "http://x").http, "http://x/api/spot/market");
+});
+
+test("a message of the stream has values of JSON", () => {
+  const values = { per_page: "100", windows: "1h,24h", coin_id: "bitcoin", filters: '{"a": 1}' };
+  assert.deepEqual(questionOf(feed, values, "stream", "delta", "https://spot.example").message, {
+    id: 1,
+    method: "subscribe",
+    channel: "market",
+    params: { per_page: 100, windows: ["1h", "24h"], coin_id: "bitcoin", filters: { a: 1 } },
+    delta: true,
+  });
+  assert.equal("delta" in questionOf(feed, values, "stream", "plain", "https://spot.example").message, false);
+});
+
+test("a transport that lacks a form writes the envelope", () => {
+  assert.deepEqual(["feed", "stream", "sse", "http"].map((transport) => formFor(transport, "plain")), ["plain", "envelope", "envelope", "plain"]);
+  assert.equal(formFor("http", "delta"), "envelope");
 });
