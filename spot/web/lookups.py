@@ -10,10 +10,10 @@ from providers.datasets import COINS, CURRENCIES, Dataset, is_coin_id
 from spot.dialects.interface import Operation, Outcome, Payload
 from spot.dialects.schema import closed
 from spot.feeds.base import Column, row_schema
+from spot.feeds.coin_search import search
 from spot.hub.hub import Hub
 from spot.web import logos
 from spot.web.answers import Request, Response, json_answer, parameter
-from spot.web.coin_search import search
 from spot.web.headers import BALANCE
 
 #: How long a browser waits for a logo that has never been fetched, in seconds; the drawn one stands there meanwhile.

@@ -1,225 +1,62 @@
-"""CoinGecko's REST API, version 3: its paths, read into views, and their pages written to the letter. Pure."""
+"""CoinGecko's REST API, version 3: its paths, and what reads each. Pure.
+
+https://docs.coingecko.com. Prices, markets, candles, charts and lists are written from what is held; the rest is passed
+on, one call for everybody.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Callable
 
-from providers.datasets import BLOCK, WINDOWS, is_coin_id, is_currency
 from spot.codes import Refused
-from spot.dialects.coingecko import refusals
-from spot.dialects.coingecko.rows import (
-    EXTRAS,
-    MARKETS_BY_ID,
-    MARKETS_BY_NAME,
-    MARKETS_BY_RANK,
-    PRICES_BY_ID,
-    PRICES_BY_NAME,
-    Form,
+from spot.dialects.coingecko import charts, lists, market, passed, refusals
+from spot.dialects.coingecko.asked import Asked
+from spot.dialects.coingecko.coin import coin
+from spot.dialects.coingecko.contracts import by_contract, token_price
+from spot.dialects.coingecko.passed import passed as passed_on
+from spot.dialects.rest import Parameters, Reading, Reply, Rest
+
+_TICKERS = ("exchange_ids", "include_exchange_logo", "page", "order", "depth", "dex_pair_format")
+_RANGE = ("vs_currency", "from", "to", "interval", "precision")
+_RANGE_ON = passed_on(*_RANGE, seconds=1800)
+
+#: The paths, the first that fits; parts in braces are the names.
+PATHS: dict[str, Callable[[Asked], Reading]] = {
+    "ping": lists.ping,
+    "key": lists.key,
+    "simple/price": market.simple_price,
+    "simple/token_price/{platform}": token_price,
+    "simple/supported_vs_currencies": lists.currencies,
+    "coins/list": lists.coins,
+    "coins/markets": market.markets,
+    "coins/top_gainers_losers": lists.movers,
+    "coins/categories": passed_on("order", seconds=300),
+    "coins/categories/list": passed_on(seconds=300),
+    "coins/{id}": coin,
+    "coins/{id}/tickers": passed_on(*_TICKERS, seconds=120),
+    "coins/{id}/history": passed.history,
+    "coins/{id}/ohlc": charts.ohlc,
+    "coins/{id}/market_chart": charts.market_chart,
+    "coins/{id}/market_chart/range": _RANGE_ON,
+    "coins/{platform}/contract/{address}": by_contract(coin),
+    "coins/{platform}/contract/{address}/market_chart": by_contract(charts.market_chart),
+    "coins/{platform}/contract/{address}/market_chart/range": by_contract(_RANGE_ON),
+    "search": lists.search,
+    "search/trending": passed_on(seconds=600),
+    "global": passed_on(seconds=600),
+    "global/decentralized_finance_defi": passed_on(seconds=600),
+    "exchange_rates": passed_on(seconds=300),
+    "exchanges": passed_on("per_page", "page", seconds=60),
+    "exchanges/list": passed_on(seconds=300),
+    "asset_platforms": passed_on("filter", seconds=300),
+}
+#: Paths of paid plans, which are not passed on.
+_PAID = re.compile(
+    "coins/list/new|coins/[^/]+/ohlc/range|coins/[^/]+/(circulating|total)_supply_chart(/range)?|global/market_cap_chart"
+    "|exchanges/[^/]+/volume_chart/range|nfts/.*|onchain/.*|token_lists/.*|news|insights.*|rwa.*|entities.*"
 )
-from spot.dialects.rest import Pages, Parameters, Reading, Reply, Rest, pages_of
-from spot.dialects.values import Page
-from spot.feeds.chosen import MOST_IDS, Named
-from spot.feeds.view import View, view_of
-from spot.query.jsontext import dumps
-
-#: The largest page of /coins/markets.
-_PAGE = 250
-#: The most views of one request: each has one currency and up to `MOST_IDS` coins.
-_MOST_VIEWS = 64
-#: The orders of /coins/markets: the field, and whether it falls. Any other is the first.
-_ORDERS = {
-    "market_cap_desc": ("market_cap", "desc"),
-    "market_cap_asc": ("market_cap", "asc"),
-    "volume_desc": ("volume_24h", "desc"),
-    "volume_asc": ("volume_24h", "asc"),
-    "id_asc": ("id", "asc"),
-    "id_desc": ("id", "desc"),
-}
-
-
-class Asked(NamedTuple):
-    """A request: its parameters, the coin or other name in its path, and how many coins by market cap are held."""
-
-    parameters: Parameters
-    name: str
-    depth: int
-
-    def need(self, name: str) -> str:
-        """A required parameter. Raises `Refused`."""
-        if not (text := self.parameters.text(name)):
-            raise Refused("missing_field", f"{name} is required.", name)
-        return text
-
-    @property
-    def precision(self) -> int | None:
-        """The decimals of prices; None: all that there are."""
-        text = self.parameters.text("precision")
-        return int(text) if text.isascii() and text.isdecimal() and len(text) < 3 and int(text) <= 18 else None
-
-    @property
-    def currency(self) -> str:
-        """The currency. Raises `Refused`."""
-        text = self.need("vs_currency").lower()
-        if not is_currency(text):
-            raise Refused("unknown_currency", "vs_currency: there is no such currency.", "vs_currency")
-        return text
-
-    @property
-    def coins(self) -> list[str]:
-        """The ids asked for, as far as they can be any coin's."""
-        return [coin for coin in dict.fromkeys(map(str.lower, self.parameters.items("ids"))) if is_coin_id(coin)]
-
-    @property
-    def named(self) -> Named | None:
-        """The coins asked for by name or symbol; None: none are. Ids go before names, and names before symbols."""
-        for parameter, column in (("names", "name"), ("symbols", "symbol")):
-            if texts := self.parameters.items(parameter):
-                top = column == "symbol" and self.parameters.text("include_tokens").lower() != "all"
-                return Named(column, tuple(text.casefold() for text in texts[:MOST_IDS]), top)
-        return None
-
-
-# --- prices -----------------------------------------------------------------------------------------------------------
-
-
-def _simple_price(asked: Asked) -> Reading:
-    parameters = asked.parameters
-    asked.need("vs_currencies")
-    if not any(name in parameters for name in ("ids", "names", "symbols")):
-        raise Refused("missing_field", "ids is required.", "ids")
-    currencies = [
-        currency
-        for currency in dict.fromkeys(map(str.lower, parameters.items("vs_currencies")))
-        if is_currency(currency)
-    ]
-    form = Form(asked.precision, extras=tuple(name for name in EXTRAS if parameters.truth(name)))
-    named = None if "ids" in parameters else asked.named
-    coins = asked.coins if named is None else []
-    lists = [coins[at : at + MOST_IDS] for at in range(0, len(coins), MOST_IDS)]
-    wishes = [{"coin_ids": some} for some in lists] if named is None else [{"named": named}]
-    if len(wishes) * len(currencies) > _MOST_VIEWS:
-        raise Refused("bad_value", f"ids: at most {_MOST_VIEWS * MOST_IDS} pairs of a coin and a currency.", "ids")
-    feed = PRICES_BY_ID if named is None else PRICES_BY_NAME
-    views = [
-        view_of(feed, {"vs_currency": currency, "form": form, **wish}, asked.depth)
-        for wish in wishes
-        for currency in currencies
-    ]
-    stamped = parameters.truth("include_last_updated_at")
-    return Reading(tuple(views), partial(_write_prices, stamped), fresh_seconds=60)
-
-
-def _write_prices(stamped: bool, pages: Pages) -> Reply:
-    """The object of prices by coin. An unknown currency adds nothing, and an unknown coin is absent."""
-    fields: dict[str, list[bytes]] = {}
-    stamps: dict[str, int | None] = {}
-    absent: dict[str, None] = {}
-    for page in pages:
-        if isinstance(page, Refused):
-            if page.code not in ("unknown_currency", "unknown_coin"):
-                raise page
-            continue
-        for coin, fragment in zip(page.answer.keys(), page.answer.fragments(), strict=True):
-            fields.setdefault(coin, []).append(fragment)
-        absent |= dict.fromkeys(_unfetched(page))
-        if stamped:
-            stamps = dict(zip(page.answer.keys(), _seconds(page), strict=True)) | stamps
-    if absent and not fields:
-        raise Refused("unavailable", f"No price has been fetched yet of: {', '.join(absent)}.")
-    entries = []
-    for coin, parts in fields.items():
-        if (stamp := stamps.get(coin)) is not None:
-            parts.append(b'"last_updated_at":%d' % stamp)
-        entries.append(b"%b:{%b}" % (dumps(coin), b",".join(parts)))
-    return Reply(b"{%b}" % b",".join(entries), headers=_missing(absent))
-
-
-def _seconds(page: Page) -> list[int | None]:
-    """The times of a page's rows in whole seconds."""
-    column = page.answer.table.column("last_updated")
-    times = [column[index] for index in page.answer.page.indices.tolist()]
-    return [None if time is None else time // 1000 for time in times]
-
-
-def _unfetched(page: Page) -> list[str]:
-    """The coins that exist, and of which nothing has been fetched in time."""
-    return [coin for coin, why in page.missing.items() if why.code == "unavailable"]
-
-
-def _missing(coins: Sequence[str] | dict[str, None]) -> tuple[tuple[str, str], ...]:
-    return (("x-spot-missing", ",".join(coins)),) if coins else ()
-
-
-# --- markets ----------------------------------------------------------------------------------------------------------
-
-
-def _markets(asked: Asked) -> Reading:
-    parameters, currency = asked.parameters, asked.currency
-    size, page = parameters.count("per_page", 100, most=_PAGE), parameters.count("page", 1)
-    windows = tuple(window for window in parameters.items("price_change_percentage") if window in WINDOWS)
-    extras = ("sparkline",) if parameters.truth("sparkline") else ()
-    wish: dict[str, object] = {"vs_currency": currency, "form": Form(asked.precision, windows, extras)}
-    order = parameters.text("order").lower()
-    if "ids" in parameters or asked.named is not None:
-        field, direction = _ORDERS.get(order, _ORDERS["market_cap_desc"])
-        wish |= {"sort_by": field, "sort_order": direction, "page": page, "page_size": size}
-        start = (page - 1) * size
-        if "ids" not in parameters:
-            return _listed(view_of(MARKETS_BY_NAME, {**wish, "named": asked.named}, asked.depth), start, size)
-        if not (coins := asked.coins[:MOST_IDS]):
-            return Reading((), lambda _pages: Reply(b"[]", headers=_paging(0, size)))
-        return _listed(view_of(MARKETS_BY_ID, {**wish, "coin_ids": coins}, asked.depth), start, size)
-    start = (page - 1) * size
-    held = -(-asked.depth // BLOCK) * BLOCK
-    if start >= held:
-        return Reading((), lambda _pages: Reply(b"[]", headers=_paging(0, size)))
-    view = view_of(MARKETS_BY_RANK, {**wish, "ranks": (start, min(start + size, held))}, asked.depth)
-    return Reading((view,), partial(_write_ranked, size), fresh_seconds=60)
-
-
-def _write_ranked(size: int, pages: Pages) -> Reply:
-    page = pages_of(pages)[0]
-    total = page.facts.meta.get("universe") or len(page.answer.table)
-    return Reply(page.answer.data, headers=_paging(total, size))
-
-
-def _listed(view: View, start: int, size: int) -> Reading:
-    """Coins by id or name. A page past the end is empty, so that programs that count pages up come to an end."""
-
-    def write(pages: Pages) -> Reply:
-        if isinstance(pages[0], Refused) and pages[0].code == "unknown_coin":
-            return Reply(b"[]", headers=_paging(0, size))
-        page = pages_of(pages)[0]
-        absent, total = _unfetched(page), page.answer.page.total
-        if absent and not total:
-            raise Refused("unavailable", f"No price has been fetched yet of: {', '.join(absent)}.")
-        body = page.answer.data if start < total else b"[]"
-        return Reply(body, headers=(*_paging(total, size), *_missing(absent)))
-
-    return Reading((view,), write, fresh_seconds=60)
-
-
-def _paging(total: int, size: int) -> tuple[tuple[str, str], ...]:
-    return ("total", str(total)), ("per-page", str(size))
-
-
-# --- what needs no market ---------------------------------------------------------------------------------------------
-
-
-def _ping(_asked: Asked) -> Reading:
-    return Reading((), lambda _pages: Reply(b'{"gecko_says":"(V3) To the Moon! (served by Spot)"}'))
-
-
-#: The paths: the part in braces becomes `Asked.name`.
-_PATHS: dict[str, Callable[[Asked], Reading]] = {
-    "ping": _ping,
-    "simple/price": _simple_price,
-    "coins/markets": _markets,
-}
-_FORMS = [(re.compile(re.sub(r"\{.*?\}", "([^/]+)", path)), read) for path, read in _PATHS.items()]
+_FORMS = [(re.compile(re.sub(r"\{.*?\}", "([^/]+)", path)), read) for path, read in PATHS.items()]
 
 
 class CoinGecko(Rest):
@@ -230,9 +67,8 @@ class CoinGecko(Rest):
     key_headers = ("x-cg-demo-api-key", "x-cg-pro-api-key")
     key_parameters = ("x_cg_demo_api_key", "x_cg_pro_api_key", "x-cg-pro-api-key")
     sent = (
-        *key_headers, "x-stainless-arch", "x-stainless-lang", "x-stainless-os",
-        "x-stainless-package-version", "x-stainless-retry-count", "x-stainless-runtime", "x-stainless-runtime-version",
-        "x-stainless-timeout",
+        *key_headers, "x-stainless-arch", "x-stainless-lang", "x-stainless-os", "x-stainless-package-version",
+        "x-stainless-retry-count", "x-stainless-runtime", "x-stainless-runtime-version", "x-stainless-timeout",
     )  # fmt: skip
     exposed = ("link", "per-page", "total")
     body_bytes = 65_536
@@ -242,7 +78,9 @@ class CoinGecko(Rest):
         joined = "/".join(path)
         for form, read in _FORMS:
             if match := form.fullmatch(joined):
-                return read(Asked(Parameters(query_string), "".join(match.groups()), depth))
+                return read(Asked(Parameters(query_string), joined, match.groups(), depth))
+        if _PAID.fullmatch(joined):
+            raise Refused("forbidden_channel", "This endpoint needs a paid plan, which this site does not pass on.")
         raise Refused("unknown_feed", "There is no endpoint at this path.")
 
     def refuse(self, refused: Refused, now_ms: int) -> Reply:

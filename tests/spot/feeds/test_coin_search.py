@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from spot.feeds import table_of
+from spot.feeds.coin_search import search
 from spot.hub.hub import Hub
-from spot.web.coin_search import search
 from tests.spot.asking import ask
 from tests.spot.sockets import Socket, eventually, put_lists, run
 
