@@ -13,12 +13,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from providers.currencies import SUPPORTED
 from providers.sandbox import categories, charts
+from providers.sandbox.coins import DAY_MS
+from providers.sandbox.documents import Documents
 from providers.sandbox.errors import ApiError
 from providers.sandbox.market import WINDOWS, Market, Quotes
 from providers.sandbox.noise import Ints
+from providers.sandbox.places import platforms
 from providers.sandbox.rows import Precision, Rows, points, price
 
 MAX_PER_PAGE = 250
@@ -94,15 +98,19 @@ class Api:
                 (r"/coins/([^/]+)/ohlc", self._ohlc),
                 (r"/coins/([^/]+)/market_chart", self._chart),
                 (r"/global", self._global),
-                (r"/search/trending", self._trending),
             )
         ]
+        self._documents = Documents(market, self._rows, self._members)
 
     def answer(self, path: str, call: ApiCall) -> Response:
         """The response of that path (without the root). Raises `ApiError`."""
         for pattern, handler in self._paths:
             if match := pattern.fullmatch(path):
                 return handler(call, *match.groups())
+        for pattern, make in self._documents.paths:
+            if match := pattern.fullmatch(path):
+                body = make(call, *match.groups())
+                return Response(*body) if isinstance(body, tuple) else Response(body)
         raise ApiError("unknown_path")
 
     # --- lists --------------------------------------------------------------------------------------------------------
@@ -113,9 +121,11 @@ class Api:
         return Response(SUPPORTED)
 
     def _list(self, call: ApiCall) -> Response:
-        extra: dict[str, Any] = {"platforms": {}} if call.on("include_platform") else {}
         coins = sorted(self._market.coins, key=lambda coin: coin.id)
-        return Response([{"id": coin.id, "symbol": coin.symbol, "name": coin.name, **extra} for coin in coins])
+        rows: list[dict[str, Any]] = [{"id": coin.id, "symbol": coin.symbol, "name": coin.name} for coin in coins]
+        if call.on("include_platform"):
+            rows = [{**row, "platforms": platforms(coin)} for row, coin in zip(rows, coins, strict=True)]
+        return Response(rows)
 
     # --- the market ---------------------------------------------------------------------------------------------------
     def _quotes(self, call: ApiCall, currency: str) -> Quotes:
@@ -255,22 +265,12 @@ class Api:
             "total_volume": {currency: volume * rate for currency, rate in rates.items()},
             "market_cap_percentage": shares,
             "market_cap_change_percentage_24h_usd": (cap / float(before) - 1) * 100,
+            "volume_change_percentage_24h_usd": self._volume_change(counted, call.now),
             "updated_at": call.now // 1000,
         }
         return Response({"data": body})
 
-    def _trending(self, call: ApiCall) -> Response:
-        quotes = self._quotes(call, "usd")
-        order = np.argsort(-np.nan_to_num(quotes.changes["24h"]))[:15]
-        coins = [(int(row), self._market.coins[int(row)]) for row in order]
-        items = [
-            {
-                "id": coin.id,
-                "name": coin.name,
-                "symbol": coin.symbol,
-                "market_cap_rank": int(quotes.rank[row]) or None,
-                "score": score,
-            }
-            for score, (row, coin) in enumerate(coins)
-        ]
-        return Response({"coins": [{"item": item} for item in items], "nfts": [], "categories": []})
+    def _volume_change(self, counted: NDArray[np.bool_], now: int) -> float:
+        rows = np.flatnonzero(counted)
+        before, after = self._market.volumes([now - DAY_MS, now], rows).sum(axis=0).tolist()
+        return (after / before - 1) * 100

@@ -43,6 +43,7 @@ ERRORS: dict[str, tuple[int, int, str, str]] = {
     "unknown_coin": (404, 404, "text", "coin not found"),
     "unknown_path": (404, 404, "text", "Incorrect path. Please check the reference."),
     "unknown_currency": (400, 400, "text", "invalid vs_currency"),
+    "bad_date": (422, 422, "text", "Invalid date"),
     "bad_days": (422, 422, "text", "Invalid days parameter"),
     "missing": (422, 422, "text", "Missing parameter {detail}"),
     "broken": (500, 500, "text", "Internal Server Error"),

@@ -258,7 +258,10 @@ def test_the_list_has_every_coin_also_those_that_pages_leave_out(get):
     rows = get("/coins/list").json()
     assert {frozenset(row) for row in rows} == {frozenset(("id", "symbol", "name"))}
     assert {"bitcoin", "weth", "escoin-token"} <= set(ids(rows))
-    assert get("/coins/list?include_platform=true").json()[0]["platforms"] == {}
+    placed = {row["id"]: row["platforms"] for row in get("/coins/list?include_platform=true").json()}
+    assert placed["bitcoin"] == {}
+    assert placed["chainlink"]["ethereum"].startswith("0x")
+    assert placed["dogwifcoin"]["solana"] != placed["dogwifcoin"]["solana"].lower()
 
 
 def test_simple_prices_are_those_of_the_pages(get, markets):
@@ -441,3 +444,29 @@ def test_a_stopped_sandbox_is_gone_and_another_can_have_its_port():
 def test_a_taken_port_is_an_error_at_the_start(sandbox):
     with pytest.raises(OSError, match="in use"):
         Sandbox(seed=7, port=sandbox.port).start()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/global", "/global/decentralized_finance_defi", "/search?query=bit", "/search/trending", "/exchange_rates",
+        "/exchanges", "/exchanges/list", "/asset_platforms", "/coins/categories", "/coins/categories/list",
+        "/coins/bitcoin", "/coins/bitcoin/tickers",
+        "/coins/bitcoin/market_chart/range?vs_currency=usd&from={week}&to={now}",
+    ],
+)  # fmt: skip
+def test_every_further_path_has_an_answer(path: str, sandbox, get) -> None:
+    now = sandbox.clock.now() // 1000
+    answer = get(path.format(now=now, week=now - 7 * 86_400))
+    assert answer.status_code == 200
+    assert answer.json()
+
+
+def test_a_coin_is_found_by_its_address(get) -> None:
+    address = next(row for row in get("/coins/list?include_platform=true").json() if row["id"] == "chainlink")
+    address = address["platforms"]["ethereum"]
+    assert get(f"/coins/ethereum/contract/{address}").json()["id"] == "chainlink"
+    prices = get(f"/simple/token_price/ethereum?contract_addresses={address},0x0&vs_currencies=usd").json()
+    assert prices.keys() == {address}
+    assert get("/coins/ethereum/contract/0x0").status_code == 404
+    assert get("/coins/nothing").status_code == 404
