@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from spot.codes import Refused
-from spot.dialects.interface import Operation, Outcome, Payload
+from spot.dialects.interface import JSON, Operation, Outcome, Payload
 from spot.dialects.own_interface import REFUSED
 from spot.web.answers import Request, Response, refusal
 from spot.web.gate import origin_allowed
@@ -47,9 +47,16 @@ async def answer(request: Request) -> Response:
     if origin is not None and not _is_allowed(origin, request):
         message = "Pages of this origin may not use this path. The operator may add it to SPOT_ALLOWED_ORIGINS."
         return refusal(Refused("forbidden_origin", message, "Origin"))
+    if _media_type(request) != JSON:  # the package would refuse it in words of its own
+        message = "A message is JSON: send it with the header Content-Type: application/json."
+        return refusal(Refused("bad_value", message, "Content-Type", JSON))
     server: Any = await asyncio.to_thread(import_module, "spot.web.mcp_server")
     answered: Response = await server.answer(request, PATH)
     return answered
+
+
+def _media_type(request: Request) -> str:
+    return (request.header(b"content-type") or "").partition(";")[0].strip().lower()
 
 
 def _is_allowed(origin: str, request: Request) -> bool:

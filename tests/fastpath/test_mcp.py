@@ -136,6 +136,8 @@ def test_strangers_and_large_bodies_are_refused(settings: Any) -> None:
             large = await http.post(url, content=b"x" * 70_000, headers=headers)
             assert (large.status_code, large.json()["code"]) == (413, "body_refused")
             assert (await http.get(url, headers=headers)).status_code == 405
+            form = await http.post(url, content=b"{}", headers=headers | {"content-type": "text/plain"})
+            assert (form.status_code, form.json()["field"]) == (400, "Content-Type")
             nonsense = await http.post(url, content=b"{", headers=headers | {"content-type": "application/json"})
             assert (nonsense.status_code, nonsense.json()["error"]["code"]) == (400, -32700)
 

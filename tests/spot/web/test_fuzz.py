@@ -21,6 +21,7 @@ from spot.codes import CLOSES, ERRORS
 from spot.dialects.own import PREFIX
 from spot.feeds import FEEDS
 from spot.feeds.view import parameter_names
+from spot.web import mcp
 from spot_project.asgi import application
 from tests.spot import keyed
 from tests.spot.asking import Response, ask, scope_of
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("redis", "unlimited")
 #: Messages in one example, which shares a hub.
 TOGETHER = 20
 #: The doors, and so the tests.
-DOORS = 5
+DOORS = 6
 STATUSES = {200, 204, 304, 405} | {fact.status for fact in ERRORS.values()}
 
 
@@ -255,6 +256,71 @@ def test_every_stream_of_events_begins_or_is_refused(request) -> None:
         run(story())
 
     fuzz()
+
+
+tools = st.sampled_from([*(feed.replace("-", "_") for feed in FEEDS), "find_coins", "sources", "nosuch"])
+calls = st.fixed_dictionaries(
+    {
+        "name": tools | json_values,
+        "arguments": st.dictionaries(st.sampled_from([*names, "search"]), json_values, max_size=3),
+    }
+)
+tool_messages = st.fixed_dictionaries(
+    {
+        "jsonrpc": st.just("2.0") | json_values,
+        "method": st.sampled_from(
+            ["tools/call", "tools/call", "tools/list", "initialize", "ping", "notifications/x", "x"]
+        )
+        | json_values,
+    },
+    optional={"id": st.integers(0, 9) | json_values, "params": calls | json_values},
+)
+tool_requests = st.tuples(
+    st.sampled_from(["POST", "POST", "POST", "POST", "GET", "DELETE", "OPTIONS", "HEAD"]),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "accept": st.sampled_from(["application/json, text/event-stream", "application/json", "*/*"])
+            | header_values,
+            "content-type": st.sampled_from(["application/json", "text/plain"]) | header_values,
+            "mcp-protocol-version": st.sampled_from(["2025-06-18", "2025-11-25", "1999-01-01"]) | header_values,
+            "mcp-session-id": header_values,
+            "origin": st.just("https://partner.example") | header_values,
+            "authorization": st.just("Bearer x") | header_values,
+        },
+    ),
+    st.one_of(tool_messages.map(lambda message: json.dumps(message).encode()), bodies),
+)
+
+
+def test_every_message_of_a_language_model_is_answered(request) -> None:
+    @examples(request)
+    @given(st.lists(tool_requests, min_size=TOGETHER, max_size=TOGETHER))
+    def fuzz(asked: list[tuple[str, dict[str, str], bytes]]) -> None:
+        async def story() -> None:
+            await put_everything()
+            for method, headers, body in asked:
+                usual = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
+                response = await ask(mcp.PATH, method, headers=usual | headers, body=body if method == "POST" else b"")
+                _check_tools(response, method, body)
+
+        run(story())
+
+    fuzz()
+
+
+def _check_tools(response: Response, method: str, body: bytes) -> None:
+    """Answers are declared; those to a request carry its id, and no error is one of the server's own."""
+    assert response.status_code in {200, 202, 204, 400, 401, 403, 404, 405, 406, 415, 429}, response.status_code
+    if not response.content or response.status_code == 405:
+        return
+    answer = response.json()
+    if "jsonrpc" not in answer:
+        assert answer["code"] in ERRORS
+    elif "error" in answer:
+        assert answer["error"]["code"] != -32603, answer  # an internal error
+    else:
+        assert answer["id"] == json.loads(body)["id"]
 
 
 async def _open(target: str, headers: dict[str, str]) -> None:
