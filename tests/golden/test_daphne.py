@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.fastpath.events import Events
 from tests.golden import player
 from tests.golden.player import Clock
 from tests.golden.scenes import DIALECTS, REFUSED
@@ -78,3 +79,18 @@ def test_addresses_are_refused_as_they_always_were(site, transcript) -> None:
         return [line for address in REFUSED for line in await player.refusal(address, connect, begin)]
 
     transcript("refusals", asyncio.run(story()))
+
+
+def test_a_stream_of_events_brings_each_page_as_it_comes(site, clock) -> None:
+    async def story() -> None:
+        await beginning(site[0])("market")
+        events = await Events.listen(site[0], "market?page_size=1")
+        try:
+            first = (await events.until("snapshot")).data
+            clock.move(1)
+            await player.put(player.MARKET, player.rows_at("market", 1))
+            assert (await events.until("snapshot")).data["version"] > first["version"]
+        finally:
+            events.close()
+
+    asyncio.run(story())
