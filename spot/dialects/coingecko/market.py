@@ -218,8 +218,11 @@ def _of_category(asked: Asked, page: _Page, category: str) -> Reading:
         members = pages_of(pages)[0]
         coins = members.answer.keys()
         total = members.facts.meta.get("total") or len(coins)
-        if not (chosen := coins[page.start : page.start + page.size]):
-            return _passed(asked) if page.start < total else Reading((), lambda _pages: _empty(total, page.size))
+        if page.start >= total:
+            return Reading((), lambda _pages: _empty(total, page.size))
+        if min(page.start + page.size, total) > len(coins):  # the list that is held has the largest only
+            return _passed(asked)
+        chosen = coins[page.start : page.start + page.size]
         view = view_of(MARKETS_BY_ID, {**page.wish, "coin_ids": chosen, "sort_by": "market_cap"}, asked.depth)
         return Reading((view,), partial(_write_members, total, page.size))
 

@@ -55,9 +55,11 @@ def whole(asked: Asked, view: View, seconds: int = 60, cut: Cut | None = None) -
 
     def write(pages: Pages) -> Reply:
         status, body = answered(pages)
+        total = pages_of(pages)[0].facts.meta.get("total")
+        headers = () if total is None else (("total", str(total)),)
         if status == 200 and cut is not None:
-            return Reply(dumps(cut(orjson.loads(body), asked)))
-        return Reply(body, status)
+            return Reply(dumps(cut(orjson.loads(body), asked)), headers=headers)
+        return Reply(body, status, headers)
 
     return Reading((view,), write, seconds)
 

@@ -1,15 +1,17 @@
 """CoinGecko's REST beside prices and markets: lists, search, candles, charts, contracts, and what is passed on."""
 
+import asyncio
 import json
 
 import pytest
 
 from providers.datasets import COINS, Dataset
 from providers.protocols.coingecko import request
+from spot.hub.hub import Hub
 from tests.spot.asking import ask
 from tests.spot.keyed import given, plan_with
 from tests.spot.rows import USD, candles, coin, market
-from tests.spot.sockets import put, put_lists, run
+from tests.spot.sockets import eventually, put, put_lists, run
 
 ROOT = "/compat/coingecko/api/v3/"
 TETHER = "0xdAC17F958D2ee523a2206206994597C13D831ec7"
@@ -290,3 +292,21 @@ def test_smaller_coin_is_a_coin_too() -> None:
         (COINS, [{"id": "small", "symbol": "S", "name": "Small", "platforms": {}}], {}),
         (Dataset("quotes", "usd"), [coin("small", price=0.5)], {"asked": ["small"]}),
     )
+
+
+def test_answer_that_holds_no_more_is_asked_for_again_and_served_old_where_none_comes(settings) -> None:
+    settings.SPOT_FIRST_ANSWER_SECONDS = 0.5
+    dataset, rows, _ = passed("global", {"data": 1})
+    _, newer, _ = passed("global", {"data": 2})
+
+    async def check() -> None:
+        await put(dataset, rows, interval=1, age_ms=10_000)
+        old = await get("global")
+        assert (old.json(), old["x-spot-source"]) == ({"data": 1}, "acme")
+        asking = asyncio.create_task(get("global"))
+        await eventually(lambda: Hub.current().topics[dataset.name].groups)
+        await put(dataset, newer, interval=600)
+        assert (await asking).json() == {"data": 2}
+        assert (await get("global")).json() == {"data": 2}
+
+    story(check)
