@@ -20,7 +20,9 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
+from spot import dialects
 from spot.clients.plans import LIMITS
+from spot.clients.protocols import label, protocol_of
 from spot.clients.tickets import SECONDS
 from spot.codes import ERRORS, Close
 from spot.dialects.messages import MAX_MESSAGE
@@ -63,6 +65,13 @@ def _messages() -> Mapping[str, Any]:
         "most_bytes": MAX_MESSAGE,
         "heartbeat": settings.SPOT_HEARTBEAT_SECONDS,
     }
+
+
+def _protocols() -> Mapping[str, Any]:
+    paths = [(f"/{route.path}", "WebSocket") for route in dialects.routes()]
+    paths += [(f"/{rest.root}", "HTTP") for rest in dialects.rests()]
+    rows = [(tables.code(path), label(name), by) for path, by in sorted(paths) if (name := protocol_of(path))]
+    return {"paths": tables.table(("Path", "Vendor", "By"), rows)}
 
 
 def _http() -> Mapping[str, Any]:
@@ -131,6 +140,9 @@ PAGES: dict[str, Page] = {
     "stream": Page("Stream", "one WebSocket for all feeds and single coins", "stream.md", _stream),
     "sse": Page("Server-sent events", "feeds as HTTP answers that go on", "sse.md", _sse),
     "keys": Page("Keys", "keys, tickets, plans", "keys.md", _keys),
+    "protocols": Page(
+        "Other protocols", "for programs that speak to other vendors already", "protocols.md", _protocols
+    ),
     "http": Page("HTTP", "paths, headers, caching, CSV", "http.md", _http),
     "limits": Page("Limits", "how much a client may use", "limits.md", _limits),
     "errors": Page("Errors", "error codes and close codes", "errors.md", _errors),
