@@ -85,9 +85,9 @@ class Attempt:
         self._reservations: list[tuple[Reservation, int]] = []  # and the credits expected
 
     @property
-    def asked(self) -> bool:
-        """Whether anything was sent; a failure before that is not the provider's."""
-        return self._counts.sent > 0
+    def sent(self) -> int:
+        """The calls that were sent; a failure before the first is not the provider's."""
+        return self._counts.sent
 
     def run(self) -> Fetched:
         """The dataset, whole. ProviderError."""

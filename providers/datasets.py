@@ -312,8 +312,9 @@ def is_currency(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Fetched(Facts):
-    """A provider's answer, normalised. `calls` is what it cost, `settle_ms` how far its `as_of` may ordinarily lag
-    behind (the provider's own cache), `lasts` the seconds for which what is fetched on demand holds."""
+    """A provider's answer, normalised. `calls` is how many were sent for it, also to providers that failed, `settle_ms`
+    how far its `as_of` may ordinarily lag behind (the provider's own cache), `lasts` the seconds for which what is
+    fetched on demand holds."""
 
     dataset: Dataset
     rows: list[Row]

@@ -97,8 +97,16 @@ class _Round:
         self._breaker = Breaker(redis, now_ms)
         self._deadline = time.monotonic() + TOTAL_SECONDS
         self._failures: list[tuple[Provider, ProviderError]] = []
+        self._calls = 0
 
     def run(self) -> Fetched:
+        try:
+            return replace(self._walk(), calls=self._calls)
+        except ProviderError as error:
+            error.calls = self._calls
+            raise
+
+    def _walk(self) -> Fetched:
         turns = self._turns()
         resting: list[_Turn] = []
         spare: Fetched | None = None
@@ -156,9 +164,11 @@ class _Round:
                     break
             else:
                 return fetched, turn.provider.simulated or self._breaker.succeeded(turn.provider.name)
+            finally:
+                self._calls += attempt.sent
         assert error is not None
         self._failures.append((turn.provider, error))
-        self._count(turn.provider, error if attempt.asked else None, permit)
+        self._count(turn.provider, error if attempt.sent else None, permit)
         return None, False
 
     def _count(self, provider: Provider, error: ProviderError | None, permit: Permit) -> None:

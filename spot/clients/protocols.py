@@ -1,18 +1,20 @@
 """Protocols of other vendors: their names, and how much each is used, by day (UTC).
 
-Each process counts in memory and adds up in Redis every second or so. A call that needed no call of ours to a provider
-is one that the program's own key was spared.
+Web processes count in memory and add up in Redis every second or so; workers add what each fetch has cost at once. A
+call that needed no call of ours to a provider is one that the program's own key was spared.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any, Literal, NamedTuple
 
 from redis import Redis
 
 import providers
+from providers.datasets import Kind
 from spot import dialects
 from spot.clients.usage import today
 
@@ -22,7 +24,8 @@ PREFIX = "/compat/"
 DAYS = 7
 _KEEP_DAYS = 40
 
-#: HTTP requests and subscriptions of sockets; those for which a provider had to be asked first; and how often one was.
+#: HTTP requests, and messages of sockets that subscribe, however many coins they name; of the requests those that
+#: waited for a call to a provider; and the calls made for documents, each once, however many waited for it.
 What = Literal["calls", "waited", "fetched"]
 
 
@@ -35,6 +38,12 @@ def protocols() -> list[str]:
     """The names of all protocols."""
     paths = [*(route.path for route in dialects.routes()), *(rest.root for rest in dialects.rests())]
     return sorted({name for path in paths if (name := protocol_of(f"/{path}"))})
+
+
+def passed_for(kind: Kind) -> str:
+    """The protocol for which documents of that kind are passed on: that of the provider which has them; "": none."""
+    having = (one.name for one in providers.all() if not one.simulated and one.endpoint(kind) is not None)
+    return next(having, "")
 
 
 def label(name: str) -> str:
@@ -76,11 +85,8 @@ class Uses:
         if not self._pending:
             return
         pending, self._pending = self._pending, Counter()
-        name = _name(today())
         pipe = redis.pipeline(transaction=False)
-        for (protocol, what), number in pending.items():
-            pipe.hincrby(name, f"{protocol} {what}", number)
-        pipe.expire(name, _KEEP_DAYS * 86_400)
+        _add(pipe, pending)
         done = False
         try:
             await pipe.execute()
@@ -88,6 +94,14 @@ class Uses:
         finally:
             if not done:
                 self._pending.update(pending)
+
+
+def note_fetched(redis: Redis, protocol: str, calls: int) -> None:
+    """Count calls to providers that a worker has made for a protocol."""
+    if calls:
+        pipe = redis.pipeline(transaction=False)
+        _add(pipe, {(protocol, "fetched"): calls})
+        pipe.execute()
 
 
 def used(redis: Redis, days: int) -> dict[str, Used]:
@@ -101,6 +115,14 @@ def used(redis: Redis, days: int) -> dict[str, Used]:
             protocol, what = field.decode().split(" ")
             counts[protocol][what] += int(number)
     return {protocol: Used(**counted) for protocol, counted in counts.items()}
+
+
+def _add(pipe: Any, counted: Mapping[tuple[str, str], int]) -> None:
+    """Add to the counters of today."""
+    name = _name(today())
+    for (protocol, what), number in counted.items():
+        pipe.hincrby(name, f"{protocol} {what}", number)
+    pipe.expire(name, _KEEP_DAYS * 86_400)
 
 
 def _name(day: date) -> str:

@@ -1,4 +1,4 @@
-"""What is fetched on demand only: when it is due, and how much of the budget it may use."""
+"""What is fetched on demand only: when it is due, how much of the budget it may use, and for which protocol."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from django.conf import settings
 from providers import fetching, pacing
 from providers.clean import ahead
 from providers.datasets import Dataset, Fetched
+from providers.errors import ProviderError
 from spot import snapshots
+from spot.clients.protocols import note_fetched, passed_for
 from spot.snapshots import now_ms
 
 
@@ -45,5 +47,11 @@ def rate(polled: Sequence[Dataset]) -> float:
 def fetch(dataset: Dataset, polled: Sequence[Dataset]) -> Fetched:
     """The document in the realm in force: whether the demo is shown, the market decides. Raises `ProviderError`,
     `OutOfBudget` when the share beside the polls of these datasets is used up."""
-    simulated = snapshots.realm() == "demo"
-    return fetching.fetch(dataset, simulated=simulated, rate=math.inf if simulated else rate(polled))
+    simulated, protocol = snapshots.realm() == "demo", passed_for(dataset.kind)
+    try:
+        fetched = fetching.fetch(dataset, simulated=simulated, rate=math.inf if simulated else rate(polled))
+    except ProviderError as error:
+        note_fetched(snapshots.connection(), protocol, error.calls)
+        raise
+    note_fetched(snapshots.connection(), protocol, fetched.calls)
+    return fetched

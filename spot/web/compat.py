@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -59,12 +59,18 @@ async def answer(rest: Rest, path: str, request: Request) -> Response:
     """The answer to a request. Raises `Refused`."""
     if request.method not in METHODS:
         raise Refused("bad_message", f"This path takes {', '.join(METHODS)}.")
-    uses.count(protocol_of(path), "calls")
+    protocol = protocol_of(path)
+    uses.count(protocol, "calls")
     reading = _reading(request.query_string, rest, path, settings.SPOT_DEPTH)
     if reading.personal is not None:
         reply = reading.personal(_account(request.client))
         return Response(reply.status, [*_UNSHARED, *_own(reply)], rest.finished(reply.body, now_ms()), _VARY)
-    written, updates = await _written(reading, request.client)
+    waits = list[None]()
+    try:
+        written, updates = await _written(reading, request.client, partial(waits.append, None))
+    finally:
+        if waits:
+            uses.count(protocol, "waited")
     now = now_ms()
     private = request.client.key is not None
     sharing = f"max-age={_FRESH_SECONDS}, {'private' if private else 'public'}, must-revalidate"
@@ -174,13 +180,13 @@ _OVERHEAD = 4096
 _answers = _Answers()
 
 
-async def _written(reading: Reading, client: Client) -> tuple[_Written, Updates]:
-    """The answer to a reading, of its newest pages, and these."""
-    updates = tuple(await together([(view, ROWS) for view in reading.views], client, partly=True))
+async def _written(reading: Reading, client: Client, on_wait: Callable[[], None]) -> tuple[_Written, Updates]:
+    """The answer to a reading, of its newest pages, and these. `on_wait` as of `together`."""
+    updates = tuple(await together([(view, ROWS) for view in reading.views], client, partly=True, on_wait=on_wait))
     if (written := _answers.get(reading, updates)) is None:
         written = await _write(reading, updates)
         _answers.keep(reading, written)
-    return (written, updates) if written.next is None else await _written(written.next, client)
+    return (written, updates) if written.next is None else await _written(written.next, client, on_wait)
 
 
 async def _write(reading: Reading, updates: Updates) -> _Written:

@@ -18,6 +18,7 @@ from django.conf import settings
 
 from spot.clients.book import book, key_required
 from spot.clients.limits import MessageRate, sending
+from spot.clients.protocols import uses
 from spot.codes import Close, Refused
 from spot.dialects.base import (
     Amend,
@@ -314,8 +315,11 @@ class Connection(BaseConsumer):
         match command:
             case Subscribe():
                 self.following.subscribe(command)
+                self._count_use()
             case Follow():
-                return self.following.follow(command)
+                outcome = self.following.follow(command)
+                self._count_use()
+                return outcome
             case Unsubscribe(which):
                 return self.following.unsubscribe(which)
             case Amend():
@@ -335,6 +339,10 @@ class Connection(BaseConsumer):
             case Ping():
                 pass
         return Outcome()
+
+    def _count_use(self) -> None:
+        if self.protocol:
+            uses.count(self.protocol, "calls")
 
     def _export(self, command: Export) -> None:
         group = self.following.find_one(command.which).group

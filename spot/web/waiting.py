@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from django.conf import settings
@@ -90,10 +90,15 @@ async def current(view: View, dialect: Dialect, client: Client) -> Update:
 
 
 async def together(
-    views: Sequence[tuple[View, Dialect]], client: Client, *, partly: bool = False
+    views: Sequence[tuple[View, Dialect]],
+    client: Client,
+    *,
+    partly: bool = False,
+    on_wait: Callable[[], None] = lambda: None,
 ) -> list[Update | Refused]:
     """The newest pages of several views in their order, each as by `current`. They are of one time: those that show a
-    dataset show the same version of it. `partly`: also pages on which none of the coins asked for is."""
+    dataset show the same version of it. `partly`: also pages on which none of the coins asked for is. `on_wait` is
+    called for each that was not there, and for which a provider was to be asked."""
     hub, turn = Hub.current(), asyncio.Lock()
 
     async def join(waiter: Waiter, view: View) -> Refused | None:
@@ -104,7 +109,7 @@ async def together(
                 async with turn:
                     hub.join(waiter, view)
                     await asyncio.sleep(0)  # others are served between two evaluations
-                update = await _first(waiter)
+                update = await _first(waiter, on_wait)
                 if not partly:
                     _check_coins(update)
         except Refused as refused:
@@ -132,15 +137,21 @@ async def together(
             hub.leave(waiter)
 
 
-async def _first(waiter: Waiter) -> Update:
-    """The first page of a member of the hub, or what there is when its time is over. Raises `Refused`."""
+async def _first(waiter: Waiter, on_wait: Callable[[], None] = lambda: None) -> Update:
+    """The first page of a member of the hub, or what there is when its time is over. Raises `Refused`. `on_wait` as of
+    `together`."""
+    begun, at_once = now_ms(), waiter.first.done()
     try:
         async with asyncio.timeout(settings.SPOT_FIRST_ANSWER_SECONDS):
             update = await waiter.first
             while any(why.pending for why in update.missing.values()) or _overdue(waiter):
+                at_once = False
                 await asyncio.sleep(_LOOK_SECONDS)
                 update = _newest(waiter) or update
+            if not at_once and update.facts.version >= begun:  # stored since, and not only read
+                on_wait()
     except TimeoutError:
+        on_wait()
         if (latest := _newest(waiter)) is None:
             raise _why_nothing(waiter) from None
         return latest

@@ -261,6 +261,18 @@ def test_the_error_names_what_each_said_and_the_soonest_time(upstream: Upstream,
     assert (caught.value.retry_after, caught.value.permanent) == (30.0, False)
 
 
+def test_calls_are_counted_whoever_answered(upstream: Upstream, second: Upstream, redis, clock) -> None:
+    upstream.replies["/coins/markets"] = DOWN
+    how = {"redis": redis, "now_ms": clock, "tries": 1}
+    fetched = fetching.fetch(USD, **how)
+    assert (fetched.source, fetched.calls) == ("second", len(upstream.asked) + len(second.asked))
+    before = len(upstream.asked) + len(second.asked)
+    second.replies["/coins/markets"] = DOWN
+    with pytest.raises(Unavailable) as failed:
+        fetching.fetch(USD, **how)
+    assert failed.value.calls == len(upstream.asked) + len(second.asked) - before > 0
+
+
 def test_out_of_reach_are_we_only_if_all_are(second: Upstream, ask, settings) -> None:
     settings.FIRST_BASE_URL = NOWHERE
     second.replies["/coins/markets"] = Reply({}, 401)

@@ -6,8 +6,9 @@ import pytest
 
 from providers import fetching, pacing
 from providers.datasets import Dataset, Fetched
-from providers.errors import OutOfBudget
+from providers.errors import OutOfBudget, ProviderError, Unavailable
 from spot import snapshots
+from spot.clients.protocols import Used, used
 from spot.ingest import documents, tasks
 
 TICKERS, GLOBAL = (Dataset("document", topic=name) for name in ("coins/bitcoin/tickers", "global"))
@@ -25,7 +26,7 @@ class Site:
         monkeypatch.setattr(fetching, "fetch", self.fetch)
         monkeypatch.setattr(pacing, "left_over", lambda *_args, **_how: 2.0)
         monkeypatch.setattr(tasks.fetch, "apply_async", lambda args, expires: tasks.fetch(*args))
-        self.error: OutOfBudget | None = None
+        self.error: ProviderError | None = None
 
     def now_ms(self) -> int:
         return NOW + round(self.at * 1000)
@@ -34,9 +35,10 @@ class Site:
         self.fetched.append(self.at)
         self.rates.append(rate)
         if self.error:
+            self.error.calls = 0 if isinstance(self.error, OutOfBudget) else 1
             raise self.error
         row = {"id": dataset.topic, "status": 200, "body": f'{{"n":{len(self.fetched)}}}'}
-        how = {"source": "acme", "label": "Acme", "simulated": simulated, "lasts": self.lasts}
+        how = {"calls": 2, "source": "acme", "label": "Acme", "simulated": simulated, "lasts": self.lasts}
         return Fetched(dataset, [row], as_of=None, fetched_at=self.now_ms(), **how)
 
     def ask(self, *datasets: Dataset) -> None:
@@ -105,6 +107,16 @@ def test_a_share_that_is_used_up_leaves_the_old_one_and_tells_when_to_come_back(
     site.ask(TICKERS)
     assert site.fetched == [0, 61, 152]
     assert snapshots.trouble(TICKERS) is None
+
+
+def test_calls_are_counted_for_the_protocol_of_the_documents(site) -> None:
+    site.ask(TICKERS)
+    site.ask(TICKERS)
+    site.at, site.error = 61, Unavailable("down", retry_after=1.0)
+    site.ask(TICKERS)
+    site.at, site.error = 70, OutOfBudget("used up", retry_after=90.0, reason="share")
+    site.ask(TICKERS)
+    assert used(snapshots.connection(), 1) == {"coingecko": Used(fetched=3)}
 
 
 def test_documents_are_bounded(site, settings) -> None:
