@@ -17,7 +17,7 @@ from django.db import models
 from providers.vault import Secret
 from spot.clients import keys
 from spot.clients.plans import Plan, default_plan
-from spot.clients.protocols import label
+from spot.clients.protocols import label, passed_for
 from spot.feeds import FEEDS
 from spot.feeds.price import PRICE
 from spot_project import hosts
@@ -104,6 +104,14 @@ class Protocol(models.Model):
 
     name = models.CharField(max_length=40, unique=True, editable=False)
     enabled = models.BooleanField(default=True, help_text="Off: nobody is served at its paths.")
+    document_share = models.FloatField(
+        "share for documents",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0), MaxValueValidator(100)],
+        help_text="The percentage of the calls that polls leave over which documents passed on for it may use. 0: none "
+        "is fetched, and those that are there are served with their age. Empty: as SPOT_DOCUMENT_SHARE says.",
+    )
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -112,6 +120,11 @@ class Protocol(models.Model):
 
     def __str__(self) -> str:
         return label(self.name)
+
+    @property
+    def passes_documents(self) -> bool:
+        """Whether documents of its vendor are passed on."""
+        return self.name == passed_for("document")
 
 
 class ClientKey(models.Model):

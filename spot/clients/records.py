@@ -7,6 +7,9 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from datetime import date, datetime
 
+import structlog
+from django.conf import settings
+from django.db import Error as DatabaseError
 from django.db import connection, transaction
 from django.db.models import Count, Max, Model, Sum
 from django.db.models.signals import post_delete, post_save
@@ -19,6 +22,10 @@ from spot.clients.protocols import protocols
 from spot.clients.usage import today
 from spot.snapshots import nudges
 
+log = structlog.get_logger(__name__)
+
+#: Each protocol's share of documents as last read; None: as the setting says.
+_shares: dict[str, float | None] = {}
 _FIELDS = (
     "pk", "plan_id", "digest", "old_digest", "old_until", "expires_at", "revoked_at", "origins", "networks",
 )  # fmt: skip
@@ -84,6 +91,17 @@ def add_protocols(using: str, **_: object) -> None:
     for name in protocols():
         if name not in known:
             Protocol.objects.using(using).create(name=name)
+
+
+def document_share(protocol: str) -> float:
+    """The percentage of the calls that polls leave over which documents for a protocol may use; while the database does
+    not answer, as last read. Workers ask before each document, so that a change holds from the next."""
+    try:
+        _shares[protocol] = Protocol.objects.filter(name=protocol).values_list("document_share", flat=True).first()
+    except DatabaseError as error:
+        log.warning("share of documents unread, the last known holds", protocol=protocol, error=str(error))
+    share = _shares.get(protocol)
+    return settings.SPOT_DOCUMENT_SHARE if share is None else share
 
 
 def _announce_later(instance: Model, using: str, **_: object) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from django.conf import settings
-
 from providers import fetching, pacing
 from providers.clean import ahead
 from providers.datasets import Dataset, Fetched
 from providers.errors import ProviderError
 from spot import snapshots
+from spot.clients import records
 from spot.clients.protocols import note_fetched, passed_for
 from spot.snapshots import now_ms
 
@@ -35,13 +34,13 @@ def due(wanted: Sequence[Dataset]) -> list[Dataset]:
     return chosen
 
 
-def rate(polled: Sequence[Dataset]) -> float:
-    """The calls a second that all documents may cost together: SPOT_DOCUMENT_SHARE of what the polls of these datasets
-    leave over."""
-    if not settings.SPOT_DOCUMENT_SHARE:
+def rate(protocol: str, polled: Sequence[Dataset]) -> float:
+    """The calls a second that all documents for a protocol may cost together: its share of what the polls of these
+    datasets leave over."""
+    if not (percent := records.document_share(protocol)):
         return 0.0
     left = pacing.left_over("document", polled, viewers=snapshots.viewers())
-    return left if left == math.inf else left * settings.SPOT_DOCUMENT_SHARE / 100
+    return left if left == math.inf else left * percent / 100
 
 
 def fetch(dataset: Dataset, polled: Sequence[Dataset]) -> Fetched:
@@ -49,7 +48,7 @@ def fetch(dataset: Dataset, polled: Sequence[Dataset]) -> Fetched:
     `OutOfBudget` when the share beside the polls of these datasets is used up."""
     simulated, protocol = snapshots.realm() == "demo", passed_for(dataset.kind)
     try:
-        fetched = fetching.fetch(dataset, simulated=simulated, rate=math.inf if simulated else rate(polled))
+        fetched = fetching.fetch(dataset, simulated=simulated, rate=math.inf if simulated else rate(protocol, polled))
     except ProviderError as error:
         note_fetched(snapshots.connection(), protocol, error.calls)
         raise

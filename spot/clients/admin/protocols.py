@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.forms import ModelForm
 from django.http import HttpRequest
@@ -16,9 +17,11 @@ from spot.clients.protocols import DAYS, PREFIX, Used, used
 
 @admin.register(Protocol)
 class ProtocolAdmin(Recorded):
-    fields = ("enabled",)
-    list_display = ("__str__", "state", "paths", "use")
+    list_display = ("__str__", "state", "paths", "share", "use")
     actions = None
+
+    def get_fields(self, _request: HttpRequest, obj: Protocol | None = None) -> tuple[str, ...]:
+        return ("enabled", "document_share") if obj is not None and obj.passes_documents else ("enabled",)
 
     def has_add_permission(self, _request: HttpRequest) -> bool:
         return False
@@ -28,7 +31,7 @@ class ProtocolAdmin(Recorded):
 
     def save_model(self, request: HttpRequest, obj: Protocol, form: ModelForm, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        if form.changed_data and not obj.enabled:
+        if "enabled" in form.changed_data and not obj.enabled:
             messages.info(request, "Connections of this protocol are closed within seconds, and requests refused.")
 
     @admin.display(description="state", ordering="enabled")
@@ -38,6 +41,14 @@ class ProtocolAdmin(Recorded):
     @admin.display(description="paths")
     def paths(self, obj: Protocol) -> str:
         return f"{PREFIX}{obj.name}/"
+
+    @admin.display(description="share for documents", ordering="document_share")
+    def share(self, obj: Protocol) -> str:
+        if not obj.passes_documents:
+            return "passes none on"
+        if obj.document_share is None:
+            return f"{settings.SPOT_DOCUMENT_SHARE:g}%, as SPOT_DOCUMENT_SHARE says"
+        return f"{obj.document_share:g}%"
 
     @admin.display(description=f"use in {DAYS} days")
     def use(self, obj: Protocol) -> str:

@@ -48,6 +48,20 @@ def test_each_protocol_has_a_switch_and_its_change_reaches_the_books(admin_clien
     assert "switched off" in listed
 
 
+@pytest.mark.django_db
+def test_a_protocol_that_passes_documents_on_has_a_share_on_its_page(admin_client: Client) -> None:
+    records.add_protocols("default")
+    row, other = (Protocol.objects.get(name=name) for name in ("coingecko", "tokenmetrics"))
+    change = "admin:clients_protocol_change"
+    assert "share for documents" in text(page(admin_client, change, row.pk)).lower()
+    assert "share for documents" not in text(page(admin_client, change, other.pk)).lower()
+    for entered, kept in (("12.5", 12.5), ("0", 0.0), ("101", 0.0), ("-1", 0.0), ("", None)):
+        post(admin_client, change, row.pk, enabled="on", document_share=entered)
+        assert Protocol.objects.get(pk=row.pk).document_share == kept
+    listed = text(page(admin_client, "admin:clients_protocol_changelist"))
+    assert "30%, as SPOT_DOCUMENT_SHARE says" in listed
+
+
 def test_a_protocol_that_is_switched_off_serves_nobody() -> None:
     class Speaker:
         who, meter, protocol = None, None, "coingecko"

@@ -3,17 +3,20 @@
 import math
 
 import pytest
+from django.db import OperationalError
 
 from providers import fetching, pacing
 from providers.datasets import Dataset, Fetched
 from providers.errors import OutOfBudget, ProviderError, Unavailable
 from spot import snapshots
+from spot.clients import records
+from spot.clients.models import Protocol
 from spot.clients.protocols import Used, used
 from spot.ingest import documents, tasks
 
 TICKERS, GLOBAL = (Dataset("document", topic=name) for name in ("coins/bitcoin/tickers", "global"))
 NOW = 1_795_896_000_000
-pytestmark = pytest.mark.usefixtures("redis")
+pytestmark = [pytest.mark.usefixtures("redis"), pytest.mark.django_db]
 
 
 class Site:
@@ -93,6 +96,24 @@ def test_documents_use_their_share_of_what_polls_leave_over(site, settings) -> N
     site.at = 100
     site.ask(GLOBAL)
     assert site.rates == pytest.approx([0.6, 0.1, 0.0])
+
+
+def test_a_protocol_has_its_own_share_from_the_next_fetch(site, monkeypatch) -> None:
+    def set_share(percent: float | None) -> None:
+        Protocol.objects.filter(name="coingecko").update(document_share=percent)
+
+    records.add_protocols("default")
+    for site.at, share in ((0, 10.0), (100, 0.0), (200, None), (300, 50.0)):
+        set_share(share)
+        site.ask(TICKERS)
+    monkeypatch.setattr(Protocol.objects, "filter", unanswered)
+    site.at = 400
+    site.ask(TICKERS)
+    assert site.rates == pytest.approx([0.2, 0.0, 0.6, 1.0, 1.0])
+
+
+def unanswered(**_) -> None:
+    raise OperationalError
 
 
 def test_a_share_that_is_used_up_leaves_the_old_one_and_tells_when_to_come_back(site) -> None:
