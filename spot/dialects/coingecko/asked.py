@@ -56,6 +56,8 @@ class Asked(NamedTuple):
         """The coins asked for by name or symbol; None: none are. Ids go before names, and names before symbols."""
         for parameter, column in (("names", "name"), ("symbols", "symbol")):
             if texts := self.parameters.items(parameter):
+                if len(texts) > MOST_IDS:
+                    raise Refused("bad_value", f"{parameter}: at most {MOST_IDS} of them.", parameter)
                 top = column == "symbol" and self.parameters.text("include_tokens").lower() != "all"
-                return Named(column, tuple(text.casefold() for text in texts[:MOST_IDS]), top)
+                return Named(column, tuple(text.casefold() for text in texts), top)
         return None

@@ -179,8 +179,10 @@ def _chosen(asked: Asked, page: _Page, order: str) -> Reading:
     wish = page.sorted_by(order)
     if "ids" not in asked.parameters:
         return _listed(view_of(MARKETS_BY_NAME, {**wish, "named": asked.named}, asked.depth), page)
-    if not (coins := asked.coins[:MOST_IDS]):
+    if not (coins := asked.coins):
         return Reading((), lambda _pages: _empty(0, page.size))
+    if len(coins) > MOST_IDS:
+        return _passed(asked)
     return _listed(view_of(MARKETS_BY_ID, {**wish, "coin_ids": coins}, asked.depth), page)
 
 

@@ -186,6 +186,11 @@ def test_paging_headers_count_what_there_is() -> None:
         ("simple/price?vs_currencies=usd", 422, {"error": "Missing parameter ids"}),
         ("simple/price?vs_currencies=usd&ids=", 422, {"error": "Missing parameter ids"}),
         ("coins/markets", 422, {"error": "Missing parameter vs_currency"}),
+        (
+            f"simple/price?vs_currencies=usd&symbols={','.join(map(str, range(501)))}",
+            422,
+            {"error": "symbols: at most 500 of them."},
+        ),
         ("coins/markets?vs_currency=xxx", 400, {"error": "invalid vs_currency"}),
         ("coins/markets?vs_currency=%F0%9F%92%A9", 400, {"error": "invalid vs_currency"}),
     ],
