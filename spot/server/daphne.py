@@ -111,6 +111,8 @@ class SpotWebSocketProtocol(WebSocketProtocol):
             self._deny(message["body"])
         elif message["type"] == "websocket.close" and message.get("reason") and self.state == self.STATE_OPEN:
             self.sendCloseFrame(code=message["code"], reasonUtf8=message["reason"].encode())
+        elif message["type"] == "websocket.send" and not (message.get("text") or message.get("bytes")):
+            self.sendMessage(b"", message.get("text") is None)  # daphne drops empty messages
         else:
             super().handle_reply(message)
 
