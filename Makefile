@@ -28,7 +28,7 @@ SERVER_ON_PATH = command -v valkey-server >/dev/null 2>&1 || command -v redis-se
 NODE_ON_PATH = command -v npm >/dev/null 2>&1 && node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null
 ON_NODE = PATH="$$PATH:$(CURDIR)/$(VENV)/bin"; if ! { $(NODE_ON_PATH); }; then PATH="$(CURDIR)/$(VENV)/bin:$$PATH"; fi; export PATH
 
-.PHONY: help run test test-clients bench screenshots clients lint lock assets clean redis
+.PHONY: help run test test-clients chaos soak bench screenshots clients lint lock assets clean redis
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
@@ -43,6 +43,12 @@ test: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(ASSETS) $(JS_CLIENT)/node
 
 test-clients: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(VENV)/.node ## run programs that others wrote at a demo site: docs/programs.md
 	@$(ON_NODE); PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 0 -v tests/programs $(ARGS)
+
+chaos: $(VENV)/.packages-dev $(VENV)/.redis-for-tests ## break a site in every way that docs/faults.md lists, while clients look on (ARGS="F1 F3")
+	@$(PY) -m tests.chaos $(ARGS)
+
+soak: $(VENV)/.packages-dev $(VENV)/.redis-for-tests ## let a site run with clients that come and go, and draw what it takes (HOURS=2)
+	@$(PY) -m tests.chaos.soak --hours $(or $(HOURS),2) $(ARGS)
 
 bench: $(VENV)/.packages redis $(VENV)/.node ## measure side by side with others: docs/performance.md (ARGS=--quick)
 	@$(ON_NODE); $(PY) -m bench $(ARGS)

@@ -1,0 +1,54 @@
+"""`make chaos`: every row, or those named: `make chaos ARGS="F1 F3 --clients 100"`. Exit code 1 if one fell."""
+
+import argparse
+import importlib
+import os
+import shutil
+import sys
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make chaos")
+    parser.add_argument("rows", nargs="*", help="numbers of rows; without any, all")
+    parser.add_argument("--clients", type=int, default=40, help="clients that look on")
+    parser.add_argument("--server", choices=("uvicorn", "daphne"), default="uvicorn")
+    parser.add_argument("--list", action="store_true", help="print the rows, and those that are not here")
+    parser.add_argument("--keep", action="store_true", help="leave the site's folder with its logs")
+    options = parser.parse_args()
+    importlib.import_module("tests.environment")  # before any settings are read
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spot_project.settings")
+    import django
+
+    django.setup()
+    from tests.chaos.bench import Bench
+    from tests.chaos.rows import ELSEWHERE, ROWS
+    from tests.chaos.run import run_all
+    from tests.environment import pytest_unconfigure
+
+    if options.list:
+        sys.stdout.writelines(f"{row.number:5} {row.fault}\n" for row in ROWS)
+        sys.stdout.writelines(f"{number:5} not a row. {words}\n" for number, words in ELSEWHERE.items())
+        return 0
+    unknown = set(options.rows) - {row.number for row in ROWS}
+    if unknown:
+        parser.error(f"no such row: {', '.join(sorted(unknown))}; --list prints them")
+    bench = Bench(options.clients, SPOT_POLL_SECONDS="1", SPOT_SERVER=options.server)
+    try:
+        bench.open()
+        results = run_all(bench, [row for row in ROWS if not options.rows or row.number in options.rows])
+    finally:
+        bench.close()
+        if options.keep:
+            sys.stdout.write(f"logs: {bench.site.home}\n")
+        else:
+            shutil.rmtree(bench.site.home, ignore_errors=True)
+        pytest_unconfigure()
+    fell = [result.row.number for result in results if result.broken]
+    sys.stdout.write(f"{len(results) - len(fell)} of {len(results)} held\n")
+    if fell:
+        sys.stdout.write(f"fell: {', '.join(fell)}\n")
+    return 1 if fell else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""A site with a relay before everything that can fail, the clients that look on, and what the machine says of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from spot.processes import reaper
+from tests.chaos.crowd import Crowd
+from tests.chaos.history import Published
+from tests.chaos.relay import Relay
+from tests.live import LiveSite, get
+
+#: What the clients' views are made of: coins that the market lacks come from the quotes.
+TABLES = ("spot:live:table:markets:usd", "spot:live:table:quotes:usd")
+CLOCK = Path(__file__).parent / "clock"
+
+
+class Bench:
+    """Redis and upstream are reached through relays, and so are the clients' sockets: `redis`, `upstream`, `front`."""
+
+    def __init__(self, clients: int = 40, **environment: str) -> None:
+        home = Path(tempfile.mkdtemp(prefix="chaos-"))
+        self._clock = home / "clock"
+        self._clock.write_bytes(bytes(8))
+        self.site = LiveSite(home, **environment)
+        self.redis = Relay(str(home / "redis.sock"))
+        self.upstream = Relay(int(self.site.sandbox.url.split(":")[2].split("/")[0]))
+        self.front = Relay(self.site.port)
+        self.site.environment |= {
+            "REDIS_URL": f"redis://127.0.0.1:{self.redis.port}/0",
+            "SPOT_DEMO": "off",
+            "COINGECKO_BASE_URL": f"http://127.0.0.1:{self.upstream.port}/api/v3",
+            "COINGECKO_CALLS_PER_MINUTE": "0",
+            "COINGECKO_CALLS_PER_MONTH": "0",
+            "SPOT_CONNECTIONS_PER_ADDRESS": "5000",
+            "SPOT_HEARTBEAT_SECONDS": "5",
+            "PYTHONPATH": f"{CLOCK}",
+            "CHAOS_CLOCK": str(self._clock),
+        } | environment
+        self.published: list[Published] = []
+        self.healed = 0.0
+        self.notes: list[str] = []
+        self._ended = threading.Event()
+        self._size = clients
+        self.crowd: Crowd | None = None
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+
+    def open(self) -> None:
+        """Start the site, then the clients."""
+        self.site.open("sandbox", "worker", "beat", "stream", "web")
+        self._watcher.start()
+        self.crowd = Crowd(self.front.port, self._size)
+
+    def close(self) -> None:
+        """End everything that was started here, paused processes too."""
+        for relay in (self.redis, self.upstream, self.front):
+            relay.behave()
+        if self.crowd:
+            self.crowd.close()
+        self._ended.set()
+        for name in list(self.site.processes):
+            self.signal(name, signal.SIGCONT)
+        self.site.close()
+        for relay in (self.front, self.redis, self.upstream):
+            relay.close()
+
+    # --- the publisher's log --------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Note each version that the store has, past the relay."""
+        client = Redis.from_url(self.site.redis_url, socket_timeout=1)
+        while not self._ended.wait(0.05):
+            entries = []
+            with suppress(RedisError, OSError):
+                for table in TABLES:
+                    fields: Any = client.hmget(table, ["epoch", "version"])
+                    if fields[0] is not None:
+                        entries.append(Published(time.time(), fields[0].decode(), int(fields[1])))
+            self.published += entries
+        client.close()
+
+    # --- what a row does ------------------------------------------------------------------------------------------
+
+    def heal(self) -> None:
+        """From now on the fault is over."""
+        self.healed = time.time()
+
+    def wait(self, seconds: float, watched: Callable[[], bool] = lambda: False) -> bool:
+        """Let time pass, or less if it comes true; whether it came true."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if watched():
+                return True
+            time.sleep(0.05)
+        return watched()
+
+    def signal(self, name: str, number: int) -> None:
+        """Signal a part's processes, all of them."""
+        with suppress(KeyError):
+            reaper.send(self.site.processes[name].pid, number)
+
+    def pids(self, name: str) -> list[int]:
+        """The processes of a part: it leads a group of its own."""
+        process = self.site.processes.get(name)
+        return [] if process is None else [pid for pid in _pids() if _group(pid) == process.pid]
+
+    def rss_mb(self, name: str) -> float:
+        """The memory of a part's processes, in MB."""
+        return sum(rss_kb(pid) for pid in self.pids(name)) / 1024
+
+    def skew(self, seconds: float) -> None:
+        """Put the clock of every process of the site that much ahead."""
+        with self._clock.open("r+b") as file:
+            file.write(int(seconds * 1e9).to_bytes(8, signed=True))
+
+    def store(self) -> Redis:
+        """A client of the store, past the relay."""
+        return Redis.from_url(self.site.redis_url, socket_timeout=5)
+
+    def calls(self, since: float = 0.0) -> list[float]:
+        """When the first page of the market was asked for (epoch seconds)."""
+        return [
+            call["at"] / 1e3
+            for call in self.site.sandbox.requests()
+            if call["path"] == "/coins/markets" and call["params"].get("page") == "1" and call["at"] / 1e3 >= since
+        ]
+
+    def healthy(self, seconds: float = 2.0) -> bool:
+        """Whether the web process answers at once, whatever it answers of its surroundings."""
+        with suppress(OSError, AssertionError):
+            return get(f"{self.site.url}/healthz", seconds=seconds)[0] == 200
+        return False
+
+    def ready(self) -> bool:
+        """Whether /readyz is green."""
+        with suppress(OSError, AssertionError):
+            return get(f"{self.site.url}/readyz", seconds=5)[0] == 200
+        return False
+
+    def note(self, words: str) -> None:
+        """Add to what must hold, and does not."""
+        self.notes.append(words)
+
+    def require(self, condition: bool, words: str) -> None:
+        """Note it unless it holds."""
+        if not condition:
+            self.note(words)
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
+
+
+def _group(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+def rss_kb(pid: int) -> int:
+    """A process's resident memory in KB."""
+    return _status(pid, "VmRSS")
+
+
+def threads(pid: int) -> int:
+    """How many threads a process has."""
+    return _status(pid, "Threads")
+
+
+def _status(pid: int, name: str) -> int:
+    with suppress(OSError), open(f"/proc/{pid}/status") as status:  # noqa: PTH123 - no file of ours
+        return next((int(line.split()[1]) for line in status if line.startswith(name)), 0)
+    return 0
+
+
+def descriptors(pid: int) -> int:
+    """How many files a process has open."""
+    with suppress(OSError):
+        return len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208
+    return 0

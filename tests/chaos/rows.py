@@ -1,0 +1,372 @@
+"""The table of faults: what is broken, what is done, and what must hold. A row is added here and nowhere else."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from spot.management.commands.up import program
+from tests.chaos.bench import Bench, descriptors
+from tests.chaos.crowd import is_cut, silent
+from tests.chaos.relay import Behaviour
+
+MARKETS = "/coins/markets"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fault. `act` breaks, waits, calls `bench.heal()`, and notes what does not hold meanwhile.
+
+    `recovery`: seconds after healing until every client has fresh data; `closes`: the codes with which clients may be
+    cut (none: nobody may be); `marked`: clients must have been told that their data are old; `growth`: MB that web
+    and worker may grow by; `dated`: the age of frames can be judged, which it cannot while clocks are wrong.
+    """
+
+    number: str
+    fault: str
+    act: Callable[[Bench], None]
+    recovery: float = 10.0
+    closes: frozenset[int] = frozenset()
+    marked: bool = False
+    growth: float = 60.0
+    dated: bool = True
+
+
+def _killed(part: str, seconds: float, bench: Bench) -> None:
+    bench.site.stop(part, signal.SIGKILL)
+    bench.wait(seconds)
+    bench.site.start(part)
+    bench.heal()
+
+
+def _redis_killed(seconds: float, bench: Bench) -> None:
+    before = bench.ready()
+    bench.site.stop("redis", signal.SIGKILL)
+    bench.require(bench.wait(10, lambda: not bench.ready()), "/readyz stayed green without Redis")
+    bench.wait(max(seconds - 1, 0))
+    bench.require(bench.healthy(), "/healthz did not answer without Redis")
+    bench.require(before, "the site was not ready before")
+    bench.site.start("redis")
+    bench.heal()
+
+
+def _frozen(part: str, seconds: float, bench: Bench) -> None:
+    bench.signal(part, signal.SIGSTOP)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if part != "web":
+            bench.require(bench.healthy(), f"/healthz did not answer within 2 s while {part} was frozen")
+        bench.wait(1)
+    bench.signal(part, signal.SIGCONT)
+    bench.heal()
+
+
+def _relayed(relay: str, behaviour: Behaviour, seconds: float, bench: Bench) -> None:
+    chosen = getattr(bench, relay)
+    chosen.behave(behaviour)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if relay != "front":
+            bench.require(bench.healthy(), "/healthz did not answer within 2 s")
+        bench.wait(1)
+    chosen.behave()
+    bench.heal()
+
+
+def _flushed(bench: Bench) -> None:
+    bench.store().flushall()
+    bench.heal()
+
+
+def _full(policy: str, seconds: float, bench: Bench) -> None:
+    client = bench.store()
+    before = client.config_get("maxmemory")["maxmemory"]
+    client.config_set("maxmemory-policy", policy)
+    client.config_set("maxmemory", "1mb")
+    try:
+        if policy == "noeviction":
+            bench.require(bench.wait(10, lambda: not bench.ready()), "/readyz stayed green while Redis took no writes")
+        bench.wait(seconds)
+        bench.require(bench.healthy(), "/healthz did not answer")
+    finally:
+        client.config_set("maxmemory", before)
+        client.config_set("maxmemory-policy", "noeviction")
+    bench.heal()
+
+
+def _upstream(kind: str, seconds: float, bench: Bench, **options: object) -> None:
+    bench.site.sandbox.fault(MARKETS, kind, **options)
+    bench.wait(seconds)
+    bench.site.sandbox.heal()
+    bench.heal()
+
+
+def _cycle(kinds: tuple[tuple[str, dict[str, object]], ...], seconds: float, bench: Bench) -> None:
+    for kind, options in kinds:
+        bench.site.sandbox.heal()
+        bench.site.sandbox.fault(MARKETS, kind, **options)
+        bench.wait(seconds)
+    bench.site.sandbox.heal()
+    bench.heal()
+
+
+def _asked_to_wait(bench: Bench) -> None:
+    bench.site.sandbox.fault(MARKETS, "rate_limited", retry_after=10)
+    began = time.time()
+    bench.wait(14, lambda: len(bench.calls(began)) > 0)
+    first = min(bench.calls(began), default=time.time())
+    bench.wait(9)
+    # A fetch that had its calls granted a moment before the refusal still makes them.
+    early = [at for at in bench.calls(began) if first + 1 < at < first + 9]
+    bench.require(not early, f"{len(early)} calls inside Retry-After")
+    bench.site.sandbox.heal()
+    bench.heal()
+
+
+def _killed_in_a_fetch(bench: Bench) -> None:
+    bench.site.sandbox.fault(MARKETS, "slow", seconds=4.0)
+    began = time.time()
+    bench.wait(10, lambda: len(bench.calls(began)) > 0)
+    bench.site.stop("worker", signal.SIGKILL)
+    bench.site.sandbox.heal()
+    bench.site.start("worker")
+    bench.heal()
+
+
+def _worker_away(bench: Bench) -> None:
+    bench.site.stop("worker", signal.SIGKILL)
+    bench.wait(20)
+    bench.site.start("worker")
+    bench.heal()
+    bench.wait(20, lambda: bench.crowd is not None and bench.crowd.fresh(bench.healed) > 0)
+    calls = bench.calls(bench.healed)
+    span = max(time.time() - min(calls, default=time.time()), 1)
+    bench.require(len(calls) <= span + 2, f"{len(calls)} polls in {span:.0f} s: it catches up")
+
+
+def _everything(bench: Bench) -> None:
+    for part in list(bench.site.processes):
+        bench.signal(part, signal.SIGKILL)
+    for part in list(bench.site.processes):
+        bench.site.stop(part, signal.SIGKILL)
+    for part in ("redis", "sandbox", "worker", "beat", "stream", "web"):
+        bench.site.start(part)
+    bench.heal()
+
+
+def _asked_to_end(bench: Bench) -> None:
+    began = time.monotonic()
+    bench.site.stop("web", signal.SIGTERM)
+    bench.require(time.monotonic() - began < 5.5, "web did not end by itself")
+    bench.require("Traceback" not in bench.site.log("web"), "a traceback in web's log")
+    bench.site.start("web")
+    bench.heal()
+
+
+def _bounded(number: int, bound: int, bench: Bench, seconds: float = 12) -> None:
+    """A bound of the kernel's on the files of web, worker and beat; lifted afterwards."""
+    before = {pid: resource.prlimit(pid, number) for part in ("web", "worker", "beat") for pid in bench.pids(part)}
+    for pid, (_, hard) in before.items():
+        resource.prlimit(pid, number, (bound, hard))
+    bench.wait(seconds)
+    bench.require(bench.healthy(), "/healthz did not answer")
+    for pid, limits in before.items():
+        resource.prlimit(pid, number, limits)
+    bench.heal()
+
+
+def _no_descriptors(bench: Bench) -> None:
+    before = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in bench.pids("web")}
+    for pid, (_, hard) in before.items():
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors(pid) + 5, hard))
+    peers = [silent(bench.site.port) for _ in range(30)]
+    began = time.time()
+    bench.wait(6)
+    assert bench.crowd is not None
+    bench.require(
+        bench.wait(10, lambda: bench.crowd is not None and bench.crowd.fresh(began) == len(bench.crowd.clients)),
+        "clients that were connected got no new data",
+    )
+    for peer in peers:
+        peer.close()
+    for pid, limits in before.items():
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    bench.heal()
+    bench.require(bench.wait(10, bench.healthy), "no new connection 10 s after descriptors were free")
+
+
+def _locked(bench: Bench) -> None:
+    database = sqlite3.connect(bench.site.home / "spot.sqlite3", isolation_level=None)
+    database.execute("BEGIN EXCLUSIVE")
+    began = time.time()
+    try:
+        peer = silent(bench.site.port, "market?envelope=1&page_size=1", buffer=65_536)
+        peer.settimeout(5)
+        try:
+            accepted = b"101" in peer.recv(64)
+        except TimeoutError:
+            accepted = False
+        bench.require(accepted, "a new client was not accepted within 5 s")
+        peer.close()
+        bench.wait(10)
+        assert bench.crowd is not None
+        bench.require(bench.crowd.fresh(began) == len(bench.crowd.clients), "clients got no new data meanwhile")
+    finally:
+        database.execute("ROLLBACK")
+        database.close()
+    bench.heal()
+    whole = sqlite3.connect(bench.site.home / "spot.sqlite3")
+    bench.require(whole.execute("PRAGMA integrity_check").fetchone() == ("ok",), "the database is damaged")
+    whole.close()
+
+
+def _never_reading(count: int, bench: Bench) -> None:
+    before = bench.rss_mb("web")
+    peers = [silent(bench.site.port, "market?envelope=1&per_page=500") for _ in range(count)]
+    cut = bench.wait(60, lambda: all(is_cut(peer) for peer in peers))
+    bench.require(cut, f"{sum(not is_cut(peer) for peer in peers)} of {count} were not cut in 60 s")
+    grown = bench.rss_mb("web") - before
+    bench.require(grown < count * 1.0 + 20, f"web grew by {grown:.0f} MB")
+    for peer in peers:
+        peer.close()
+    bench.heal()
+
+
+def _half_a_head(bench: Bench) -> None:
+    peers = [silent(bench.site.port) for _ in range(200)]
+    for peer in peers[::2]:
+        peer.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+    bench.require(bench.healthy(), "/healthz did not answer beside 200 slow handshakes")
+    bench.require(bench.wait(20, lambda: all(is_cut(peer) for peer in peers)), "idle connections were not cut in 20 s")
+    for peer in peers:
+        peer.close()
+    bench.heal()
+
+
+def _skewed(steps: tuple[float, ...], bench: Bench) -> None:
+    for step in steps:
+        bench.skew(step)
+        bench.wait(6)
+        bench.require(bench.healthy(), f"/healthz did not answer with the clock {step:+g} s off")
+    bench.skew(0)
+    bench.heal()
+
+
+def _second_beat(bench: Bench) -> None:
+    beat = program("beat", bench.site._listener, bench.site.sandbox.url)
+    assert beat is not None
+    schedule = ["--schedule", str(bench.site.home / "second-beat")]
+    bench.site.processes["second"] = bench.site._spawn(replace(beat, name="second", argv=[*beat.argv, *schedule]))
+    bench.wait(3)
+    began = time.time()
+    bench.wait(10)
+    calls = len(bench.calls(began))
+    bench.site.stop("second")
+    bench.require(calls <= 12, f"{calls} polls in 10 s with two beats")
+    bench.heal()
+
+
+def _cut(part: float, bench: Bench) -> None:
+    bench.front.cut(part)
+    bench.heal()
+
+
+CUT = frozenset({1006, 1012, 1013})
+ROWS = (
+    Row("F1", "Redis killed, back after 3 s", partial(_redis_killed, 3)),
+    Row("F2", "Redis gone for 30 s", partial(_redis_killed, 30), marked=True),
+    Row("F3", "Redis frozen for 15 s", partial(_frozen, "redis", 15), marked=True),
+    Row("F4", "Redis black-holed for 15 s", partial(_relayed, "redis", Behaviour(hang=True), 15), marked=True),
+    Row("F4b", "Redis 50 ms away for 15 s", partial(_relayed, "redis", Behaviour(delay=0.05), 15)),
+    Row("F4c", "connections to Redis reset", lambda bench: (bench.redis.cut(), bench.heal())[1]),
+    Row("F5", "Redis flushed", _flushed),
+    Row("F6", "Redis full, refuses writes for 12 s", partial(_full, "noeviction", 12)),
+    Row("F6b", "Redis full, evicts for 12 s", partial(_full, "allkeys-lru", 12)),
+    Row("F9", "upstream asks to wait (429, Retry-After 10)", _asked_to_wait, recovery=25),
+    Row(
+        "F10",
+        "upstream answers 500, 502, 403, a page",
+        partial(
+            _cycle,
+            (("status", {"status": 500}), ("status", {"status": 502}), ("status", {"status": 403}), ("html", {})),
+            5,
+        ),
+        recovery=75,
+        marked=True,
+    ),
+    Row("F11", "upstream hangs for 20 s", partial(_upstream, "hang", 20), recovery=75, marked=True),
+    Row("F11b", "upstream drips for 15 s", partial(_upstream, "drip", 15), recovery=75),
+    Row(
+        "F11c",
+        "upstream refuses connections for 15 s",
+        partial(_relayed, "upstream", Behaviour(refuse=True), 15),
+        recovery=75,
+        marked=True,
+    ),
+    Row(
+        "F12",
+        "upstream cut short, of wrong length, gzip bomb",
+        partial(_cycle, (("truncated", {}), ("wrong_length", {}), ("gzip_bomb", {})), 5),
+        recovery=75,
+        growth=80,
+    ),
+    Row(
+        "F13",
+        "NaN, null, text and negative numbers",
+        partial(
+            _cycle,
+            (("nan", {"every": 3}), ("nulls", {"every": 3}), ("strings", {"every": 3}), ("negative", {"every": 3})),
+            4,
+        ),
+        recovery=75,
+    ),
+    Row(
+        "F14",
+        "rows twice, empty lists, another shape, half JSON",
+        partial(_cycle, (("overlap", {"rows": 20}), ("empty", {}), ("wrong_shape", {}), ("broken_json", {})), 4),
+        recovery=75,
+    ),
+    Row("F16", "worker killed in a fetch", _killed_in_a_fetch, recovery=45),
+    Row("F17", "worker away for 20 s", _worker_away, recovery=20, marked=True),
+    Row("F18", "two beats", _second_beat),
+    Row("F19", "beat frozen for 15 s", partial(_frozen, "beat", 15), recovery=20, marked=True),
+    Row("F19b", "stream killed", partial(_killed, "stream", 2)),
+    Row("F20", "clock +1 h, +26 h, then right", partial(_skewed, (3600, 93_600)), recovery=60, dated=False),
+    Row("F20b", "clock -1 h, then right", partial(_skewed, (-3600,)), recovery=60, dated=False),
+    Row("F20c", "clock in steps of 1 s", partial(_skewed, (1, -1, 1)), dated=False),
+    Row("F21", "web asked to end", _asked_to_end, recovery=30, closes=frozenset({1012})),
+    Row("F22", "web killed", partial(_killed, "web", 1), recovery=30, closes=CUT),
+    Row("F23", "disk full for web, worker, beat", partial(_bounded, resource.RLIMIT_FSIZE, 0)),
+    Row("F25", "SQLite locked for 10 s", _locked),
+    Row("F26", "web out of file descriptors", _no_descriptors),
+    Row("F27", "clients behind 64 KB/s for 15 s", partial(_relayed, "front", Behaviour(rate=65_536), 15)),
+    Row("F28", "a third of the connections reset", partial(_cut, 0.33), closes=CUT),
+    Row("F29", "everything killed, started again", _everything, recovery=30, closes=CUT),
+    Row("A1", "50 sockets that never read", partial(_never_reading, 50), growth=80),
+    Row("A4", "200 idle and half handshakes", _half_a_head),
+)
+#: Rows of RELIABILITY's matrix that are not here, and what proves them instead, if anything does.
+ELSEWHERE = {
+    "F7": "an idle market: F19, and tests/spot/hub",
+    "F8": "26 h of life: not built",
+    "F15": "DNS fails or the address changes: not built",
+    "F24": "eight writers on SQLite: not built",
+    "F30": "24 h of load: make soak HOURS=24",
+    "A2": "malformed frames: tests/spot/web/test_fuzz.py",
+    "A3": "random protocol bytes and kosoku: tests/fastpath/test_rfc6455.py; random bytes are not built",
+    "A5": "deflate bombs and fragments: tests/fastpath/test_inbound.py",
+    "A6": "10,000 distinct queries: not built as a row",
+    "A7": "50 handshakes on a plan of 5: tests/spot/clients",
+    "A8": "5,000 connects in 5 s: not built",
+    "A9": "churn of subscriptions: make soak",
+    "A10": "paths in coin ids: tests/test_flow.py",
+    "A11": "guessing keys: tests/spot/clients",
+    "A12": "secrets in logs: tests/test_canary.py",
+    "I6": "calls in every 60 s: tests/providers/test_budget.py",
+    "I7": "nothing left of clients: tests/fastpath/gateway.py, idle()",
+}

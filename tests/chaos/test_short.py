@@ -1,0 +1,36 @@
+"""The short version of `make chaos`: two rows on a small site, and that the table is documented."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from tests.chaos.bench import Bench
+from tests.chaos.rows import ELSEWHERE, ROWS, Row
+from tests.chaos.run import line, run
+
+pytestmark = pytest.mark.flow
+SHORT = ("F22", "F28")
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    bench = Bench(8, SPOT_POLL_SECONDS="1")
+    try:
+        bench.open()
+        yield bench
+    finally:
+        bench.close()
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.number in SHORT], ids=lambda row: row.number)
+def test_a_row_holds(bench: Bench, row: Row) -> None:
+    result = run(bench, row)
+    assert not result.broken, line(result)
+
+
+def test_every_row_is_described() -> None:
+    document = (Path(settings.BASE_DIR) / "docs" / "faults.md").read_text()
+    assert [row.number for row in ROWS if f"| {row.number} | {row.fault} |" not in document] == []
+    assert [number for number, words in ELSEWHERE.items() if f"| {number} | {words} |" not in document] == []
