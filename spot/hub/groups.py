@@ -197,7 +197,8 @@ class Group:
         table = self.topics[0].table
         if table is None or not self.verified:
             return []
-        return [coin for coin in self.coins if coin not in table.position() and coin not in self.verdict.unknown]
+        position, unknown = table.position(), self.verdict.unknown
+        return [coin for coin in self.coins if coin not in position and coin not in unknown]
 
     def _missing(self, table: Table) -> dict[str, Missing]:
         """Why each coin asked for is not in the table."""
