@@ -28,8 +28,10 @@ def check_body(headers: dict[bytes, bytes], most: int) -> None:
 async def read_body(receive: Any, most: int) -> bytes:
     """The body of a request: at most `most` bytes within ten seconds; none where `most` is 0. Raises `Refused`, and
     `DisconnectedError` when the client has gone away."""
+    if not most:
+        return b""  # before a timer is set: nearly all requests are such
     parts: list[bytes] = []
-    size, more = 0, most > 0
+    size, more = 0, True
     try:
         async with asyncio.timeout(_SECONDS):
             while more:
