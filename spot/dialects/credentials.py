@@ -95,11 +95,14 @@ def places(headers: Collection[str], parameters: Collection[str] = ()) -> Finder
     `ANONYMOUS` is none."""
     names = [name.lower().encode() for name in (*headers, "x-api-key")]
     wanted = {name.lower() for name in parameters}
+    # Names that read otherwise on the wire are looked at too; most addresses have neither.
+    names_in_query = b"|".join(re.escape(name).encode() for name in wanted)
+    likely = re.compile(rb"(?i)(?:^|&)(?:%b|[^=&]*[%%+][^=&]*)(?:[=&]|$)" % names_in_query)
 
     def find_in_places(sent: Mapping[bytes, bytes], asked: Asked) -> Asked:
         texts = [sent[name].decode("latin-1") for name in names if name in sent]
         query = asked.query_string
-        if wanted and query:
+        if wanted and query and likely.search(query):
             pairs = query.split(b"&")
             parts = [(pair, *pair.decode("latin-1").partition("=")[::2]) for pair in pairs]
             texts += [unquote_plus(value) for _pair, name, value in parts if unquote_plus(name).lower() in wanted]
