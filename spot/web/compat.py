@@ -10,7 +10,7 @@ import hashlib
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 from django.conf import settings
@@ -100,7 +100,8 @@ def refusal(rest: Rest, refused: Refused) -> Response:
     return Response(reply.status, [*_UNSHARED, *_own(reply)], reply.body, _VARY)
 
 
-def sharing(rest: Rest) -> Headers:
+@cache
+def sharing(rest: Rest) -> tuple[tuple[bytes, bytes], ...]:
     """The headers that let pages of any site read an answer."""
     exposed = (
         "ETag",
@@ -108,10 +109,10 @@ def sharing(rest: Rest) -> Headers:
         *rest.exposed,
         *(f"x-spot-{name}" for name in ("as-of", "source", "stale", "simulated", "missing")),
     )
-    return [
+    return (
         (b"Access-Control-Allow-Origin", b"*"),
         (b"Access-Control-Expose-Headers", ", ".join(exposed).encode()),
-    ]
+    )
 
 
 def preflight(rest: Rest) -> Response:

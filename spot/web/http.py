@@ -202,7 +202,7 @@ class Http:
     async def _serve_foreign(self, rest: Rest, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Another vendor's protocol: paid for as all public data, shared with every page, refused in its words."""
         request = _request(scope)
-        client, more = request.client, compat.sharing(rest)
+        client, more = request.client, [*compat.sharing(rest)]
         if request.method == "OPTIONS":
             await _send(send, request.method, compat.preflight(rest), more)
             return
