@@ -11,6 +11,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import brotli
 
@@ -35,6 +36,19 @@ def _brotli(body: bytes) -> bytes:
 CODINGS: dict[str, Callable[[bytes], bytes]] = {"br": _brotli, "gzip": _gzip}
 
 
+@lru_cache(maxsize=256)
+def _choice(header: str) -> tuple[str | None, bool]:
+    """The coding that a header prefers, None where it is none, and whether a body may not be sent as it is."""
+    weights = _weights(header)
+    others = weights.get("*", 0.0)
+    plain = weights.get("identity", others if "*" in weights else None)
+    offered = {name: weights.get(name, others) for name in CODINGS}
+    best = max(offered, key=lambda name: offered[name])  # the first of equals
+    if not offered[best] or (plain is not None and plain > offered[best]):
+        return None, False
+    return best, plain == 0.0 and ("identity" in weights or "*" in weights)
+
+
 def preferred(header: str | None, size: int = LEAST_BYTES) -> str | None:
     """The coding that an Accept-Encoding header prefers for a body of that size; None: as it is.
 
@@ -43,15 +57,8 @@ def preferred(header: str | None, size: int = LEAST_BYTES) -> str | None:
     """
     if not header:
         return None
-    weights = _weights(header[:_LONGEST_HEADER])
-    others = weights.get("*", 0.0)
-    plain = weights.get("identity", others if "*" in weights else None)
-    offered = {name: weights.get(name, others) for name in CODINGS}
-    best = max(offered, key=lambda name: offered[name])  # the first of equals
-    if not offered[best] or (plain is not None and plain > offered[best]):
-        return None
-    plain_forbidden = plain == 0.0 and ("identity" in weights or "*" in weights)
-    return best if size >= LEAST_BYTES or plain_forbidden else None
+    best, needed = _choice(header[:_LONGEST_HEADER])
+    return best if needed or size >= LEAST_BYTES else None
 
 
 def _weights(header: str) -> dict[str, float]:
