@@ -37,17 +37,24 @@ _UNSHARED: Headers = [(b"Content-Type", JSON.encode()), (b"Cache-Control", b"no-
 _FACTS = ("x-spot-as-of", "x-spot-source", "x-spot-stale", "x-spot-simulated")
 Updates = tuple[Update | Refused, ...]
 _RESTS = sorted(rests(), key=lambda rest: len(rest.root), reverse=True)
+_OF_VENDORS = {protocol_of(f"/{rest.root}"): rest for rest in _RESTS}
 
 
 def rest_at(path: str) -> Rest | None:
-    """The protocol that serves a path."""
+    """The protocol that serves a path; where none does, the one of the same vendor, which says so in its words."""
     for rest in _RESTS if path.startswith(PREFIX) else ():
-        if path.startswith(rest.root, 1) and path[len(rest.root) + 1 :][:1] in ("", "/"):
+        if _is_below(path, rest):
             return rest
-    return None
+    return _OF_VENDORS.get(protocol_of(path))
+
+
+def _is_below(path: str, rest: Rest) -> bool:
+    return path.startswith(rest.root, 1) and path[len(rest.root) + 1 :][:1] in ("", "/")
 
 
 def _read(query_string: bytes, rest: Rest, path: str, depth: int) -> Reading:
+    if not _is_below(path, rest):
+        raise Refused("unknown_feed", f"There is no endpoint at this path. All are below /{rest.root}.")
     return rest.read(segments(path[len(rest.root) + 1 :]), query_string, depth)
 
 

@@ -144,7 +144,7 @@ class Http:
             await self._serve_free(Handler(partial(lookups.logo, coin)), scope, receive, send)
         elif not is_public(path):
             await self._pages(scope, receive, send)
-        elif path not in _PUBLIC and (rest := compat.rest_at(path)) is not None:
+        elif (rest := compat.rest_at(path)) is not None and (path not in _PUBLIC or method == "OPTIONS"):
             await self._serve_foreign(rest, scope, receive, send)
         elif method == "OPTIONS":
             methods = _PUBLIC.get(path, _NO_FEED).methods or _READING
@@ -165,7 +165,11 @@ class Http:
         """Public data: paid for, and shared with other pages."""
         path, request = scope["path"], _request(scope)
         wrong: Refused | None = scope.get("spot.refused")
-        sharing = sharing_headers(request.header(b"origin"), None if wrong else request.client)
+        sharing = (
+            compat.sharing(rest)  # of a vendor whose sockets are at this path
+            if (rest := compat.rest_at(path)) is not None
+            else sharing_headers(request.header(b"origin"), None if wrong else request.client)
+        )
         try:
             if wrong is not None:
                 raise wrong
@@ -180,7 +184,7 @@ class Http:
             more = [*balance_headers(request.client), *sharing, (b"Vary", refused_answer.vary)]
             await write(send, refused_answer.status, [*refused_answer.headers, *more], refused_answer.body)
             return
-        route = _PUBLIC.get(path) or (_NO_FEED if path.startswith(f"/{PREFIX}/") else None)
+        route = _PUBLIC.get(path) or (_NO_FEED if path.startswith((f"/{PREFIX}/", COMPAT)) else None)
         if route is None or self._is_for_pages(request, scope):
             await self._pages(scope, receive, _sharing(send, request.client, sharing))
             return

@@ -18,6 +18,7 @@ from spot.clients.plans import Client
 from spot.codes import Refused
 from spot.dialects.sse import PATH as SSE
 from spot.server.listening import TAKEN
+from spot.web import compat
 from spot.web.answers import refusal, write
 from spot.web.bodies import check_body
 from spot.web.public import sharing_headers
@@ -95,12 +96,16 @@ class Turnstile:
 
 
 async def _refuse(scope: dict[str, Any], send: Any, refused: Refused) -> None:
-    answer = refusal(refused)
+    if (rest := compat.rest_at(scope["path"])) is not None:
+        answer, sharing = compat.refusal(rest, refused), compat.sharing(rest)
+    else:
+        origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
+        answer, sharing = refusal(refused), sharing_headers(origin)
     headers = [
         *answer.headers,
         (b"Content-Length", b"%d" % len(answer.body)),
         (b"Connection", b"close"),  # what may still come of the request is not read
         (b"Vary", answer.vary),
-        *sharing_headers(dict(scope["headers"]).get(b"origin", b"").decode("latin-1")),
+        *sharing,
     ]
     await write(send, answer.status, [(name.lower(), value) for name, value in headers], answer.body)

@@ -49,8 +49,10 @@ def scope_of(
     headers: Mapping[str, str] | None = None,
     address: str = ADDRESS,
     scheme: str = "http",
+    place: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """A request as a server hands it on; `target` is a path with its query string."""
+    """A request as a server hands it on; `target` is a path with its query string. `place` goes before what follows
+    from that: a path may have a question mark of its own."""
     path, _, query = target.partition("?")
     named = {"host": "localhost"} | {name.lower(): value for name, value in (headers or {}).items()}
     return {
@@ -65,6 +67,7 @@ def scope_of(
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items()],
         "client": (address, 50_000),
         "server": ("127.0.0.1", 8000),
+        **(place or {}),
     }
 
 

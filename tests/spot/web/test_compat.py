@@ -37,6 +37,55 @@ def story(check, rows=None) -> None:
     run(told())
 
 
+# --- paths and bodies -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("coingecko/ping", {"error": "Incorrect path. Please check the documentation of this site for the endpoints that it serves."}),  # noqa: E501
+        ("coingecko/api/v3x/ping", {"error": "Incorrect path. Please check the documentation of this site for the endpoints that it serves."}),  # noqa: E501
+        ("coinapi/../admin/", {"error": "There is no endpoint at this path. There is: /v1/exchangerate/{base}[/{quote}]."}),  # noqa: E501
+    ],
+)  # fmt: skip
+def test_path_beside_the_endpoints_is_refused_in_the_vendors_words(path, told) -> None:
+    async def check() -> None:
+        answer = await ask(f"/compat/{path}")
+        assert (answer.status_code, answer["Access-Control-Allow-Origin"], answer.json()) == (404, "*", told)
+
+    run(check())
+
+
+def test_path_of_no_vendor_is_refused_as_json() -> None:
+    async def check() -> None:
+        for path in ("/compat/", "/compat/nosuch/v1", "/compat//coingecko/api/v3/ping", "/compat/cryptolisting/x"):
+            answer = await ask(path)
+            assert (answer.status_code, answer.json()["code"]) == (404, "unknown_feed")
+
+    run(check())
+
+
+def test_body_that_nobody_reads_is_refused_in_the_vendors_words() -> None:
+    async def check() -> None:
+        large = await ask(f"{ROOT}ping", "POST", body=b"x" * 70_000)
+        assert (large.status_code, large["Access-Control-Allow-Origin"]) == (413, "*")
+        assert large.json()["status"]["error_message"] == "The body may have at most 65,536 bytes."
+        unread = await ask("/compat/coinapi/v1/exchangerate/BTC/USD", "POST", body=b"x")
+        assert (unread.status_code, list(unread.json())) == (413, ["error"])
+
+    run(check())
+
+
+@pytest.mark.parametrize("path", ["coinmarketcap/v1", "coinapi", "coinapi/v1", "coingecko/stream/v1"])
+def test_pages_may_read_what_is_said_at_the_path_of_a_socket(path) -> None:
+    async def check() -> None:
+        for method, status in (("GET", 426), ("OPTIONS", 204)):
+            answer = await ask(f"/compat/{path}", method, headers={"origin": "https://partner.example"})
+            assert (answer.status_code, answer["Access-Control-Allow-Origin"]) == (status, "*")
+
+    run(check())
+
+
 # --- prices -----------------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spot.codes import CLOSES, ERRORS
+from spot.dialects import rests
+from spot.dialects.coingecko.rest import PATHS as GECKO
+from spot.dialects.coinmarketcap.rest import PATHS as CAP
 from spot.dialects.own import PREFIX
 from spot.feeds import FEEDS
 from spot.feeds.view import parameter_names
@@ -35,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("redis", "unlimited")
 #: Messages in one example, which shares a hub.
 TOGETHER = 20
 #: The doors, and so the tests.
-DOORS = 6
+DOORS = 7
 STATUSES = {200, 204, 304, 405} | {fact.status for fact in ERRORS.values()}
 
 
@@ -232,6 +235,97 @@ def test_other_vendors_protocols_answer_each_message_in_frames_of_their_own(requ
         run(story())
 
     fuzz()
+
+
+RESTS = {rest.name: rest for rest in rests()}
+FOREIGN_PATHS = {
+    "coingecko": [path.format(id="bitcoin", platform="ethereum", address="0x" + "a" * 40) for path in GECKO],
+    "coinmarketcap": [f"v{version}/{path}" for path, (versions, _read) in CAP.items() for version in versions],
+    "coinapi": ["v1/exchangerate/BTC/USD", "v1/exchangerate/ETH/BTC", "v1/exchangerate/BTC", "v1", ""],
+}
+#: Parts of paths that mean something somewhere, and such as confuse those who take paths apart.
+parts = st.one_of(
+    st.sampled_from(sorted({part for paths in FOREIGN_PATHS.values() for path in paths for part in path.split("/")})),
+    st.sampled_from([".", "..", "", "%", "%2e%2e", "%00", "\0", "\r\n", "\\", ";", "?", "*", "\ufffd", "a" * 5000]),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+)
+foreign_names = st.sampled_from(
+    [
+        "vs_currency", "vs_currencies", "ids", "names", "symbols", "include_tokens", "order", "per_page", "page",
+        "precision", "sparkline", "price_change_percentage", "days", "interval", "from", "to", "date", "query",
+        "contract_addresses", "include_platform", "include_market_cap", "category", "id", "slug", "symbol", "start",
+        "limit", "convert", "convert_id", "sort", "sort_dir", "aux", "skip_invalid", "cryptocurrency_type", "filter",
+        "listing_status", "filter_asset_id", "invert", "x_cg_demo_api_key", "CMC_PRO_API_KEY", "apikey", "ticket",
+    ]
+)  # fmt: skip
+foreign_texts = texts | st.sampled_from(
+    ["1,1027", "BTC,ETH", "all", "true", "0", "1e99", "9" * 30, "30-12-2025", "2025-02-31", "max", ",", "\0", "bitcoin"]
+)
+foreign_queries = raw_queries | st.lists(st.tuples(foreign_names, foreign_texts), max_size=5).map(
+    lambda pairs: "&".join(f"{name}={quote(text, safe='')}" for name, text in pairs)
+)
+key_headers = st.dictionaries(
+    st.sampled_from(sorted({"x-api-key", *(name.lower() for rest in RESTS.values() for name in rest.key_headers)})),
+    st.sampled_from(["anonymous", "CG-anonymous", ""]) | header_values,
+    max_size=1,
+)
+foreign_requests = st.sampled_from(sorted(FOREIGN_PATHS)).flatmap(
+    lambda name: st.tuples(
+        st.just(name),
+        st.sampled_from(["GET", "GET", "GET", "GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "x"]),
+        st.one_of(
+            st.sampled_from(FOREIGN_PATHS[name]),
+            st.tuples(st.sampled_from(FOREIGN_PATHS[name]), parts).map("/".join),
+            st.lists(parts, max_size=6).map("/".join),
+        ),
+        foreign_queries,
+        st.tuples(credentials, st.just({}) | key_headers).map(lambda both: both[0] | both[1]),
+        st.binary(max_size=60),
+    )
+)
+
+
+def test_other_vendors_protocols_answer_each_request_in_their_words(request) -> None:
+    @examples(request)
+    @given(st.lists(foreign_requests, min_size=TOGETHER, max_size=TOGETHER))
+    def fuzz(asked: list[tuple[str, str, str, str, dict[str, str], bytes]]) -> None:
+        async def story() -> None:
+            await put_everything()
+            for name, method, path, query, headers, body in asked:
+                root = f"/{RESTS[name].root}"
+                place = {"path": f"{root}/{path}" if path else root, "query_string": query.encode("latin-1")}
+                sent = body if method == "POST" else b""
+                _check_foreign(name, method, await ask(root, method, headers=headers, body=sent, place=place))
+
+        run(story())
+
+    fuzz()
+
+
+def _check_foreign(name: str, method: str, answer: Response) -> None:
+    assert answer["Access-Control-Allow-Origin"] == "*"
+    assert answer.status_code < 500 or answer.status_code in (503, 550), answer.status_code
+    if method in ("HEAD", "OPTIONS") or answer.status_code == 304:
+        assert not answer.content
+    elif "Content-Encoding" not in answer:  # else it is of the same bytes
+        assert answer["Content-Type"].startswith("application/json")
+        told = answer.json()
+        assert answer.status_code < 400 or _is_refusal(name, told), told
+        assert answer.status_code < 400 or PREFIX not in answer.content.decode()
+
+
+def _is_refusal(name: str, told: dict[str, Any]) -> bool:
+    """Whether these are the fields that the vendor documents."""
+    status = told.get("status", {})
+    if told.get("type") == "error":  # at the path of its socket, whose errors these are
+        return name == "coinmarketcap" and status["error_code"] == "5001"
+    match name:
+        case "coingecko":
+            return told.keys() == {"error"} or status.keys() == {"timestamp", "error_code", "error_message"}
+        case "coinmarketcap":
+            facts = {"timestamp", "error_code", "error_message", "elapsed", "credit_count", "notice"}
+            return told.keys() == {"statusCode", "error", "message"} or status.keys() == facts
+    return told.keys() == {"error"}
 
 
 addresses = st.tuples(
