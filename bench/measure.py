@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -80,6 +81,9 @@ def _watch(run: Run, process: subprocess.Popen[bytes], clients: int, mutes: int)
 
 def cpu_ns(pids: list[int]) -> int:
     """Nanoseconds of CPU that the processes have had, all their threads together."""
-    return sum(
-        int(path.read_text().split()[0]) for pid in pids for path in Path(f"/proc/{pid}/task").glob("*/schedstat")
-    )
+    total = 0
+    for pid in pids:
+        for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+                total += int(path.read_text().split()[0])
+    return total
