@@ -346,7 +346,7 @@ def _write_map(symbols: set[str], part: tuple[int, int], sorting: tuple[str, boo
             "symbol": row["symbol"],
             "slug": numbers.slug(row["id"]),
             "is_active": 1,
-            "status": 1,
+            "status": "active",
             "first_historical_data": None,
             "last_historical_data": None,
             "platform": None,
