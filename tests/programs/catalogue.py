@@ -17,6 +17,12 @@ HUMMINGBOT = Package(
     ("aiohttp", "ujson", "cachetools", "hexbytes", "pandas", "numpy", "pydantic"),
     source=True,
 )
+ELECTRUM = Package(
+    "Debian", "python3-electrum", "4.3.4",
+    ("aiohttp<4", "aiohttp-socks", "aiorpcx<0.23", "attrs", "bitstring<4.2", "certifi", "cryptography", "dnspython",
+     "protobuf<4"),
+    libraries=("libsecp256k1-1",),
+)  # fmt: skip
 MCP_SERVER = Package(
     "npm", "@coingecko/coingecko-mcp", "8.2.0", ("deno@2.3.7", "@modelcontextprotocol/sdk@latest"),
     {"jq-web": "npm:jq-web@0.6.2"},

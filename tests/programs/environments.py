@@ -1,4 +1,4 @@
-"""Programs from PyPI and npm, each in an environment of its own: made once by the registry's own client, then kept.
+"""Programs from PyPI, npm and Debian, each in an environment of its own, made once by the registry's client and kept.
 
 The environments are in `spot-programs` of the user's cache folder, outside the checkout; a folder is complete when it
 has its final name. `XDG_CACHE_HOME` moves them, and deleting them is always safe.
@@ -27,6 +27,7 @@ PATIENCE = 540
 #: How the clients of the registries word it that they reach nobody.
 _OUT_OF_REACH = re.compile(
     r"connection broken|NewConnectionError|ReadTimeoutError|ProxyError|name resolution|"
+    r"Unable to locate package|Failed to fetch|"
     r"\b(?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH)\b"
 )
 
@@ -37,10 +38,11 @@ class NotHere(Exception):
 
 @dataclass(frozen=True)
 class Package:
-    """A program of a registry ("PyPI" or "npm") at one version, and what is installed beside it.
+    """A program of a registry ("PyPI", "npm" or "Debian") at one version, and what is installed beside it.
 
     `overrides` replace packages that it asks for, as npm's field of that name does. `source`: its source archive is
-    unpacked into the folder `source` instead of being built and installed.
+    unpacked into the folder `source` instead of being built and installed, as are Debian's packages, the `libraries`
+    among them.
     """
 
     registry: str
@@ -49,6 +51,7 @@ class Package:
     beside: tuple[str, ...] = ()
     overrides: dict[str, str] = field(default_factory=dict)
     source: bool = False
+    libraries: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
@@ -56,7 +59,9 @@ class Package:
     @property
     def folder(self) -> Path:
         """Where its environment is, made when it is not there yet. Raises `NotHere`."""
-        text = json.dumps([self.registry, str(self), self.beside, self.overrides, self.source, sys.version_info[:2]])
+        text = json.dumps(
+            [self.registry, str(self), self.beside, self.overrides, self.source, self.libraries, sys.version_info[:2]]
+        )
         digest = hashlib.blake2b(text.encode(), digest_size=5).hexdigest()
         name = re.sub(r"[^\w.]+", "-", self.name).strip("-")
         folder = CACHE / f"{name}-{self.version}-{digest}"
@@ -73,10 +78,9 @@ class Package:
     def _make(self, folder: Path) -> None:
         partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=CACHE))
         try:
-            if self.registry == "npm":
-                self._install_npm(partial)
-            else:
-                self._install_python(partial)
+            {"PyPI": self._install_python, "npm": self._install_npm, "Debian": self._install_debian}[self.registry](
+                partial
+            )
             partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -95,6 +99,21 @@ class Package:
         if packages := [*([] if self.source else [wanted]), *self.beside]:
             self._done([*install, *packages])
 
+    def _install_debian(self, folder: Path) -> None:
+        if shutil.which("apt-get") is None:
+            raise NotHere(f"{self}: this machine has no apt-get")
+        venv.create(folder, symlinks=True)
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--python"]
+        self._done([*pip, str(folder / "bin" / "python"), "install", "-q", *self.beside])
+        archives = folder / "archives"
+        archives.mkdir()
+        self._done(["apt-get", "download", self.name, *self.libraries], archives)
+        if not any(archive.name.startswith(f"{self.name}_{self.version}") for archive in archives.iterdir()):
+            raise NotHere(f"{self}: Debian has another version here")
+        for archive in archives.iterdir():
+            self._done(["dpkg-deb", "-x", str(archive), str(folder / "source")])
+        shutil.rmtree(archives)
+
     def _install_npm(self, folder: Path) -> None:
         packages = dict(_split(text) for text in (f"{self.name}@{self.version}", *self.beside))
         about = {"private": True, "dependencies": packages, "overrides": self.overrides}
@@ -104,9 +123,9 @@ class Package:
             raise NotHere(f"{self}: npm is not on PATH")
         self._done([npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--loglevel=error"])
 
-    def _done(self, command: list[str]) -> None:
+    def _done(self, command: list[str], folder: Path | None = None) -> None:
         try:
-            done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
+            done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE, cwd=folder)
         except subprocess.TimeoutExpired as late:
             raise NotHere(f"{self}: {self.registry} did not deliver it within {PATIENCE} s") from late
         if done.returncode:
