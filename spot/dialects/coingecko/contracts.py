@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from spot.codes import Refused
 from spot.dialects.coingecko.asked import Asked
@@ -11,6 +12,7 @@ from spot.dialects.coingecko.market import prices
 from spot.dialects.rest import Pages, Reading, Reply, pages_of
 from spot.feeds.lists import COIN_LIST
 from spot.feeds.view import View, view_of
+from spot.query.jsontext import dumps
 from spot.query.table import Table
 
 
@@ -57,11 +59,26 @@ def by_contract(read: Callable[[Asked], Reading]) -> Callable[[Asked], Reading]:
             if coin is None:
                 raise Refused("unknown_coin", "No coin has its contract at this address.")
             rest = asked.path.partition(f"/contract/{address}")[2]
-            return read(asked._replace(path=f"coins/{coin}{rest}", names=(coin,)))
+            reading = read(asked._replace(path=f"coins/{coin}{rest}", names=(coin,)))
+            return reading if rest else _with_address(reading, _folded(address))
 
         return Reading((_list(asked),), write)
 
     return read_contract
+
+
+def _with_address(reading: Reading, address: str) -> Reading:
+    """A reading of a coin whose answer begins with the address of its contract."""
+
+    def write(pages: Pages) -> Reply | Reading:
+        reply = reading.write(pages)
+        if isinstance(reply, Reading):
+            return _with_address(reply, address)
+        if reply.status != 200:
+            return reply
+        return reply._replace(body=b'{"contract_address":%b,%b' % (dumps(address), reply.body[1:]))
+
+    return replace(reading, write=write)
 
 
 def _list(asked: Asked) -> View:

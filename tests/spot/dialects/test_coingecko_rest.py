@@ -129,6 +129,7 @@ def test_coin_by_contract_is_the_coin() -> None:
     async def check() -> None:
         one = await get(f"coins/ethereum/contract/{TETHER.lower()}?tickers=false")
         assert (one.json()["id"], "tickers" in one.json()) == ("tether", False)
+        assert one.json()["contract_address"] == TETHER.lower()
         assert (await get("coins/ethereum/contract/0x00")).json() == {"error": "coin not found"}
 
     story(check, (COINS, LISTED, {}), passed("coins/tether", body))
