@@ -16,7 +16,9 @@ class Endpoint(NamedTuple):
 
 
 _BITCOIN = {"id": "bitcoin"}
-_CONTRACT = {"id": "ethereum", "contract_address": "0xdac17f958d2ee523a2206206994597c13d831ec7"}
+#: Stands for the address of a contract, which the list of coins tells.
+CONTRACT = "0x"
+_CONTRACT = {"id": "ethereum", "contract_address": CONTRACT}
 _DAY = {"from_": "1795800000", "to": "1795886400"}
 
 ENDPOINTS = (
@@ -40,7 +42,7 @@ ENDPOINTS = (
     Endpoint(
         "/simple/token_price/{platform}",
         "simple.token_price.get_id",
-        {"id": "ethereum", "contract_addresses": _CONTRACT["contract_address"], "vs_currencies": "usd"},
+        {"id": "ethereum", "contract_addresses": CONTRACT, "vs_currencies": "usd"},
     ),
     Endpoint("/simple/supported_vs_currencies", "simple.supported_vs_currencies.get", {}),
     Endpoint("/coins/list", "coins.list.get", {}),
@@ -68,7 +70,7 @@ ENDPOINTS = (
     Endpoint(
         "/coins/{id}?localization",
         "coins.get_id",
-        {**_BITCOIN, "localization": False, "tickers": False, "market_data": True, "sparkline": True},
+        {**_BITCOIN, "localization": False, "tickers": False, "market_data": True},
     ),
     Endpoint("/coins/{id}/tickers", "coins.tickers.get", _BITCOIN),
     Endpoint("/coins/{id}/history", "coins.history.get", {**_BITCOIN, "date": "2026-06-01"}),

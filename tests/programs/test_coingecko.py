@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.live import get
 from tests.programs import catalogue
 from tests.programs.conftest import Programs
-from tests.programs.endpoints import ENDPOINTS, Endpoint
+from tests.programs.endpoints import CONTRACT, ENDPOINTS, Endpoint
 from tests.programs.interception import Front, Inside
 from tests.programs.running import output, run, started
 
@@ -20,7 +21,12 @@ from tests.programs.running import output, run, started
 @pytest.fixture(scope="module")
 def answered(programs: Programs) -> dict[str, dict[str, Any]]:
     """How the official Python SDK took the answer of each endpoint."""
-    calls = [(endpoint.call, endpoint.arguments) for endpoint in ENDPOINTS]
+    _status, coins = get(f"{programs.root}/coins/list?include_platform=true")
+    address = next(filter(None, (coin["platforms"].get("ethereum") for coin in coins)))
+    calls = [
+        (endpoint.call, {name: address if value == CONTRACT else value for name, value in endpoint.arguments.items()})
+        for endpoint in ENDPOINTS
+    ]
     found = run(catalogue.PYTHON_SDK, "python_sdk.py", programs.root, programs.key, calls)
     return {endpoint.path: outcome for endpoint, outcome in zip(ENDPOINTS, found, strict=True)}
 

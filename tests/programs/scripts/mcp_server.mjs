@@ -6,7 +6,12 @@ const [root, key] = JSON.parse(process.argv.at(-1));
 const transport = new StdioClientTransport({
   command: "node",
   args: ["node_modules/@coingecko/coingecko-mcp/index.js"],
-  env: { ...process.env, COINGECKO_BASE_URL: root, COINGECKO_DEMO_API_KEY: key, COINGECKO_ENVIRONMENT: "demo" },
+  env: {
+    ...process.env,
+    PATH: `${process.cwd()}/node_modules/.bin:${process.env.PATH}`, // it runs code with Deno
+    COINGECKO_BASE_URL: root,
+    COINGECKO_DEMO_API_KEY: key,
+  },
 });
 const client = new Client({ name: "test", version: "1" });
 await client.connect(transport);
