@@ -25,6 +25,10 @@ def is_missing(database: dict[str, Any]) -> bool:
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spot_project.settings")
+    if sys.argv[1:2] == ["alive"] and "-h" not in sys.argv and "--help" not in sys.argv:
+        from spot.processes import alive
+
+        sys.exit(alive.main(sys.argv[2:]) or 0)
     from django.conf import settings
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line

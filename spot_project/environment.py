@@ -4,6 +4,7 @@ and its allowed values. Such a sentence never contains values that may be secret
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,11 @@ _SHORTEST_SECRET = 32
 _POSTGRES = ("postgres", "postgresql", "psql", "pgsql")
 #: Parameters of DATABASE_URL that are Django's own; the others are the driver's.
 _DJANGO = ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "DISABLE_SERVER_SIDE_CURSORS")
+
+
+def of_this_process() -> Environment:
+    """The variables of this process."""
+    return Environment(os.environ)
 
 
 class Environment:

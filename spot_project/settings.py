@@ -5,24 +5,22 @@ together). A value may also come from a file named by the variable with `_FILE` 
 """
 
 import contextlib
-import hashlib
 import os
 import secrets
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import providers
-from spot_project import logs, redis_address
-from spot_project.environment import Environment
+import spot_project.celery  # noqa: F401  the application that tasks belong to, in every process
+from spot_project import environment, logs, whereabouts
 from spot_project.redis_connections import Server
 
-env = Environment(os.environ)
-BASE_DIR = Path(__file__).resolve().parent.parent
-SPOT_HOME = Path(env.text("SPOT_HOME", default=str(BASE_DIR / ".spot"))).expanduser().resolve()
+env = environment.of_this_process()
+BASE_DIR = whereabouts.BASE_DIR
+SPOT_HOME = whereabouts.home(env)
 
 
 # Commands that may create a site. Any other uses an existing one, and creates no folder.
@@ -45,15 +43,6 @@ def _generated(name: str) -> str:
             path.hardlink_to(draft)  # whole at once, and only the first
         draft.unlink()
     return path.read_text().strip()
-
-
-def _private_socket() -> Path:
-    """The socket of the private Redis: in SPOT_HOME, unless its path is longer than the 104 bytes that sockets
-    allow."""
-    path = SPOT_HOME / "redis" / "redis.sock"
-    if len(os.fsencode(path)) < 100:
-        return path
-    return Path(tempfile.gettempdir(), f"spot-{hashlib.sha256(os.fsencode(SPOT_HOME)).hexdigest()[:16]}", "redis.sock")
 
 
 # --- the site --------------------------------------------------------------------------------------------------------
@@ -125,8 +114,8 @@ SPOT_ADMIN_PASSWORD = env.secret("SPOT_ADMIN_PASSWORD")
 
 # --- Redis: the store, the channel layer and Celery's broker ---------------------------------------------------------
 # Without one, `make run` starts a private server on this socket.
-SPOT_PRIVATE_SOCKET = _private_socket()
-REDIS = Server(env.redis("REDIS_URL") or redis_address.private(str(SPOT_PRIVATE_SOCKET)))
+SPOT_PRIVATE_SOCKET = whereabouts.private_socket(SPOT_HOME)
+REDIS = Server(whereabouts.redis(env, SPOT_HOME))  # REDIS_URL
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",

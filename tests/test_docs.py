@@ -44,7 +44,7 @@ FILES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *s
 DOCS = {str(file.relative_to(ROOT)): file.read_text() for file in FILES}
 ENDPOINTS, CONFIGURATION = DOCS["docs/endpoints.md"], DOCS["docs/configuration.md"]
 OPERATING, SANDBOX = DOCS["docs/operating.md"], DOCS["docs/sandbox.md"]
-SOURCE = (ROOT / "spot_project" / "settings.py").read_text()
+SOURCE = "".join((ROOT / "spot_project" / name).read_text() for name in ("settings.py", "whereabouts.py"))
 ADDRESS = r"(?:ws|http)://localhost:8000/tzone_apis/services/spot/(?!sse/stream)(?:ws/|sse/)?([a-z-]+)(?:\?"
 #: Raw JSON has quotes in it, so an address ends at a quote only where it is quoted.
 BARE, QUOTED = re.compile(rf"^{ADDRESS}(\S+(?: \S+)*))?", re.MULTILINE), re.compile(rf"['\"]{ADDRESS}([^'\"]*))?")
@@ -220,7 +220,7 @@ def test_every_header_of_the_twins_is_described() -> None:
 
 
 def defaults() -> dict[str, Any]:
-    """Every variable that settings.py reads, with its default where that is written down as a value."""
+    """Every variable that the settings read, with its default where that is written down as a value."""
     found = {}
     for call in ast.walk(ast.parse(SOURCE)):
         reads = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)

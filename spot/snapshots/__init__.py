@@ -22,7 +22,7 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 `probe`                          exists while real providers are known to be out of reach
 `category`                       exists while a real provider has just been asked for a category
 `streamed`, `listings-renewed`   exist while streamed datasets have just been checked, announcements renewed
-`worker`                         when a worker last ran the tick
+`worker`                         when a worker last ran the tick (`spot.signs`)
 `alerts`, `alerts-wanted`, …     exist while rules have just been evaluated, their datasets wanted, old alerts pruned
 `write-check`                    a value without meaning, to find out whether Redis takes writes
 ===============================  ==============================================================================
@@ -31,7 +31,6 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 from __future__ import annotations
 
 import secrets
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -52,6 +51,7 @@ from redis.lock import Lock
 from providers.clean import SLACK_MS, ahead
 from providers.datasets import BUNDLED, KINDS, Dataset, Fetched, Row
 from providers.facts import Facts
+from spot import signs
 from spot.query.columns import Charts, Columns
 from spot.snapshots.nudges import nudge
 
@@ -123,7 +123,7 @@ class News:
 
 def now_ms() -> int:
     """Epoch milliseconds."""
-    return time.time_ns() // 1_000_000
+    return signs.now_ms()
 
 
 def realm_of(mode: str, seen_live: bool) -> Realm:
@@ -392,13 +392,12 @@ def resting(name: str) -> bool:
 
 def mark_worker() -> None:
     """Record that a worker ran a task just now."""
-    connection().set("spot:worker", now_ms(), ex=_DAY)
+    signs.mark_worker(connection())
 
 
 def worker_seen_ms() -> int | None:
-    """When a worker last ran a task, epoch ms; None when never."""
-    raw = connection().get("spot:worker")
-    return None if raw is None else int(raw)
+    """When a worker last ran a task, epoch ms; None when none did for a day."""
+    return signs.worker_seen_ms(connection())
 
 
 def wanted() -> list[Dataset]:

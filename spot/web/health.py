@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from providers.datasets import Dataset
 from providers.redis_trouble import refusal
-from spot import snapshots
+from spot import signs, snapshots
 from spot.dialects.interface import Operation, Outcome, Payload
 from spot.dialects.schema import closed
 from spot.hub.hub import Hub
@@ -28,7 +28,6 @@ FULL = 0.95
 DATABASE_SECONDS = 1.0
 PACE_SECONDS = 1.0
 RETRY_SECONDS = 5
-WORKER_SILENT_MS = 30_000
 #: The dataset of most feeds: asked for when the store is empty, so that a site nobody has visited becomes ready.
 FIRST = Dataset("markets", "usd")
 
@@ -152,7 +151,7 @@ async def _worker() -> str:
     if seen is None:
         return "no worker has run yet"
     silent = snapshots.now_ms() - seen
-    return "ok" if silent < WORKER_SILENT_MS else f"silent for {silent // 1000} s"
+    return "ok" if silent < signs.SILENT_MS else f"silent for {silent // 1000} s"
 
 
 CHECKS: dict[str, tuple[Callable[[], Awaitable[str]], float]] = {
