@@ -36,6 +36,10 @@ def main() -> None:
     try:
         settings.INSTALLED_APPS  # noqa: B018  the first use loads the settings, and raises their errors
     except (ImproperlyConfigured, OSError) as error:
+        if sys.argv[1:2] == ["doctor"]:
+            from spot.doctor import findings
+
+            sys.exit(findings.unreadable(str(error), as_json="--json" in sys.argv))
         sys.exit(f"Spot's settings: {error}")
     if sys.argv[1:2] and sys.argv[1] in NEEDS_A_SITE and is_missing(settings.DATABASES["default"]):
         sys.exit(

@@ -177,6 +177,24 @@ def fetch_picture(
         raise _translated(cause, host) from None
 
 
+def clock_of(url: str, *, seconds: float, clock: Callable[[], float] = time.monotonic) -> float | None:
+    """The time of a server (epoch s, whole), by the Date of its answer to a GET without key, whatever the status; None
+    where it names none. Raises `ProviderError` without an answer within that many seconds."""
+    session, deadline, host = _session(os.getpid()), clock() + seconds, urlsplit(url).netloc
+    try:
+        request = session.prepare_request(
+            requests.Request("GET", url, headers={"user-agent": _USER_AGENT}, auth=_no_key)
+        )
+        with _send(session, request, deadline, clock) as response:
+            age = response.headers.get("age", "")  # of an answer from a cache, whose Date is the original's
+            moment = parsedate_to_datetime(response.headers.get("date", ""))
+            return moment.timestamp() + (int(age[:9]) if age.isascii() and age.isdigit() else 0)
+    except ValueError:
+        return None
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as cause:
+        raise _translated(cause, host) from None
+
+
 class Receipt(NamedTuple):
     """The answer to a POST: its status, and the seconds after which to try again, if it says so."""
 

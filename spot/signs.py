@@ -25,4 +25,4 @@ def mark_worker(client: redis.Redis) -> None:
 def worker_seen_ms(client: redis.Redis) -> int | None:
     """When a worker last ran a task, epoch ms; None when none did for a day."""
     raw = client.get(_WORKER)
-    return None if raw is None else int(raw)  # type: ignore[arg-type]
+    return None if raw is None else int(raw)

@@ -79,6 +79,19 @@ def program(binary: Binary, socket: Path, folder: Path) -> Program:
 
 def trouble(server: Any) -> str:
     """Why a Redis cannot be used; "" when it answers and accepts writes."""
+    if problem := trouble_with_files(server):
+        return problem
+    try:
+        with server.client(socket_timeout=3, retry=Retry(NoBackoff(), 0)) as client:
+            snapshots.try_write(client)
+    except (RedisError, OSError) as error:
+        reason = refusal(error)
+        return f"it {reason}" if reason else scrub(str(error)).rstrip(".")
+    return ""
+
+
+def trouble_with_files(server: Any) -> str:
+    """The problem with a file of certificates that REDIS_URL names; "" for none."""
     for name, path in server.address.files.items():
         try:
             text = Path(path).read_bytes()
@@ -86,12 +99,6 @@ def trouble(server: Any) -> str:
             return f"{name} is {path}, which cannot be read ({error.strerror})"
         if (b"PRIVATE KEY" if name == "ssl_keyfile" else b"BEGIN CERTIFICATE") not in text:
             return f"{name} is {path}, which has no {'key' if name == 'ssl_keyfile' else 'certificate'} in PEM"
-    try:
-        with server.client(socket_timeout=3, retry=Retry(NoBackoff(), 0)) as client:
-            snapshots.try_write(client)
-    except (RedisError, OSError) as error:
-        reason = refusal(error)
-        return f"it {reason}" if reason else scrub(str(error)).rstrip(".")
     return ""
 
 

@@ -7,6 +7,7 @@ for 30 s is dropped by the kernel, and no peer can make the kernel hold more tha
 import contextlib
 import errno
 import gc
+import http.client
 import resource
 import socket
 import threading
@@ -28,6 +29,7 @@ BODY_BYTES = 1_048_576  # forms of the admin; nothing else posts
 BODY_SECONDS = 30  # and its body
 ANSWER_SECONDS = 60  # to take an answer that has been written
 SERVERS = ("uvicorn", "daphne")
+REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  an address to connect to, for wildcards
 #: The ASGI extension by which a server tells that the peer has taken what was sent: `{"then": function}` calls the
 #: function that it is given, at once or later.
 TAKEN = "spot.taken"
@@ -66,6 +68,17 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises CannotServe with one sentence when the address cannot be had.
     """
+    listener = bound(host, port)
+    try:
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise CannotServe(_why_not(error, host, port)) from error
+    return listener
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """The socket before it listens: nobody can connect yet. Raises CannotServe as `listen`."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -80,7 +93,6 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
     try:
         listener.bind(address)
-        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise CannotServe(_why_not(error, host, port)) from error
@@ -95,10 +107,28 @@ def _why_not(error: OSError, host: str, port: int) -> str:
     return f"Cannot listen on {host} port {port} (SPOT_BIND, PORT): {error.strerror}."
 
 
+def is_served(host: str, port: int) -> bool:
+    """Whether a web process answers on the port."""
+    client = http.client.HTTPConnection(REACHED_BY.get(host, host), port, timeout=2)
+    try:
+        client.request("GET", "/healthz")
+        return client.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        client.close()
+
+
+def file_limit() -> int:
+    """How many files a web process may open, after `raise_file_limit`."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+
+
 def raise_file_limit() -> None:
     """Let this process open as many files as it may: a socket is a file, and the usual limit is 1024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wished = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    wished = file_limit()
     if soft != resource.RLIM_INFINITY and soft < wished:
         with contextlib.suppress(ValueError, OSError):  # macOS has a lower limit besides, and does not tell
             resource.setrlimit(resource.RLIMIT_NOFILE, (wished, hard))

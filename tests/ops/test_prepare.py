@@ -9,6 +9,7 @@ from django.core.management.base import CommandError
 from django.db import OperationalError, connection
 
 from spot.management.commands import prepare
+from spot.processes import statics
 
 PASSWORD = "correct horse battery"
 
@@ -75,9 +76,9 @@ def test_a_database_that_cannot_be_opened_is_named_in_one_sentence(monkeypatch: 
 
 def test_static_files_are_collected_again_only_when_one_is_newer(settings, tmp_path: Path) -> None:
     settings.STATIC_ROOT = tmp_path
-    assert prepare.statics_are_old()
+    assert statics.are_old()
     collected = tmp_path / "staticfiles.json"
     collected.write_text("{}")
-    assert not prepare.statics_are_old()
+    assert not statics.are_old()
     os.utime(collected, (0, 0))
-    assert prepare.statics_are_old()
+    assert statics.are_old()

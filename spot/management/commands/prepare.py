@@ -2,18 +2,17 @@
 
 from argparse import ArgumentParser
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.password_validation import validate_password
-from django.contrib.staticfiles.finders import get_finders
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 
+from spot.processes import statics
 from spot_project.logs import scrub
 
 
@@ -26,7 +25,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         migrate()
         create_administrator()
-        if not options["no_static"] and statics_are_old():
+        if not options["no_static"] and statics.are_old():
             call_command("collectstatic", interactive=False, verbosity=0)
 
 
@@ -60,13 +59,3 @@ def create_administrator() -> None:
     except ValidationError as error:
         raise CommandError(f"SPOT_ADMIN_PASSWORD is refused: {' '.join(error.messages)}") from error
     users.create_superuser(username=name, password=password)
-
-
-def statics_are_old() -> bool:
-    """Whether a static file is newer than the collection (collecting takes a second or two)."""
-    collected = Path(settings.STATIC_ROOT, "staticfiles.json")
-    if not collected.exists():
-        return True
-    collected_at = collected.stat().st_mtime
-    files = (storage.path(name) for finder in get_finders() for name, storage in finder.list(ignore_patterns=[".*"]))
-    return any(Path(file).stat().st_mtime > collected_at for file in files)

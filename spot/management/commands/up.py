@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import http.client
 import os
 import shlex
 import socket
@@ -35,7 +34,6 @@ SILENT_SECONDS = 60.0  # a part restarts after this long without a beat, which c
 LEAVING_SECONDS = 8.0  # a second start waits this long for the processes of one that is ending
 NOTICING_SECONDS = 0.5  # the reaper needs this long to notice that its supervisor was killed
 REDIS_SECONDS = 15.0
-REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  an address to connect to, for wildcards
 
 
 class Command(BaseCommand):
@@ -82,9 +80,9 @@ class Command(BaseCommand):
 
     def _announce(self) -> None:
         """Print the URL once the site answers."""
-        host = "localhost" if settings.SPOT_BIND in {*REACHED_BY, "127.0.0.1", "::1"} else settings.SPOT_BIND
+        host = "localhost" if settings.SPOT_BIND in {*listening.REACHED_BY, "127.0.0.1", "::1"} else settings.SPOT_BIND
         url = f"http://{host}:{settings.PORT}/"
-        while not is_served(settings.SPOT_BIND, settings.PORT):
+        while not listening.is_served(settings.SPOT_BIND, settings.PORT):
             time.sleep(0.1)
         if not get_user_model().objects.filter(is_superuser=True).exists():
             self._say(f"No administrator yet: {with_settings(manage('createsuperuser'))}")
@@ -245,15 +243,3 @@ def watch(supervisor: Supervisor, pulses: dict[str, Pulse]) -> None:
     for part, pulse in pulses.items():
         if min(pulse.silent_seconds(), supervisor.age(part)) > SILENT_SECONDS:
             supervisor.restart(part, f"has been silent for {SILENT_SECONDS:g} s")
-
-
-def is_served(host: str, port: int) -> bool:
-    """Whether the web process answers on the port."""
-    client = http.client.HTTPConnection(REACHED_BY.get(host, host), port, timeout=2)
-    try:
-        client.request("GET", "/healthz")
-        return client.getresponse().status < 500
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        client.close()
