@@ -16,7 +16,7 @@ from spot.server import listening
 @register("spot")
 def environment(**_kwargs: Any) -> list[CheckMessage]:
     """Settings that cannot work, and settings that nothing reads."""
-    return [*_exposed(), *_pins(), *_unread()]
+    return [*_exposed(), *_pins(), *_mail(), *_unread()]
 
 
 def _exposed() -> Iterator[CheckMessage]:
@@ -45,6 +45,12 @@ def _pins() -> Iterator[CheckMessage]:
         if not is_coin_id(coin):
             hint = "Use ids such as bitcoin,ethereum: letters, digits, dots, dashes and underscores."
             yield Error(f"SPOT_PINNED_COINS: {coin!r} is no coin id.", hint=hint, id="spot.E005")
+
+
+def _mail() -> Iterator[CheckMessage]:
+    if settings.SPOT_OPERATORS and not settings.EMAIL_HOST:
+        hint = "Name the mail server: SPOT_SMTP_URL=smtp://user:password@mail.example.org:587."
+        yield Warning("SPOT_OPERATORS is set, but SPOT_SMTP_URL is not: no e-mail is sent.", hint=hint, id="spot.W002")
 
 
 def _unread() -> Iterator[CheckMessage]:

@@ -23,6 +23,7 @@ _SWITCHES = {
     **dict.fromkeys(("off", "false", "no", "n", "0"), False),
 }
 _SHORTEST_SECRET = 32
+_MAILBOXES = "addresses of e-mail, such as operator@example.org"
 _POSTGRES = ("postgres", "postgresql", "psql", "pgsql")
 #: Parameters of DATABASE_URL that are Django's own; the others are the driver's.
 _DJANGO = ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "DISABLE_SERVER_SIDE_CURSORS")
@@ -131,6 +132,31 @@ class Environment:
             self._refuse(name, "postgres://user:password@host/name or sqlite:////path/to/a/file")
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": address.path[1:]}
 
+    def mailboxes(self, name: str) -> list[str]:
+        """Addresses of e-mail."""
+        return self._entries(name, _mailbox, _MAILBOXES)
+
+    def mailbox(self, name: str, default: str) -> str:
+        """An address of e-mail."""
+        return str(self._cast(name, default, _mailbox, _MAILBOXES))
+
+    def smtp(self, name: str) -> tuple[str, int, str, str, bool, bool]:
+        """The URL of a mail server as Django's EMAIL_HOST, _PORT, _HOST_USER, _HOST_PASSWORD, _USE_TLS (STARTTLS) and
+        _USE_SSL; without one the host is "". Only `?tls=off` sends without TLS."""
+        text = self._plain(name)
+        if not text:
+            return "", 25, "", "", False, False
+        address = self._parsed(name, text, addresses.split)
+        if address.password:
+            self._add_secret(address.password)
+            self._add_secret(text)
+        plain = address.query == {"tls": "off"} and address.scheme == "smtp"
+        if address.scheme not in ("smtp", "smtps") or not address.host or (address.query and not plain):
+            self._refuse(name, "smtp://user:password@host:587 (STARTTLS), smtps://host:465, or smtp://host:25?tls=off")
+        secure = address.scheme == "smtps"
+        port = address.port or (465 if secure else 25 if plain else 587)
+        return address.host, port, address.username or "", address.password or "", not (secure or plain), secure
+
     def signing_key(self, name: str) -> str:
         """A secret for signing; "" for none."""
         key = self.secret(name)
@@ -206,6 +232,12 @@ class Environment:
                 f"{name} is too easy to guess: at least {_SHORTEST_SECRET} random characters are needed. {new}"
                 "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
             )
+
+
+def _mailbox(text: str) -> str:
+    if not re.fullmatch(r"[^@\s<>,;:\"]+@[A-Za-z0-9.-]+", text):
+        raise ValueError
+    return text
 
 
 def _bounded(

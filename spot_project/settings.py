@@ -108,6 +108,12 @@ SPOT_HEARTBEAT_SECONDS = env.number("SPOT_HEARTBEAT_SECONDS", default=30.0, leas
 # Networks besides the public ones to which webhooks of alerts may be sent.
 SPOT_WEBHOOK_NETWORKS = env.networks("SPOT_WEBHOOK_NETWORKS")
 
+# Who is told when data turn stale, a budget will not last, a key is refused or a provider fails; and the mail server.
+SPOT_OPERATORS = env.mailboxes("SPOT_OPERATORS")
+(EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS, EMAIL_USE_SSL) = env.smtp("SPOT_SMTP_URL")
+DEFAULT_FROM_EMAIL = SPOT_MAIL_FROM = env.mailbox("SPOT_MAIL_FROM", default="spot@localhost")
+EMAIL_TIMEOUT = 10  # seconds, also of each reply
+
 # The first administrator, created when the database has no user of that name; there is no default.
 SPOT_ADMIN_USER = env.text("SPOT_ADMIN_USER", default="")
 SPOT_ADMIN_PASSWORD = env.secret("SPOT_ADMIN_PASSWORD")
@@ -143,6 +149,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "spot.ingest.tasks.tick", "schedule": 1.0, "options": {"expires": 1.0}},
     "alerts": {"task": "spot.alerts.tasks.watch", "schedule": 1.0, "options": {"expires": 1.0}},
+    "tell_operators": {"task": "spot.alerts.tasks.tell_operators", "schedule": 20.0, "options": {"expires": 20.0}},
     "map_assets": {"task": "providers.tasks.map_assets", "schedule": 5.0, "options": {"expires": 5.0}},
     "keep_ledger": {"task": "providers.tasks.keep_ledger", "schedule": 60.0, "options": {"expires": 60.0}},
     "keep_usage": {"task": "spot.clients.tasks.keep_usage", "schedule": 60.0, "options": {"expires": 60.0}},

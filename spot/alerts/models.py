@@ -24,6 +24,13 @@ class Target(Sealed):
     name = models.CharField(max_length=80, unique=True)
     url = models.CharField("URL", max_length=1000, help_text="https://host/path. Observers see its host only.")
     enabled = models.BooleanField(default=True, help_text="Off: nothing is sent; what waits goes on waiting.")
+    for_operators = models.BooleanField(
+        "for operators",
+        default=False,
+        db_default=False,  # a version before this one inserts rows without it
+        help_text="Also gets what operators must know: stale data, budgets that do not last, refused keys, failing "
+        "providers.",
+    )
     created_at = models.DateTimeField("entered", auto_now_add=True)
 
     class Meta:

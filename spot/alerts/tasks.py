@@ -1,12 +1,13 @@
-"""The Celery task of alerts, which beat starts each second."""
+"""The Celery tasks of alerts: each second rules, every twenty seconds what operators must know."""
 
 from __future__ import annotations
 
 import structlog
 from celery import shared_task
+from django.db import DatabaseError
 
 from spot import snapshots
-from spot.alerts import couriers, evaluation
+from spot.alerts import couriers, evaluation, operators
 from spot.alerts.models import Alert, Delivery
 from spot.alerts.readings import Newest
 from spot.snapshots import now_ms
@@ -32,6 +33,15 @@ def watch() -> None:
     couriers.start_due()
     if snapshots.first_in("alerts-pruned", _PRUNE_SECONDS):
         prune()
+
+
+@shared_task(ignore_result=True)
+def tell_operators() -> None:
+    """Tell the operators of troubles that are new or over."""
+    try:
+        operators.look()
+    except (*operators.FAILURES, DatabaseError) as error:
+        log.warning("operators not told, it is tried again", error=f"{type(error).__name__}: {error}")
 
 
 def prune() -> None:

@@ -190,3 +190,34 @@ def test_nothing_of_an_address_that_cannot_be_read_is_told(scheme: str, password
     assert all(code in str(caught.value) for code in ("%23", "%2F", "%3F", "%40", "%25"))
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("url", "meaning"),
+    [
+        ("", ("", 25, "", "", False, False)),
+        ("smtp://me:p%40ss@mail.example.org", ("mail.example.org", 587, "me", "p@ss", True, False)),
+        ("smtp://mail.example.org:2525", ("mail.example.org", 2525, "", "", True, False)),
+        ("smtps://me:secret@mail.example.org", ("mail.example.org", 465, "me", "secret", False, True)),
+        ("smtp://127.0.0.1?tls=off", ("127.0.0.1", 25, "", "", False, False)),
+    ],
+)
+def test_a_mail_server(url: str, meaning: tuple[object, ...]) -> None:
+    env = Environment({"SPOT_SMTP_URL": url})
+    assert env.smtp("SPOT_SMTP_URL") == meaning
+    assert not meaning[3] or {meaning[3], url} <= env.secrets
+
+
+@pytest.mark.parametrize(
+    "url", ["http://mail.example.org", "smtp://", "smtps://host?tls=off", "smtp://host?starttls=no"]
+)
+def test_what_is_no_mail_server(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="SPOT_SMTP_URL must be smtp://user:password@host:587"):
+        Environment({"SPOT_SMTP_URL": url}).smtp("SPOT_SMTP_URL")
+
+
+def test_addresses_of_mail() -> None:
+    env = Environment({"SPOT_OPERATORS": "a@example.org, b+spot@example.org", "SPOT_MAIL_FROM": "Spot"})
+    assert env.mailboxes("SPOT_OPERATORS") == ["a@example.org", "b+spot@example.org"]
+    with pytest.raises(ImproperlyConfigured, match="SPOT_MAIL_FROM must be addresses of e-mail"):
+        env.mailbox("SPOT_MAIL_FROM", default="spot@localhost")

@@ -42,7 +42,7 @@ class TargetForm(forms.ModelForm):
 
     class Meta:
         model = Target
-        fields = ("name", "url", "enabled")
+        fields = ("name", "url", "enabled", "for_operators")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -74,7 +74,7 @@ class TargetForm(forms.ModelForm):
 @admin.register(Target)
 class TargetAdmin(Buttons):
     form = TargetForm
-    fields = ("name", "url", "secret", "enabled")
+    fields = ("name", "url", "secret", "enabled", "for_operators")
     list_display = ("name", "site", "state", "waiting", "last")
     buttons = ("test",)
     actions = ("test_targets",)
@@ -83,7 +83,7 @@ class TargetAdmin(Buttons):
     def get_fields(self, request: HttpRequest, obj: Target | None = None) -> Any:
         if self.has_change_permission(request, obj) or (obj is None and self.has_add_permission(request)):
             return self.fields
-        return ("name", "site", "enabled", "created_at")
+        return ("name", "site", "enabled", "for_operators", "created_at")
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
         message = super().construct_change_message(request, form, formsets, add)

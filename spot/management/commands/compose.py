@@ -14,11 +14,14 @@ _OWN = {
     "SPOT_SECRET_KEY", "SPOT_SECRET_KEYS", "SPOT_STATIC_ROOT",
 }  # fmt: skip
 
+#: With a password among them, they go where the providers' keys go: the worker tells operators.
+_TOLD = {"SPOT_OPERATORS", "SPOT_SMTP_URL"}
+
 
 def written(text: str, names: Collection[str]) -> str:
     """The composition with these settings: a line without a value hands over the value of the same name, if there is
     one. Pure."""
-    keys = {name for name in names if name.endswith("_API_KEY")}
+    keys = {name for name in names if name.endswith("_API_KEY")} | {*names} & _TOLD
     administrator = {name for name in names if name.startswith("SPOT_ADMIN_")}
     blocks = {"settings": {*names} - _OWN - keys - administrator, "keys": keys, "administrator": administrator}
     for block, chosen in blocks.items():
