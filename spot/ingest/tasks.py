@@ -38,9 +38,12 @@ log = structlog.get_logger(__name__)
 
 #: Beat starts a tick this often.
 _TICK_SECONDS = 1.0
-#: A claim outlives the countdown and the hard time limit of its task, so that a dataset is never fetched twice at once;
-#: the claim of a killed worker ends soon after.
+#: A claim outlives the hard time limit of its task, so that a dataset is never fetched twice at once; the claim of a
+#: killed worker ends soon after. Until the task starts, it outlives the task's message only: one that Redis or a reset
+#: connection has lost must not hold the dataset up.
 _CLAIM_SECONDS = settings.CELERY_TASK_TIME_LIMIT + _TICK_SECONDS + 2
+#: Seconds that a message waits in the queue at least before it expires; and that a claim lasts beyond.
+_QUEUED_SECONDS, _BEYOND_SECONDS = 5.0, 1.0
 #: Coins that somebody has just asked for are fetched so many seconds after the fetch before; more at a long interval,
 #: which spares a scarce budget.
 _SOONEST_SECONDS = 2.0
@@ -97,10 +100,12 @@ def start_due(wanted: Sequence[Dataset]) -> None:
     due = [dataset for dataset in wanted if waits[dataset] < _TICK_SECONDS]
     market = not missing and any(ages[dataset.name][0] is not None for dataset in wanted if dataset.traits.coins)
     for dataset in _in_turn(due, market=market, simulated=simulated):
+        interval = intervals[dataset.name]
+        expires = max(_QUEUED_SECONDS, interval)
         if (token := claims.claim(dataset, _CLAIM_SECONDS)) is not None:
-            interval = intervals[dataset.name]
+            claims.renew(dataset, token, min(expires + _BEYOND_SECONDS, _CLAIM_SECONDS))
             later = {"countdown": waits[dataset]} if waits[dataset] else {}
-            fetch.apply_async((dataset.name, token, interval), expires=max(5.0, interval), **later)
+            fetch.apply_async((dataset.name, token, interval), expires=expires, **later)
 
 
 def _wait(fetched_at: int | None, next_try: int | None, interval: float, now: int) -> float:
@@ -167,7 +172,7 @@ def _bounded(wanted: Sequence[Dataset]) -> list[Dataset]:
 def fetch(name: str, token: str, interval: float) -> None:
     """Fetch one dataset, renewed every `interval` seconds now, and store it, or remember why that failed."""
     dataset = Dataset.parse(name)
-    if not claims.holds(dataset, token):
+    if not claims.renew(dataset, token, _CLAIM_SECONDS):
         return  # delivered twice, or so late that another task has the claim
     try:
         refresh(dataset)

@@ -18,9 +18,14 @@ def claim(dataset: Dataset, seconds: float) -> str | None:
     return acquire(_key(dataset), seconds)
 
 
-def holds(dataset: Dataset, token: str) -> bool:
-    """Whether the claim is still that token's."""
-    return bool(connection().get(_key(dataset)) == token.encode())
+def renew(dataset: Dataset, token: str, seconds: float) -> bool:
+    """Let the claim last `seconds` from now; False if it is no longer that token's."""
+    lock = Lock(connection(), _key(dataset), timeout=seconds, thread_local=False)
+    lock.local.token = token.encode()
+    try:
+        return lock.extend(seconds, replace_ttl=True)
+    except LockError:
+        return False
 
 
 def release(dataset: Dataset, token: str) -> None:

@@ -128,9 +128,9 @@ class Crowd:
         """How many clients have data that are not stale, and were fetched after a time (epoch seconds)."""
         return sum(client.is_fresh and client.last_fetched >= since for client in self.clients)
 
-    def stale(self) -> int:
-        """How many clients are connected, and know that what they have is old."""
-        return sum(bool(client.lives and client.lives[-1] and client.lives[-1][-1].stale) for client in self.clients)
+    def served(self, since: float) -> int:
+        """How many clients have data that were fetched after a time, marked or not."""
+        return sum(client.last_fetched >= since for client in self.clients)
 
     def mark(self) -> list[tuple[int, int, int, int]]:
         """Where each client's history is now, for `since`."""

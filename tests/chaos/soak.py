@@ -40,7 +40,7 @@ COLUMNS = {
     "redis_keys": "keys in Redis",
     "redis_mb": "memory of Redis, MB",
     "queue": "tasks that wait",
-    "fresh": "clients with fresh data",
+    "served": "clients with data of the last 20 s",
 }
 _RANDOM = random.Random(14)
 SEARCHES = ("", "bit", "eth", "sol", "a", "usd")
@@ -90,7 +90,7 @@ def sample(bench: Bench, began: float) -> dict[str, float]:
         waiting = sum(int(store.llen(key)) for key in queues)  # type: ignore[arg-type]
     taken |= {"redis_keys": keys, "redis_mb": round(information["used_memory"] / 2**20, 2), "queue": waiting}
     assert bench.crowd is not None
-    taken["fresh"] = bench.crowd.fresh(time.time() - 20)
+    taken["served"] = bench.crowd.served(time.time() - 20)
     return taken
 
 
@@ -187,7 +187,7 @@ def main() -> int:
     for column, title in COLUMNS.items():
         values = [entry[column] for entry in samples]
         sys.stdout.write(
-            f"{title:26} first {values[0]:8g}  last {values[-1]:8g}  most {max(values):8g}  "
+            f"{title:34} first {values[0]:8g}  last {values[-1]:8g}  most {max(values):8g}  "
             f"second half {slope(samples, column):+7.1f} % an hour\n"
         )
     sys.stdout.write(f"{options.out / 'soak.svg'}\n")

@@ -229,6 +229,24 @@ def test_what_cannot_be_started_after_a_list_does_not_make_its_fetch_failed(upst
     assert snapshots.trouble(Dataset.parse(queue[0][0][0])) is None
 
 
+def test_a_lost_message_holds_its_dataset_up_for_seconds_only(upstream, queue, redis, monkeypatch) -> None:
+    have_lists()
+    monkeypatch.setattr(pacing, "intervals", lambda datasets, **_: {dataset.name: 1.0 for dataset in datasets})
+    tasks.start_due([USD])
+    left = redis.ttl(f"spot:claim:{USD.name}")
+    assert queue[0][1] <= left <= queue[0][1] + 2
+
+
+def test_a_fetch_under_way_has_its_claim_for_as_long_as_it_may_take(upstream, queue, redis, monkeypatch) -> None:
+    have_lists()
+    tasks.start_due([USD])
+    redis.expire(f"spot:claim:{USD.name}", 1)
+    left: list[int] = []
+    monkeypatch.setattr(tasks, "refresh", lambda dataset: left.append(redis.ttl(f"spot:claim:{dataset.name}")))
+    tasks.fetch(*queue[0][0])
+    assert left[0] > tasks.settings.CELERY_TASK_TIME_LIMIT
+
+
 def test_a_task_whose_claim_ended_leaves_the_work_to_the_new_holder(upstream, queue, redis) -> None:
     have_lists()
     tasks.start_due([USD])
@@ -237,7 +255,7 @@ def test_a_task_whose_claim_ended_leaves_the_work_to_the_new_holder(upstream, qu
     token = claims.claim(USD, 60)
     tasks.fetch(*args)
     assert not upstream.calls
-    assert claims.holds(USD, token)
+    assert claims.renew(USD, token, 60)
 
 
 def test_more_currencies_and_charts_than_allowed_are_not_fetched_whoever_wants_them(upstream, queue, settings) -> None:

@@ -306,21 +306,21 @@ def test_one_claim_at_a_time_and_only_its_holder_ends_it() -> None:
     assert claims.claim(USD, 10) is None
     assert claims.claim(EUR, 10) is not None
     claims.release(USD, "another")
-    assert claims.holds(USD, token)
+    assert claims.renew(USD, token, 10)
     claims.release(USD, token)
-    assert not claims.holds(USD, token)
+    assert not claims.renew(USD, token, 10)
     assert claims.claim(USD, 10) is not None
 
 
-def test_a_claim_ends_by_itself() -> None:
+def test_a_claim_ends_by_itself(redis) -> None:
     token = claims.claim(USD, 0.05)
     deadline = time.monotonic() + 5
-    while claims.holds(USD, token) and time.monotonic() < deadline:
+    while redis.exists(f"spot:claim:{USD.name}") and time.monotonic() < deadline:
         time.sleep(0.01)
     again = claims.claim(USD, 10)
     assert again is not None
     claims.release(USD, token)
-    assert claims.holds(USD, again)
+    assert claims.renew(USD, again, 10)
 
 
 def test_a_claim_that_passes_on_while_it_is_released_stays_with_the_new_holder(monkeypatch, redis) -> None:
@@ -338,12 +338,12 @@ def test_a_claim_that_passes_on_while_it_is_released_stays_with_the_new_holder(m
     assert redis.get("spot:claim:markets:usd") == (b"another" if passed_on else None)
 
 
-def test_a_claim_that_cannot_be_released_ends_by_itself(monkeypatch) -> None:
+def test_a_claim_that_cannot_be_released_ends_by_itself(monkeypatch, redis) -> None:
     token = claims.claim(USD, 0.05)
     monkeypatch.setattr(Lock, "do_release", lambda *_: (_ for _ in ()).throw(NoConnection))
     claims.release(USD, token)
     deadline = time.monotonic() + 5
-    while claims.holds(USD, token) and time.monotonic() < deadline:
+    while redis.exists(f"spot:claim:{USD.name}") and time.monotonic() < deadline:
         time.sleep(0.01)
     assert claims.claim(USD, 10) is not None
 
@@ -437,7 +437,7 @@ def test_a_stale_claim_goes_to_one_of_two_that_find_it(monkeypatch, redis) -> No
     tokens.append(claims.claim(USD, 30))
     assert tokens[0] is not None
     assert tokens[1] is None
-    assert claims.holds(USD, tokens[0])
+    assert claims.renew(USD, tokens[0], 10)
 
 
 def test_demand_of_a_clock_that_was_set_back_is_forgotten(redis) -> None:
