@@ -40,4 +40,4 @@ import http.client, sys; \
 site = http.client.HTTPConnection('127.0.0.1', 8000, timeout=4); \
 site.request('GET', '/healthz'); \
 sys.exit(site.getresponse().status != 200)"]
-CMD ["python", "manage.py", "serve"]
+CMD ["python", "manage.py", "up", "web"]

@@ -9,6 +9,9 @@ class SpotConfig(AppConfig):
     def ready(self) -> None:
         from spot import checks  # noqa: F401, PLC0415 - importing registers them
         from spot.clients import desk  # noqa: PLC0415 - models cannot be imported before the apps are ready
+        from spot.clients.roster import roster  # noqa: PLC0415
+        from spot.server import listening  # noqa: PLC0415
         from spot.web import numbering  # noqa: PLC0415
 
+        listening.when_draining.append(roster.end)
         desk.renewals.append(numbering.renew)

@@ -15,6 +15,13 @@ _URL_PASSWORD = re.compile(r"(?i)([a-z][a-z0-9+.-]*://)\S*@")
 #: Shorter secrets are not blanked, since they would match ordinary words.
 _SHORTEST_SECRET = 6
 _secrets: list[str] = []
+#: Stand in every line: which process of several wrote it.
+_standing: dict[str, Any] = {}
+
+
+def tell_process(number: int) -> None:
+    """Put the number of this web process into every line that it logs from now on."""
+    _standing["process"] = number
 
 
 def scrub(text: str) -> str:
@@ -32,10 +39,17 @@ def redact(_logger: Any, _method: str, event: structlog.typing.EventDict) -> str
     return event
 
 
+def add_standing(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Put what stands in every line into this one."""
+    event.update(_standing)
+    return event
+
+
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
+    add_standing,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
     redact,

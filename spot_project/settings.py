@@ -45,6 +45,11 @@ def _generated(name: str) -> str:
     return path.read_text().strip()
 
 
+def _processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 # --- the site --------------------------------------------------------------------------------------------------------
 DEBUG = env.switch("SPOT_DEBUG", default=False)
 SECRET_KEY = env.signing_key("SPOT_SECRET_KEY") or _generated("secret_key")
@@ -53,6 +58,8 @@ SPOT_SECRET_KEYS = env.encryption_keys("SPOT_SECRET_KEYS") or [_generated("provi
 PORT = env.whole("PORT", default=8000, least=1, most=65_535)
 SPOT_BIND = env.bind("SPOT_BIND", default="127.0.0.1")
 SPOT_SERVER = env.word("SPOT_SERVER", default="uvicorn", allowed=("uvicorn", "daphne"))
+# Web processes on one socket; 0: one for each processor that this machine lets us use.
+SPOT_WEB_PROCESSES = env.whole("SPOT_WEB_PROCESSES", default=1, least=0, most=64) or _processors()
 SPOT_IO_URING = env.switch("SPOT_IO_URING", default=True)  # one system call for many frames, where Linux allows it
 SPOT_HTTPS = env.switch("SPOT_HTTPS", default=False)  # True behind a TLS proxy: secure cookies, HSTS
 # Host names of this site; the machine itself is always allowed, for its health checks.

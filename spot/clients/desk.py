@@ -214,6 +214,8 @@ class Desk:
                 limits.requests.take_elsewhere(key, cost)
             opened = {process: other["open"] for process, other in others.items()}
             self._end(roster.compare(self._leases.process, opened))
+        else:
+            roster.elsewhere = {}  # what was heard last is no longer true: the next client is admitted, then compared
         await self._flush()
 
     async def _flush(self) -> None:

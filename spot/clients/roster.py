@@ -47,6 +47,7 @@ class Roster:
         self.of_pages: set[Connected] = set()
         #: The connections of each key in other processes, as they said last.
         self.elsewhere: dict[str, int] = {}
+        self._ending = False
         #: Called when a connection whose number is limited comes or goes.
         self.changed: Callable[[], None] = lambda: None
 
@@ -95,12 +96,21 @@ class Roster:
         """How many connections the client has in other processes."""
         return 0 if client.key is None else self.elsewhere.get(client.key, 0)
 
+    def end(self) -> None:
+        """Count for the other processes no more what is open here: it is about to come to them."""
+        self._ending = True
+        self.changed()
+
     def open(self) -> dict[str, Open]:
-        """The connections of each key here."""
-        return {
-            key: sorted(connections.values()) if _limit(connections) else len(connections)
-            for key, connections in self.keyed.items()
-        }
+        """The connections of each key here that count."""
+        return (
+            {}
+            if self._ending
+            else {
+                key: sorted(connections.values()) if _limit(connections) else len(connections)
+                for key, connections in self.keyed.items()
+            }
+        )
 
     def compare(self, process: str, others: Mapping[str, Mapping[str, Open]]) -> list[tuple[Connected, Refused]]:
         """Take over what each other process has. Returns the connections here that are too many, with the reason."""

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
@@ -40,6 +40,10 @@ class Program:
     last: bool = False
 
 
+#: Told by a program that is started with `--ready FD`, by a byte on FD: it serves.
+READY = b"+"
+
+
 @dataclass
 class _Run:
     program: Program
@@ -48,15 +52,20 @@ class _Run:
     pause: float = FIRST_PAUSE_SECONDS
     due: float | None = None  # the time of its restart
     kill_at: float | None = None
+    ready_fd: int | None = None  # where it says that it serves
 
 
 @dataclass
 class Supervisor:
-    """Inside `with Supervisor(say) as supervisor:`, SIGINT, SIGTERM and SIGHUP end everything."""
+    """Inside `with Supervisor(say) as supervisor:`, SIGINT, SIGTERM and SIGHUP end everything. `when_asked` is called
+    from `run` after SIGUSR1."""
 
     say: Callable[[str], None]
     lock_fd: int | None = None
     ending: bool = False
+    when_asked: Callable[[], None] = lambda: None
+    _asked: bool = False
+    _leaving: list[_Run] = field(default_factory=list)  # replaced, and finishing what they have
     _runs: dict[str, _Run] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
@@ -67,6 +76,7 @@ class Supervisor:
         signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGUSR1, self._on_asked)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)  # only to wake the loop
         lock_fds = () if self.lock_fd is None else (self.lock_fd,)
         self._reaper = subprocess.Popen(
@@ -82,7 +92,8 @@ class Supervisor:
     ) -> None:
         if self.lock_fd is not None:
             os.ftruncate(self.lock_fd, 0)  # a waiting second start may expect the lock soon
-        self._stop([run for run in self._runs.values() if not run.program.last], STOP_SECONDS)
+        others = [run for run in self._runs.values() if not run.program.last]
+        self._stop([*others, *self._leaving], STOP_SECONDS)
         self._stop([run for run in self._runs.values() if run.program.last], STOP_LAST_SECONDS)
         assert self._reaper.stdin is not None
         self._reaper.stdin.close()
@@ -132,15 +143,54 @@ class Supervisor:
         run.process.terminate()
         run.kill_at = time.monotonic() + STOP_SECONDS
 
+    def replace(self, names: Sequence[str], seconds: float, leave: signal.Signals, leave_seconds: float) -> str:
+        """Start a successor of each program beside it; once all serve, send `leave` to the old ones, which may take
+        so many seconds to end. Returns "", or why the old ones go on: a successor ended, or took too long to serve."""
+        successors = [self._successor(name) for name in names]
+        deadline = time.monotonic() + seconds
+        waiting, why = list(successors), ""
+        while waiting and not why:
+            self._keep_all_alive()
+            self._turn(0.1)
+            waiting = [run for run in waiting if not _serves(run)]
+            if ended := next((run for run in waiting if run.process.poll() is not None), None):
+                why = f"the new {ended.program.name} ended ({_exit_text(ended.process.returncode)})"
+            elif self.ending:
+                why = "everything is ending"
+            elif waiting and time.monotonic() > deadline:
+                why = f"the new {waiting[0].program.name} does not serve after {seconds:g} s"
+        for run in successors:
+            assert run.ready_fd is not None
+            os.close(run.ready_fd)
+        if why:
+            self._stop(successors, STOP_SECONDS)
+            return why
+        for run in successors:
+            old, self._runs[run.program.name] = self._runs[run.program.name], run
+            if old.process.poll() is None:
+                old.process.send_signal(leave)
+            old.kill_at = time.monotonic() + leave_seconds
+            self._leaving.append(old)
+        return ""
+
+    def pid(self, name: str) -> int:
+        """The id of the process of a program."""
+        return self._runs[name].process.pid
+
     def run(self, each_turn: Callable[[], None]) -> None:
         """Restart programs that end, until a signal; `each_turn` is called about once a second."""
         while not self.ending:
-            for run in self._runs.values():
-                self._keep_alive(run)
+            self._keep_all_alive()
+            if self._asked:
+                self._asked = False
+                self.when_asked()
             each_turn()
             self._turn(TURN_SECONDS)
 
     # --- internals ------------------------------------------------------------------------------------------------
+
+    def _on_asked(self, _number: int, _frame: FrameType | None) -> None:
+        self._asked = True
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.ending = True
@@ -149,6 +199,18 @@ class Supervisor:
         """Sleep until a signal arrives, a program ends, or the time is over."""
         if select.select([self._woken], [], [], seconds)[0]:
             self._woken.recv(4096)
+
+    def _successor(self, name: str) -> _Run:
+        program = self._runs[name].program
+        ready_fd, told = os.pipe()
+        os.set_blocking(ready_fd, False)
+        try:
+            process = self._spawn(
+                replace(program, argv=[*program.argv, "--ready", str(told)], fds=(*program.fds, told))
+            )
+        finally:
+            os.close(told)
+        return _Run(program, process, time.monotonic(), ready_fd=ready_fd)
 
     def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(program.argv, stdin=subprocess.DEVNULL, pass_fds=program.fds, start_new_session=True)
@@ -159,6 +221,16 @@ class Supervisor:
         assert self._reaper.stdin is not None
         self._reaper.stdin.write(f"{sign}{group}\n".encode())
         self._reaper.stdin.flush()
+
+    def _keep_all_alive(self) -> None:
+        for run in self._runs.values():
+            self._keep_alive(run)
+        for run in list(self._leaving):
+            if run.process.poll() is not None:
+                self._clean_up(run.process.pid)
+                self._leaving.remove(run)
+            elif run.kill_at is not None and time.monotonic() > run.kill_at:
+                reaper.send(run.process.pid, signal.SIGKILL)
 
     def _keep_alive(self, run: _Run) -> None:
         now = time.monotonic()
@@ -192,6 +264,14 @@ class Supervisor:
         for run in runs:
             self._clean_up(run.process.pid)
             run.process.wait()
+
+
+def _serves(run: _Run) -> bool:
+    assert run.ready_fd is not None
+    try:
+        return os.read(run.ready_fd, 1) == READY
+    except BlockingIOError:
+        return False
 
 
 def _exit_text(code: int) -> str:

@@ -10,7 +10,7 @@ from daphne.server import Server  # isort: skip
 import socket
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import reactor as installed_reactor
@@ -34,10 +34,20 @@ class SpotChannel(HTTPChannel):
     """One HTTP connection that mends raw request lines and bounds the time a request's head may take."""
 
     head_deadline: Any = None
+    #: Those that are open.
+    channels: ClassVar[set["SpotChannel"]] = set()
 
     def connectionMade(self) -> None:  # noqa: N802  Twisted's name
         super().connectionMade()
+        self.channels.add(self)
         self._expect_head()
+
+    def checkPersistence(self, request: Any, version: bytes) -> bool:  # noqa: N802
+        """Whether another request may follow: none once the process ends."""
+        if listening.draining.is_set():
+            request.responseHeaders.setRawHeaders(b"connection", [b"close"])
+            return False
+        return bool(super().checkPersistence(request, version))
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
         if self.head_deadline is None:
@@ -61,6 +71,7 @@ class SpotChannel(HTTPChannel):
         return known > listening.BODY_BYTES or (self._command in _BODILESS and (known > 0 or chunked))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+        self.channels.discard(self)
         self._expect_nothing()
         super().connectionLost(reason)
 
@@ -151,7 +162,7 @@ class SpotWebSocketProtocol(WebSocketProtocol):
 class SpotServer(Server):
     """daphne's server on a socket that is already listening, which says 1012 to its sockets when it ends."""
 
-    def __init__(self, application: Callable[..., Any], listener: socket.socket) -> None:
+    def __init__(self, application: Callable[..., Any], listener: socket.socket, ready: Callable[[], None]) -> None:
         super().__init__(
             application,
             endpoints=["adopted in `adopt`"],
@@ -166,13 +177,15 @@ class SpotServer(Server):
         self.endpoints: list[str] = []  # daphne can only make sockets of its own
         self.connections: dict[Any, dict[str, Any]] = {}
         self.listener = listener
+        self._ready = ready
 
     def adopt(self) -> None:
         self.http_factory.protocol = SpotChannel
         self.ws_factory.protocol = SpotWebSocketProtocol
         self.ws_factory.setProtocolOptions(failByDrop=False)  # say 1009 and the like instead of vanishing
         self.listener.setblocking(False)
-        reactor.adoptStreamPort(self.listener.fileno(), self.listener.family, self.http_factory)
+        self.port = reactor.adoptStreamPort(self.listener.fileno(), self.listener.family, self.http_factory)
+        self._ready()
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
@@ -186,14 +199,48 @@ class SpotServer(Server):
         return super().create_application(protocol, scope)
 
     def kill_all_applications(self) -> Any:
-        """Let the sockets go one after the other, then end whatever is left."""
-        listening.draining.set()
+        """Accept no more, let the sockets go one after the other, then end whatever is left."""
+        listening.begin_draining()
+        self.port.stopListening()
+        self.listener.close()
+        handover = listening.HANDOVER_SECONDS if listening.leaving.is_set() and self.connections else 0
+        return deferLater(reactor, handover, self._drain)
+
+    def _drain(self) -> Any:
         sockets = (one for one in self.connections if isinstance(one, SpotWebSocketProtocol))
         leaving = [one for one in sockets if one.state == one.STATE_OPEN and one.drain and one.drain["wanted"]]
-        delays = listening.drain_delays(len(leaving))
-        for one, seconds in zip(leaving, delays, strict=True):
+        streams = [one for one in self._answering() if _is_stream(one)]
+        delays = listening.drain_delays(len(leaving) + len(streams))
+        for one, seconds in zip(leaving, delays, strict=False):
             one.application_queue.put_nowait({"type": listening.DRAIN, "seconds": seconds})
-        return deferLater(reactor, max(delays) + 0.2, self._kill_all) if leaving else self._kill_all()
+        for one, seconds in zip(streams, delays[len(leaving) :], strict=True):
+            reactor.callLater(seconds, self._end_stream, one)
+        return deferLater(reactor, max(delays, default=-0.2) + 0.2, self._finish, reactor.seconds())
+
+    def _answering(self) -> list[Any]:
+        """The HTTP requests that are not answered to the end."""
+        return [
+            one
+            for one, facts in self.connections.items()
+            if not isinstance(one, WebSocketProtocol)
+            and "disconnected" not in facts
+            and "application_instance" in facts
+            and not facts["application_instance"].done()
+        ]
+
+    def _end_stream(self, request: Any) -> None:
+        """Finish an answer that would go on for ever."""
+        if not request.finished and request.channel is not None:
+            self.connections[request]["application_instance"].cancel()
+            request.finish()
+
+    def _finish(self, began: float) -> Any:
+        """End everything as soon as the last answer in flight is finished, or has had its time. Idle connections get
+        some where the process leaves."""
+        passed = reactor.seconds() - began
+        answering = self._answering() and passed < listening.grace_seconds() - 1
+        idle = SpotChannel.channels and listening.leaving.is_set() and passed < listening.IDLE_SECONDS
+        return deferLater(reactor, 0.05, self._finish, began) if answering or idle else self._kill_all()
 
     def _kill_all(self) -> Any:
         for protocol in list(self.connections):
@@ -204,6 +251,10 @@ class SpotServer(Server):
         return super().kill_all_applications()
 
 
-def run(application: Callable[..., Any], listener: socket.socket) -> None:
+def _is_stream(request: Any) -> bool:
+    return bool(request.responseHeaders.getRawHeaders(b"content-type", [b""])[0].startswith(b"text/event-stream"))
+
+
+def run(application: Callable[..., Any], listener: socket.socket, ready: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT."""
-    SpotServer(application, listener).run()
+    SpotServer(application, listener, ready).run()

@@ -8,10 +8,14 @@ import contextlib
 import errno
 import gc
 import http.client
+import os
 import resource
+import signal
 import socket
 import threading
+from collections.abc import Callable
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -24,6 +28,13 @@ BACKLOG = 4096
 INBOUND_BYTES = 65_536  # the largest WebSocket message that is read
 PING_SECONDS = 20
 GRACE_SECONDS = 3  # for answers in flight when the process is asked to end
+#: A process that is asked to leave has a successor already. It finishes what it has: answers in flight get this long,
+LEAVE_SECONDS = 30
+#: idle connections are left to time out by themselves for so long, so that no request meets a close on its way,
+IDLE_SECONDS = 5.5
+#: and its sockets stay until the other processes know that they will go (`spot.clients.roster.Roster.end`).
+HANDOVER_SECONDS = 1.2
+LEAVE = signal.SIGUSR1
 HEAD_SECONDS = 10  # to send a request's line and headers
 BODY_BYTES = 1_048_576  # forms of the admin; nothing else posts
 BODY_SECONDS = 30  # and its body
@@ -44,8 +55,14 @@ DRAIN_SECONDS, _DRAINED_EACH = 1.5, 0.01
 #: all answers.
 KEEPALIVE = "spot.keepalive"
 
+#: Which of several web processes this is, from 1; 0: the only one.
+number = 0
 #: Set once this process has been asked to end: it answers what it has and wants nothing new.
 draining = threading.Event()
+#: Set besides where it has been asked to leave.
+leaving = threading.Event()
+#: Called once `draining` is set.
+when_draining: list[Callable[[], None]] = []
 
 
 class CannotServe(Exception):
@@ -56,6 +73,24 @@ def drain_delays(count: int) -> list[float]:
     """After how many seconds each of so many sockets is to close."""
     spread = min(DRAIN_SECONDS, count * _DRAINED_EACH)
     return [spread * place / count for place in range(1, count + 1)]
+
+
+def begin_draining() -> None:
+    """Note that this process has been asked to end."""
+    if not draining.is_set():
+        draining.set()
+        for callback in when_draining:
+            callback()
+
+
+def grace_seconds() -> int:
+    """How long answers in flight may take now that the process ends."""
+    return LEAVE_SECONDS if leaving.is_set() else GRACE_SECONDS
+
+
+def _on_leave(_number: int, _frame: FrameType | None) -> None:
+    leaving.set()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def is_loopback(host: str) -> bool:
@@ -152,10 +187,12 @@ def calm_garbage_collector() -> None:
     gc.set_threshold(100_000, 50, 1000)
 
 
-def serve(server: str, application: Any, listener: socket.socket) -> None:
-    """Answer on the listening socket with one of SERVERS until SIGTERM or SIGINT."""
+def serve(server: str, application: Any, listener: socket.socket, ready: Callable[[], None] = lambda: None) -> None:
+    """Answer on the listening socket with one of SERVERS until SIGTERM, SIGINT or LEAVE; `ready` is called once
+    connections are accepted."""
     if server not in SERVERS:
         raise CannotServe(f"SPOT_SERVER={server} is unknown. Use {' or '.join(SERVERS)}.")
+    signal.signal(LEAVE, _on_leave)
     calm_garbage_collector()
     # Imported only now: the one installs Twisted's reactor, the other brings uvloop.
-    import_module(f"spot.server.{server}").run(application, listener)
+    import_module(f"spot.server.{server}").run(application, listener, ready)

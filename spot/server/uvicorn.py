@@ -78,6 +78,16 @@ class SpotHttpProtocol(HttpToolsProtocol):
         self.chunks.open()
         return self.chunks
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the connection waits for its next request, and was answered before."""
+        return self.chunks is None and self.cycle is not None and self.cycle.response_complete
+
+    def answer_last(self) -> None:
+        """Let the answer in flight be the last one of the connection."""
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
+
     def shutdown(self) -> None:
         """Finish what would go on for ever; uvicorn waits for other answers."""
         if self.chunks is not None:
@@ -149,6 +159,8 @@ class SpotHttpProtocol(HttpToolsProtocol):
             chunks.EXTENSION: {"open": self._open_chunks},
         }
         super().on_headers_complete()
+        if listening.draining.is_set():
+            self.cycle.keep_alive = False  # the answer says `Connection: close`: the next request goes elsewhere
 
     def on_body(self, body: bytes) -> None:
         self.head_bytes = 0
@@ -197,28 +209,55 @@ class SpotHttpProtocol(HttpToolsProtocol):
 class SpotServer(Server):
     """Tells the readiness page that the process is ending, and lets its sockets go one after the other."""
 
+    def __init__(self, config: Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        listening.draining.set()
+        listening.begin_draining()
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         began = asyncio.get_running_loop().time()
         for server in self.servers:
             server.close()
+        for one in self.server_state.connections:
+            if isinstance(one, SpotHttpProtocol):
+                one.answer_last()
+        if listening.leaving.is_set():
+            await self._until(lambda: not self.server_state.connections, listening.HANDOVER_SECONDS)
         await self._drain()
         passed = asyncio.get_running_loop().time() - began
-        self.config.timeout_graceful_shutdown = max(1, round(listening.GRACE_SECONDS - passed))
+        if listening.leaving.is_set():
+            await self._until(self._is_nobody_idle, listening.IDLE_SECONDS - passed)
+        self.config.timeout_graceful_shutdown = max(1, round(listening.grace_seconds() - passed))
         await super().shutdown(sockets)
 
     async def _drain(self) -> None:
+        """Let sockets and event streams go, each at another moment."""
         connections = self.server_state.connections
-        leaving = [one for one in connections if isinstance(one, FrameProtocol) and one.drains]
-        delays = listening.drain_delays(len(leaving))
-        for one, seconds in zip(leaving, delays, strict=True):
+        sockets = [one for one in connections if isinstance(one, FrameProtocol) and one.drains]
+        streams = [one for one in connections if isinstance(one, SpotHttpProtocol) and one.chunks is not None]
+        delays = listening.drain_delays(len(sockets) + len(streams))
+        for one, seconds in zip(sockets, delays, strict=False):
             one.drain(seconds)
+        for stream, seconds in zip(streams, delays[len(sockets) :], strict=True):
+            stream.loop.call_later(seconds, stream.shutdown)
+        gone = {*sockets, *streams}
+        await self._until(lambda: connections.isdisjoint(gone), max(delays, default=0) + 0.2)
+
+    def _is_nobody_idle(self) -> bool:
+        return not any(isinstance(one, SpotHttpProtocol) and one.is_idle for one in self.server_state.connections)
+
+    async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
+        """Wait until the condition holds, at most so long."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(delays, default=0) + 0.2):
-                while not self.force_exit and not connections.isdisjoint(leaving):  # noqa: ASYNC110 - uvicorn's own sets
+            async with asyncio.timeout(seconds):
+                while not self.force_exit and not condition():  # noqa: ASYNC110 - uvicorn has no event for it
                     await asyncio.sleep(0.02)
 
 
@@ -249,11 +288,11 @@ def config(application: Callable[..., Any]) -> Config:
     )
 
 
-def run(application: Callable[..., Any], listener: socket.socket) -> None:
+def run(application: Callable[..., Any], listener: socket.socket, ready: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT; WebSockets are closed with 1012 and answers in flight get a moment."""
     FrameProtocol.send_seconds = ChunkSocket.send_seconds = settings.SPOT_SEND_SECONDS
     errors = logging.getLogger("uvicorn.error")
     errors.setLevel(logging.WARNING)  # at INFO every socket's URL would be logged with its query string
     errors.addFilter(without_traceback)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it is done
-        SpotServer(config(application)).run(sockets=[listener])
+        SpotServer(config(application), ready).run(sockets=[listener])

@@ -48,7 +48,9 @@ async def healthz(_request: Request) -> Response:
 async def readyz(_request: Request) -> Response:
     """200 when every check is "ok", else 503; the JSON gives each check's outcome by name."""
     outcomes = await _lately()
-    readiness = {"ready": all(outcome == "ok" for outcome in outcomes.values()), "checks": outcomes}
+    ready = all(outcome == "ok" for outcome in outcomes.values())
+    number = {"process": listening.number} if listening.number else {}
+    readiness = {"ready": ready, **number, "checks": outcomes}
     if readiness["ready"]:
         return json_answer(readiness, cache_control="no-store")
     return json_answer(readiness, 503, cache_control="no-store", retry_after=str(RETRY_SECONDS))
@@ -59,12 +61,14 @@ _READINESS = Payload(
     closed(
         {
             "ready": {"type": "boolean"},
+            "process": {"type": "integer", "description": "which of several web processes answers, from 1"},
             "checks": {
                 "type": "object",
                 "additionalProperties": {"type": "string"},
                 "description": "the outcome of each check by its name: ok, or what is wrong",
             },
-        }
+        },
+        optional=("process",),
     ),
 )
 HEALTHZ = Operation(

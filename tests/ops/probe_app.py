@@ -1,24 +1,32 @@
 """An ASGI application that says what the server made of a request.
 
-`python -m tests.ops.probe_app uvicorn|daphne [proxy]` prints its port, then serves. The path decides: /hang never
-answers, /denied refuses a handshake with 429, /close-N closes a socket with code N; any other answers with what the
-server knew, and echoes messages.
+`python -m tests.ops.probe_app uvicorn|daphne [proxy]` prints its port, then serves. With `--fd` it serves on a socket
+that it inherits, and with `--broken FILE` it ends at once where the file exists. The path decides: /hang never answers,
+/slow after a second, /events goes on for ever, /denied refuses a handshake with 429, /close-N closes a socket with code
+N; any other answers with what the server knew, and echoes messages.
 """
 
 import asyncio
 import json
+import os
+import socket as sockets
 import sys
+from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from spot.processes.supervisor import READY
 from spot.server import listening
 
 
 def facts(scope: dict[str, Any]) -> str:
     names = ("path", "scheme", "client")
     known = {name: scope.get(name) for name in names}
-    return json.dumps({**known, "query": scope["query_string"].decode(), "draining": listening.draining.is_set()})
+    return json.dumps(
+        {**known, "query": scope["query_string"].decode(), "draining": listening.draining.is_set(), "pid": os.getpid()}
+    )
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -33,8 +41,22 @@ async def page(scope: dict[str, Any], receive: Any, send: Any) -> None:
         pass
     if scope["path"] == "/hang":
         await asyncio.sleep(3600)
+    if scope["path"] == "/slow":
+        await asyncio.sleep(1)
+    if scope["path"] == "/events":
+        await events(scope, send)
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": facts(scope).encode(), "more_body": False})
+
+
+async def events(scope: dict[str, Any], send: Any) -> None:
+    """Server-sent events as `spot.web.sse` writes them."""
+    headers = [(b"content-type", b"text/event-stream")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
+    if chunks := scope.get("extensions", {}).get("spot.chunks"):
+        await chunks["open"]().gone.wait()
+    await asyncio.sleep(3600)
 
 
 async def socket(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -55,9 +77,23 @@ async def socket(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 if __name__ == "__main__":
-    server, *proxy = sys.argv[1:]
-    listening.HEAD_SECONDS = listening.BODY_SECONDS = 1
-    listener = listening.listen("127.0.0.1", 0)
-    sys.stdout.write(f"{listener.getsockname()[1]}\n")
-    sys.stdout.flush()
-    listening.serve(server, ProxyHeadersMiddleware(application, "127.0.0.1") if proxy else application, listener)
+    parser = ArgumentParser()
+    parser.add_argument("server")
+    parser.add_argument("proxy", nargs="?")
+    parser.add_argument("--fd", type=int)
+    parser.add_argument("--ready", type=int)
+    parser.add_argument("--broken", type=Path)
+    options = parser.parse_args()
+    if options.broken and options.broken.exists():
+        sys.exit(3)
+    if options.fd is None:
+        listening.HEAD_SECONDS = listening.BODY_SECONDS = 1
+        listener = listening.listen("127.0.0.1", 0)
+        sys.stdout.write(f"{listener.getsockname()[1]}\n")
+        sys.stdout.flush()
+    else:
+        listener = sockets.socket(fileno=options.fd)
+    wrapped: Any = ProxyHeadersMiddleware(application, "127.0.0.1") if options.proxy else application
+    listening.serve(
+        options.server, wrapped, listener, lambda: options.ready and os.write(options.ready, READY) and None
+    )

@@ -1,5 +1,6 @@
 """`manage.py serve`: the web process, for HTTP and WebSockets, with uvicorn or daphne."""
 
+import os
 import socket
 from argparse import ArgumentParser
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from spot.processes.supervisor import READY
 from spot.server import listening
+from spot_project import logs
 
 
 class Command(BaseCommand):
@@ -17,13 +20,26 @@ class Command(BaseCommand):
         parser.add_argument(
             "--fd", type=int, help="an inherited, listening socket to use instead of SPOT_BIND and PORT"
         )
+        parser.add_argument("--number", type=int, default=0, help="which of several web processes this is, from 1")
+        parser.add_argument(
+            "--ready", type=int, metavar="FD", help="where to write a byte once connections are accepted"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         listening.raise_file_limit()
-        fd = options["fd"]
+        fd, ready_fd = options["fd"], options["ready"]
+        listening.number = options["number"]
+        if listening.number:
+            logs.tell_process(listening.number)
+
+        def ready() -> None:
+            if ready_fd is not None:
+                os.write(ready_fd, READY)
+                os.close(ready_fd)
+
         try:
             listener = listening.listen(settings.SPOT_BIND, settings.PORT) if fd is None else socket.socket(fileno=fd)
             application = listening.asgi_application(settings.ASGI_APPLICATION, settings.SPOT_TRUSTED_PROXIES)
-            listening.serve(settings.SPOT_SERVER, application, listener)
+            listening.serve(settings.SPOT_SERVER, application, listener, ready)
         except listening.CannotServe as error:
             raise CommandError(str(error)) from error

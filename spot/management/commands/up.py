@@ -11,7 +11,8 @@ import sys
 import threading
 import time
 from argparse import ArgumentParser
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import IO, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -26,6 +27,7 @@ from spot.management.commands.prepare import described
 from spot.processes import redis_server
 from spot.processes.pulse import Pulse
 from spot.processes.supervisor import Program, Supervisor
+from spot.processes.web_processes import WebProcesses, note_file
 from spot.server import listening
 from spot_project import redis_address
 
@@ -57,13 +59,23 @@ class Command(BaseCommand):
                 return
             sandbox = sandbox_url()
             for part in parts:
-                if (part_program := program(part, listener, sandbox)) is not None:
+                if part != "web" and (part_program := program(part, listener, sandbox)) is not None:
                     supervisor.start(part_program)
-            if listener is not None:
+            web = None if listener is None else start_web(supervisor, listener, sandbox, parts)
+            if web is not None:
                 threading.Thread(target=self._announce, daemon=True).start()
             tasks, streams = Pulse(snapshots.worker_seen_ms), Pulse(streams_seen_ms)
             watched = {"worker": tasks, "beat": tasks, "stream": streams}
-            supervisor.run(partial(watch, supervisor, {part: watched[part] for part in parts if part in watched}))
+            pulses = {part: watched[part] for part in parts if part in watched}
+
+            def each_turn() -> None:
+                watch(supervisor, pulses)
+                if web is not None:
+                    web.note()
+
+            supervisor.run(each_turn)
+            if web is not None:
+                web.close()
             self._say("Ending")
 
     def _prepare(self, supervisor: Supervisor) -> bool:
@@ -74,7 +86,7 @@ class Command(BaseCommand):
             raise CommandError("Nothing was started.")
         self._say(f"Redis      {redis}")
         self._say(f"Database   {described(connection.settings_dict)}")
-        self._say(f"Server     {settings.SPOT_SERVER} on {settings.SPOT_BIND} port {settings.PORT}{for_whom()}")
+        self._say(f"Server     {server()} on {settings.SPOT_BIND} port {settings.PORT}{for_whom()}")
         self._say(f"Demo data  {DEMO[settings.SPOT_DEMO]}")
         return code is not None
 
@@ -98,6 +110,12 @@ DEMO = {
     "on": "on: a simulated market, nothing real is fetched",
     "auto": "auto: a simulated market, if no provider can be reached and none ever was",
 }
+
+
+def server() -> str:
+    """The server, and how many processes of it."""
+    count = settings.SPOT_WEB_PROCESSES
+    return str(settings.SPOT_SERVER) if count == 1 else f"{settings.SPOT_SERVER}, {count} processes,"
 
 
 def for_whom() -> str:
@@ -194,6 +212,31 @@ def start_redis(supervisor: Supervisor, binary: redis_server.Binary) -> None:
     elif not supervisor.ending:
         why = redis_server.last_line(folder)
         raise CommandError(f"Redis could not start ({binary.path}): {why}. Set REDIS_URL to use another.")
+
+
+def start_web(
+    supervisor: Supervisor, listener: socket.socket, sandbox: str | None, parts: Sequence[str]
+) -> WebProcesses:
+    """Start the web processes. A reload restarts those other parts besides that run code of ours."""
+    count = settings.SPOT_WEB_PROCESSES
+
+    def one(name: str, number: int) -> Program:
+        base = program("web", listener, sandbox)
+        assert base is not None
+        more = () if count == 1 else ("--number", str(number))
+        return replace(base, name=name, argv=[*base.argv, *more])
+
+    def restart_others() -> None:
+        for part in ("worker", "beat", "stream"):
+            if part in parts:
+                supervisor.restart(part, "is renewed")
+
+    web = WebProcesses(supervisor, note_file(settings.SPOT_HOME, settings.PORT), count, one, restart_others)
+    try:
+        web.start()
+    except BlockingIOError as error:
+        raise CommandError(f"Web processes of port {settings.PORT} already run on {settings.SPOT_HOME}.") from error
+    return web
 
 
 def program(part: str, listener: socket.socket | None, sandbox: str | None) -> Program | None:
