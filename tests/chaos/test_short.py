@@ -1,5 +1,6 @@
 """The short version of `make chaos`: two rows on a small site, and that the table is documented."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def bench() -> Iterator[Bench]:
         yield bench
     finally:
         bench.close()
+        shutil.rmtree(bench.site.home, ignore_errors=True)
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.number in SHORT], ids=lambda row: row.number)
