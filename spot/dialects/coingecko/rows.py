@@ -110,7 +110,7 @@ def market_row(row: Mapping[str, Any], precision: int | None = None) -> dict[str
         "high_24h": digits(row["high_24h"]),
         "low_24h": digits(row["low_24h"]),
         "price_change_24h": digits(_first(row["price_difference_24h"], _change(price, day))),
-        "price_change_percentage_24h": day,
+        "price_change_percentage_24h": rounded(day, 5),
         "market_cap_change_24h": row["market_cap_change_24h"],
         "market_cap_change_percentage_24h": row["market_cap_change_percentage_24h"],
         "circulating_supply": row["circulating_supply"],
