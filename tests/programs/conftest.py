@@ -64,15 +64,31 @@ def programs(live_site: LiveSite) -> Programs:
 
 
 @pytest.fixture(scope="session")
-def front(programs: Programs) -> Iterator[Front]:
-    """The vendors' hosts, which lead to the site."""
+def _folder() -> Iterator[Path]:
+    # Below /tmp by a short name: the path of a unix socket has room for 104 characters.
     folder = Path(tempfile.mkdtemp(prefix="spot-front-"))
-    with Front(folder, programs.site.port) as front:
-        yield front
+    yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def inside(front: Front) -> Inside:
+def front(programs: Programs, _folder: Path) -> Iterator[Front]:
+    """The vendors' hosts, which lead to the site."""
+    with Front(_folder, programs.site.port) as front:
+        yield front
+
+
+@pytest.fixture(scope="session")
+def inside(front: Front, _folder: Path) -> Inside:
     """Where programs with fixed hosts run."""
-    return Inside(front)
+    return Inside(_folder)
+
+
+@pytest.fixture(scope="session")
+def settled(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder with the settings of CoinGecko's command."""
+    home = tmp_path_factory.mktemp("home")
+    folder = home / ".config" / "coingecko-cli"
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(f"api_key: {programs.key}\ntier: paid\n")
+    return home

@@ -31,6 +31,7 @@ HOSTS = {
     "pro-api.coingecko.com": "/compat/coingecko",
     "stream.coingecko.com": "/compat/coingecko/stream",
     "pro-api.coinmarketcap.com": "/compat/coinmarketcap",
+    "pro-stream.coinmarketcap.com": "/compat/coinmarketcap",
 }
 _HEAD = 65_536
 
@@ -55,19 +56,17 @@ class Front:
 
     def __init__(self, folder: Path, port: int) -> None:
         self.requests: list[Request] = []
-        self.folder, self._port = folder, port
-        self.socket, self.authority = folder / "front.sock", folder / "authority.pem"
+        self._folder, self._port = folder, port
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="front", daemon=True)
-        certificates(folder, HOSTS)
-        (folder / "hosts").write_text("127.0.0.1 localhost\n" + "".join(f"127.0.0.1 {host}\n" for host in HOSTS))
+        prepare(folder)
 
     def __enter__(self) -> Self:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(self.folder / "server.pem")
+        context.load_cert_chain(self._folder / "server.pem")
         context.set_alpn_protocols(["http/1.1"])
         self._thread.start()
-        serving = asyncio.start_unix_server(self._serve, self.socket, ssl=context, limit=_HEAD)
+        serving = asyncio.start_unix_server(self._serve, self._folder / "front.sock", ssl=context, limit=_HEAD)
         self._server = asyncio.run_coroutine_threadsafe(serving, self._loop).result(10)
         return self
 
@@ -121,10 +120,11 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 class Inside:
-    """Runs programs where the hosts are a front's. `over`: files that are seen in the place of others."""
+    """Runs programs where the hosts are what listens on `front.sock` in a folder made by `prepare`."""
 
-    def __init__(self, front: Front) -> None:
-        self.front = front
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.authority = folder / "authority.pem"
         #: Why no program can be run so on this machine; "": it can.
         self.obstacle = ""
         try:
@@ -135,9 +135,11 @@ class Inside:
             self.obstacle = f"its hosts are fixed, and this machine permits no namespaces: {refused.stderr.strip()}"
 
     def command(self, command: list[str], over: Iterable[tuple[Path, Path]] = ()) -> list[str]:
-        """The command line by which a command runs inside."""
-        places = [(self.front.folder / "hosts", Path("/etc/hosts")), *over]
-        setup = json.dumps({"socket": str(self.front.socket), "over": [[str(one), str(two)] for one, two in places]})
+        """The command line by which a command runs inside. `over`: files that are seen in the place of others."""
+        places = [(self._folder / "hosts", Path("/etc/hosts")), *over]
+        setup = json.dumps(
+            {"socket": str(self._folder / "front.sock"), "over": [[str(one), str(two)] for one, two in places]}
+        )
         here = str(Path(__file__).with_name("inside.py"))
         return ["unshare", "-Urnm", sys.executable, "-I", here, setup, *command]
 
@@ -145,11 +147,14 @@ class Inside:
     def environment(self) -> dict[str, str]:
         """The variables by which programs trust the front."""
         names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
-        return dict.fromkeys(names, str(self.front.authority))
+        return dict.fromkeys(names, str(self.authority))
 
 
-def certificates(folder: Path, hosts: Iterable[str]) -> None:
-    """Write `authority.pem`, the certificate of a new authority, and `server.pem`, key and certificate of the hosts."""
+def prepare(folder: Path) -> None:
+    """Write into a folder `authority.pem`, the certificate of a new authority; `server.pem`, key and certificate of the
+    vendors' hosts; and `hosts`, a file by which all of them are this machine."""
+    lines = (f"127.0.0.1 {host}\n" for host in ("localhost", *HOSTS))
+    (folder / "hosts").write_text("".join(lines))
     now = datetime.now(UTC)
 
     def made(subject: str, key: ec.EllipticCurvePrivateKey, issuer: str, signer: ec.EllipticCurvePrivateKey,
@@ -176,7 +181,7 @@ def certificates(folder: Path, hosts: Iterable[str]) -> None:
     )  # fmt: skip
     name = "Spot's tests"
     of_root = made(name, root, name, root, [(x509.BasicConstraints(ca=True, path_length=0), True), (signing, True)])
-    names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
+    names = x509.SubjectAlternativeName([x509.DNSName(host) for host in HOSTS])
     of_leaf = made(
         "hosts", leaf, name, root, [(names, False), (x509.BasicConstraints(ca=False, path_length=None), True)]
     )

@@ -94,16 +94,6 @@ def test_coingecko_api(front: Front, inside: Inside) -> None:
     assert (found["refused"]["success"], found["refused"]["code"]) == (False, 400)
 
 
-@pytest.fixture(scope="module")
-def settled(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home folder with the settings of CoinGecko's command."""
-    home = tmp_path_factory.mktemp("home")
-    folder = home / ".config" / "coingecko-cli"
-    folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(f"api_key: {programs.key}\ntier: paid\n")
-    return home
-
-
 CG = ["node_modules/.bin/cg"]
 
 

@@ -25,7 +25,7 @@ def test_electrums_exchange_rates(inside: Inside) -> None:
         electrum,
         "electrum_rates.py",
         inside=inside,
-        over=[(inside.front.authority, certificates)],
+        over=[(inside.authority, certificates)],
         LD_LIBRARY_PATH=str(next(electrum.folder.glob("source/usr/lib/*/libsecp256k1.so.?")).parent),
     )
     assert float(found["rates"]["EUR"]) > 0
