@@ -19,6 +19,7 @@ from providers.base import Answer, Call, Endpoint, Normalised
 from providers.budget import Budget, Reservation
 from providers.datasets import Dataset, Fetched, Row
 from providers.errors import BadPayload, NotFound, ProviderError
+from providers.metrics import ATTEMPTS, BYTES, CALLS, CREDITS, SECONDS, counts
 from providers.pacing import pinned
 from providers.plausible import Before, Doubts, judge
 
@@ -261,7 +262,17 @@ class Attempt:
         if self._counts.cells:
             counts["implausible_values"] = ", ".join(f"{name} {n}" for name, n in self._counts.cells.most_common())
         (log.warning if error else log.info)("fetch", **subject, **outcome, **spent, **counts)
+        self._count(outcome["outcome"], time.monotonic() - started)
         now = self._now_ms()
         self._budget.note(self._entry, {"at": now, **subject, **outcome})
         millicredits = round(self._counts.credits * 1000)
         ledger.note(self._redis, self._entry, self._counts.sent, millicredits, int(error is not None), now)
+
+    def _count(self, outcome: str, seconds: float) -> None:
+        """Count the attempt for the metrics."""
+        name = self._provider.name
+        counts.add(ATTEMPTS, name, self._question.dataset.kind, outcome)
+        counts.add(CALLS, name, amount=self._counts.sent)
+        counts.add(CREDITS, name, amount=round(self._counts.credits * CREDITS.scale))
+        counts.add(BYTES, name, amount=self._counts.size)
+        counts.observe(SECONDS, seconds, name)

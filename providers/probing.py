@@ -11,6 +11,7 @@ from providers import client, ledger
 from providers.access import Access
 from providers.budget import Budget, connection, wall_ms
 from providers.errors import ProviderError, RateLimited
+from providers.metrics import CALLS, counts
 from providers.stream import Dropped, Rejected, Stream
 from providers.streams.dialling import close_error, dial, scrubbed
 
@@ -42,6 +43,7 @@ def probe(entry: Access, redis: Redis | None = None) -> str:
         raise
     finally:
         budget.settle(reservation, paid)
+        counts.add(CALLS, entry.provider.name)
         ledger.note(redis, entry, 1, paid * 1000, failures, wall_ms())
     budget.succeeded(entry)
     return result

@@ -10,6 +10,8 @@ from celery import Celery
 from celery.signals import setup_logging
 from kombu.transport import TRANSPORT_ALIASES
 
+from spot.ingest import measuring  # noqa: F401 - importing connects it to the signals of tasks
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spot_project.settings")
 
 TRANSPORT_ALIASES["gateway"] = "spot_project.celery_redis:Transport"

@@ -21,6 +21,10 @@ class Tally:
         self.bytes += size
 
 
+#: What all connections of this process have been sent: by broadcasts, and by their outboxes.
+BROADCAST, OUTBOX = Tally(), Tally()
+
+
 class Meter:
     """The messages that one connection has been sent, and their bytes as frames, since they were last taken."""
 

@@ -90,6 +90,7 @@ class ClientPlan(models.Model):
             messages_out_per_second=self.messages_out_per_second or 0,
             credits_per_month=self.credits_per_month or 0,
             channels=frozenset(self.channels),
+            name=self.name,
         )
 
     def clean(self) -> None:

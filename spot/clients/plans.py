@@ -86,6 +86,8 @@ class Plan:
     credits_per_month: int = 0
     #: The feeds it may use; empty: all.
     channels: frozenset[str] = frozenset()
+    #: For metrics. A plan that is only renamed is the same plan.
+    name: str = field(default="anonymous", compare=False)
 
 
 #: A connection of the site's own pages lasts so long, in seconds, before the sign-in is checked again.

@@ -17,6 +17,7 @@ import providers
 from providers.datasets import Kind
 from spot import dialects
 from spot.clients.usage import today
+from spot.metrics import PROTOCOL_CALLS, increment
 
 #: Below it each protocol has its paths.
 PREFIX = "/compat/"
@@ -79,6 +80,7 @@ class Uses:
     def count(self, protocol: str, what: What, number: int = 1) -> None:
         """Count something that a protocol was used for."""
         self._pending[protocol, what] += number
+        increment(PROTOCOL_CALLS, protocol, what, amount=number)
 
     async def flush(self, redis: Any) -> None:
         """Add what has been counted to the counters of all processes; it is kept when that fails."""
@@ -99,6 +101,7 @@ class Uses:
 def note_fetched(redis: Redis, protocol: str, calls: int) -> None:
     """Count calls to providers that a worker has made for a protocol."""
     if calls:
+        increment(PROTOCOL_CALLS, protocol, "fetched", amount=calls)
         pipe = redis.pipeline(transaction=False)
         _add(pipe, {(protocol, "fetched"): calls})
         pipe.execute()

@@ -33,6 +33,10 @@ class Connected(Protocol):
     def protocol(self) -> str:
         """The vendor's protocol that it speaks; "": one of our own."""
 
+    @property
+    def speaks(self) -> str:
+        """The name of its dialect."""
+
     def dismiss(self, refused: Refused) -> None:
         """Tell the client why, and end the connection soon. Returns at once."""
 

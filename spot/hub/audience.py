@@ -18,7 +18,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spot.clients.meter import Tally
+from spot.clients.meter import BROADCAST, Tally
 from spot.dialects.frames import Message, Parts
 from spot.hub.outbox import Direct, Send
 from spot.hub.ring import Ring
@@ -48,10 +48,15 @@ class _Listed(NamedTuple, Generic[Listener]):
     labels: list[bytes]
     #: The label of all; None where they differ.
     label: bytes | None
+    #: The length of the shortest label, and by how much all labels together are longer than that.
+    shortest: int
+    excess: int
 
     def part(self, start: int, end: int) -> _Listed[Listener]:
         cut = slice(start, end)
-        return _Listed(self.members[cut], self.sends[cut], self.descriptors[cut], self.labels[cut], self.label)
+        labels = self.labels[cut]
+        sockets = self.members[cut], self.sends[cut], self.descriptors[cut]
+        return _Listed(*sockets, labels, self.label, self.shortest, self.excess)
 
 
 class _Sending(NamedTuple, Generic[Listener]):
@@ -141,9 +146,12 @@ class Audience(Generic[Listener]):
 
     def _count(self, message: Message, listed: _Listed[Listener]) -> None:
         """Count the message once for all; their labels are told apart by their meters."""
-        if listed.members:
-            parts, label = self._parts(message), min(map(len, listed.labels))
-            self.tally.add(len(parts.opening(label)) + len(parts.rest))
+        if count := len(listed.members):
+            parts = self._parts(message)
+            size = len(parts.opening(listed.shortest)) + len(parts.rest)
+            self.tally.add(size)
+            BROADCAST.frames += count
+            BROADCAST.bytes += count * size + listed.excess
 
     def _list(self) -> _Listed[Listener]:
         if self._listed is None:
@@ -156,7 +164,10 @@ class Audience(Generic[Listener]):
         descriptors = np.array([direct.descriptor for direct in sockets], np.int32)
         labels = [member.label for member in members]
         label = labels[0] if len(set(labels)) == 1 else None if labels else b""
-        return _Listed(members, [direct.send for direct in sockets], descriptors, labels, label)
+        shortest = min(map(len, labels), default=0)
+        excess = sum(map(len, labels)) - shortest * len(labels)
+        sends = [direct.send for direct in sockets]
+        return _Listed(members, sends, descriptors, labels, label, shortest, excess)
 
     def _rest(self, member: Listener, rest: bytes) -> None:
         if (direct := self._sockets.get(member)) is not None:

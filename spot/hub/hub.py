@@ -30,10 +30,12 @@ from spot.hub.events import Shelf
 from spot.hub.groups import Group
 from spot.hub.lanes import Broadcast, Mailbox, Member
 from spot.hub.listed import Lists, judge
+from spot.hub.report import WebReport
 from spot.hub.ring import Ring
 from spot.hub.shares import make_room
 from spot.hub.topics import Topic
 from spot.hub.update import Update
+from spot.metrics import DELIVERY, FAN_OUT, observe
 from spot.query.columns import Columns
 from spot.query.table import Table
 from spot.snapshots import News, Snapshot, Trouble, now_ms, nudges
@@ -83,6 +85,7 @@ class Hub:
         self._wake = asyncio.Event()
         self._merged: dict[tuple[str, ...], tuple[tuple[int, ...], Table]] = {}
         self.demand = Demand(self.reader, self.topics)
+        self.report = WebReport(self.groups.values())
         self._comparing = self._demanding = True
         self._realm = self.reader.realm
         self._publishing = asyncio.Lock()
@@ -92,7 +95,8 @@ class Hub:
     def _start(self) -> None:
         for dataset in (CURRENCIES, COINS):
             self._topic(dataset)
-        for loop in (self._read_forever, self._listen_forever, self._watch_forever):
+        reporting = self.report.tell_forever, self.report.sample_forever
+        for loop in (self._read_forever, self._listen_forever, self._watch_forever, *reporting):
             self._tasks.append(asyncio.create_task(loop(), name=f"hub {loop.__name__}"))
 
     async def aclose(self) -> None:
@@ -102,6 +106,7 @@ class Hub:
             for task in running:
                 task.cancel()
             _, running = await asyncio.wait(running, timeout=0.2)
+        await self.report.aclose()
         await self.reader.aclose()
         if self.ring is not None:
             self.ring.close()
@@ -293,6 +298,7 @@ class Hub:
         self._soon(self.topics)
 
     async def _renew(self, topic: Topic, news: News, snapshot: Snapshot | None) -> None:
+        version = topic.version
         if topic.outdated(news):
             if snapshot is None:
                 news, snapshot = await self.reader.latest(topic.dataset, charts=topic.charts, known=topic.snapshot)
@@ -309,7 +315,11 @@ class Hub:
         topic.news = news
         if topic.dataset in (CURRENCIES, COINS) or topic.dataset.traits.market:
             await self._reverify(everybody=topic.dataset == COINS)
+        began = self._clock()
         await self._publish(topic.groups)
+        if 0 < version < topic.version and topic.groups:
+            observe(FAN_OUT, self._clock() - began, topic.dataset.kind)
+            observe(DELIVERY, max(0, now_ms() - topic.version) / 1000, topic.dataset.kind)
 
     def _announce(self, topic: Topic, old: str, new: str) -> None:
         for group in topic.groups:

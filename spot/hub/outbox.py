@@ -18,7 +18,7 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from spot.clients.limits import Bucket
-from spot.clients.meter import Meter
+from spot.clients.meter import OUTBOX, Meter
 from spot.dialects.frames import DEFLATE_IN_THREAD, Message
 
 if TYPE_CHECKING:
@@ -239,15 +239,21 @@ class Outbox:
         if socket is None:
             self.owner.wake()
             return
-        while socket.ready and (frames := self._frames(socket)):
+        while socket.ready:
+            frames, size = self._frames(socket)
+            if not frames:
+                break
+            count = len(frames) - frames.count(b"")
+            OUTBOX.frames += count
+            OUTBOX.bytes += size
             if self.meter is not None:
-                self.meter.count(len(frames) - frames.count(b""), sum(map(len, frames)))
+                self.meter.count(count, size)
             socket.write_frame(frames[0] if len(frames) == 1 else b"".join(frames))
             self.sent += 1
         self.owner.written()
 
-    def _frames(self, socket: FrameSocket) -> list[bytes]:
-        """The next frames, to be written together."""
+    def _frames(self, socket: FrameSocket) -> tuple[list[bytes], int]:
+        """The next frames, to be written together, and their size; some may be empty."""
         deflates = socket.deflates
         frames: list[bytes] = []
         size = 0
@@ -256,16 +262,16 @@ class Outbox:
             frames.append(frame)
             size += len(frame)
         if not frames and any(self.frames):
-            frames = self._finished()
-        return frames
+            return self._finished()
+        return frames, size
 
-    def _finished(self) -> list[bytes]:
-        """Take the finished frames, as far as they are written together."""
+    def _finished(self) -> tuple[list[bytes], int]:
+        """Take the finished frames, as far as they are written together, and their size."""
         frames = self.frames
-        if sum(map(len, frames)) <= _BATCH_BYTES:
+        if (size := sum(map(len, frames))) <= _BATCH_BYTES:
             taken = frames.copy()
             frames[:] = [b""] * len(frames)
-            return taken
+            return taken, size
         taken, size = [], 0
         for slot, frame in enumerate(frames):
             taken.append(frame)
@@ -273,7 +279,7 @@ class Outbox:
             size += len(frame)
             if size >= _BATCH_BYTES:
                 break
-        return taken
+        return taken, size
 
     def next(self) -> Message | None:
         """Take the next message: answers first, then control messages, then pages. None when nothing can be sent."""

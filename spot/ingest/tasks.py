@@ -31,6 +31,7 @@ from spot import snapshots
 from spot.feeds import namesakes
 from spot.ingest import categories, documents, streamed
 from spot.ingest.ageing import aged
+from spot.metrics import FETCHES, increment
 from spot.query.table import Derived, Table
 from spot.snapshots import Snapshot, Trouble, claims, demo, now_ms, room
 
@@ -177,13 +178,16 @@ def fetch(name: str, token: str, interval: float) -> None:
     try:
         refresh(dataset)
     except ProviderError as error:
+        increment(FETCHES, dataset.kind, error.code)
         _remember(dataset, error, interval)
     except Exception:
+        increment(FETCHES, dataset.kind, ProviderError.code)
         _remember(
             dataset, ProviderError("The fetch failed inside the gateway; its log says how.", public=INSIDE), interval
         )
         raise
     else:
+        increment(FETCHES, dataset.kind, "ok")
         if dataset in (CURRENCIES, COINS):
             start_due(snapshots.wanted())
     finally:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 
+from spot.metrics import SLOW, increment
 from spot.server.flow import Flow
 
 EXTENSION = "spot.chunks"
@@ -74,4 +75,5 @@ class ChunkSocket(Flow):
         return is_open and not self._transport.get_write_buffer_size()
 
     def _cut(self) -> None:
+        increment(SLOW, "sse")
         self._transport.abort()

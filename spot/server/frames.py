@@ -42,6 +42,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from spot.codes import Close
+from spot.metrics import SLOW, increment
 from spot.server.flow import Flow
 from spot.server.intake import Intake
 from spot.server.listening import DRAIN, KEEPALIVE
@@ -178,6 +179,7 @@ class FrameProtocol(Flow, WebSocketsSansIOProtocol):
 
     def _cut(self) -> None:
         """Say why, in case the peer reads after all, and end the connection without waiting for it to."""
+        increment(SLOW, "socket")
         self._patience = None
         if self.conn.state is State.OPEN:
             self.conn.send_close(Close.SLOW_READER, "the client does not read")

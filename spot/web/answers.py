@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from spot.clients.plans import Client
 from spot.codes import Refused
 from spot.dialects.documented import error
+from spot.metrics import ANSWERS, REFUSALS, increment
 from spot.snapshots import now_ms
 
 Headers = list[tuple[bytes, bytes]]
@@ -65,6 +66,7 @@ def json_answer(data: Any, status: int = 200, **headers: str) -> Response:
 
 async def write(send: Any, status: int, headers: Headers, body: bytes) -> None:
     """Send an answer whole."""
+    increment(ANSWERS, str(status))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -81,6 +83,7 @@ def refusal_headers(refused: Refused) -> Headers:
 
 def refusal(refused: Refused) -> Response:
     """A refusal: the same JSON as on a socket, and when to try again."""
+    increment(REFUSALS, "http", refused.code)
     headers = [(b"Content-Type", b"application/json"), (b"Cache-Control", b"no-store")]
     headers += refusal_headers(refused)
     return Response(refused.fact.status, headers, error(refused))

@@ -22,6 +22,7 @@ from spot.codes import Refused
 from spot.dialects import rests
 from spot.dialects.rest import JSON, ROWS, Account, Reading, Reply, Rest, segments
 from spot.hub.update import Update
+from spot.metrics import REFUSALS, increment
 from spot.snapshots import now_ms
 from spot.web.answers import Headers, Request, Response, matches
 from spot.web.encodings import SHELF, preferred
@@ -103,6 +104,7 @@ async def answer(rest: Rest, path: str, request: Request) -> Response:
 
 def refusal(rest: Rest, refused: Refused) -> Response:
     """A refusal in the protocol's words."""
+    increment(REFUSALS, "compat", refused.code)
     reply = rest.refuse(refused, now_ms())
     return Response(reply.status, [*_UNSHARED, *_own(reply)], reply.body, _VARY)
 

@@ -17,6 +17,7 @@ from spot.clients.roster import roster
 from spot.codes import Refused
 from spot.dialects.base import Dialect
 from spot.dialects.values import Failed
+from spot.metrics import CLOSES, OPENED, REFUSALS, increment
 from spot.server.listening import KEEPALIVE
 from spot.snapshots import now_ms
 from spot.web.answers import refusal_headers
@@ -104,6 +105,11 @@ class BaseConsumer(AsyncConsumer):
         """The vendor's protocol that it speaks; "": one of our own."""
         return protocol_of(self.scope["path"])
 
+    @property
+    def speaks(self) -> str:
+        """The name of its dialect."""
+        return self.dialect.name
+
     async def admit(self, subprotocol: str | None = None) -> bool:
         """Count the socket in and accept it. Otherwise it is turned away: with a close code that pages can read, or by
         refusing its handshake where too many have been turned away that are not gone yet, and where the client has, or
@@ -120,6 +126,7 @@ class BaseConsumer(AsyncConsumer):
             await self._turn_away(wrong, by_close=self.dialect.refuses_by_close or not by_status)
             return False
         roster.enter(self)
+        increment(OPENED, "socket")
         keepalive = self.scope.get("extensions", {}).get(KEEPALIVE)
         if keepalive is not None and self.dialect.ping_seconds:
             keepalive |= {"ping": self.dialect.ping_seconds, "pong": self.dialect.pong_seconds}
@@ -143,6 +150,7 @@ class BaseConsumer(AsyncConsumer):
 
     async def _deny(self, refused: Refused) -> None:
         """Answer the handshake with an HTTP status, or with 403 where the server can say no other."""
+        increment(REFUSALS, "socket", refused.code)
         if "websocket.http.response" not in self.scope.get("extensions", {}):
             await self.send({"type": "websocket.close"})
             return
@@ -157,6 +165,7 @@ class BaseConsumer(AsyncConsumer):
 
     async def refuse(self, refused: Refused) -> None:
         """Tell a client why it cannot be served, close with the code that says so, and count it until it is gone."""
+        increment(REFUSALS, "socket", refused.code)
         if (payload := self.dialect.write(Failed(None, refused, now_ms()))) is not None:
             await self.send_payload(payload)
         await self.close(self.dialect.close_code(refused), self.dialect.close_reason(refused))
@@ -169,6 +178,7 @@ class BaseConsumer(AsyncConsumer):
 
     def dismiss(self, refused: Refused) -> None:
         """End the connection soon, with the code that says why."""
+        increment(REFUSALS, "socket", refused.code)
         close = self.close(self.dialect.close_code(refused), self.dialect.close_reason(refused))
         self._dismissal = asyncio.create_task(close)
 
@@ -183,6 +193,7 @@ class BaseConsumer(AsyncConsumer):
         """Close the connection."""
         if not self.ended:
             self.ended = True
+            increment(CLOSES, str(int(code)))
             more = {"reason": reason} if reason else {}
             await self.send({"type": "websocket.close", "code": int(code), **more})
 

@@ -18,6 +18,7 @@ from django.conf import settings
 
 from spot.clients.book import book, key_required
 from spot.clients.limits import MessageRate, sending
+from spot.clients.meter import OUTBOX
 from spot.clients.protocols import uses
 from spot.codes import Close, Refused
 from spot.dialects.base import (
@@ -42,6 +43,7 @@ from spot.dialects.documented import Documented
 from spot.dialects.values import Done, Drain, Failed, Lapsed, Opened, Outcome, Subscriptions, Tick, Value
 from spot.hub.outbox import Outbox
 from spot.hub.subscription import Subscription
+from spot.metrics import REFUSALS, SLOW, increment
 from spot.snapshots import now_ms
 from spot.web import exports
 from spot.web.awaited import Awaited
@@ -364,6 +366,7 @@ class Connection(BaseConsumer):
             if self.dialect.subscriptions == 1 or view is None:
                 self._fail(None, refused)
             else:
+                increment(REFUSALS, "socket", refused.code)
                 count, limit = len(self.following), self.following.limit
                 self._answer(lambda: Lapsed(tag, view, refused, ended, count, limit, now_ms()))
                 if self.dialect.ends(refused):
@@ -385,6 +388,7 @@ class Connection(BaseConsumer):
             return None
 
     def _fail(self, command: Command | None, refused: Refused) -> None:
+        increment(REFUSALS, "socket", refused.code)
         self._answer(lambda: Failed(command, refused, now_ms()))
         if self._closing is None and self.dialect.ends(refused):
             self._end(refused)
@@ -417,6 +421,8 @@ class Connection(BaseConsumer):
                         self.meter.count(1, len(message.payload))
                     body = {"bytes": message.payload} if message.binary else {"text": message.text}
                     await self.send({"type": "websocket.send", **body})
+                    OUTBOX.frames += 1
+                    OUTBOX.bytes += len(message.payload)
                     self.outbox.sent += 1
         except TimeoutError:
             log.info("slow reader cut", path=self.route.path)
@@ -430,6 +436,7 @@ class Connection(BaseConsumer):
 
     async def _cut(self) -> None:
         self.cut = True
+        increment(SLOW, "socket")
         with contextlib.suppress(OSError, RuntimeError, TimeoutError):
             async with asyncio.timeout(1):
                 await self.close(Close.SLOW_READER)

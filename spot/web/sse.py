@@ -16,7 +16,7 @@ import structlog
 from django.conf import settings
 
 from spot.clients.limits import admission, sending
-from spot.clients.meter import Meter
+from spot.clients.meter import OUTBOX, Meter
 from spot.clients.plans import Client
 from spot.clients.roster import roster
 from spot.codes import Refused
@@ -28,6 +28,7 @@ from spot.dialects.values import Failed
 from spot.feeds import Feed
 from spot.hub.outbox import Outbox
 from spot.hub.subscription import Subscription
+from spot.metrics import OPENED, REFUSALS, SLOW, increment
 from spot.server.chunks import EXTENSION, ChunkSocket
 from spot.web.answers import Headers, Request, Response, refusal
 from spot.web.following import Following
@@ -94,6 +95,7 @@ class EventsAnswer:
     meter: Meter | None = None
     #: It speaks a protocol of our own.
     protocol = ""
+    speaks = EventStream.name
 
     def __init__(self, client: Client) -> None:
         self.who = client
@@ -117,6 +119,7 @@ class EventsAnswer:
         self._outbox.pace = sending(self.who.plan)
         admission.enter(self.who)
         roster.enter(self)
+        increment(OPENED, "sse")
         self._outbox.meter = self.meter
         try:
             for place, wish in enumerate(go_on(wishes, last_event_id)):
@@ -160,6 +163,7 @@ class EventsAnswer:
 
     def _refuse_later(self, subscription: Subscription, refused: Refused) -> None:
         """A view does not exist after all: its stream goes on with the others, if there are any."""
+        increment(REFUSALS, "sse", refused.code)
         payload = subscription.dialect.write(Failed(None, refused))
         assert payload is not None, "a refusal has its event"
         self._placed = {place: one for place, one in self._placed.items() if one is not subscription}
@@ -168,6 +172,7 @@ class EventsAnswer:
 
     def dismiss(self, refused: Refused) -> None:
         """Tell the client why, and end the stream soon."""
+        increment(REFUSALS, "sse", refused.code)
         self._ending = True
         if self._timer is not None:
             self._timer.cancel()
@@ -240,12 +245,15 @@ class EventsAnswer:
                 while (message := self._outbox.next()) is not None:
                     async with asyncio.timeout(settings.SPOT_SEND_SECONDS or None):
                         await send({"type": "http.response.body", "body": message.payload, "more_body": True})
+                    OUTBOX.frames += 1
+                    OUTBOX.bytes += len(message.payload)
                     if self.meter is not None:
                         self.meter.count(1, len(message.payload))
                 self.written()
                 if self._ending and not self._outbox.replies:
                     await send({"type": "http.response.body", "body": b""})
                     return
+        increment(SLOW, "sse")
         log.info("slow reader cut", of=EVENTS)
 
 

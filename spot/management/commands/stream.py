@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 import providers
 from providers.base import Provider
 from providers.budget import Budget, connection
+from providers.counters import Reporter, process_facts, tell_soon
 from providers.streams import stream_state
 from providers.streams.worker import Worker
 from spot.ingest.streams import Streams
@@ -73,10 +74,12 @@ async def run(chosen: list[Provider]) -> None:
 
 
 async def beat(client: redis.asyncio.Redis) -> None:
-    """Mark regularly that this process is alive."""
+    """Mark regularly that this process is alive, and tell what it has counted."""
+    reporter = Reporter("stream")
     while True:
         try:
             await stream_state.mark(client, now_ms())
+            await tell_soon(client, reporter, process_facts(), now_ms())
         except (RedisError, OSError):
             await asyncio.sleep(1)  # the workers log it
         else:

@@ -1,0 +1,83 @@
+"""What workers count of their tasks, by Celery's signals: how long each waited, how long it took, how it ended.
+
+Beat and web processes only note when a task is due. A worker process tells its counts after each task
+(`providers.counters`). Importing connects the signals.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import structlog
+from celery.signals import before_task_publish, task_postrun, task_prerun, task_revoked
+from django.conf import settings
+from redis import Redis
+from redis.exceptions import RedisError
+
+from providers.counters import Reporter, process_facts, tell
+from spot.metrics import QUEUE_DELAY, TASK_SECONDS, TASKS, increment, observe
+
+log = structlog.get_logger(__name__)
+
+#: The header of a task's message that says when it is due, epoch ms.
+_DUE = "spot_due"
+_started: dict[str, float] = {}
+
+
+@before_task_publish.connect
+def _note_due(headers: dict[str, Any] | None = None, **_: object) -> None:
+    if headers is not None:
+        eta = headers.get("eta")
+        headers[_DUE] = _now_ms() if eta is None else round(datetime.fromisoformat(eta).timestamp() * 1000)
+
+
+@task_prerun.connect
+def _begin(task_id: str, task: Any, **_: object) -> None:
+    _started[task_id] = time.monotonic()
+    if (due := task.request.get(_DUE)) is not None:
+        observe(QUEUE_DELAY, max(0, _now_ms() - due) / 1000)
+
+
+@task_postrun.connect
+def _end(task_id: str, task: Any, state: str | None = None, **_: object) -> None:
+    name = _name(task)
+    increment(TASKS, name, state or "UNKNOWN")
+    if (started := _started.pop(task_id, None)) is not None:
+        observe(TASK_SECONDS, time.monotonic() - started, name)
+    _tell()
+
+
+@task_revoked.connect
+def _expire(sender: Any = None, expired: bool = False, **_: object) -> None:
+    if expired and sender is not None:
+        increment(TASKS, _name(sender), "EXPIRED")
+        _tell()
+
+
+def _tell() -> None:
+    try:
+        tell(_redis(), _reporter(), process_facts(), _now_ms())
+    except (RedisError, OSError) as error:
+        log.debug("counts not told", error=type(error).__name__)
+
+
+def _name(task: Any) -> str:
+    return str(task.name).rpartition(".")[2]
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@cache
+def _redis() -> Redis:
+    client: Redis = settings.REDIS.client()
+    return client
+
+
+@cache
+def _reporter() -> Reporter:
+    return Reporter("worker")
