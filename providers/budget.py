@@ -344,6 +344,14 @@ def due_of(access: Access, usage: Usage, now_ms: int) -> Due | None:
     return Due(left, demand, next_ms(1 - left), next_ms(1 - demand), per_ms * 86_400_000)
 
 
+def forecast(usage: Usage, now_ms: int) -> float:
+    """The credits that will have been used by the end of the month at the rate since its start, or since the first call
+    if that was later. Pure."""
+    start, end = month_of(now_ms)
+    passed = now_ms - max(start, min(usage.since or now_ms, now_ms))
+    return usage.month * (1 + (end - now_ms) / passed) if passed > 0 else float(usage.month)
+
+
 def month_of(now_ms: int) -> tuple[int, int]:
     """Start and end of the calendar month (UTC) in epoch ms."""
     moment = datetime.fromtimestamp(now_ms / 1000, UTC)

@@ -121,6 +121,9 @@ SPOT_OPERATORS = env.mailboxes("SPOT_OPERATORS")
 DEFAULT_FROM_EMAIL = SPOT_MAIL_FROM = env.mailbox("SPOT_MAIL_FROM", default="spot@localhost")
 EMAIL_TIMEOUT = 10  # seconds, also of each reply
 
+# Whoever shows it may read /metrics; without it only this machine may.
+SPOT_METRICS_TOKEN = env.secret("SPOT_METRICS_TOKEN")
+
 # The first administrator, created when the database has no user of that name; there is no default.
 SPOT_ADMIN_USER = env.text("SPOT_ADMIN_USER", default="")
 SPOT_ADMIN_PASSWORD = env.secret("SPOT_ADMIN_PASSWORD")

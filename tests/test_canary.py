@@ -188,7 +188,8 @@ def test_a_key_is_seen_nowhere(site: LiveSite, upstreams: dict[str, Any]) -> Non
     assert history
     assert len(operator.pages) > 15
 
-    pages = {path: requests.get(site.url + path, timeout=30).text for path in ("/", "/readyz", "/healthz", "/nowhere")}
+    paths = ("/", "/readyz", "/healthz", "/metrics", "/nowhere")
+    pages = {path: requests.get(site.url + path, timeout=30).text for path in paths}
     pages |= {feed: requests.get(site.twin(feed), timeout=30).text for feed in FEEDS[:3]}
     logs = {name: site.log(name) for name in (*site.processes, "prepare")}
     assert any("provider=" in text for text in logs.values())

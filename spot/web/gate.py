@@ -8,7 +8,7 @@ nothing behind the door compares texts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -79,7 +79,7 @@ class Door:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Pass the request on, with host and origin in one spelling, and with its client as `scope["spot.client"]`."""
-        if scope["type"] == "http" and settings.DEBUG and not _is_local(scope):
+        if scope["type"] == "http" and settings.DEBUG and not is_local(scope["client"], dict(scope["headers"])):
             await _refuse_stranger(send)
         elif scope["type"] in ("http", "websocket"):
             headers = _spelled(scope)
@@ -126,10 +126,10 @@ def _is_own(origin: bytes, own: str) -> bool:
         return False
 
 
-def _is_local(scope: dict[str, Any]) -> bool:
-    """Whether the request was sent on this machine, by no proxy: Django's debug pages show settings."""
-    address, _port = scope.get("client") or ("", 0)
-    return hosts.is_loopback(address) and not _FORWARDED & {name for name, _ in scope["headers"]}
+def is_local(client: tuple[str, int] | None, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request was sent on this machine, by no proxy: Django's debug pages show settings, and metrics the
+    site's inside."""
+    return client is not None and hosts.is_loopback(client[0]) and not _FORWARDED & headers.keys()
 
 
 async def _refuse_stranger(send: Any) -> None:

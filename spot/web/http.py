@@ -36,10 +36,11 @@ from spot.dialects.rest import Rest
 from spot.dialects.sse import PATH as SSE
 from spot.dialects.sse import SEVERAL, interface, operation
 from spot.feeds import FEEDS
-from spot.web import batch, compat, health, lookups, mcp, sse, status, twins
+from spot.web import batch, compat, health, lookups, mcp, metrics, sse, status, twins
 from spot.web.answers import Headers, Request, Response, refusal, write
 from spot.web.bodies import DisconnectedError, read_body
 from spot.web.documents import DOCUMENTS, Document
+from spot.web.gate import is_local
 from spot.web.identification import TICKET_OPERATION, ticket
 from spot.web.public import PUBLIC_ERRORS, balance_headers, charge, preflight, sharing_headers
 
@@ -68,6 +69,7 @@ _HEALTH = {
     "/healthz": Handler(health.healthz, ("GET", "HEAD", "OPTIONS"), health.HEALTHZ),
     "/readyz": Handler(health.readyz, ("GET", "HEAD", "OPTIONS"), health.READYZ),
 }
+_METRICS = Handler(metrics.answer)
 _PUBLIC = {
     "/status.json": Handler(status.facts, operation=status.OPERATION),
     "/currencies.json": Handler(lookups.currencies, operation=lookups.CURRENCIES_OPERATION),
@@ -140,6 +142,8 @@ class Http:
         if (route := _HEALTH.get(path)) is not None:
             answer = await _asked(route, _request(scope))
             await _send(send, method, answer, self._security[scope["scheme"]])
+        elif path == metrics.PATH:
+            await _send(send, method, await self._measured(scope), self._security[scope["scheme"]])
         elif path.startswith(_LOGOS) and (coin := path.removeprefix(_LOGOS)) and "/" not in coin:
             await self._serve_free(Handler(partial(lookups.logo, coin)), scope, receive, send)
         elif not is_public(path):
@@ -152,6 +156,16 @@ class Http:
             await _send(send, method, answer, [(b"Vary", answer.vary)])
         else:
             await self._serve_public(scope, receive, send)
+
+    async def _measured(self, scope: dict[str, Any]) -> Response:
+        """The metrics, to those who may read them; without a token only by a name of this site, which no page of
+        another has."""
+        request = _request(scope)
+        if settings.SPOT_METRICS_TOKEN:
+            return metrics.check_token(request) or await _asked(_METRICS, request)
+        if is_local(scope.get("client"), request.headers) and _is_ours(request, scope):
+            return await _asked(_METRICS, request)
+        return metrics.NOT_FROM_HERE
 
     async def _serve_free(self, route: Handler, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Parts of the site's own pages: they cost nothing, and no other site reads them."""

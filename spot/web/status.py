@@ -10,7 +10,7 @@ import asyncio
 import time
 import weakref
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -108,31 +108,52 @@ async def _lately() -> dict[str, Any]:
 
 def read() -> dict[str, Any]:
     """The facts, from the store. Raises RedisError."""
-    wanted = set(snapshots.wanted())
-    datasets = sorted(wanted | set(_ALWAYS), key=lambda dataset: dataset.name)
-    stored, now = snapshots.facts(datasets), now_ms()
-    rows = [
-        _row(dataset, *stored[dataset.name], dataset in wanted, now)
-        for dataset in datasets
-        if dataset in wanted or dataset == _MARKET or any(stored[dataset.name])
-    ]
+    standings = datasets(now_ms())
     return {
-        "simulated": any(facts.simulated for facts, _ in stored.values() if facts and facts.source != BUNDLED),
+        "simulated": is_simulated(standings),
         "simulated_because": demo.reason(),
         "worker_seen": snapshots.worker_seen_ms(),
-        "data": _together(rows),
+        "data": _together(map(_row, standings)),
         "streams": _streams(),
         "changes": snapshots.changes(),
     }
 
 
-def _row(dataset: Dataset, facts: Facts | None, trouble: Trouble | None, wanted: bool, now: int) -> dict[str, Any]:
+class Standing(NamedTuple):
+    """How one dataset is doing."""
+
+    dataset: Dataset
+    facts: Facts | None
+    trouble: Trouble | None
+    state: State | str
+
+
+def datasets(now: int) -> list[Standing]:
+    """The datasets that somebody looks at, the market in dollars and the lists, by name. Raises RedisError."""
+    wanted = set(snapshots.wanted())
+    every = sorted(wanted | set(_ALWAYS), key=lambda dataset: dataset.name)
+    stored = snapshots.facts(every)
+    return [
+        Standing(dataset, facts, trouble, _state(facts, trouble, dataset in wanted, now))
+        for dataset in every
+        for facts, trouble in [stored[dataset.name]]
+        if dataset in wanted or dataset == _MARKET or facts or trouble
+    ]
+
+
+def is_simulated(standings: Iterable[Standing]) -> bool:
+    """Whether simulated data are shown."""
+    return any(facts.simulated for _, facts, _, _ in standings if facts and facts.source != BUNDLED)
+
+
+def _row(standing: Standing) -> dict[str, Any]:
+    dataset, facts, trouble, state = standing
     names = ("source", "label", "as_of", "fetched_at", "interval_ms", "max_age_ms")
     return {
         "kind": dataset.kind,
         "currency": dataset.currency or None,
         "block": dataset.block,
-        "state": _state(facts, trouble, wanted, now),
+        "state": state,
         "count": 1,
         "reason": trouble.public if trouble else None,
         "next_try": trouble.next_try if trouble else None,

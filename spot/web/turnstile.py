@@ -24,7 +24,7 @@ from spot.web.bodies import check_body
 from spot.web.public import sharing_headers
 
 #: Asked by supervisors and load balancers, which must be answered when all else is full.
-_HEALTH = frozenset({"/healthz", "/readyz"})
+_HEALTH = frozenset({"/healthz", "/readyz", "/metrics"})
 _WITH_BODIES = "/admin/"
 #: Counted as connections, and not as requests.
 _STREAMS = f"/{SSE}/"

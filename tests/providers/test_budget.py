@@ -8,7 +8,7 @@ from redis import Redis
 
 import providers
 from providers.access import Access
-from providers.budget import LONGEST_REST, PROBE_MS, Budget, month_of
+from providers.budget import LONGEST_REST, PROBE_MS, Budget, Usage, forecast, month_of
 from providers.datasets import Dataset
 from providers.errors import (
     BadPayload,
@@ -495,3 +495,21 @@ def test_a_month_accrues_from_now_when_its_first_call_lies_ahead(budget: Budget,
     assert spent(budget, entry)
     clock.forward(DAY)
     assert budget.standings([entry])[0].saved > 150
+
+
+# --- the forecast -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("used", "since", "days", "credits"),
+    [
+        (100, APRIL, 3, 1000),
+        (100, APRIL - 40 * DAY * 1000, 3, 1000),
+        (100, APRIL + 2 * DAY * 1000, 3, 2800),
+        (0, 0, 3, 0),
+    ],
+)
+def test_the_forecast_goes_on_at_the_rate_so_far(used: int, since: int, days: int, credits: float) -> None:
+    assert forecast(Usage(minute=0, month=used, since=since), APRIL + days * DAY * 1000) == pytest.approx(credits)
+
+
+def test_there_is_no_rate_at_the_very_first_moment() -> None:
+    assert forecast(Usage(minute=2, month=2, since=APRIL), APRIL) == 2
