@@ -11,7 +11,16 @@ from bench import market
 from bench.market import PATH, frame, own_query
 
 FAST = ("spot", "nchan", "floor", "ws", "websockets")
-EVERYBODY = (*FAST, "spot-stream", "spot-stream-ids", "spot-sse", "spot-daphne", "plain", "plain-daphne")
+EVERYBODY = (
+    *FAST,
+    "spot-stream",
+    "spot-stream-ids",
+    "spot-sse",
+    "spot-scraped",
+    "spot-daphne",
+    "plain",
+    "plain-daphne",
+)
 CHANNELS = ("spot", "plain", "spot-daphne", "plain-daphne")
 DEFLATING = ("spot", "nchan", "ws", "websockets", "plain")
 

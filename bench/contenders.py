@@ -155,6 +155,12 @@ def spot(server: str, **settings: str) -> Callable[[Run], None]:
     return start
 
 
+def _scraped(run: Run) -> None:
+    """The same, with its metrics scraped each second."""
+    spot("uvicorn")(run)
+    run.start(sys.executable, "-m", "bench.scrape", str(run.port), counts=False)
+
+
 def _stream(run: Run) -> None:
     env = spot_environment(run)
     run.start(sys.executable, "-m", "bench.coins", "serve", str(run.port), env=env)
@@ -240,6 +246,7 @@ CONTENDERS = {
         Contender("spot-stream", "Spot, the stream", _stream, lambda case, _: case.stream_target(1), first=True),
         Contender("spot-stream-ids", "Spot, the stream, other ids", _stream, Case.stream_target, each=True, first=True),
         Contender("spot-sse", "Spot, server-sent events", spot("uvicorn"), Case.sse_target, first=True),
+        Contender("spot-scraped", "Spot, metrics scraped each second", _scraped, Case.spot_target, first=True),
         Contender("nchan", "nginx + Nchan", _nchan, lambda case, group: f"/sub/{group}"),
         Contender("floor", "C, send() only", _floor, lambda case, group: f"/{group}"),
         Contender("ws", "Node ws", _ws, lambda case, group: f"/{group}"),

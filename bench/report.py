@@ -189,6 +189,7 @@ TARGETS = (
         for name, title in (("ws", "Node ws"), ("websockets", "websockets"), ("plain", "plain Channels, uvicorn"))
     ),
     Target("16 KB, 1,000 clients: server-sent events ÷ sockets", 1.2, _ratio("spot-sse", "spot", 1000, kilobytes=16)),
+    Target("16 KB, 1,000 clients: scraped each second ÷ not", 1.02, _ratio("spot-scraped", "spot", 1000, kilobytes=16)),
     Target("16 KB, 1,000 clients: the stream ÷ sockets", 1.2, _ratio("spot-stream", "spot", 1000, kilobytes=16)),
     Target(
         "16 KB, 1,000 clients: the stream, different ids ÷ sockets",
