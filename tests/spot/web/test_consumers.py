@@ -683,8 +683,9 @@ class Stuck:
 
 
 def consumer_scope(query: bytes = b""):
-    client = anonymous("192.0.2.7")
-    return {"type": "websocket", "query_string": query, "subprotocols": [], "spot.client": client, "headers": []}
+    client, path = anonymous("192.0.2.7"), f"/{ROUTE.path}"
+    asked = {"path": path, "query_string": query, "subprotocols": [], "headers": []}
+    return {"type": "websocket", "spot.client": client, **asked}
 
 
 def test_a_slow_reader_gets_the_newest_state_only() -> None:
