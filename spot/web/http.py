@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -179,7 +179,7 @@ class Http:
         """Public data: paid for, and shared with other pages."""
         path, request = scope["path"], _request(scope)
         wrong: Refused | None = scope.get("spot.refused")
-        sharing = (
+        sharing: Sequence[tuple[bytes, bytes]] = (
             compat.sharing(rest)  # of a vendor whose sockets are at this path
             if (rest := compat.rest_at(path)) is not None
             else sharing_headers(request.header(b"origin"), None if wrong else request.client)
@@ -291,7 +291,7 @@ async def _send(send: Any, method: str, answer: Response, more: Headers) -> None
     await write(send, answer.status, headers, b"" if method == "HEAD" else answer.body)
 
 
-def _sharing(send: Any, client: Client, sharing: Headers) -> Any:
+def _sharing(send: Any, client: Client, sharing: Sequence[tuple[bytes, bytes]]) -> Any:
     """Adds to an answer of Django's what all public answers have."""
 
     async def share(event: dict[str, Any]) -> None:

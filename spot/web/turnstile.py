@@ -97,7 +97,7 @@ class Turnstile:
 
 async def _refuse(scope: dict[str, Any], send: Any, refused: Refused) -> None:
     if (rest := compat.rest_at(scope["path"])) is not None:
-        answer, sharing = compat.refusal(rest, refused), compat.sharing(rest)
+        answer, sharing = compat.refusal(rest, refused), [*compat.sharing(rest)]
     else:
         origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
         answer, sharing = refusal(refused), sharing_headers(origin)
