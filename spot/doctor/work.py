@@ -35,14 +35,14 @@ def workers(site: Site) -> Iterator[Finding]:
     if silent is not None and silent < signs.SILENT_MS:
         return
     beats, waits = _beat_sends(site), _worker_waits(site)
-    since = "ever" if silent is None else f"for {silent // 1000} s"
+    since = "yet" if silent is None else f"for {silent // 1000} s"
     if not waits:
         sentence = f"No worker has run a task {since}: nothing is fetched, and values become stale."
         yield Finding(
             "worker", "problem", sentence, "Start one: manage.py up worker, or the service worker of Compose."
         )
     if not beats:
-        sentence = "No beat sends tasks: the worker does nothing."
+        sentence = "No beat sends tasks, without which a worker does nothing."
         yield Finding("beat", "problem", sentence, "Start one: manage.py up beat, or the service beat of Compose.")
     if beats and waits:
         sentence = f"Beat and a worker are connected, but no task has been run {since}."

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import gc
 import http.client
+import json
 import os
 import resource
 import signal
@@ -143,12 +144,13 @@ def _why_not(error: OSError, host: str, port: int) -> str:
 
 
 def is_served(host: str, port: int) -> bool:
-    """Whether a web process answers on the port."""
+    """Whether a web process of Spot answers on the port."""
     client = http.client.HTTPConnection(REACHED_BY.get(host, host), port, timeout=2)
     try:
         client.request("GET", "/healthz")
-        return client.getresponse().status < 500
-    except (OSError, http.client.HTTPException):
+        answer = client.getresponse()
+        return answer.status == 200 and json.loads(answer.read(1000)) == {"status": "ok"}
+    except (OSError, ValueError, http.client.HTTPException):
         return False
     finally:
         client.close()

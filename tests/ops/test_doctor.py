@@ -13,6 +13,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.management import call_command
@@ -174,7 +175,7 @@ def task(age_s: float) -> str:
 def test_no_worker_while_beat_sends(redis: Redis) -> None:
     web_runs(redis)
     redis.lpush("spot:celery:celery", task(0))
-    the("worker", "problem", "No worker has run a task ever", "manage.py up worker")
+    the("worker", "problem", "No worker has run a task yet", "manage.py up worker")
     assert not report("beat")
 
 
@@ -334,9 +335,8 @@ def test_settings_that_contradict_or_lock_out(
 
 
 def test_a_port_that_another_program_has_and_one_that_spot_has(settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        settings.PORT = other.getsockname()[1]
-        monkeypatch.setattr(listening, "is_served", lambda *_: False)
+    with server_at(0) as url:  # it answers, but not as Spot does
+        settings.PORT = urlsplit(url).port
         the("port", "problem", "is taken by another program", "choose another port")
         monkeypatch.setattr(listening, "is_served", lambda *_: True)
         assert not report("port")
