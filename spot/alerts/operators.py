@@ -241,8 +241,10 @@ def _site() -> str:
 
 
 def _span(ms: int) -> str:
-    minutes = ms // 60_000
-    return f"{minutes} min" if minutes else f"{ms // 1000} s"
+    for unit, length in (("days", _DAY), ("h", 3_600_000), ("min", 60_000)):
+        if ms >= 2 * length:
+            return f"{ms // length} {unit}"
+    return f"{ms // 1000} s"
 
 
 def _moment(ms: int) -> str:
