@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 
 class Endpoint(NamedTuple):
-    """A path of the API, and the call of the SDK that asks it. `state`: `served` must be answered; `awaited` is not
-    served yet, and is tested as soon as it is; `refused` is a paid plan's, or about data that Spot does not have."""
+    """A path of the API, and the call of the SDK that asks it. `refused`: it is a paid plan's, or about data that
+    Spot does not have."""
 
     path: str
     call: str
     arguments: dict[str, Any]
-    state: str = "awaited"
+    refused: bool = False
 
 
 _BITCOIN = {"id": "bitcoin"}
@@ -22,7 +22,7 @@ _CONTRACT = {"id": "ethereum", "contract_address": CONTRACT}
 _DAY = {"from_": "1795800000", "to": "1795886400"}
 
 ENDPOINTS = (
-    Endpoint("/ping", "ping.get", {}, "served"),
+    Endpoint("/ping", "ping.get", {}),
     Endpoint("/key", "key.get", {}),
     Endpoint(
         "/simple/price",
@@ -35,10 +35,9 @@ ENDPOINTS = (
             "include_24hr_change": True,
             "include_last_updated_at": True,
             "precision": "full",
-        },
-        "served",
+        }
     ),
-    Endpoint("/simple/price?symbols", "simple.price.get", {"symbols": "btc,eth", "vs_currencies": "usd"}, "served"),
+    Endpoint("/simple/price?symbols", "simple.price.get", {"symbols": "btc,eth", "vs_currencies": "usd"}),
     Endpoint(
         "/simple/token_price/{platform}",
         "simple.token_price.get_id",
@@ -47,8 +46,8 @@ ENDPOINTS = (
     Endpoint("/simple/supported_vs_currencies", "simple.supported_vs_currencies.get", {}),
     Endpoint("/coins/list", "coins.list.get", {}),
     Endpoint("/coins/list?include_platform", "coins.list.get", {"include_platform": True}),
-    Endpoint("/coins/list/new", "coins.list.get_new", {}, "refused"),
-    Endpoint("/coins/markets", "coins.markets.get", {"vs_currency": "usd"}, "served"),
+    Endpoint("/coins/list/new", "coins.list.get_new", {}, refused=True),
+    Endpoint("/coins/markets", "coins.markets.get", {"vs_currency": "usd"}),
     Endpoint(
         "/coins/markets?sparkline",
         "coins.markets.get",
@@ -61,11 +60,10 @@ ENDPOINTS = (
             "order": "volume_desc",
             "locale": "en",
             "precision": "2",
-        },
-        "served",
+        }
     ),
-    Endpoint("/coins/markets?ids", "coins.markets.get", {"vs_currency": "usd", "ids": "bitcoin,ethereum"}, "served"),
-    Endpoint("/coins/markets?category", "coins.markets.get", {"vs_currency": "usd", "category": "layer-1"}, "served"),
+    Endpoint("/coins/markets?ids", "coins.markets.get", {"vs_currency": "usd", "ids": "bitcoin,ethereum"}),
+    Endpoint("/coins/markets?category", "coins.markets.get", {"vs_currency": "usd", "category": "layer-1"}),
     Endpoint("/coins/{id}", "coins.get_id", _BITCOIN),
     Endpoint(
         "/coins/{id}?localization",
@@ -85,7 +83,7 @@ ENDPOINTS = (
         "/coins/{id}/ohlc/range",
         "coins.ohlc.get_range",
         {**_BITCOIN, "vs_currency": "usd", "interval": "daily", **_DAY},
-        "refused",
+        refused=True,
     ),
     Endpoint("/coins/{id}/contract/{address}", "coins.contract.get", _CONTRACT),
     Endpoint(
@@ -105,12 +103,14 @@ ENDPOINTS = (
     Endpoint("/search/trending", "search.trending.get", {}),
     Endpoint("/global", "global_.get", {}),
     Endpoint("/global/decentralized_finance_defi", "global_.decentralized_finance_defi.get", {}),
-    Endpoint("/global/market_cap_chart", "global_.market_cap_chart.get", {"days": "7"}, "refused"),
+    Endpoint("/global/market_cap_chart", "global_.market_cap_chart.get", {"days": "7"}, refused=True),
     Endpoint("/exchange_rates", "exchange_rates.get", {}),
     Endpoint("/exchanges", "exchanges.get", {"per_page": 10}),
     Endpoint("/exchanges/list", "exchanges.get_list", {}),
     Endpoint("/asset_platforms", "asset_platforms.get", {}),
-    Endpoint("/token_lists/{platform}/all.json", "token_lists.get_all_json", {"asset_platform_id": "base"}, "refused"),
-    Endpoint("/nfts/list", "nfts.get_list", {}, "refused"),
-    Endpoint("/derivatives", "derivatives.get", {}, "refused"),
+    Endpoint(
+        "/token_lists/{platform}/all.json", "token_lists.get_all_json", {"asset_platform_id": "base"}, refused=True
+    ),
+    Endpoint("/nfts/list", "nfts.get_list", {}, refused=True),
+    Endpoint("/derivatives", "derivatives.get", {}, refused=True),
 )  # fmt: skip

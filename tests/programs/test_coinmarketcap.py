@@ -8,19 +8,12 @@ import signal
 
 import pytest
 
-from spot.dialects import rests
 from tests.programs import catalogue
 from tests.programs.conftest import Programs
 from tests.programs.interception import Inside
-from tests.programs.running import SCRIPTS, Ended, output, run, started
+from tests.programs.running import SCRIPTS, output, run, started
 
 SCRIPT = SCRIPTS / "py3status_coin_market.py"
-pytestmark = pytest.mark.xfail(
-    not any(rest.name == "coinmarketcap" for rest in rests()),
-    reason="CoinMarketCap's REST API is not served yet",
-    raises=(Ended, AssertionError, KeyError, TypeError),
-    strict=True,
-)
 
 
 @pytest.mark.heavy  # it is imported for five seconds
