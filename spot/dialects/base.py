@@ -247,9 +247,9 @@ class Dialect:
         """Whether a refused message ends the connection."""
         return False
 
-    def http_refusal(self, refused: Refused) -> tuple[int, bytes]:
+    def http_refusal(self, refused: Refused, now_ms: int) -> tuple[int, bytes]:
         """HTTP status and JSON body where a handshake is refused."""
-        return refused.fact.status, self.write(Failed(None, refused)) or b"{}"
+        return refused.fact.status, self.write(Failed(None, refused, now_ms)) or b"{}"
 
 
 class Opening(NamedTuple):

@@ -128,7 +128,7 @@ class CoinApi(Dialect):
         """The code of the refusal."""
         return refused.code
 
-    def http_refusal(self, refused: Refused) -> tuple[int, bytes]:
+    def http_refusal(self, refused: Refused, _now_ms: int) -> tuple[int, bytes]:
         """`{"error": …}`."""
         return refused.fact.status, orjson.dumps({"error": refused.message})
 

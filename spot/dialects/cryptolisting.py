@@ -109,7 +109,7 @@ class CryptoListing(Dialect):
         """The provider's word, or ours."""
         return _CLOSES[refused.code][1] if refused.code in _CLOSES else refused.code
 
-    def http_refusal(self, refused: Refused) -> tuple[int, bytes]:
+    def http_refusal(self, refused: Refused, _now_ms: int) -> tuple[int, bytes]:
         """`{"error": …}`."""
         status, word = _HANDSHAKES.get(refused.code, (refused.fact.status, refused.code))
         body: dict[str, Any] = {"error": word, "message": refused.message}

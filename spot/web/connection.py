@@ -159,7 +159,7 @@ class BaseConsumer(AsyncConsumer):
             (b"cache-control", b"no-store"),
             *((name.lower(), value) for name, value in refusal_headers(refused)),
         ]
-        status, body = self.dialect.http_refusal(refused)
+        status, body = self.dialect.http_refusal(refused, now_ms())
         await self.send({"type": "websocket.http.response.start", "status": status, "headers": headers})
         await self.send({"type": "websocket.http.response.body", "body": body})
 

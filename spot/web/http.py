@@ -36,6 +36,7 @@ from spot.dialects.rest import Rest
 from spot.dialects.sse import PATH as SSE
 from spot.dialects.sse import SEVERAL, interface, operation
 from spot.feeds import FEEDS
+from spot.snapshots import now_ms
 from spot.web import batch, compat, health, lookups, mcp, metrics, sse, status, twins
 from spot.web.answers import Headers, Request, Response, refusal, write
 from spot.web.bodies import DisconnectedError, read_body
@@ -193,7 +194,7 @@ class Http:
         except Refused as refused:
             refused_answer = refusal(refused)
             if (socket := _SOCKETS.get(path)) is not None:
-                status, body = socket.http_refusal(refused)
+                status, body = socket.http_refusal(refused, now_ms())
                 refused_answer = refused_answer._replace(status=status, body=body)
             more = [*balance_headers(request.client), *sharing, (b"Vary", refused_answer.vary)]
             await write(send, refused_answer.status, [*refused_answer.headers, *more], refused_answer.body)

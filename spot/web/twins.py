@@ -86,7 +86,7 @@ async def upgrade_required(dialect: Dialect, _request: Request) -> Response:
         "Upgrade",
         "websocket",
     )
-    answer, (status, body) = refusal(refused), dialect.http_refusal(refused)
+    answer, (status, body) = refusal(refused), dialect.http_refusal(refused, now_ms())
     return answer._replace(status=status, headers=[*answer.headers, (b"Upgrade", b"websocket")], body=body)
 
 

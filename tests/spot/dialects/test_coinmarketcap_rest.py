@@ -200,3 +200,12 @@ def test_several_currencies_are_one_quote_each() -> None:
         assert prices == {"USD": 100_000.5, "EUR": 100_000.0}
 
     story(check)
+
+
+def test_path_of_the_socket_asked_without_one_tells_the_time() -> None:
+    async def check() -> None:
+        answer = await get("v1")
+        assert answer.status_code == 426
+        assert not answer.json()["status"]["timestamp"].startswith("1970")
+
+    story(check)
