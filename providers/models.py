@@ -210,7 +210,13 @@ class AssetAlias(models.Model):
     foreign_id = models.CharField(max_length=100)
     symbol = models.CharField(max_length=60, db_index=True)
     name = models.CharField(max_length=300)
-    slug = models.CharField(max_length=100, blank=True, default="", help_text="The provider's own name in addresses.")
+    slug = models.CharField(
+        max_length=100,
+        blank=True,
+        default="",
+        db_default="",  # a version before this one inserts rows without it
+        help_text="The provider's own name in addresses.",
+    )
     asset = models.ForeignKey(Asset, null=True, blank=True, on_delete=models.SET_NULL, related_name="aliases")
     matched = models.CharField(max_length=20, blank=True, help_text="How the coin was recognised.")
 

@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='assetalias',
             name='slug',
-            field=models.CharField(blank=True, default='', help_text="The provider's own name in addresses.", max_length=100),
+            field=models.CharField(blank=True, db_default='', default='', help_text="The provider's own name in addresses.", max_length=100),
         ),
     ]

@@ -32,10 +32,12 @@ ASKED: dict[Kind, tuple[str, tuple[str, ...]]] = {
     "coins": ("coins", ()),
     "category": ("category:oracles", ()),
 }
+#: Documents are passed on as they come, refusals too, and have tests of their own (`test_documents`).
 SERVED = [
     pytest.param(provider, endpoint.kind, id=f"{provider.name}-{endpoint.kind}")
     for provider in REAL
     for endpoint in provider.endpoints
+    if endpoint.kind != "document"
 ]
 STREAMING = [pytest.param(provider, id=provider.name) for provider in REAL if provider.stream]
 
