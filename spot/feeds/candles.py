@@ -90,7 +90,7 @@ CHART = replace(
     OHLCV,
     channel="chart",
     purpose="the chart behind the candles: prices, market caps and volumes",
-    universe=lambda table, _params: Universe(table, np.arange(len(table), dtype=np.intp)),
+    universe=lambda table, _params: Universe.of_all(table),
     shape=lambda _params, _extras: _CHART_SHAPE,
     columns=(Column("points", "json", null=True, note="as in `providers.datasets.CANDLE_FIELDS`"),),
     meta=(),

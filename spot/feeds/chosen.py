@@ -64,8 +64,7 @@ def _market_and_quotes(params: Params) -> tuple[Dataset, ...]:
 
 
 def _with_ids(table: Table, params: Params) -> Universe:
-    position = table.position()
-    return Universe(table, np.array([position[coin] for coin in params["coin_ids"] if coin in position], dtype=np.intp))
+    return Universe.of_keys(table, params["coin_ids"])
 
 
 def _with_names(table: Table, params: Params) -> Universe:
@@ -103,7 +102,7 @@ BY_NAME = Choice((Param("named", Given(), required=True),), _market, _with_names
 #: By market cap: `ranks`, the places from 0, the first and the one after the last.
 BY_RANK = Choice((Param("ranks", Given(), required=True),), _blocks, _with_ranks)
 #: The largest coins, a block of them.
-LARGEST = Choice((), _market, lambda table, _params: Universe(table, np.arange(len(table), dtype=np.intp)))
+LARGEST = Choice((), _market, lambda table, _params: Universe.of_all(table))
 
 
 def chosen(name: str, channel: str, shape: Callable[[Params, bool], Shape], choice: Choice, *more: Param) -> Feed:

@@ -344,9 +344,9 @@ def _tape_shape(params: Params, extras: bool) -> Shape:
 
 
 def _tape_universe(table: Table, params: Params) -> Universe:
-    position, currency = table.position(), params["vs_currency"].upper()
+    currency = params["vs_currency"].upper()
     table.offer("symbol_pair", Derived(("symbol",), lambda row: f"{row['symbol']}/{currency}"))
-    return Universe(table, np.array([position[coin] for coin in params["coin_ids"] if coin in position], dtype=np.intp))
+    return Universe.of_keys(table, params["coin_ids"])
 
 
 TAPE = Feed(

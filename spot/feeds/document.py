@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
-import numpy as np
 import orjson
 
 from providers.datasets import Dataset
@@ -60,7 +59,7 @@ DOCUMENT = Feed(
     params=(Param("document", Name(), required=True),),
     fields=Fields([]),
     datasets=lambda params: (Dataset("document", topic=params["document"]),),
-    universe=lambda table, _params: Universe(table, np.arange(len(table), dtype=np.intp)),
+    universe=lambda table, _params: Universe.of_all(table),
     shape=lambda _params, _extras: _SHAPE,
     table=list_table,
     columns=(Column("status", "integer"), Column("body", "json")),

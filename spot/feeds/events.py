@@ -134,7 +134,7 @@ ONCHAIN = Feed(
     ),
     fields=Fields([Field("id", "id", "text"), Field("at", "at", "number", ("timestamp", "time"))]),
     datasets=lambda params: (Dataset("onchain", topic=_topic(params)),),
-    universe=lambda table, _params: Universe(table, np.arange(len(table), dtype=np.intp)),
+    universe=lambda table, _params: Universe.of_all(table),
     shape=lambda _params, _extras: plain_shape("onchain", _ONCHAIN_COLUMNS),
     table=onchain_table,
     columns=_ONCHAIN_COLUMNS,

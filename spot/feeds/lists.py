@@ -5,8 +5,6 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import Any
 
-import numpy as np
-
 from providers.datasets import CATEGORIES, COINS, CURRENCIES, Dataset, Row
 from spot.feeds.base import Column, Feed, Params, Shape
 from spot.feeds.params import Choice, Param, Truth
@@ -24,7 +22,7 @@ def list_table(rows: Any) -> Table:
 
 
 def _whole(table: Table, _params: Params) -> Universe:
-    return Universe(table, np.arange(len(table), dtype=np.intp))
+    return Universe.of_all(table)
 
 
 def _coin(row: Row) -> dict[str, Any]:

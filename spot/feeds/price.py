@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from providers.datasets import Dataset, Row
 from spot.feeds.base import Column, Feed, Params, Shape
 from spot.feeds.coins import coin_columns, coin_fields, coin_table
@@ -32,8 +30,7 @@ _SHAPE = Shape(("price",), _READS, lambda values: dumps(dict(zip(_NAMES, values,
 
 
 def _universe(table: Table, params: Params) -> Universe:
-    position = table.position()
-    return Universe(table, np.array([position[coin] for coin in params["coin_ids"] if coin in position], dtype=np.intp))
+    return Universe.of_keys(table, params["coin_ids"])
 
 
 PRICE = Feed(

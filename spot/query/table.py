@@ -272,6 +272,17 @@ class Universe:
         self._mask: Mask | None = None
         self._positions: NDArray[np.float64] | None = None
 
+    @classmethod
+    def of_all(cls, table: Table) -> Universe:
+        """Every row, in the table's order."""
+        return cls(table, np.arange(len(table), dtype=np.intp))
+
+    @classmethod
+    def of_keys(cls, table: Table, keys: Iterable[Any]) -> Universe:
+        """The rows with these keys, in their order; those that the table lacks are left out."""
+        position = table.position()
+        return cls(table, np.array([position[key] for key in keys if key in position], dtype=np.intp))
+
     def __len__(self) -> int:
         return len(self.order)
 
