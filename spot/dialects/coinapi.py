@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any, ClassVar
 
@@ -33,6 +32,7 @@ from spot.dialects.base import (
 )
 from spot.dialects.credentials import places
 from spot.dialects.messages import json_object
+from spot.dialects.times import to_100_ns
 from spot.dialects.values import Drain, Failed, Lapsed, Page, Tick, Value
 from spot.feeds import OHLCV
 from spot.feeds.price import PRICE
@@ -96,7 +96,7 @@ class CoinApi(Dialect):
                 return orjson.dumps({
                     "type": "reconnect",
                     "within_seconds": -(-after_ms // 1000),
-                    "before_time": _time(now_ms + after_ms),
+                    "before_time": to_100_ns(now_ms + after_ms),
                 })  # fmt: skip
             case Failed(_, refused):
                 return _error(refused)
@@ -250,7 +250,7 @@ def _error(refused: Refused) -> bytes:
 def _exrate(page: Page) -> bytes:
     row = page.answer.cells()[0]
     return _dumps(page, row["stale"], {
-        "time": _time(row["as_of"] or page.facts.as_of or page.facts.fetched_at),
+        "time": to_100_ns(row["as_of"] or page.facts.as_of or page.facts.fetched_at),
         "asset_id_base": row["symbol"].upper(),
         "asset_id_quote": page.answer.view.params["vs_currency"].upper(),
         "rate": row["price"],
@@ -276,9 +276,9 @@ def _ohlcv(page: Page) -> bytes:
     start = row["timestamp"]
     fields = {
         "period_id": _period(interval),
-        "time_period_start": _time(start),
-        "time_period_end": _time(start + interval),
-        "time_open": _time(start),
+        "time_period_start": to_100_ns(start),
+        "time_period_end": to_100_ns(start + interval),
+        "time_open": to_100_ns(start),
         "time_close": None,
         "price_open": row["open"],
         "price_high": row["high"],
@@ -301,11 +301,6 @@ def _period(ms: int) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _time(ms: int) -> str:
-    """`2026-05-03T12:00:01.1230000Z`: seven digits after the point."""
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}0000Z"
-
-
 def _open(_query_string: bytes, _subprotocols: tuple[str, ...], _depth: int) -> Opening:
     return Opening(CoinApi())
 

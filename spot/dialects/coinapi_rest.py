@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from spot.codes import Refused, bad_value
-from spot.dialects.rest import Pages, Parameters, Reading, Reply, Rest, pages_of
+from spot.dialects.rest import Pages, Parameters, Reading, Reply, Rest, pages_of, retry_headers
+from spot.dialects.times import to_100_ns
 from spot.dialects.values import Page
 from spot.feeds.chosen import COINS_BY_NAME, LARGEST_COINS, Named
 from spot.feeds.view import View, view_of
@@ -26,10 +26,7 @@ _READS = ("symbol", "price", "last_updated")
 
 
 def _time(at_ms: int | None) -> str | None:
-    """A time as CoinAPI writes it, to 100 ns."""
-    if at_ms is None:
-        return None
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
+    return None if at_ms is None else to_100_ns(at_ms)
 
 
 def _asset(text: str) -> str:
@@ -138,9 +135,7 @@ class CoinApiRest(Rest):
 
     def refuse(self, refused: Refused, now_ms: int) -> Reply:
         """A refusal in CoinAPI's form."""
-        wait = refused.retry_after(now_ms)
-        headers = () if wait is None else (("Retry-After", str(wait)),)
-        return Reply(dumps({"error": refused.message}), refused.fact.status, headers)
+        return Reply(dumps({"error": refused.message}), refused.fact.status, retry_headers(refused, now_ms))
 
 
 RESTS = (CoinApiRest(),)

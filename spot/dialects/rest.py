@@ -113,6 +113,14 @@ def segments(path: str) -> tuple[str, ...]:
     return tuple(part for part in path.split("/") if part)
 
 
+def retry_headers(refused: Refused, now_ms: int, longest: int | None = None) -> tuple[tuple[str, str], ...]:
+    """When to try again, in whole seconds, at most `longest`; nothing where that never helps."""
+    wait = refused.retry_after(now_ms)
+    if wait is None:
+        return ()
+    return (("Retry-After", str(wait if longest is None else min(wait, longest))),)
+
+
 def pages_of(pages: Pages) -> list[Page]:
     """The pages, all of which are needed. Raises the first refusal."""
     whole = []

@@ -10,8 +10,9 @@ from providers.datasets import WINDOWS
 from spot.codes import Refused
 from spot.dialects.coingecko.asked import Asked
 from spot.dialects.coingecko.passed import cut_coin, document, whole
-from spot.dialects.coingecko.rows import MARKETS_BY_ID, Form, iso, market_row
+from spot.dialects.coingecko.rows import MARKETS_BY_ID, Form, market_row
 from spot.dialects.rest import Pages, Reading, Reply, pages_of
+from spot.dialects.times import iso
 from spot.feeds.chosen import LARGEST_COINS
 from spot.feeds.view import view_of
 from spot.query.jsontext import dumps

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from spot.codes import Refused
-from spot.dialects.rest import Reply
+from spot.dialects.rest import Reply, retry_headers
 from spot.query.jsontext import dumps
 
 #: Clients of the vendor's ignore longer pauses, and ask again at once.
@@ -27,9 +27,7 @@ _TEXTS = {
 def reply(refused: Refused, now_ms: int) -> Reply:
     """A refusal as CoinGecko writes it: a bare text for mistakes in a request, else a status with code and text."""
     status = _STATUSES.get(refused.code, refused.fact.status)
-    headers: list[tuple[str, str]] = []
-    if (wait := refused.retry_after(now_ms)) is not None:
-        headers.append(("Retry-After", str(min(wait, _LONGEST_PAUSE))))
+    headers = retry_headers(refused, now_ms, _LONGEST_PAUSE)
     body: dict[str, Any]
     if refused.code in _TEXTS:
         body = {"error": _TEXTS[refused.code].format(field=refused.field)}
@@ -39,4 +37,4 @@ def reply(refused: Refused, now_ms: int) -> Reply:
         stamp = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds")
         code = _CODES.get(refused.code, status)
         body = {"status": {"timestamp": stamp, "error_code": code, "error_message": refused.message}}
-    return Reply(dumps(body), status, tuple(headers))
+    return Reply(dumps(body), status, headers)

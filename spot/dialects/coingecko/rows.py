@@ -7,9 +7,9 @@ rows do not hold follow from those that they do.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from spot.dialects.times import iso_or_none
 from spot.feeds.base import Params, Shape
 from spot.feeds.chosen import BY_ID, BY_NAME, BY_RANK, Given, chosen
 from spot.feeds.params import Param
@@ -30,13 +30,6 @@ _FORM = Param("form", Given(), Form())
 def rounded(value: float | None, decimals: int | None) -> float | None:
     """A price with at most so many decimals."""
     return value if value is None or decimals is None else round(value, decimals)
-
-
-def iso(at_ms: int | None) -> str | None:
-    """A time as CoinGecko writes it."""
-    if at_ms is None:
-        return None
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 # --- /simple/price ----------------------------------------------------------------------------------------------------
@@ -118,12 +111,12 @@ def market_row(row: Mapping[str, Any], precision: int | None = None) -> dict[str
         "max_supply": row["max_supply"],
         "ath": digits(row["ath"]),
         "ath_change_percentage": _first(row["ath_change_percentage"], _since(price, row["ath"])),
-        "ath_date": iso(row["ath_date"]),
+        "ath_date": iso_or_none(row["ath_date"]),
         "atl": digits(row["atl"]),
         "atl_change_percentage": _first(row["atl_change_percentage"], _since(price, row["atl"])),
-        "atl_date": iso(row["atl_date"]),
+        "atl_date": iso_or_none(row["atl_date"]),
         "roi": row["roi"],
-        "last_updated": iso(row["last_updated"]),
+        "last_updated": iso_or_none(row["last_updated"]),
     }
 
 

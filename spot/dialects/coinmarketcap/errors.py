@@ -7,10 +7,10 @@ of the socket have too; the socket documents no code of its own for messages tha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from spot.codes import Close, Refused
+from spot.dialects.times import iso
 
 
 class Fact(NamedTuple):
@@ -101,9 +101,8 @@ def close_of(refused: Refused) -> int:
 def status_of(refused: Refused, now_ms: int) -> dict[str, Any]:
     """The status object of an error."""
     code = code_of(refused)
-    moment = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds")
     return {
-        "timestamp": moment.replace("+00:00", "Z"),
+        "timestamp": iso(now_ms),
         "error_code": str(code),
         "category": CODES[code].category,
         "error_message": CODES[code].message,

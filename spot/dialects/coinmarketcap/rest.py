@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from spot.codes import Refused, bad_value
 from spot.dialects.coinmarketcap import rest_refusals
 from spot.dialects.coinmarketcap.numbers import numbers
 from spot.dialects.rest import Account, Pages, Parameters, Reading, Reply, Rest, pages_of
+from spot.dialects.times import iso, iso_or_none
 from spot.dialects.values import Page
 from spot.feeds.chosen import COINS_BY_ID, COINS_BY_NAME, COINS_BY_RANK, MOST_IDS, Named
 from spot.feeds.view import View, view_of
@@ -98,12 +98,6 @@ def _invalid(name: str, value: str) -> Refused:
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
-def _iso(at_ms: int | None) -> str | None:
-    if at_ms is None:
-        return None
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _quote(row: Row) -> dict[str, Any]:
     return {
         "price": row["price"],
@@ -119,7 +113,7 @@ def _quote(row: Row) -> dict[str, Any]:
         "market_cap_dominance": None,
         "fully_diluted_market_cap": row["fully_diluted_valuation"],
         "tvl": None,
-        "last_updated": _iso(row["last_updated"]),
+        "last_updated": iso_or_none(row["last_updated"]),
     }
 
 
@@ -149,7 +143,7 @@ def _coin(row: Row, quotes: Mapping[str, Row], version: int) -> dict[str, Any]:
         "self_reported_circulating_supply": None,
         "self_reported_market_cap": None,
         "tvl_ratio": None,
-        "last_updated": _iso(row["last_updated"]),
+        "last_updated": iso_or_none(row["last_updated"]),
         "quote": quote,
     }
 
@@ -419,7 +413,7 @@ class CoinMarketCap(Rest):
     def finished(self, body: bytes, now_ms: int) -> bytes:
         """The body with its status, which has the time of sending."""
         return b'{"status":{"timestamp":"%b","error_code":0,"error_message":null,"elapsed":0,%b' % (
-            (_iso(now_ms) or "").encode(),
+            iso(now_ms).encode(),
             body,
         )
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from spot.codes import Refused
-from spot.dialects.rest import Reply
+from spot.dialects.rest import Reply, retry_headers
+from spot.dialects.times import iso
 from spot.query.jsontext import dumps
 
 #: Our refusal: their HTTP status and code, and their text where they have one. Others repeat the HTTP status as code.
@@ -28,15 +28,13 @@ _NO_PATH = {"statusCode": 404, "error": "Not Found", "message": "Not Found"}
 
 def reply(refused: Refused, now_ms: int) -> Reply:
     """A refusal: a status object without data; for an unknown path the answer of their gateway."""
-    wait = refused.retry_after(now_ms)
-    headers = () if wait is None else (("Retry-After", str(wait)),)
+    headers = retry_headers(refused, now_ms)
     if refused.code == "unknown_feed":
         return Reply(dumps(_NO_PATH), 404, headers)
     usual = 400 if refused.fact.status == 404 else refused.fact.status
     status, code, text = _FACTS.get(refused.code, (usual, usual, ""))
-    stamp = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     told: dict[str, Any] = {
-        "timestamp": stamp,
+        "timestamp": iso(now_ms),
         "error_code": code,
         "error_message": text or refused.message,
         "elapsed": 0,
