@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from providers.datasets import BLOCK, Dataset
+from providers.datasets import Dataset
 from spot.feeds.base import Column, Feed, Params, Shape
-from spot.feeds.coins import coin_fields, coin_table
+from spot.feeds.coins import blocks, coin_fields, coin_table, ranked
 from spot.feeds.params import VS_CURRENCY, CoinIds, Param, Schema
 from spot.query.jsontext import dumps
 from spot.query.table import Table, Universe
@@ -83,24 +83,16 @@ def _places(table: Table, column: str) -> dict[str, list[int]]:
     return places
 
 
-def _blocks(params: Params) -> tuple[Dataset, ...]:
-    start, end = params["ranks"]
-    blocks = range(start // BLOCK + 1, (end - 1) // BLOCK + 2)
-    return tuple(Dataset("markets", params["vs_currency"], block=block) for block in blocks)
-
-
-def _with_ranks(table: Table, params: Params) -> Universe:
-    start, end = params["ranks"]
-    before = start // BLOCK * BLOCK
-    return Universe(table, np.arange(start - before, max(start - before, min(end - before, len(table))), dtype=np.intp))
-
-
 #: By id: `coin_ids`, also of coins that the market does not show.
 BY_ID = Choice((Param("coin_ids", CoinIds(MOST_IDS), required=True),), _market_and_quotes, _with_ids)
 #: By name or symbol: `named`.
 BY_NAME = Choice((Param("named", Given(), required=True),), _market, _with_names)
 #: By market cap: `ranks`, the places from 0, the first and the one after the last.
-BY_RANK = Choice((Param("ranks", Given(), required=True),), _blocks, _with_ranks)
+BY_RANK = Choice(
+    (Param("ranks", Given(), required=True),),
+    lambda params: blocks(params["vs_currency"], *params["ranks"]),
+    lambda table, params: ranked(table, *params["ranks"]),
+)
 #: The largest coins, a block of them.
 LARGEST = Choice((), _market, lambda table, _params: Universe.of_all(table))
 

@@ -282,15 +282,20 @@ def _heatmap_cells(row: Row) -> dict[str, Any]:
 _TILE = Derived(("market_cap", "symbol", "price_change_24h"), _heatmap_cells)
 
 
-def _heatmap_blocks(params: Params) -> tuple[Dataset, ...]:
+def blocks(currency: str, start: int, end: int) -> tuple[Dataset, ...]:
+    """The blocks of a market that hold the coins from one place by market cap to before another, from 0."""
+    places = range(start // BLOCK + 1, (end - 1) // BLOCK + 2)
+    return tuple(Dataset("markets", currency, block=block) for block in places)
+
+
+def ranked(table: Table, start: int, end: int) -> Universe:
+    """These coins in the table of their `blocks`."""
+    return Universe(table, _first(table, end - start, start - start // BLOCK * BLOCK))
+
+
+def _heatmap_places(params: Params) -> tuple[int, int]:
     end = params["page"] * params["per_page"]
-    first, last = (end - params["per_page"]) // BLOCK + 1, (end - 1) // BLOCK + 1
-    return tuple(Dataset("markets", params["vs_currency"], block=block) for block in range(first, last + 1))
-
-
-def _heatmap_universe(table: Table, params: Params) -> Universe:
-    start = (params["page"] - 1) * params["per_page"]
-    return Universe(table, _first(table, params["per_page"], start - start // BLOCK * BLOCK))
+    return end - params["per_page"], end
 
 
 HEATMAP = Feed(
@@ -308,8 +313,8 @@ HEATMAP = Feed(
         ONLY_24H,
     ),
     fields=coin_fields(Field("color", "color", "text"), Field("content", "content", "text")),
-    datasets=_heatmap_blocks,
-    universe=_heatmap_universe,
+    datasets=lambda params: blocks(params["vs_currency"], *_heatmap_places(params)),
+    universe=lambda table, params: ranked(table, *_heatmap_places(params)),
     shape=lambda _params, extras: dict_shape(("heatmap",), _TILE, extras),
     table=coin_table,
     columns=(
