@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,25 +16,14 @@ from django.conf import settings
 from spot.web import sse
 from tests.fastpath.events import Events
 from tests.fastpath.gateway import Gateway, eventually, gateway, put_lists, put_market, run
+from tests.nginx import NGINX, configuration
 
-NGINX = shutil.which("nginx")
 DOCS = Path(settings.BASE_DIR) / "docs"
 pytestmark = [
     pytest.mark.flow,
     pytest.mark.usefixtures("redis"),
     pytest.mark.skipif(NGINX is None, reason="NGINX IS NOT ON THE PATH: nothing proves that it passes events on"),
 ]
-_SITE = """
-daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-    {site}
-    server {{ listen 127.0.0.1:{stream}; {location} }}
-}}
-"""
 
 
 def lines_of(document: str, port: int) -> str:
@@ -57,8 +45,8 @@ async def nginx(folder: Path, upstream: int) -> AsyncIterator[tuple[int, int]]:
     whole, stream = free_port(), free_port()
     site = re.sub(r" *ssl_certificate.*\n", "", lines_of("operating.md", upstream))
     site = site.replace("listen 443 ssl;", f"listen 127.0.0.1:{whole};")
-    text = _SITE.format(folder=folder, site=site, stream=stream, location=lines_of("sse.md", upstream))
-    (folder / "nginx.conf").write_text(text)
+    site += f"\nserver {{ listen 127.0.0.1:{stream}; {lines_of('sse.md', upstream)} }}"
+    (folder / "nginx.conf").write_text(configuration(folder, site))
     assert NGINX is not None
     process = await asyncio.create_subprocess_exec(NGINX, "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf")
     try:

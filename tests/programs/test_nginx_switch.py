@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -15,26 +14,16 @@ import pytest
 from django.conf import settings
 
 from tests.live import wait_until
+from tests.nginx import NGINX, configuration
 from tests.programs import catalogue
 from tests.programs.conftest import Programs
 from tests.programs.interception import Inside, prepare
 from tests.programs.running import output, run, started
 
-NGINX = shutil.which("nginx")
 pytestmark = [
     pytest.mark.heavy,
     pytest.mark.skipif(NGINX is None, reason="NGINX IS NOT ON THE PATH: nothing proves that it leads programs here"),
 ]
-_AROUND = """
-daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-    {site}
-}}
-"""
 
 
 @pytest.fixture
@@ -47,7 +36,7 @@ def behind(programs: Programs, tmp_path: Path) -> Iterator[Inside]:
     site = site.replace("listen 443 ssl;", f"listen unix:{socket} ssl;")
     site = site.replace("127.0.0.1:8000", f"127.0.0.1:{programs.site.port}")
     prepare(tmp_path)
-    (tmp_path / "nginx.conf").write_text(_AROUND.format(folder=tmp_path, site=site))
+    (tmp_path / "nginx.conf").write_text(configuration(tmp_path, site))
     process = subprocess.Popen([str(NGINX), "-e", f"{tmp_path}/error.log", "-c", f"{tmp_path}/nginx.conf"])
     try:
         wait_until(socket.exists, 10, "nginx")
