@@ -83,6 +83,7 @@ PROCESSES = Metric("spot_processes", "gauge", "processes that live", ("role",))
 CPU = Metric("spot_process_cpu_seconds_total", "counter", "CPU time of a process", ("role", "process"))
 MEMORY = Metric("spot_process_resident_bytes", "gauge", "its resident memory", ("role", "process"))
 FILES = Metric("spot_process_open_files", "gauge", "its open files and sockets", ("role", "process"))
+LOOP_TASKS = Metric("spot_process_tasks", "gauge", "asyncio tasks of a web process", ("role", "process"))
 LAG = Metric(
     "spot_loop_lag_seconds",
     "histogram",
@@ -104,8 +105,8 @@ METRICS = (
     CONNECTIONS, OPENED, CLOSES, SLOW, GROUPS, SUBSCRIPTIONS, FRAMES, FRAME_BYTES, FAN_OUT, DELIVERY, ANSWERS, REFUSALS,
     PROTOCOL_CALLS, AGE, AGE_LIMIT, DATASETS, SIMULATED, FETCHES, *UPSTREAM, BREAKER, KEYS, MINUTE_LIMIT, MINUTE_USED,
     MONTH_LIMIT, MONTH_USED, MONTH_LEFT, MONTH_FORECAST, STREAM, STREAM_SILENCE, STREAM_CHANNELS, STREAM_TICKS,
-    STREAM_DROPPED, STREAM_RECONNECTS, PROCESSES, CPU, MEMORY, FILES, LAG, LAG_WORST, TASKS, TASK_SECONDS, QUEUE_DELAY,
-    QUEUE, WORKER_SILENCE, STORE, STORE_USED, STORE_LIMIT, BUILD,
+    STREAM_DROPPED, STREAM_RECONNECTS, PROCESSES, CPU, MEMORY, FILES, LOOP_TASKS, LAG, LAG_WORST, TASKS, TASK_SECONDS,
+    QUEUE_DELAY, QUEUE, WORKER_SILENCE, STORE, STORE_USED, STORE_LIMIT, BUILD,
 )  # fmt: skip
 
 #: The values of each label.

@@ -87,7 +87,8 @@ class WebReport:
         clock = asyncio.get_running_loop().time
         if clock() - self._facts_at > _FACTS_EVERY:
             self._facts_at = clock()
-            self._facts = await asyncio.to_thread(process_facts)  # of thousands of files the list takes a while
+            # Of thousands of files and tasks the lists take a while.
+            self._facts = await asyncio.to_thread(_facts, asyncio.get_running_loop())
         _sent.count(counts)
         content, self._worst = self.content(), 0.0
         await tell_soon(self._redis, self._reporter, content, now_ms())
@@ -120,6 +121,10 @@ class WebReport:
         except (RedisError, OSError, TimeoutError) as error:
             log.debug("last report not told", error=type(error).__name__)
         await self._redis.aclose()
+
+
+def _facts(loop: asyncio.AbstractEventLoop) -> dict[str, float]:
+    return process_facts() | {"tasks": len(asyncio.all_tasks(loop))}
 
 
 def _reading(metric: Metric, value: float, *labels: str) -> Reading:

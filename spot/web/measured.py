@@ -39,6 +39,10 @@ _QUEUE = f"{settings.CELERY_BROKER_TRANSPORT_OPTIONS['global_keyprefix']}celery"
 _ACCESSES_SECONDS = 5.0
 _FAMILIES = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
 _BY_NAME = {metric.name: metric for metric in metrics.METRICS}
+#: What a process reports of itself.
+_FACTS = (
+    (metrics.CPU, "cpu"), (metrics.MEMORY, "memory"), (metrics.FILES, "files"), (metrics.LOOP_TASKS, "tasks"),
+)  # fmt: skip
 _KEY_STATES = ("ready", "resting", "refused")
 
 
@@ -121,7 +125,7 @@ def _put_reports(families: Families, reports: Iterable[Report]) -> None:
         roles[role] += 1
         for name, labels, value in content.get("readings", ()):
             sums[name, *labels] += value
-        for metric, fact in ((metrics.CPU, "cpu"), (metrics.MEMORY, "memory"), (metrics.FILES, "files")):
+        for metric, fact in _FACTS:
             if fact in content:
                 families.put(metric, content[fact], role, number)
         if "lag" in content:

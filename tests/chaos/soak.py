@@ -1,4 +1,5 @@
-"""`make soak HOURS=n`: a site with clients that come, ask for something else and go, and what it takes over time.
+"""`make soak HOURS=n`: a site with clients that come, ask for something else and go, keys that are revoked while their
+holders are connected, and what it takes over time.
 
 Once an hour Redis is killed. Samples go into soak.csv, and their picture into soak.svg, both in the folder --out.
 """
@@ -12,6 +13,7 @@ import importlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -23,7 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from websockets.asyncio.client import connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.sync.client import connect as sync_connect
 
 from tests.chaos.crowd import PATH, silent, view_of
 
@@ -36,11 +39,14 @@ COLUMNS = {
     **{f"{part}_mb": f"memory of {part}, MB" for part in PARTS},
     "web_files": "descriptors of web",
     "web_threads": "threads of web",
+    "web_tasks": "asyncio tasks of web",
     "worker_files": "descriptors of worker",
     "redis_keys": "keys in Redis",
     "redis_mb": "memory of Redis, MB",
     "queue": "tasks that wait",
     "served": "clients with data of the last 20 s",
+    "revoked": "keys revoked so far",
+    "outlived": "their sockets that stayed",
 }
 _RANDOM = random.Random(14)
 SEARCHES = ("", "bit", "eth", "sol", "a", "usd")
@@ -74,7 +80,54 @@ async def _churn(port: int, ended: threading.Event) -> None:
     await asyncio.gather(slow_readers(), *(visits() for _ in range(10)), return_exceptions=True)
 
 
-def sample(bench: Bench, began: float) -> dict[str, float]:
+class Holders:
+    """Holders of keys, one after the other: each connects with a new key, which the operator then revokes."""
+
+    def __init__(self, bench: Bench) -> None:
+        from tests.operating import Operator
+
+        self.revoked = self.outlived = 0
+        self._bench, self._operator = bench, Operator(bench.site)
+        self._operator.send("/admin/clients/clientplan/add/", name="soak", enabled="on")
+        form = self._operator.open("/admin/clients/clientkey/add/")
+        self._plan = re.findall(r'<option value="(\d+)">soak', form)[0]
+
+    def follow(self, ended: threading.Event) -> None:
+        """One holder every half minute, until it has ended."""
+        while not ended.wait(30):
+            with suppress(OSError, AssertionError):  # Redis is being restarted, or the page says so
+                self._follow_one()
+
+    def _follow_one(self) -> None:
+        shown = self._operator.send("/admin/clients/clientkey/add/", name="holder", plan=self._plan)
+        key, page = re.findall(r"<code>(\w+)</code>", shown)[0], re.findall(r"/admin/[a-z/]+\d+/change/", shown)[0]
+        address = f"ws://127.0.0.1:{self._bench.front.port}{PATH}top-gainers"
+        with sync_connect(address, additional_headers={"X-API-Key": key}, max_size=None, proxy=None) as connection:
+            connection.recv(timeout=10)
+            self._operator.press(page, "revoke")
+            self.revoked += 1
+            deadline = time.monotonic() + 15
+            try:
+                while time.monotonic() < deadline:
+                    connection.recv(timeout=15)
+                self.outlived += 1
+            except TimeoutError:
+                self.outlived += 1
+            except ConnectionClosed:
+                self.outlived += connection.close_code != 4401
+
+
+def web_tasks(bench: Bench) -> float:
+    """The asyncio tasks of the web process, as /metrics says."""
+    from tests.live import get
+
+    with suppress(OSError, AssertionError):
+        text = str(get(f"{bench.site.url}/metrics")[1])
+        return float(sum(map(float, re.findall(r"^spot_process_tasks\{[^}]*\} (\S+)", text, re.MULTILINE))))
+    return 0.0
+
+
+def sample(bench: Bench, holders: Holders, began: float) -> dict[str, float]:
     """What the site takes now."""
     from tests.chaos.bench import descriptors, threads
 
@@ -82,6 +135,7 @@ def sample(bench: Bench, began: float) -> dict[str, float]:
     taken |= {f"{part}_mb": round(bench.rss_mb(part), 1) for part in PARTS}
     web, worker = bench.pids("web"), bench.pids("worker")
     taken |= {"web_files": sum(map(descriptors, web)), "web_threads": sum(map(threads, web))}
+    taken["web_tasks"] = web_tasks(bench)
     taken["worker_files"] = sum(map(descriptors, worker))
     with bench.store() as store:
         information: Any = store.info("memory")
@@ -91,6 +145,7 @@ def sample(bench: Bench, began: float) -> dict[str, float]:
     taken |= {"redis_keys": keys, "redis_mb": round(information["used_memory"] / 2**20, 2), "queue": waiting}
     assert bench.crowd is not None
     taken["served"] = bench.crowd.served(time.time() - 20)
+    taken |= {"revoked": holders.revoked, "outlived": holders.outlived}
     return taken
 
 
@@ -146,11 +201,14 @@ def soak(bench: Bench, seconds: float, folder: Path, every: float = 10) -> list[
     ended = threading.Event()
     churn = threading.Thread(target=lambda: asyncio.run(_churn(bench.front.port, ended)), daemon=True)
     churn.start()
+    holders = Holders(bench)
+    revocations = threading.Thread(target=holders.follow, args=(ended,), daemon=True)
+    revocations.start()
     began, samples, hours = time.time(), [], 0
     try:
         while time.time() - began < seconds:
             time.sleep(every)
-            samples.append(sample(bench, began))
+            samples.append(sample(bench, holders, began))
             write(folder, samples)
             # In the middle of each hour, and of a shorter run.
             if (time.time() - began) / min(seconds, 3600) > hours + 0.5:
@@ -159,6 +217,7 @@ def soak(bench: Bench, seconds: float, folder: Path, every: float = 10) -> list[
     finally:
         ended.set()
         churn.join(30)
+        revocations.join(30)
     return samples
 
 

@@ -221,7 +221,7 @@ def test_another_process_is_counted_in_and_its_going_takes_back_only_what_it_ser
     async def story() -> None:
         await put_market(5)
         other = Reporter("web")
-        report = {"memory": 5, "readings": [["spot_connections", ["plain", "anonymous"], 7]]}
+        report = {"memory": 5, "tasks": 6, "readings": [["spot_connections", ["plain", "anonymous"], 7]]}
         counts.add(METRICS[6], "broadcast", amount=1000)
         await asyncio.to_thread(tell, redis, other, report, now_ms())
         async with Socket("market", "page_size=3") as socket:
@@ -231,6 +231,7 @@ def test_another_process_is_counted_in_and_its_going_takes_back_only_what_it_ser
             assert value(samples, "spot_frames_total", lane="broadcast") == 1000
             assert value(samples, "spot_processes", role="web") == 2
             assert value(samples, "spot_process_resident_bytes", role="web", process="1") == 5
+            assert value(samples, "spot_process_tasks", role="web", process="1") == 6
             await asyncio.to_thread(tell, redis, other, report, now_ms() - 8500)
             samples = await scrape()
             assert value(samples, "spot_connections", dialect="plain", plan="anonymous") == 1
