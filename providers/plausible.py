@@ -18,6 +18,7 @@ from redis import Redis
 
 from providers.datasets import Dataset, Row, Traits
 from providers.errors import BadPayload
+from providers.stored import record_of
 
 #: The factor by which a price may move between two accepted values, up or down.
 FACTOR = 1_000.0
@@ -155,7 +156,7 @@ class Doubts:
     def of(self, dataset: Dataset) -> dict[str, Doubt]:
         """The doubts of a dataset, by coin."""
         raw = self._redis.get(_key(dataset))
-        return {} if raw is None else {coin: Doubt(**facts) for coin, facts in json.loads(raw).items()}
+        return {} if raw is None else {coin: record_of(Doubt, facts) for coin, facts in json.loads(raw).items()}
 
     def keep(self, dataset: Dataset, doubts: Mapping[str, Doubt]) -> None:
         """Replace them."""

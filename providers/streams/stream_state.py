@@ -28,6 +28,7 @@ from redis.asyncio.lock import Lock
 from redis.exceptions import LockError, RedisError
 
 from providers.redis_trouble import why
+from providers.stored import record_of
 
 Phase = Literal["connecting", "live", "idle", "waiting", "paused", "refused"]
 Count = Literal["disputed", "absurd"]
@@ -127,7 +128,7 @@ async def publish(client: redis.asyncio.Redis, name: str, state: StreamState | N
 def read(client: redis.Redis, name: str) -> StreamState | None:
     """The state of a provider's stream; None when no process leads it: no key, switched off, or no stream process."""
     raw = client.get(f"spot:stream:state:{name}")
-    return None if raw is None else StreamState(**json.loads(raw))
+    return None if raw is None else record_of(StreamState, json.loads(raw))
 
 
 async def mark(client: redis.asyncio.Redis, now_ms: int) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from providers.stored import record_of
 from spot.snapshots import connection
 
 _PREFIX = "spot:alerts:"
@@ -53,7 +54,7 @@ def last(digest: str) -> Seen:
     if not text:
         return Seen()
     head, data = text.split(b"\n", 1)
-    return Seen(**orjson.loads(head), data=data)
+    return record_of(Seen, orjson.loads(head), data=data)
 
 
 def note(digest: str, view: Seen) -> None:

@@ -30,6 +30,7 @@ from providers.access import Access
 from providers.breaker import Breaker
 from providers.budget import Budget, month_of
 from providers.datasets import Dataset
+from providers.stored import record_of
 from spot import snapshots
 from spot.alerts.episodes import Episode, Message, Patience, Trouble, step
 from spot.alerts.models import Alert, Delivery, Target
@@ -174,7 +175,7 @@ def _tell_news(targets: Sequence[Target], now: int) -> list[Message]:
 
 def _known() -> dict[str, Episode]:
     text: Any = snapshots.connection().get(_STATE)
-    return {key: Episode(**fields) for key, fields in orjson.loads(text).items()} if text else {}
+    return {key: record_of(Episode, fields) for key, fields in orjson.loads(text).items()} if text else {}
 
 
 def _note(episodes: Mapping[str, Episode]) -> None:

@@ -69,7 +69,7 @@ class Group:
         self.verdict = verdict
         self.coins: tuple[str, ...] = view.params.get("coin_ids", ())
         self.shape = view.shape(dialect.extended)
-        self.charts = not TEXTS.isdisjoint(self.shape.reads)
+        self.charts = any(name in TEXTS for name in self.shape.reads)
         self._streamed = all(topic.dataset.traits.streamed for topic in topics)
         self.members: set[Member] = set()
         #: How many members each client has here.

@@ -22,7 +22,7 @@ Column = list[Any]
 
 #: The column whose values are JSON text, which is passed on without decoding; rows have one of them at most.
 _SPARKLINE = "sparkline"
-TEXTS = frozenset({_SPARKLINE, "points", "body"})
+TEXTS = (_SPARKLINE, "points", "body")
 
 
 class Charts:
@@ -51,7 +51,11 @@ class Charts:
 
 
 class Packed(NamedTuple):
-    """Rows as text: a line with their number and the field names, then a line per field; and the charts."""
+    """Rows as text, and their charts. The text is a line with their number and the names of fields, then a line for
+    each name. Of charts that are no sparklines the field is among the names, with a line of nulls.
+
+    A newer version may add elements to the first line, and lines behind the others: an older one ignores them.
+    """
 
     cells: bytes
     charts: Charts
@@ -106,9 +110,11 @@ class Columns(Sequence[Row]):
     def unpack(cls, cells: bytes, charts: Charts | None) -> Columns:
         """The rows of texts made by `pack`; None: without their charts. Raises `ValueError` for other texts."""
         head, *lines = cells.split(b"\n")
-        length, names, *named = orjson.loads(head)
-        chart = named[0] if named else _SPARKLINE
-        line_of = dict(zip(names, lines, strict=True))
+        length, names, *newer = orjson.loads(head)
+        line_of = dict(zip(names, lines[: len(names)], strict=True))
+        # An earlier form names the charts in a third element.
+        chart = next((name for name in [*names, *newer] if name in TEXTS), _SPARKLINE)
+        plain = [name for name in names if name != chart]
 
         def make(name: str) -> Column:
             if name == chart and charts is None:
@@ -117,7 +123,7 @@ class Columns(Sequence[Row]):
                 return charts.column()
             return orjson.loads(line_of[name]) if name in line_of else [None] * length
 
-        columns = cls([*names, chart] if charts is not None and charts.present else names, length, make)
+        columns = cls([*plain, chart] if charts is not None and charts.present else plain, length, make)
         columns.charts, columns.has_charts = charts, charts is not None
         return columns
 
@@ -127,10 +133,13 @@ class Columns(Sequence[Row]):
         columns = Columns.of(rows)
         chart = next((name for name in columns.names if name in TEXTS), _SPARKLINE)
         plain = [name for name in columns.names if name != chart]
-        head = [len(columns), plain] if chart == _SPARKLINE else [len(columns), plain, chart]
-        lines = [orjson.dumps(head), *(orjson.dumps(columns.column(name)) for name in plain)]
+        lines = [orjson.dumps(columns.column(name)) for name in plain]
+        if chart != _SPARKLINE:
+            plain.append(chart)
+            lines.append(orjson.dumps([None] * len(columns)))
         charts = [_text(value) for value in columns.column(chart)] if chart in columns.names else None
-        return Packed(b"\n".join(lines), Charts(b"" if charts is None else orjson.dumps(charts)))
+        cells = b"\n".join([orjson.dumps([len(columns), plain]), *lines])
+        return Packed(cells, Charts(b"" if charts is None else orjson.dumps(charts)))
 
     def column(self, name: str) -> Column:
         """The values of a field, in the order of the rows; read-only. Raises `ValueError` when the text of the store is

@@ -51,6 +51,7 @@ from redis.lock import Lock
 from providers.clean import SLACK_MS, ahead
 from providers.datasets import BUNDLED, KINDS, Dataset, Fetched, Row
 from providers.facts import Facts
+from providers.stored import record_of
 from spot import signs
 from spot.query.columns import Charts, Columns
 from spot.snapshots.nudges import nudge
@@ -297,7 +298,7 @@ def end_trouble(dataset: Dataset) -> None:
 def trouble(dataset: Dataset) -> Trouble | None:
     """Why the dataset's last fetch failed; None when it did not."""
     raw = connection().get(f"spot:{realm()}:trouble:{dataset.name}")
-    return None if raw is None else Trouble(**orjson.loads(raw))
+    return None if raw is None else record_of(Trouble, orjson.loads(raw))
 
 
 def load(dataset: Dataset, where: Realm | None = None, *, charts: bool = True) -> Snapshot | None:
@@ -329,8 +330,8 @@ def facts(datasets: Sequence[Dataset], where: Realm | None = None) -> dict[str, 
         answers = pipe.execute()
     return {
         dataset.name: (
-            None if meta is None else Facts(**orjson.loads(meta)),
-            None if failed is None else Trouble(**orjson.loads(failed)),
+            None if meta is None else record_of(Facts, orjson.loads(meta)),
+            None if failed is None else record_of(Trouble, orjson.loads(failed)),
         )
         for dataset, meta, failed in zip(datasets, answers[::2], answers[1::2], strict=True)
     }
@@ -345,7 +346,7 @@ def heads(datasets: Sequence[Dataset]) -> dict[str, Facts]:
             pipe.hmget(f"spot:{where}:table:{dataset.name}", ["epoch", "version", "meta"])
         answers = pipe.execute()
     return {
-        dataset.name: Facts(**orjson.loads(meta), epoch=epoch.decode(), version=int(version))
+        dataset.name: record_of(Facts, orjson.loads(meta), epoch=epoch.decode(), version=int(version))
         for dataset, (epoch, version, meta) in zip(datasets, answers, strict=True)
         if None not in (epoch, version, meta)
     }
@@ -489,4 +490,6 @@ def snapshot_of(dataset: Dataset, fields: Sequence[Any], known: Charts | None = 
     if more:
         charts = known if more[1] is None else Charts(more[1], (more[0] or b"").decode())
     rows = Columns.unpack(cells, charts)
-    return Snapshot(dataset=dataset, epoch=epoch.decode(), version=int(version), rows=rows, **orjson.loads(meta))
+    return record_of(
+        Snapshot, orjson.loads(meta), dataset=dataset, epoch=epoch.decode(), version=int(version), rows=rows
+    )

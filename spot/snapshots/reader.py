@@ -10,6 +10,7 @@ import orjson
 from django.conf import settings
 
 from providers.datasets import Dataset
+from providers.stored import record_of
 from spot.query.columns import Charts, Columns
 from spot.snapshots import (
     FIELDS,
@@ -136,5 +137,5 @@ def _charts_of(snapshot: Snapshot | None) -> Charts:
 
 
 def _news(epoch: bytes | None, version: bytes | None, failed: bytes | None) -> News:
-    trouble = None if failed is None else Trouble(**orjson.loads(failed))
+    trouble = None if failed is None else record_of(Trouble, orjson.loads(failed))
     return News(epoch.decode() if epoch else "", int(version or 0), trouble)
