@@ -1,15 +1,25 @@
-"""Celery's beat with support for clocks that are set back.
+"""Celery's beat with support for clocks that are set back, and with a sign of life.
 
 Celery records the last run of an entry by the wall clock. With a clock set back by an hour, it would start nothing for
-an hour.
+an hour. The sign tells of a second beat: it changes nothing, but nobody has meant to start it.
 """
 
 from __future__ import annotations
 
+import os
+import socket
+import time
 from datetime import timedelta
 from typing import Any
 
+import redis
+import structlog
 from celery.beat import PersistentScheduler
+from django.conf import settings
+
+from spot import signs
+
+log = structlog.get_logger(__name__)
 
 #: How far clocks may differ.
 _SLACK = timedelta(seconds=60)
@@ -18,6 +28,13 @@ _SLACK = timedelta(seconds=60)
 class Scheduler(PersistentScheduler):
     """A scheduler for which an entry that ran in the future is due now."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._name, self._since = f"{socket.gethostname()} process {os.getpid()}", signs.now_ms()
+        self._client: redis.Redis = settings.REDIS.client()
+        self._marked = float("-inf")
+        self._others: list[str] = []
+
     def tick(self, *args: Any, **options: Any) -> float:
         """Start due entries; the seconds until the next call."""
         now = self.app.now()
@@ -25,4 +42,19 @@ class Scheduler(PersistentScheduler):
             if entry.last_run_at > now + _SLACK:
                 entry.last_run_at = now
                 self._heap = None  # it is ordered by the former clock
-        return float(super().tick(*args, **options))
+        wait = float(super().tick(*args, **options))
+        if time.monotonic() - self._marked > signs.BEAT_SECONDS:
+            self._marked = time.monotonic()
+            self._mark()
+        return wait
+
+    def _mark(self) -> None:
+        """Leave the sign, and log once that another beat runs. Without Redis there is none, and no task to send."""
+        try:
+            signs.mark_beat(self._client, self._name, self._since)
+            others = [name for name in signs.beats(self._client) if name != self._name]
+        except (redis.RedisError, OSError):
+            return
+        if others and not self._others:
+            log.warning("another beat sends tasks too; one is enough", others=", ".join(others))
+        self._others = others

@@ -49,6 +49,14 @@ def workers(site: Site) -> Iterator[Finding]:
         yield Finding("worker", "problem", sentence, "Read the worker's log, and restart it.")
 
 
+def beats(site: Site) -> Iterator[Finding]:
+    """Whether one beat runs. A second one changes nothing, but hides that one of them is not looked after."""
+    names = signs.beats(site.redis)
+    if len(names) > 1:
+        sentence = f"{len(names)} beats send tasks: {', '.join(names)}. Nothing is fetched twice, but one is enough."
+        yield Finding("beats", "warning", sentence, "End all but one.")
+
+
 def streams(site: Site) -> Iterator[Finding]:
     """Whether a stream process lives, if a provider's stream can be used."""
     silent = site.silent_ms["stream"]

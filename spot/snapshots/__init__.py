@@ -22,7 +22,7 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 `probe`                          exists while real providers are known to be out of reach
 `category`                       exists while a real provider has just been asked for a category
 `streamed`, `listings-renewed`   exist while streamed datasets have just been checked, announcements renewed
-`worker`                         when a worker last ran the tick (`spot.signs`)
+`worker`, `beats`                when a worker last ran the tick, which beats run (`spot.signs`)
 `alerts`, `alerts-wanted`, …     exist while rules have just been evaluated, their datasets wanted, old alerts pruned
 `write-check`                    a value without meaning, to find out whether Redis takes writes
 ===============================  ==============================================================================

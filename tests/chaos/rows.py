@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from spot import signs
 from spot.management.commands.up import program
 from tests.chaos.bench import Bench, descriptors
 from tests.chaos.crowd import is_cut, silent
@@ -266,6 +267,8 @@ def _second_beat(bench: Bench) -> None:
     began = time.time()
     bench.wait(10)
     calls = len(bench.calls(began))
+    bench.require(len(signs.beats(bench.store())) == 2, "the doctor would not warn of two beats")
+    bench.require("another beat" in bench.site.log("second"), "the second beat logged no warning")
     bench.site.stop("second")
     bench.require(calls <= 12, f"{calls} polls in 10 s with two beats")
     bench.heal()

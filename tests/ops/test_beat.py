@@ -1,10 +1,13 @@
 """Beat goes on when the clock is set back."""
 
+import os
 from datetime import timedelta
 
 import pytest
 from celery import Celery
+from redis import Redis
 
+from spot import signs, snapshots
 from spot_project.beat import Scheduler
 
 
@@ -18,4 +21,19 @@ def test_what_ran_later_than_now_is_started_again(tmp_path, monkeypatch: pytest.
     for _ in range(2 * len(scheduler.schedule)):
         scheduler.tick()
     assert "toy.tick" in sent
+    scheduler.close()
+
+
+def test_a_beat_leaves_a_sign_and_logs_that_there_is_another(redis: Redis, tmp_path, caplog) -> None:
+    app = Celery("toy", set_as_current=False, broker="memory://")
+    scheduler = Scheduler(app, schedule_filename=str(tmp_path / "beat"))
+    scheduler.tick()
+    (ours,) = signs.beats(redis)
+    assert f"process {os.getpid()}" in ours
+    assert "another beat" not in caplog.text
+    signs.mark_beat(redis, "elsewhere process 7", snapshots.now_ms() - 1)
+    scheduler._mark()
+    scheduler._mark()
+    assert caplog.text.count("another beat") == 1
+    assert "elsewhere process 7" in caplog.text
     scheduler.close()

@@ -197,6 +197,23 @@ def test_neither_worker_nor_beat(redis: Redis) -> None:
     assert report("beat")
 
 
+def test_a_second_beat(redis: Redis) -> None:
+    now = signs.now_ms()
+    signs.mark_beat(redis, "this process 1", now - 60_000)
+    assert not report("beats")
+    signs.mark_beat(redis, "other process 2", now - 3000)
+    signs.mark_beat(redis, "this process 1", now - 60_000)
+    the("beats", "warning", "2 beats send tasks: other process 2, this process 1", "all but one")
+
+
+def test_no_second_beat_where_one_was_replaced(redis: Redis) -> None:
+    now = signs.now_ms()
+    redis.hset("spot:beats", "process 1", f"{now - 60_000} {now - 5000}")
+    signs.mark_beat(redis, "process 2", now - 3000)
+    assert signs.beats(redis) == ["process 2"]
+    assert not report("beats")
+
+
 def test_no_stream_process_where_a_stream_can_be_used(redis: Redis, settings) -> None:
     snapshots.mark_worker()
     assert not report("stream")
