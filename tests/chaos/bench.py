@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import tempfile
@@ -17,19 +18,21 @@ from redis.exceptions import RedisError
 
 from spot.processes import reaper
 from tests.chaos.crowd import Crowd
+from tests.chaos.defences import Changes
 from tests.chaos.history import Published
 from tests.chaos.relay import Relay
 from tests.live import LiveSite, get
 
 #: What the clients' views are made of: coins that the market lacks come from the quotes.
 TABLES = ("spot:live:table:markets:usd", "spot:live:table:quotes:usd")
-CLOCK = Path(__file__).parent / "clock"
+INSIDE = Path(__file__).parent / "inside"
 
 
 class Bench:
     """Redis and upstream are reached through relays, and so are the clients' sockets: `redis`, `upstream`, `front`."""
 
-    def __init__(self, clients: int = 40, **environment: str) -> None:
+    def __init__(self, clients: int = 40, changes: Changes | None = None, **environment: str) -> None:
+        """`changes`: what is another in the source of the site's processes (`tests.chaos.defences`)."""
         home = Path(tempfile.mkdtemp(prefix="chaos-"))
         self._clock = home / "clock"
         self._clock.write_bytes(bytes(8))
@@ -45,9 +48,10 @@ class Bench:
             "COINGECKO_CALLS_PER_MONTH": "0",
             "SPOT_CONNECTIONS_PER_ADDRESS": "5000",
             "SPOT_HEARTBEAT_SECONDS": "5",
-            "PYTHONPATH": f"{CLOCK}",
+            "PYTHONPATH": f"{INSIDE}",
             "CHAOS_CLOCK": str(self._clock),
         } | environment
+        self.change(changes or {})
         self.published: list[Published] = []
         self.healed = 0.0
         self.notes: list[str] = []
@@ -89,6 +93,12 @@ class Bench:
                         entries.append(Published(time.time(), fields[0].decode(), int(fields[1])))
             self.published += entries
         client.close()
+
+    def change(self, changes: Changes) -> None:
+        """Let the processes that start from now on have another source, or the usual one with no changes."""
+        file = self.site.home / "changes.json"
+        file.write_text(json.dumps(changes))
+        self.site.environment["CHAOS_CHANGES"] = str(file)
 
     # --- what a row does ------------------------------------------------------------------------------------------
 

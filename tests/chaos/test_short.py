@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 
 from tests.chaos.bench import Bench
+from tests.chaos.defences import DEFENCES, misplaced
 from tests.chaos.rows import ELSEWHERE, ROWS, Row
 from tests.chaos.run import line, run
 
@@ -36,3 +37,8 @@ def test_every_row_is_described() -> None:
     document = (Path(settings.BASE_DIR) / "docs" / "faults.md").read_text()
     assert [row.number for row in ROWS if f"| {row.number} | {row.fault} |" not in document] == []
     assert [number for number, words in ELSEWHERE.items() if f"| {number} | {words} |" not in document] == []
+
+
+def test_every_defence_is_where_its_change_takes_it_from() -> None:
+    assert [text for defence in DEFENCES for text in misplaced(defence.changes)] == []
+    assert {defence.row for defence in DEFENCES} <= {row.number for row in ROWS}
