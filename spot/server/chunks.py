@@ -10,7 +10,7 @@ From then on neither `send` nor `receive` may be used, and what the peer still s
 ``socket.end()``
     Finish the answer, and close the connection once the peer has taken it.
 
-A peer that leaves a chunk untaken for `send_seconds` is cut.
+A peer that leaves a chunk untaken for `send_seconds` is reset.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 
 from spot.metrics import SLOW, increment
-from spot.server.flow import Flow
+from spot.server.flow import Flow, reset
 
 EXTENSION = "spot.chunks"
 _LAST = b"0\r\n\r\n"
@@ -36,6 +36,7 @@ class ChunkSocket(Flow):
         self._transport = transport
         self._loop = loop
         self._ended = False
+        self._farewell: asyncio.TimerHandle | None = None
 
     def open(self) -> None:
         """Count as untaken whatever the kernel does not take at once."""
@@ -49,7 +50,7 @@ class ChunkSocket(Flow):
             self._block()
             self._transport.write(_LAST)
             self._transport.close()
-            self._loop.call_later(_FAREWELL_SECONDS, self._transport.abort)
+            self._farewell = self._loop.call_later(_FAREWELL_SECONDS, reset, self._transport)
 
     # --- flow --------------------------------------------------------------------------------------------------------
 
@@ -67,6 +68,8 @@ class ChunkSocket(Flow):
         self._block()
         self.gone.set()
         self._end_patience()
+        if self._farewell is not None:
+            self._farewell.cancel()
         self._write_no_more()
         self.when_ready = self.when_blocked = None
 
@@ -76,4 +79,4 @@ class ChunkSocket(Flow):
 
     def _cut(self) -> None:
         increment(SLOW, "sse")
-        self._transport.abort()
+        reset(self._transport)

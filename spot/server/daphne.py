@@ -1,7 +1,7 @@
 """daphne, with the same limits and the same mended request lines as uvicorn.
 
-daphne never waits for a slow reader: what the application sends to one is buffered in this process until the kernel
-gives the connection up. That is why it is not the default.
+daphne never waits for a slow reader: what the application sends to one is buffered in this process until the reader is
+cut. That is why it is not the default.
 """
 
 # Importing daphne.server installs Twisted's asyncio reactor, which must precede every other import of Twisted.
@@ -13,12 +13,15 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from daphne.ws_protocol import WebSocketProtocol
+from django.conf import settings
 from twisted.internet import reactor as installed_reactor
 from twisted.internet.protocol import connectionDone
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
+from spot.codes import Close
+from spot.metrics import SLOW, increment
 from spot.server import listening
 from spot.server.intake import Intake
 from spot.server.request_line import repair
@@ -31,9 +34,11 @@ _BODY_REFUSED = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\nconnect
 
 
 class SpotChannel(HTTPChannel):
-    """One HTTP connection that mends raw request lines and bounds the time a request's head may take."""
+    """One HTTP connection that mends raw request lines, and bounds the time that a request's head and its answer may
+    take."""
 
     head_deadline: Any = None
+    answer_deadline: Any = None
     #: Those that are open.
     channels: ClassVar[set["SpotChannel"]] = set()
 
@@ -73,7 +78,31 @@ class SpotChannel(HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         self.channels.discard(self)
         self._expect_nothing()
+        self._answer_taken()
         super().connectionLost(reason)
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        """The peer takes no more of the answer: it has a while for it."""
+        super().pauseProducing()
+        if self.answer_deadline is None:
+            is_stream = bool(self.requests) and _is_stream(self.requests[-1])
+            seconds = settings.SPOT_SEND_SECONDS if is_stream else listening.ANSWER_SECONDS
+            self.answer_deadline = reactor.callLater(seconds, self._cut, is_stream) if seconds else None
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        """The peer has taken everything."""
+        self._answer_taken()
+        super().resumeProducing()
+
+    def _answer_taken(self) -> None:
+        if self.answer_deadline is not None and self.answer_deadline.active():
+            self.answer_deadline.cancel()
+        self.answer_deadline = None
+
+    def _cut(self, is_stream: bool) -> None:
+        if is_stream:
+            increment(SLOW, "sse")
+        self.forceAbortClient()
 
     def _expect_head(self) -> None:
         self.head_deadline = reactor.callLater(listening.HEAD_SECONDS, self.forceAbortClient)
@@ -85,9 +114,11 @@ class SpotChannel(HTTPChannel):
 
 
 class SpotWebSocketProtocol(WebSocketProtocol):
-    """Lets the application close with any code, 1012 and 1013 too, and send messages of any length."""
+    """Lets the application close with any code, 1012 and 1013 too, and send messages of any length. A peer that takes
+    nothing is closed with 4508, and reset by autobahn a second later."""
 
     maxMessagePayloadSize: int  # noqa: N815
+    patience: Any = None
     intake: Intake | None = None
     drain: dict[str, bool] | None = None
     keepalive: dict[str, float] | None = None
@@ -103,6 +134,40 @@ class SpotWebSocketProtocol(WebSocketProtocol):
             self.intake = Intake(read, self.transport.pauseProducing, self.transport.resumeProducing, reactor.callLater)
         self.intake.take(data)
 
+    def makeConnection(self, transport: Any) -> None:  # noqa: N802
+        """Take the connection over from HTTP, which is told neither its flow nor its end any more."""
+        SpotChannel.channels.discard(transport.producer)
+        transport.unregisterProducer()
+        transport.registerProducer(self, streaming=True)
+        super().makeConnection(transport)
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        """The peer has left more than 64 KB untaken."""
+        if self.patience is None and settings.SPOT_SEND_SECONDS:
+            self.patience = reactor.callLater(settings.SPOT_SEND_SECONDS, self._cut)
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        """The peer has taken everything."""
+        self._end_patience()
+        if self.transport.disconnecting:
+            self.transport.unregisterProducer()  # Twisted would wait for what it produces
+
+    def stopProducing(self) -> None:  # noqa: N802
+        """The connection has ended."""
+
+    def _cut(self) -> None:
+        self.patience = None
+        increment(SLOW, "socket")
+        if self.state == self.STATE_OPEN:
+            self.sendCloseFrame(code=int(Close.SLOW_READER), reasonUtf8=b"the client does not read")
+        else:
+            self.dropConnection(abort=True)
+
+    def _end_patience(self) -> None:
+        if self.patience is not None:
+            self.patience.cancel()
+            self.patience = None
+
     def onFrameBegin(self) -> None:  # noqa: N802
         if self.intake is not None:
             self.intake.frames += 1
@@ -111,6 +176,7 @@ class SpotWebSocketProtocol(WebSocketProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         if self.intake is not None:
             self.intake.close()
+        self._end_patience()
         super().connectionLost(reason)
 
     def handle_reply(self, message: dict[str, Any]) -> None:

@@ -23,8 +23,8 @@ interleave.
 ``socket.when_ready``, ``socket.when_blocked``
     Callables that the application may set: called each time the socket becomes ready again, and ceases to be.
 
-A peer that leaves a frame untaken for `send_seconds` is closed with 4508, and cut a second later. Until then its socket
-holds that one frame; the application keeps at most the newest one that waits.
+A peer that leaves a frame untaken for `send_seconds` is closed with 4508, and reset a second later. Until then its
+socket holds that one frame; the application keeps at most the newest one that waits.
 """
 
 from __future__ import annotations
@@ -43,13 +43,15 @@ from websockets.server import ServerProtocol
 
 from spot.codes import Close
 from spot.metrics import SLOW, increment
-from spot.server.flow import Flow
+from spot.server.flow import Flow, reset
 from spot.server.intake import Intake
 from spot.server.listening import DRAIN, KEEPALIVE
 
 EXTENSION = "spot.frames"
 #: A peer that does not answer our close is cut after so many seconds.
 _FAREWELL_SECONDS = 2.0
+#: The same for one that was too slow already.
+_CUT_SECONDS = 1.0
 #: No context on either side: a compressed frame can be shared by all sockets, and no socket keeps a dictionary.
 _DEFLATE = ServerPerMessageDeflateFactory(
     server_no_context_takeover=True, client_no_context_takeover=True, compress_settings={"memLevel": 5}
@@ -97,7 +99,7 @@ class FrameProtocol(Flow, WebSocketsSansIOProtocol):
             self._block()
             if self._farewell is None and self.transport is not None:
                 # uvicorn closes after `close_timeout`, which waits for a peer that takes nothing.
-                self._farewell = self.loop.call_later(_FAREWELL_SECONDS + 0.5, self.transport.abort)
+                self._farewell = self.loop.call_later(_FAREWELL_SECONDS + 0.5, reset, self.transport)
 
     def handle_close(self, event: Frame) -> None:
         """The peer has closed: its close is answered, and nothing else."""
@@ -186,7 +188,9 @@ class FrameProtocol(Flow, WebSocketsSansIOProtocol):
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.close_sent = True
         self.queue.put_nowait({"type": "websocket.disconnect", "code": int(Close.SLOW_READER)})
-        self.loop.call_later(1, self.transport.abort)
+        if self._farewell is not None:
+            self._farewell.cancel()
+        self._farewell = self.loop.call_later(_CUT_SECONDS, reset, self.transport)
 
     # --- what peers send ---------------------------------------------------------------------------------------------
 

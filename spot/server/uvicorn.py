@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from spot.server import chunks, listening
 from spot.server.chunks import ChunkSocket
+from spot.server.flow import reset
 from spot.server.frames import FrameProtocol
 from spot.server.request_line import repair
 
@@ -56,7 +57,7 @@ class SpotHttpProtocol(HttpToolsProtocol):
         if self.chunks is not None:
             self.chunks.pause()
         elif self.answer_deadline is None:
-            self.answer_deadline = self.loop.call_later(listening.ANSWER_SECONDS, self.transport.abort)
+            self.answer_deadline = self.loop.call_later(listening.ANSWER_SECONDS, reset, self.transport)
 
     def resume_writing(self) -> None:
         super().resume_writing()

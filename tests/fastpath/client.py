@@ -223,6 +223,11 @@ class Client:
         """End the connection as an exiting program does."""
         self.peer.close()
 
+    @property
+    def is_reset(self) -> bool:
+        """Whether the server has reset the connection, which a client that never reads does not learn otherwise."""
+        return self.peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == bytes([7])  # TCP_CLOSE
+
     def reset(self) -> None:
         """End the connection with RST."""
         self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

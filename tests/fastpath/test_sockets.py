@@ -272,9 +272,10 @@ def test_who_never_reads_not_even_the_close_is_cut(monkeypatch, settings, plain)
     monkeypatch.setattr(FrameProtocol, "send_seconds", 0.2)
 
     async def story(gate: Gateway) -> None:
-        _, connection = await stalled(gate, plain=plain)
+        client, connection = await stalled(gate, plain=plain)
         await eventually(gate.idle)  # although the client still stands there
         assert connection.transport.is_closing()
+        assert client.is_reset
 
     told(story)
 

@@ -339,6 +339,7 @@ def test_a_reader_that_does_not_read_is_cut_and_nobody_else_notices(monkeypatch:
             await put_market(200, shift)
             assert (await other.until("snapshot")).data["data"]["rows"]
             shift += 1.0
+        assert slow.is_reset
         assert not await slow.ended()
 
     told(story, count=200, small=True)

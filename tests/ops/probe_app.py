@@ -2,8 +2,9 @@
 
 `python -m tests.ops.probe_app uvicorn|daphne [proxy]` prints its port, then serves. With `--fd` it serves on a socket
 that it inherits, and with `--broken FILE` it ends at once where the file exists. The path decides: /hang never answers,
-/slow after a second, /events goes on for ever, /denied refuses a handshake with 429, /close-N closes a socket with code
-N; any other answers with what the server knew, and echoes messages.
+/slow after a second, /events goes on for ever, /flood and /events-flood send more than a kernel takes, /denied refuses
+a handshake with 429, /close-N closes a socket with code N; any other answers with what the server knew, and echoes
+messages.
 """
 
 import asyncio
@@ -19,6 +20,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from spot.processes.supervisor import READY
 from spot.server import listening
+
+FLOOD = "x" * 4_000_000
 
 
 def facts(scope: dict[str, Any]) -> str:
@@ -43,6 +46,11 @@ async def page(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await asyncio.sleep(3600)
     if scope["path"] == "/slow":
         await asyncio.sleep(1)
+    if scope["path"].endswith("flood"):
+        headers = [(b"content-type", b"text/event-stream")] if scope["path"] == "/events-flood" else []
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": FLOOD.encode(), "more_body": True})
+        await asyncio.sleep(3600)
     if scope["path"] == "/events":
         await events(scope, send)
     await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -71,7 +79,7 @@ async def socket(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["path"].startswith("/close-"):
         await send({"type": "websocket.close", "code": int(scope["path"].removeprefix("/close-"))})
         return
-    await send({"type": "websocket.send", "text": facts(scope)})
+    await send({"type": "websocket.send", "text": FLOOD if scope["path"] == "/flood" else facts(scope)})
     while (message := await receive())["type"] == "websocket.receive":
         await send({**message, "type": "websocket.send"})
 
@@ -87,7 +95,7 @@ if __name__ == "__main__":
     if options.broken and options.broken.exists():
         sys.exit(3)
     if options.fd is None:
-        listening.HEAD_SECONDS = listening.BODY_SECONDS = 1
+        listening.HEAD_SECONDS = listening.BODY_SECONDS = listening.ANSWER_SECONDS = 1
         listener = listening.listen("127.0.0.1", 0)
         sys.stdout.write(f"{listener.getsockname()[1]}\n")
         sys.stdout.flush()

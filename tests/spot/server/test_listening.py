@@ -2,10 +2,12 @@
 
 import contextlib
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -62,7 +64,10 @@ def body(answer: bytes) -> dict[str, object]:
 @contextlib.contextmanager
 def running(*arguments: str) -> Iterator[Probe]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.ops.probe_app", *arguments], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.ops.probe_app", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"SPOT_SEND_SECONDS": "1"},
     )
     try:
         assert process.stdout is not None
@@ -214,6 +219,27 @@ def test_a_request_that_never_ends_does_not_hold_the_process() -> None:
         assert b"200" in ending.ask(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         ending.process.send_signal(signal.SIGTERM)
         ending.process.wait(timeout=listening.GRACE_SECONDS + 7)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="the state of a connection is read from Linux")
+def test_a_peer_that_never_reads_is_reset_whatever_it_asked_for(probe: Probe) -> None:
+    upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    upgrade += "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    with contextlib.ExitStack() as peers:
+        waiting = {}
+        for path, headers in (("/flood", ""), ("/events-flood", ""), ("/flood", upgrade)):
+            peer = peers.enter_context(socket.create_connection(("127.0.0.1", probe.port)))
+            peer.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode())
+            waiting[peer] = path, headers
+        deadline = time.monotonic() + 20
+        while waiting and time.monotonic() < deadline:
+            waiting = {peer: asked for peer, asked in waiting.items() if not is_reset(peer)}
+            time.sleep(0.05)
+        assert not list(waiting.values())
+
+
+def is_reset(peer: socket.socket) -> bool:
+    return peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == bytes([7])  # TCP_CLOSE
 
 
 def test_accepted_connections_inherit_what_bounds_a_reader_that_stops() -> None:
