@@ -7,7 +7,7 @@ One such value would lead every list of movers or fill the whole map. This modul
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -110,9 +110,15 @@ def _rank(row: Mapping[str, Any]) -> Iterator[str]:
             yield name
 
 
-def _sparkline(points: Iterable[float], price: float | None) -> list[float]:
+def _sparkline(points: list[float], price: float | None) -> list[float]:
     """The points from which the price can have come within a week; all points without a price."""
-    return [point for point in points if not price or not point or _apart(point, price) <= _WEEK_FACTOR]
+    if not price:
+        return points
+    # Of nearly every chart the extremes tell all.
+    is_positive = None not in points and min(points) > 0
+    if is_positive and max(_apart(min(points), price), _apart(max(points), price)) <= _WEEK_FACTOR:
+        return points
+    return [point for point in points if not point or _apart(point, price) <= _WEEK_FACTOR]
 
 
 def candles(rows: Sequence[Row], currency: str, now_ms: int) -> tuple[list[Row], Counter[str]]:

@@ -42,6 +42,8 @@ class Cleaner:
         """The valid numbers of a list, in order."""
         if not isinstance(values, list):
             return []
+        if _all_valid(values):
+            return list(values)
         return [number for number in map(self.number, values) if number is not None]
 
     def millis(self, value: Any) -> int | None:
@@ -55,6 +57,18 @@ class Cleaner:
         if time_ms is None and value is not None:
             self.blanked += 1
         return time_ms
+
+
+def _all_valid(values: list[Any]) -> bool:
+    """Whether `Cleaner.number` would return each value as it is: nearly every chart, told by a few calls for all its
+    points. A NaN makes the sum one, wherever it hides from the comparisons."""
+    return (
+        set(map(type, values)) <= {float, int}
+        and bool(values)
+        and min(values) >= 0
+        and max(values) <= _EXACT
+        and math.isfinite(sum(values))
+    )
 
 
 def moment(value: Any, latest_ms: int | None) -> int | None:
@@ -81,6 +95,8 @@ def _milliseconds(value: Any) -> float:
 
 
 def _finite(value: Any) -> float | int | None:
+    if type(value) is float:  # most values are
+        return value if math.isfinite(value) else None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
@@ -102,6 +118,8 @@ def text(value: Any) -> str:
     """A text without invisible characters and outer spaces, of limited length; "" for anything else."""
     if not isinstance(value, str):
         return ""
+    if value.isascii() and value.isprintable():  # most texts are
+        return value[:_TEXT].strip()
     plain = value[:_TEXT].encode("utf-8", "replace").decode().translate(_UNSEEN)
     return "".join(letter for letter in plain if letter.isprintable()).strip()
 

@@ -93,6 +93,13 @@ def test_a_point_of_a_sparkline_out_of_all_measure_is_left_out() -> None:
     assert (made["sparkline"], counts) == ([0.4, 0.5], {"sparkline": 1})
 
 
+def test_a_chart_keeps_zeros_and_gaps_and_every_point_without_a_price() -> None:
+    for points in ([0.4, 0, None, 0.5], [0.4, 1e3, 0.5], [0.4, 1e-3, 0.5]):
+        assert cells.blanked([coin(sparkline=points)], "usd")[0][0]["sparkline"] == points
+    assert cells.blanked([coin(sparkline=[1e300, 0.4], price=None)], "usd")[0][0]["sparkline"] == [1e300, 0.4]
+    assert cells.blanked([coin(sparkline=[0.4, 1e-300, 0])], "usd")[0][0]["sparkline"] == [0.4, 0]
+
+
 def candle(opened: int, **values: object) -> dict:
     return {"timestamp": opened, "open": 10.0, "high": 11.0, "low": 9.0, "close": 10.5, "volume": 5.0, **values}
 

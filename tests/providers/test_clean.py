@@ -70,3 +70,17 @@ def test_names_keep_their_letters_and_lose_what_cannot_be_seen() -> None:
 def test_only_https_is_a_link(value: object) -> None:
     assert link(value) == ""
     assert link("https://x/y.png?1") == "https://x/y.png?1"
+
+
+_NUMBERS = st.one_of(
+    st.floats(), st.integers(), st.integers(min_value=10**15), st.just(10**400), st.booleans(), st.none(), st.text()
+)
+
+
+@given(st.one_of(st.lists(st.floats(min_value=0, max_value=1e6), max_size=5), st.lists(_NUMBERS, max_size=5)))
+def test_a_list_has_what_each_of_its_values_would_give(values: list[object]) -> None:
+    alone, together = Cleaner(), Cleaner()
+    expected = [number for value in values if (number := alone.number(value)) is not None]
+    found = together.numbers(values)
+    assert [(type(number), number) for number in found] == [(type(number), number) for number in expected]
+    assert together.blanked == alone.blanked
