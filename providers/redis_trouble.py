@@ -12,13 +12,20 @@ _WORDS = {
     r"MISCONF": "cannot save to its disk, and refuses writes until it can",
     r"BusyLoadingError|LOADING": "is loading its data",
     r"MasterDownError|MASTERDOWN": "is a replica that has lost its primary",
+    r"UnknownService": "cannot be found: no Sentinel in REDIS_URL watches the service that it names",
+    r"SlotNotServed|ClusterDownError|CLUSTERDOWN": "is a cluster in which nobody serves Spot's keys at the moment",
+    r"SentinelRefuses": (
+        "cannot be found: the Sentinels refuse the user or the password, which are sentinel_username and "
+        "sentinel_password in REDIS_URL"
+    ),
+    r"NotPrimary": "is a replica, where the Sentinels or the cluster name it as the primary",
     r"AuthenticationError|AuthenticationWrongNumberOfArgsError|NOAUTH|WRONGPASS": (
         "refuses the user or the password in REDIS_URL"
     ),
     r"NoPermissionError|AuthorizationError|NOPERM": "does not let the user in REDIS_URL do what Spot needs",
     r"DB index is out of range|SELECT is not allowed|invalid DB index": "has no database of the number in REDIS_URL",
-    r"MovedError|AskError|ClusterDownError|CrossSlot|MOVED|CROSSSLOT|CLUSTERDOWN": (
-        "is part of a cluster: Spot needs one that is not"
+    r"MovedError|AskError|MOVED|CrossSlot|CROSSSLOT": (
+        "is a node of a cluster: REDIS_URL must begin with redis+cluster://"
     ),
     r"NOREPLICAS": "refuses writes: too few of its replicas are connected",
     # redis-py passes on what OpenSSL says.
@@ -29,10 +36,13 @@ _WORDS = {
     r"certificate has expired": "has a certificate that has expired",
     r"(?i)alert.certificate.required": "asks for a certificate: name it as ssl_certfile and ssl_keyfile in REDIS_URL",
     r"WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE": "speaks no TLS: REDIS_URL must begin with redis://",
+    r"NoNodeAnswers": "cannot be found: none of the servers in REDIS_URL answers",
     r"MaxConnectionsError|max number of clients": "has all the clients that it takes",
 }
 #: Errors that another server behind the same address may not have: the connection is closed.
-_WRONG_SERVER = re.compile(r"ReadOnlyError|READONLY|read.only replica|MasterDownError|MASTERDOWN")
+_WRONG_SERVER = re.compile(
+    r"ReadOnlyError|READONLY|read.only replica|MasterDownError|MASTERDOWN|MovedError|MOVED|AskError"
+)
 
 
 def refusal(error: BaseException) -> str:

@@ -31,7 +31,7 @@ class _Failing:
             raise
 
 
-CONNECTIONS: dict[str, Any] = {
+CONNECTIONS: dict[tuple[str, bool], Any] = {
     kind: type(f"Celery{base.__name__}", (_Failing, base), {}) for kind, base in SYNC.items()
 }
 
@@ -40,13 +40,13 @@ class Channel(kombu.Channel):
     """A channel whose connections come from `settings.REDIS`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.connection_class = CONNECTIONS[settings.REDIS.address.kind]
+        self.connection_class = CONNECTIONS[settings.REDIS.kind]
         super().__init__(*args, **kwargs)
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         params = super()._connparams(asynchronous=asynchronous)
         names = ("connection_class", "max_connections", "retry_on_timeout", "client_name")
-        return {name: params[name] for name in names if params.get(name) is not None} | settings.REDIS.address.options
+        return {name: params[name] for name in names if params.get(name) is not None} | settings.REDIS.options
 
 
 class Transport(kombu.Transport):

@@ -112,9 +112,9 @@ class Environment:
         """The URL of a Redis, parsed; None for none."""
         text = self._plain(name)
         address = self._parsed(name, text, parse_redis) if text else None
-        if address is not None and address.password:
-            self._add_secret(address.password)
-            self._add_secret(text)
+        if address is not None and (passwords := address.passwords):
+            for secret in (*passwords, text):
+                self._add_secret(secret)
         return address
 
     def database(self, name: str, file: Path) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 Three libraries parse such a URL differently: one drops `?db=` of a socket, another checks no certificate. So none of
 them gets the URL: all get the same keyword arguments of a connection.
+
+The URL names one server, or the Sentinels or nodes that know where the primary is (`spot_project.redis_primary`).
 """
 
 from __future__ import annotations
@@ -11,12 +13,25 @@ from typing import Any, Literal
 
 from spot_project import addresses
 
-SCHEMES = ("redis", "rediss", "unix")
-#: The parameters of the URL; those that begin with `ssl_` need `rediss://`.
+Kind = Literal["tcp", "tls", "unix"]
+Topology = Literal["single", "sentinel", "cluster"]
+#: By scheme: how connections are made, to what, and the port where the URL gives none.
+SCHEMES: dict[str, tuple[Kind, Topology, int]] = {
+    "redis": ("tcp", "single", 6379),
+    "rediss": ("tls", "single", 6379),
+    "unix": ("unix", "single", 0),
+    "redis+sentinel": ("tcp", "sentinel", 26379),
+    "rediss+sentinel": ("tls", "sentinel", 26379),
+    "redis+cluster": ("tcp", "cluster", 6379),
+    "rediss+cluster": ("tls", "cluster", 6379),
+}
+#: The parameters of the URL; those that begin with `ssl_` need TLS, those with `sentinel_` need Sentinels.
 PARAMETERS = (
     "db", "username", "password", "client_name", "health_check_interval", "socket_timeout", "socket_connect_timeout",
-    "ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname",
+    "ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname", "sentinel_username",
+    "sentinel_password",
 )  # fmt: skip
+_SENTINEL_FORM = "redis+sentinel://host:26379,host2:26379/mymaster/0"
 _FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _SECONDS = ("health_check_interval", "socket_timeout", "socket_connect_timeout")
 _CERTIFICATES = {"required": "required", "cert_required": "required", "none": "none", "cert_none": "none"}
@@ -28,9 +43,13 @@ _NETWORK: dict[str, Any] = {"socket_connect_timeout": 3, "socket_keepalive": Tru
 
 @dataclass(frozen=True)
 class RedisAddress:
-    """The address and credentials of a Redis. `str()` of it contains no secret."""
+    """The address and credentials of a Redis. `str()` of it contains no secret.
 
-    kind: Literal["tcp", "tls", "unix"]
+    With `topology` "sentinel" or "cluster", `nodes` are the hosts and ports to ask for the primary, and `host` and
+    `port` mean nothing. `service` is the primary's name among the Sentinels, `sentinel` their user and password.
+    """
+
+    kind: Kind
     host: str = "localhost"
     port: int = 6379
     path: str = ""
@@ -38,13 +57,33 @@ class RedisAddress:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     extras: tuple[tuple[str, Any], ...] = field(default=(), repr=False)
+    topology: Topology = "single"
+    nodes: tuple[tuple[str, int], ...] = ()
+    service: str = ""
+    sentinel: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
     def options(self) -> dict[str, Any]:
-        """Keyword arguments of redis-py's connections of this kind, for sync, async and kombu."""
-        place = {"path": self.path} if self.kind == "unix" else {"host": self.host, "port": self.port} | _NETWORK
+        """Keyword arguments of redis-py's connections of this kind, for sync, async and kombu; without host and port
+        where the primary must be found."""
+        place: dict[str, Any] = {"path": self.path} if self.kind == "unix" else dict(_NETWORK)
+        if self.topology == "single" and self.kind != "unix":
+            place |= {"host": self.host, "port": self.port}
         sign_in = {name: value for name in ("username", "password") if (value := getattr(self, name))}
         return {"db": self.db, **place, **_TIMES, **sign_in, **dict(self.extras)}
+
+    @property
+    def asking(self) -> dict[str, Any]:
+        """Keyword arguments of a connection that asks one of the `nodes`, without host and port."""
+        sign_in = ("username", "password")
+        options = {name: value for name, value in self.options.items() if name not in ("db", *sign_in)}
+        own = self.sentinel if self.topology == "sentinel" else ((name, getattr(self, name)) for name in sign_in)
+        return options | {name: value for name, value in own if value}
+
+    @property
+    def passwords(self) -> list[str]:
+        """Every password in it."""
+        return [text for text in (self.password, dict(self.sentinel).get("password")) if text]
 
     @property
     def files(self) -> dict[str, str]:
@@ -55,8 +94,17 @@ class RedisAddress:
         user = "" if not (self.username or self.password) else f"{self.username or ''}:***@"
         if self.kind == "unix":
             return f"unix://{user}{self.path}" + (f"?db={self.db}" if self.db else "")
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'rediss' if self.kind == 'tls' else 'redis'}://{user}{host}:{self.port}/{self.db}"
+        scheme = "rediss" if self.kind == "tls" else "redis"
+        if self.topology == "single":
+            return f"{scheme}://{user}{shown(self.host, self.port)}/{self.db}"
+        nodes = ",".join(shown(host, port) for host, port in self.nodes)
+        path = f"{self.service}/{self.db}" if self.service else ""
+        return f"{scheme}+{self.topology}://{user}{nodes}/{path}"
+
+
+def shown(host: str, port: int) -> str:
+    """Host and port in one text."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def private(path: str) -> RedisAddress:
@@ -68,30 +116,65 @@ def parse(text: str) -> RedisAddress:
     """Parse the URL. Raises `ValueError` with a sentence that continues the variable's name and contains no part of the
     URL."""
     address = addresses.split(text)
-    if address.scheme not in SCHEMES or len(address.hosts) > 1:
-        raise ValueError("must begin with redis://, rediss:// or unix:// and name one server.")
+    if address.scheme not in SCHEMES:
+        raise ValueError(
+            "must begin with redis://, rediss:// or unix:// and name one server, or with redis+sentinel://, "
+            "rediss+sentinel://, redis+cluster:// or rediss+cluster://."
+        )
+    kind, topology, port = SCHEMES[address.scheme]
+    if topology == "single" and len(address.hosts) > 1:
+        raise ValueError(
+            "must name one server. Several are Sentinels or nodes of a cluster: its address begins with "
+            "redis+sentinel:// or redis+cluster://."
+        )
     if unknown := [name for name in address.query if name not in PARAMETERS]:
         names = ", ".join(name for name in unknown if name.isidentifier()) or "a parameter"
         raise ValueError(f"has {names}, which Spot does not know. It takes {', '.join(PARAMETERS)}.")
     query = dict(address.query)
-    sign_in: dict[str, Any] = {
+    facts: dict[str, Any] = {
+        "topology": topology,
         "username": query.pop("username", None) or address.username,
         "password": query.pop("password", None) or address.password,
+        "sentinel": _sentinel_sign_in(query, topology),
     }
-    if address.scheme == "unix":
-        return _socket(address, query, sign_in)
-    db = _database(query.pop("db", None), address.path.strip("/"))
-    kind: Literal["tcp", "tls"] = "tls" if address.scheme == "rediss" else "tcp"
-    extras = _extras(query, kind)
-    place: dict[str, Any] = {"host": address.host or "localhost", "port": address.port or 6379}
-    return RedisAddress(kind, db=db, extras=extras, **place, **sign_in)
+    if kind == "unix":
+        return _socket(address, query, facts)
+    path, asked = address.path.strip("/"), query.pop("db", None)
+    if topology == "single":
+        facts |= {"host": address.host or "localhost", "port": address.port or port}
+    else:
+        facts["nodes"] = tuple((host or "localhost", number or port) for host, number in address.hosts)
+    if topology == "sentinel":
+        facts["service"], path = _service(path)
+    db = _database(asked, path)
+    if db and topology == "cluster":
+        raise ValueError(f"names database {db}, and a cluster has only 0.")
+    return RedisAddress(kind, db=db, extras=_extras(query, kind), **facts)
 
 
-def _socket(address: addresses.Address, query: dict[str, str], sign_in: dict[str, Any]) -> RedisAddress:
+def _sentinel_sign_in(query: dict[str, str], topology: Topology) -> tuple[tuple[str, str], ...]:
+    sign_in = []
+    for name in ("username", "password"):
+        if value := query.pop(f"sentinel_{name}", None):
+            if topology != "sentinel":
+                raise ValueError(f"has sentinel_{name}, which only redis+sentinel:// and rediss+sentinel:// take.")
+            sign_in.append((name, value))
+    return tuple(sign_in)
+
+
+def _service(path: str) -> tuple[str, str]:
+    """The name of the service and the text of the database."""
+    service, _, db = path.partition("/")
+    if not service or (service.isdigit() and not db):
+        raise ValueError(f"must name the service that the Sentinels watch, then the database: {_SENTINEL_FORM}.")
+    return service, db
+
+
+def _socket(address: addresses.Address, query: dict[str, str], facts: dict[str, Any]) -> RedisAddress:
     if address.hosts != (("", None),) or not address.path.strip("/"):
         raise ValueError("must give a socket as unix:///path/to/redis.sock, with three slashes: a path, and no host.")
     db = _database(query.pop("db", None), "")
-    return RedisAddress("unix", path=address.path, db=db, extras=_extras(query, "unix"), **sign_in)
+    return RedisAddress("unix", path=address.path, db=db, extras=_extras(query, "unix"), **facts)
 
 
 def _database(asked: str | None, path: str) -> int:
@@ -105,7 +188,9 @@ def _extras(query: dict[str, str], kind: str) -> tuple[tuple[str, Any], ...]:
     extras = []
     for name, value in query.items():
         if name.startswith("ssl_") and kind != "tls":
-            raise ValueError(f"has {name}, which only rediss:// takes.")
+            raise ValueError(
+                f"has {name}, which only rediss:// takes, alone or as rediss+sentinel:// and rediss+cluster://."
+            )
         if name == "socket_connect_timeout" and kind == "unix":
             raise ValueError(f"has {name}, which a socket does not take.")
         extras.append((name, _read(name, value)))

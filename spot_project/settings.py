@@ -143,7 +143,7 @@ CELERY_BROKER_URL = "gateway://redis"  # spot_project.celery_redis, which connec
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "health_check_interval": REDIS.address.options["health_check_interval"],
     "visibility_timeout": 120,
-    "global_keyprefix": "spot:celery:",
+    "global_keyprefix": f"{REDIS.key_prefix}celery:",
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True

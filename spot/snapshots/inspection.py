@@ -11,9 +11,10 @@ from spot.snapshots import WRITE_CHECK, Realm
 
 
 def try_write(client: redis.Redis) -> None:
-    """Send a command that a Redis refuses when it takes no writes, and that writes nothing: a part of length zero.
-    Raises `RedisError`."""
+    """Send a command that a Redis refuses when it takes no writes, and that writes nothing: a part of length zero; and
+    one that a node of a cluster refuses, if nobody has said that it is one. Raises `RedisError`."""
     client.setrange(WRITE_CHECK, 0, "")
+    client.exists(WRITE_CHECK, "spot:seen-live")  # keys of two slots
 
 
 def stored_ms(client: redis.Redis, where: Realm) -> int | None:

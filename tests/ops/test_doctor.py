@@ -35,7 +35,7 @@ from spot.server import listening
 from spot_project.redis_address import parse
 from spot_project.redis_connections import Server
 from tests.live import NOWHERE, ROOT, inherited
-from tests.ops.test_redis_failover import Instance
+from tests.redis_servers import Instance
 from tests.webhook_target import Target as Listener
 
 pytestmark = pytest.mark.django_db

@@ -6,9 +6,6 @@ new connections to the new primary, while the open ones stay with the old one, w
 
 import asyncio
 import contextlib
-import socket
-import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,84 +13,15 @@ from typing import Any
 import pytest
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from kombu import Connection, Queue
-from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from providers.redis_trouble import refusal
 from spot import snapshots
-from spot.processes.redis_server import find
 from spot.snapshots.reader import Reader
 from spot_project.redis_address import parse
 from spot_project.redis_connections import Server
 from tests.live import wait_until
-
-
-class Instance:
-    """A Redis on a port of loopback."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
-        binary = find()
-        assert binary is not None
-        folder.mkdir()
-        argv = [
-            binary.path,
-            "--port",
-            str(self.port),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--dir",
-            str(folder),
-            *options,
-        ]
-        self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
-        self.client = Redis(port=self.port)
-        wait_until(self._answers, what="Redis")
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(RedisError):
-            return bool(self.client.ping())
-        return False
-
-    def close(self) -> None:
-        self.client.close()
-        self.process.kill()
-        self.process.wait()
-
-
-class Relay:
-    """Passes connections on to the port that is the target when they are made."""
-
-    def __init__(self, target: int) -> None:
-        self.target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._ends: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                far = socket.create_connection(("127.0.0.1", self.target))
-                self._ends += [near, far]
-                for source, sink in ((near, far), (far, near)):
-                    threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
-
-    @staticmethod
-    def _pass_on(source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65_536):
-                sink.sendall(data)
-        with contextlib.suppress(OSError):
-            sink.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        for end in [self._listener, *self._ends]:
-            end.close()
+from tests.redis_servers import Instance, Relay
 
 
 class Pair:
@@ -272,7 +200,8 @@ def test_a_password_and_a_permission_that_are_refused_are_told(pair: Pair) -> No
         ("MASTERDOWN Link with MASTER is down", "lost its primary"),
         ("ERR Error running script: @user_script:1: -READONLY You can't write", "read-only replica"),
         ("ERR DB index is out of range", "no database of the number"),
-        ("MOVED 3999 127.0.0.1:6381", "part of a cluster"),
+        ("MOVED 3999 127.0.0.1:6381", "must begin with redis+cluster://"),
+        ("CLUSTERDOWN The cluster is down", "nobody serves Spot's keys"),
     ],
 )
 def test_what_a_server_says_is_put_in_words(text: str, words: str) -> None:

@@ -22,6 +22,34 @@ ADDRESSES = [
     ("unix:///run/spot%20%231/r.sock", RedisAddress("unix", path="/run/spot #1/r.sock")),
     ("rediss://cache/1", RedisAddress("tls", "cache", db=1)),
     ("rediss://cache?ssl_cert_reqs=CERT_NONE", RedisAddress("tls", "cache", extras=(("ssl_cert_reqs", "none"),))),
+    (
+        "redis+sentinel://spot:s3cret@s1,s2:26380/mymaster/3?sentinel_password=s3cret2",
+        RedisAddress(
+            "tcp",
+            db=3,
+            username="spot",
+            password="s3cret",
+            topology="sentinel",
+            nodes=(("s1", 26379), ("s2", 26380)),
+            service="mymaster",
+            sentinel=(("password", "s3cret2"),),
+        ),
+    ),
+    (
+        "rediss+sentinel://[2001:db8::1]/mymaster?ssl_cert_reqs=none",
+        RedisAddress(
+            "tls",
+            topology="sentinel",
+            nodes=(("2001:db8::1", 26379),),
+            service="mymaster",
+            extras=(("ssl_cert_reqs", "none"),),
+        ),
+    ),
+    (
+        "redis+cluster://:s3cret@n1,n2:7001",
+        RedisAddress("tcp", username="", password="s3cret", topology="cluster", nodes=(("n1", 6379), ("n2", 7001))),
+    ),
+    ("rediss+cluster://n1/0", RedisAddress("tls", topology="cluster", nodes=(("n1", 6379),))),
     ("redis://cache?health_check_interval=30", RedisAddress("tcp", "cache", extras=(("health_check_interval", 30),))),
 ]
 
@@ -40,6 +68,13 @@ def test_an_address_is_read(text: str, address: RedisAddress) -> None:
         ("redis://cache?ssl_cert_reqs=none", "only rediss:// takes"),
         ("rediss://cache?ssl_cert_reqs=perhaps", "required or none"),
         ("redis://a,b", "name one server"),
+        ("redis+sentinel://a,b", "name the service"),
+        ("redis+sentinel://a,b/0", "name the service"),
+        ("redis+sentinel://a/mymaster/zero", "by a whole number"),
+        ("redis+sentinel://a/mymaster/1?ssl_cert_reqs=none", "only rediss:// takes"),
+        ("redis+cluster://a,b/1", "a cluster has only 0"),
+        ("redis+cluster://a?sentinel_password=x", "only redis\\+sentinel:// and rediss\\+sentinel:// take"),
+        ("sentinel://a/mymaster", "must begin with"),
         ("unix://run/redis.sock", "three slashes"),
         ("http://cache", "must begin with redis://"),
         ("redis://:12345", "percent-encoded"),
@@ -54,7 +89,7 @@ def test_what_not_every_library_would_honour_is_refused_by_name(text: str, why: 
 @pytest.mark.parametrize(("text", "_address"), ADDRESSES)
 def test_all_libraries_connect_alike(text: str, _address: RedisAddress, settings) -> None:
     settings.REDIS = Server(parse(text))
-    expected = settings.REDIS.address.options
+    expected = settings.REDIS.options
     sync = settings.REDIS.client().connection_pool
 
     async def layer() -> dict[str, object]:
@@ -71,7 +106,7 @@ def celery_options(settings) -> dict[str, object]:
     """What kombu's channel would make its connections with."""
     channel = object.__new__(celery_redis.Channel)
     channel.connection = type("T", (), {"client": Connection("gateway://"), "default_port": 6379})()
-    channel.connection_class = celery_redis.CONNECTIONS[settings.REDIS.address.kind]
+    channel.connection_class = celery_redis.CONNECTIONS[settings.REDIS.kind]
     return celery_redis.Channel._connparams(channel)
 
 
@@ -84,3 +119,19 @@ def test_an_address_is_shown_without_its_password(text: str, address: RedisAddre
     for shown in (str(address), repr(address), repr(Server(address))):
         assert "s3cret" not in shown
         assert "ret@" not in shown
+
+
+def test_an_address_of_several_is_shown_as_it_is_written() -> None:
+    assert str(parse("redis+sentinel://spot:s3cret@s1,s2:26380/mymaster/3")) == (
+        "redis+sentinel://spot:***@s1:26379,s2:26380/mymaster/3"
+    )
+    assert str(parse("rediss+cluster://[::1]:7000,n2")) == "rediss+cluster://[::1]:7000,n2:6379/"
+
+
+def test_sentinels_are_asked_with_their_own_password_and_the_certificates_of_all() -> None:
+    address = parse("rediss+sentinel://spot:a@s1/m/2?sentinel_username=watcher&sentinel_password=b&ssl_ca_certs=/ca")
+    asking = address.asking
+    assert (asking["username"], asking["password"], asking["ssl_ca_certs"]) == ("watcher", "b", "/ca")
+    assert "db" not in asking
+    assert parse("redis+sentinel://spot:a@s1/m").asking.keys().isdisjoint({"username", "password"})
+    assert parse("redis+cluster://spot:a@n1").asking["password"] == "a"
