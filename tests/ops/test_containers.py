@@ -2,6 +2,7 @@
 
 import re
 import stat
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -153,3 +154,16 @@ def test_two_sites_never_share_a_secret(folders: list[Path], tmp_path: Path) -> 
     compose_secrets.write(*others)
     mine, theirs = ({file.name: file.read_text() for file in where[0].iterdir()} for where in (folders, others))
     assert all(mine[name] != theirs[name] for name in mine)
+
+
+# --- the Helm chart, what test_helm.py does not need Helm for ---------------------------------------------------------
+
+
+def test_the_schema_of_the_chart_takes_every_setting() -> None:
+    text = (ROOT / compose.SCHEMA).read_text()
+    assert compose.schema_written(text, settings.SPOT_READ) == text, "run manage.py compose"
+
+
+def test_the_chart_has_the_version_of_the_project() -> None:
+    chart = yaml.safe_load((ROOT / "deploy" / "helm" / "spot" / "Chart.yaml").read_text())
+    assert chart["appVersion"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]

@@ -1,5 +1,7 @@
-"""`manage.py compose`: writes the settings that containers are handed into compose.yaml, so that none is forgotten."""
+"""`manage.py compose`: writes the settings that containers are handed into compose.yaml, and those that the Helm chart
+takes into its schema, so that none is forgotten."""
 
+import json
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -30,10 +32,27 @@ def written(text: str, names: Collection[str]) -> str:
     return text
 
 
+#: The schema of the Helm chart's values, below the checkout.
+SCHEMA = "deploy/helm/spot/values.schema.json"
+
+
+def schema_written(text: str, names: Collection[str]) -> str:
+    """The schema with these settings: `settings` takes those that may be read by anybody, `secrets.providers` keys and
+    the mail server, whose address has a password. Pure."""
+    schema = json.loads(text)
+    keys = {name for name in names if name.endswith("_API_KEY")} | {*names} & {"SPOT_SMTP_URL"}
+    administrator = {name for name in names if name.startswith("SPOT_ADMIN_")}
+    plain = {*names} - (_OWN - {"SPOT_DEMO"}) - keys - administrator - {"SPOT_METRICS_TOKEN"}
+    schema["$defs"]["settings"]["properties"] = {name: {"$ref": "#/$defs/setting"} for name in sorted(plain)}
+    schema["$defs"]["providers"]["properties"] = {name: {"type": "string", "minLength": 1} for name in sorted(keys)}
+    return json.dumps(schema, indent=2) + "\n"
+
+
 class Command(BaseCommand):
-    help = "Write every setting into compose.yaml: after a setting or a provider has been added."
+    help = "Write every setting into compose.yaml and the Helm chart: after a setting or a provider has been added."
     requires_system_checks: list[str] = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        file = Path(settings.BASE_DIR) / "compose.yaml"
-        file.write_text(written(file.read_text(), settings.SPOT_READ))
+        for name, write in (("compose.yaml", written), (SCHEMA, schema_written)):
+            file = Path(settings.BASE_DIR) / name
+            file.write_text(write(file.read_text(), settings.SPOT_READ))
