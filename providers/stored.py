@@ -7,19 +7,17 @@ older version writes. Fields are neither renamed nor removed without a release i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
-from functools import cache
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from typing import Any, ClassVar, Protocol, TypeVar
 
 
-def record_of(kind: type[T], fields_stored: Mapping[str, Any], **more: Any) -> T:
+class _Dataclass(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+T = TypeVar("T", bound=_Dataclass)
+
+
+def record_of(kind: type[T], stored: Mapping[str, Any], **more: Any) -> T:
     """A dataclass of these fields and of `more`; fields that this version does not have are ignored."""
-    known = _names(kind)
-    return kind(**{name: value for name, value in fields_stored.items() if name in known}, **more)
-
-
-@cache
-def _names(kind: type[Any]) -> frozenset[str]:
-    return frozenset(field.name for field in fields(kind))
+    known = kind.__dataclass_fields__
+    return kind(**{name: value for name, value in stored.items() if name in known}, **more)
