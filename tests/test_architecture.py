@@ -148,7 +148,7 @@ def test_sockets_reach_no_database_and_no_store() -> None:
 
 
 def test_only_the_store_knows_a_key_of_the_store() -> None:
-    others = "alerts:|budget:|breaker:|celery:|client:|doubts:|identity:|ledger:|metrics:|signin|stream:|worker$|beats$"
+    others = "(alerts|budget|breaker|celery|client|doubts|identity|ledger|metrics|stream):|signin|(worker|beats)?$"
     key = re.compile(rf"^spot:(?!{others})")
     offenders = {
         name_of(path): found
