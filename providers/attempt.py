@@ -61,6 +61,7 @@ class _Counts:
     sent: int = 0
     credits: int = 0
     size: int = 0
+    status: int | None = None  # of the last answer
     unmapped: int = 0
     implausible: int = 0
     cells: Counter[str] = field(default_factory=Counter)  # of these the single values, by field
@@ -159,6 +160,7 @@ class Attempt:
             )
             answer = replace(answer, at=self._now_ms())
             self._counts.size += answer.size
+            self._counts.status = answer.status
             self._pay(call, answer)
             if error := self._provider.fault(answer):
                 error.message = client.scrub(error.message, self._entry)
@@ -252,19 +254,26 @@ class Attempt:
 
     def _log(self, error: ProviderError | None, started: float, **rows: int) -> None:
         """Write the log line of the attempt, and its outcome for the admin."""
-        took = round((time.monotonic() - started) * 1000)
-        outcome: dict[str, Any] = {"outcome": error.code if error else "ok", "calls": self._counts.sent, "ms": took}
+        took = time.monotonic() - started
+        outcome: dict[str, Any] = {"outcome": error.code if error else "ok", "calls": self._counts.sent}
+        status = self._counts.status
         if error:
             outcome |= {"message": error.message, "rest_s": round(self._budget.failed(self._entry, error))}
+            status = error.status or status
         subject = {"dataset": self._question.dataset.name, "provider": self._provider.name}
         counts: dict[str, Any] = {"unmapped": self._counts.unmapped, "implausible": self._counts.implausible, **rows}
-        spent = {"account": self._entry.account, "credits": self._counts.credits, "bytes": self._counts.size}
+        answered = {"status": status, "seconds": round(took, 3), "bytes": self._counts.size}
+        spent = {
+            "account": self._entry.account,
+            "credits": self._counts.credits,
+            "credits_left": self._budget.left(self._entry),
+        }
         if self._counts.cells:
             counts["implausible_values"] = ", ".join(f"{name} {n}" for name, n in self._counts.cells.most_common())
-        (log.warning if error else log.info)("fetch", **subject, **outcome, **spent, **counts)
-        self._count(outcome["outcome"], time.monotonic() - started)
+        (log.warning if error else log.info)("fetch", **subject, **outcome, **answered, **spent, **counts)
+        self._count(outcome["outcome"], took)
         now = self._now_ms()
-        self._budget.note(self._entry, {"at": now, **subject, **outcome})
+        self._budget.note(self._entry, {"at": now, **subject, **outcome, "ms": round(took * 1000)})
         millicredits = round(self._counts.credits * 1000)
         ledger.note(self._redis, self._entry, self._counts.sent, millicredits, int(error is not None), now)
 

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from math import ceil, inf
+from math import ceil, floor, inf
 from pathlib import Path
 from typing import Any
 
@@ -320,6 +320,10 @@ class Budget:
             per_minute = self._per_minute(access, lowered)
             standings.append(Standing(access, resting, refused, per_minute, used, saved, left, (end - now) / 1000))
         return standings
+
+    def left(self, access: Access) -> int | None:
+        """The whole credits that the account has left until the month's end; None without a limit."""
+        return floor(self.standings([access])[0].left) if access.per_month else None
 
     def in_turn(self, accesses: Iterable[Access]) -> list[Access]:
         """These accounts in the order in which they should be asked: the largest remaining part of an allowance first,

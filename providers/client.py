@@ -145,17 +145,25 @@ def _exchange(
     request = session.prepare_request(_request(access, call))
     _check_address(str(request.url), access, call)
     with _send(session, request, deadline, clock) as response:
-        body = _body(response, deadline, max_bytes if response.status_code == 200 else _ERROR_BYTES, clock)
-        is_json = "json" in response.headers.get("content-type", "")
-        if response.status_code != 200:
-            error = _refusal(response, body, access)
-            if not (refusals and is_json and type(error) is NotFound):
-                raise error
-        elif not is_json:
-            content_type = text(response.headers.get("content-type", "no type"))[:60]
-            raise Unavailable(f"the response is not JSON ({content_type})")
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(parse(body), headers, len(body), status=response.status_code, body=body)
+        try:
+            body = _body(response, deadline, max_bytes if response.status_code == 200 else _ERROR_BYTES, clock)
+            return _read(response, body, access, refusals)
+        except ProviderError as error:
+            error.status = response.status_code
+            raise
+
+
+def _read(response: requests.Response, body: bytes, access: Access, refusals: bool) -> Answer:
+    is_json = "json" in response.headers.get("content-type", "")
+    if response.status_code != 200:
+        error = _refusal(response, body, access)
+        if not (refusals and is_json and type(error) is NotFound):
+            raise error
+    elif not is_json:
+        content_type = text(response.headers.get("content-type", "no type"))[:60]
+        raise Unavailable(f"the response is not JSON ({content_type})")
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(parse(body), headers, len(body), status=response.status_code, body=body)
 
 
 def fetch_picture(

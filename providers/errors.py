@@ -18,7 +18,8 @@ from typing import ClassVar
 class ProviderError(Exception):
     """`permanent`: a retry cannot succeed until a configuration changes. `retry_after`: seconds, if known.
 
-    `calls`: how many were sent until it was raised, to all providers that were tried.
+    `calls`: how many were sent until it was raised, to all providers that were tried. `status`: the HTTP status of the
+    answer, where there was one.
 
     `message` is for the operator: it may name hosts, states of keys and budgets, but no key, which the client removes.
     `public` is for visitors and has none of these; it is "" until `for_visitors` or the caller sets it. `code` is
@@ -28,6 +29,7 @@ class ProviderError(Exception):
     code: ClassVar[str] = "provider_error"
     permanent: bool = False
     calls: int = 0
+    status: int | None = None
 
     def __init__(
         self, message: str, *, permanent: bool | None = None, retry_after: float | None = None, public: str = ""

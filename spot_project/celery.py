@@ -7,10 +7,11 @@ or a backlog after an outage, changes nothing.
 import os
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import beat_init, celeryd_init, setup_logging
 from kombu.transport import TRANSPORT_ALIASES
 
 from spot.ingest import measuring  # noqa: F401 - importing connects it to the signals of tasks
+from spot.processes import telemetry
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spot_project.settings")
 
@@ -25,3 +26,13 @@ app.autodiscover_tasks(["spot.ingest"])
 @setup_logging.connect
 def _keep_our_logging(**_: object) -> None:
     """Keep Django's LOGGING: Celery does not configure logging when a receiver of this signal exists."""
+
+
+@celeryd_init.connect
+def _begin_worker(**_: object) -> None:
+    telemetry.begin("worker")
+
+
+@beat_init.connect
+def _begin_beat(**_: object) -> None:
+    telemetry.begin("beat")

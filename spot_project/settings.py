@@ -252,7 +252,8 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 SPOT_LOG_LEVEL = env.word("SPOT_LOG_LEVEL", default="INFO", allowed=logs.LEVELS)
-LOGGING = logs.config(SPOT_LOG_LEVEL, secrets={*env.secrets, SECRET_KEY, *SPOT_SECRET_KEYS})
+SPOT_LOG_FORMAT = env.word("SPOT_LOG_FORMAT", default="text", allowed=logs.FORMATS)
+LOGGING = logs.config(SPOT_LOG_LEVEL, SPOT_LOG_FORMAT, secrets={*env.secrets, SECRET_KEY, *SPOT_SECRET_KEYS})
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

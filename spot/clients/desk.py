@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import weakref
 from collections.abc import Callable, Hashable, Iterable
+from contextvars import Context
 from itertools import islice
 
 import structlog
@@ -80,7 +81,7 @@ class Desk:
         self._due.set()
         roster.changed = self._soon.set
         for loop in (self._read_forever, self._listen_forever, self._share_forever):
-            self._tasks.append(asyncio.create_task(loop(), name=f"desk {loop.__name__}"))
+            self._tasks.append(asyncio.create_task(loop(), name=f"desk {loop.__name__}", context=Context()))
 
     async def aclose(self) -> None:
         """Stop the tasks, store what has been counted, and close the connections."""

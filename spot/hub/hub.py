@@ -12,6 +12,7 @@ import contextlib
 import secrets
 import weakref
 from collections.abc import Iterable, Mapping
+from contextvars import Context
 from typing import Any
 
 import structlog
@@ -97,7 +98,7 @@ class Hub:
             self._topic(dataset)
         reporting = self.report.tell_forever, self.report.sample_forever
         for loop in (self._read_forever, self._listen_forever, self._watch_forever, *reporting):
-            self._tasks.append(asyncio.create_task(loop(), name=f"hub {loop.__name__}"))
+            self._tasks.append(asyncio.create_task(loop(), name=f"hub {loop.__name__}", context=Context()))
 
     async def aclose(self) -> None:
         """Stop the tasks and close the connections."""

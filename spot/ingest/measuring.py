@@ -1,4 +1,5 @@
-"""What workers count of their tasks, by Celery's signals: how long each waited, how long it took, how it ended.
+"""What workers count of their tasks, by Celery's signals: how long each waited, how long it took, how it ended. Lines
+of the log have the task and its id.
 
 Beat and web processes only note when a task is due. A worker process tells its counts after each task
 (`providers.counters`). Importing connects the signals.
@@ -16,6 +17,7 @@ from celery.signals import before_task_publish, task_postrun, task_prerun, task_
 from django.conf import settings
 from redis import Redis
 from redis.exceptions import RedisError
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from providers.counters import Reporter, process_facts, tell
 from spot.metrics import QUEUE_DELAY, TASK_SECONDS, TASKS, increment, observe
@@ -37,6 +39,7 @@ def _note_due(headers: dict[str, Any] | None = None, **_: object) -> None:
 @task_prerun.connect
 def _begin(task_id: str, task: Any, **_: object) -> None:
     _started[task_id] = time.monotonic()
+    bind_contextvars(task=_name(task), task_id=task_id)
     if (due := task.request.get(_DUE)) is not None:
         observe(QUEUE_DELAY, max(0, _now_ms() - due) / 1000)
 
@@ -48,6 +51,7 @@ def _end(task_id: str, task: Any, state: str | None = None, **_: object) -> None
     if (started := _started.pop(task_id, None)) is not None:
         observe(TASK_SECONDS, time.monotonic() - started, name)
     _tell()
+    unbind_contextvars("task", "task_id")
 
 
 @task_revoked.connect

@@ -297,7 +297,9 @@ def _remember(dataset: Dataset, error: ProviderError, interval: float) -> None:
     usual = dataset.traits.retry or min(max(interval, 5.0), 60.0)
     wait = error.retry_after if error.retry_after is not None else usual
     now = now_ms()
-    log.warning("fetch failed", dataset=dataset.name, error=str(error), retry_in=round(wait, 1))
+    if not error.calls:  # each attempt at a provider has logged itself
+        outcome = {"outcome": error.code, "calls": 0, "message": str(error), "retry_in": round(wait, 1)}
+        log.warning("fetch", dataset=dataset.name, **outcome)
     without_list = dataset in (CURRENCIES, COINS) and not snapshots.hold(dataset)
     if without_list:  # every other dataset is checked against them
         snapshots.save(bundled.listing(dataset, simulated=snapshots.realm() == "demo"), interval)

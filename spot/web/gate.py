@@ -19,7 +19,7 @@ from django.http.request import validate_host
 from spot.clients.plans import Client
 from spot.web.identification import identified
 from spot.web.public import has_key_for, listed
-from spot_project import hosts
+from spot_project import hosts, logs
 
 log = structlog.get_logger(__name__)
 
@@ -83,8 +83,11 @@ class Door:
             await _refuse_stranger(send)
         elif scope["type"] in ("http", "websocket"):
             headers = _spelled(scope)
+            logs.serve(scope)  # what is logged of a wrong key
             known = await identified(scope, dict(headers), self._is_public)
-            await self.application({**scope, "headers": headers, **known}, receive, send)
+            scope = {**scope, "headers": headers, **known}
+            logs.serve(scope)
+            await self.application(scope, receive, send)
         else:
             await self.application(scope, receive, send)
 

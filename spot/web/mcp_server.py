@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
+from contextvars import Context
 from typing import Any
 
 import mcp_types as types
@@ -73,7 +74,7 @@ class _Running:
         )
         self.manager = StreamableHTTPSessionManager(server, json_response=True, stateless=True)
         self.ready = asyncio.Event()
-        self.task = asyncio.create_task(self._run(), name="mcp")
+        self.task = asyncio.create_task(self._run(), name="mcp", context=Context())
 
     async def _run(self) -> None:
         async with self.manager.run():

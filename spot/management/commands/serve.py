@@ -8,9 +8,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from spot.processes import telemetry
 from spot.processes.supervisor import READY
 from spot.server import listening
-from spot_project import logs
 
 
 class Command(BaseCommand):
@@ -29,8 +29,7 @@ class Command(BaseCommand):
         listening.raise_file_limit()
         fd, ready_fd = options["fd"], options["ready"]
         listening.number = options["number"]
-        if listening.number:
-            logs.tell_process(listening.number)
+        telemetry.begin("web", listening.number)
 
         def ready() -> None:
             if ready_fd is not None:

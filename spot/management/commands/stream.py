@@ -19,6 +19,7 @@ from providers.counters import Reporter, process_facts, tell_soon
 from providers.streams import stream_state
 from providers.streams.worker import Worker
 from spot.ingest.streams import Streams
+from spot.processes import telemetry
 from spot.snapshots import now_ms
 
 #: Seconds between two marks that this process is alive.
@@ -40,6 +41,7 @@ class Command(BaseCommand):
         if unknown := [name for name in options["names"] if name not in streams]:
             raise CommandError(f"{', '.join(unknown)}: no provider with a stream. There are: {', '.join(streams)}.")
         chosen = [streams[name] for name in options["names"] or streams]
+        telemetry.begin("stream")
         # A demo uses no real provider.
         asyncio.run(run([] if settings.SPOT_DEMO == "on" else chosen))
 

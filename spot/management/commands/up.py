@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import IO, Any
 from urllib.parse import urlsplit, urlunsplit
 
+import structlog
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
@@ -30,6 +31,8 @@ from spot.processes.supervisor import Program, Supervisor
 from spot.processes.web_processes import WebProcesses, note_file
 from spot.server import listening
 from spot_project import redis_address
+
+log = structlog.get_logger(__name__)
 
 PARTS = ("worker", "beat", "stream", "sandbox", "web")
 SILENT_SECONDS = 60.0  # a part restarts after this long without a beat, which comes every few seconds
@@ -101,6 +104,10 @@ class Command(BaseCommand):
         self._say(f"Spot is at {url}  (Ctrl-C ends it)")
 
     def _say(self, text: str) -> None:
+        """Tell who started it; where lines are read by programs, as one of the log."""
+        if settings.SPOT_LOG_FORMAT == "json":
+            log.info(text)
+            return
         self.stdout.write(text)
         self.stdout.flush()
 
