@@ -4,7 +4,8 @@
 After a failover behind one address, open connections stay with the old server, which rejects every write, and redis-py
 treats the error as an ordinary reply. Here the connection closes after such an error and reconnects for the next
 command. Once a connection of this process learns that another server is the primary, all older connections reconnect
-too, since those that only read, subscribe or publish get no error.
+too, since those that only read, subscribe or publish get no error. So they do once a reply has not come in time: what
+stands between us and the server has probably lost them all, and each would wait for its own timeout.
 
 Where Sentinels or the nodes of a cluster know the primary, each connection asks for it while it connects
 (`spot_project.redis_primary`), and accepts no replica.
@@ -20,12 +21,13 @@ from typing import Any
 import redis
 import redis.asyncio
 from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as LateError
 
 from providers.redis_trouble import refusal, wrong_server
 from spot_project.redis_address import RedisAddress
 from spot_project.redis_primary import NotPrimary, PrimaryFinder, TaggedKeys, key_prefix, tagged, untagged
 
-# When a connection of this process last learned that its server is not the primary (time.monotonic).
+# When a connection of this process last learned that its server is not the primary, or got no reply (time.monotonic).
 _stale_since = 0.0
 
 
@@ -59,6 +61,9 @@ class _Reconnecting:
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().read_response(*args, **kwargs)  # type: ignore[misc]
+        except LateError:
+            _leave()
+            raise
         except ResponseError as error:
             if note(error):
                 self.mark_for_reconnect()  # type: ignore[attr-defined]
@@ -94,6 +99,9 @@ class _ReconnectingAsync:
     async def read_response(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return await super().read_response(*args, **kwargs)  # type: ignore[misc]
+        except LateError:
+            _leave()
+            raise
         except ResponseError as error:
             if note(error):
                 self.mark_for_reconnect()  # type: ignore[attr-defined]

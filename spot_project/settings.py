@@ -141,7 +141,8 @@ CHANNEL_LAYERS = {
 }
 CELERY_BROKER_URL = "gateway://redis"  # spot_project.celery_redis, which connects to REDIS
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "health_check_interval": REDIS.address.options["health_check_interval"],
+    # A worker that waits for tasks notices within twice this time that its connection is dead.
+    "health_check_interval": min(5, REDIS.address.options["health_check_interval"]),
     "visibility_timeout": 120,
     "global_keyprefix": f"{REDIS.key_prefix}celery:",
 }

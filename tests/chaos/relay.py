@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import socket
 import threading
+import time
 from dataclasses import dataclass
 
 _CHUNK = 65_536
@@ -13,28 +15,33 @@ _CHUNK = 65_536
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What a relay does with what passes. `hang`: nothing passes and nobody is told; `refuse`: connections are reset;
-    `delay`: seconds for each piece; `rate`: bytes a second in each direction of a connection, 0 for no bound."""
+    """What a relay does with what passes. `hang`: nothing passes and nobody is told; `lose`: besides, connections that
+    are open stay dead for ever; `refuse`: connections are reset; `delay`: seconds that each piece is on its way;
+    `rate`: bytes a second in each direction of a connection, 0 for no bound."""
 
     hang: bool = False
+    lose: bool = False
     refuse: bool = False
     delay: float = 0.0
     rate: int = 0
 
 
 class Relay:
-    """Listens on a port of loopback and passes everything on to `target`: the path of a unix socket, or a port."""
+    """Listens on an address of loopback and passes everything on to `target`: the path of a unix socket, or a port.
+    `window`: the bytes that the kernel takes from the target's side beyond what has been passed on, 0 for the usual."""
 
-    def __init__(self, target: str | int) -> None:
-        self._target = target
+    def __init__(self, target: str | int, address: tuple[str, int] = ("127.0.0.1", 0), window: int = 0) -> None:
+        self.target, self._window = target, window
         self._behaviour = Behaviour()
         self._writers: set[asyncio.StreamWriter] = set()
+        #: Connections of an earlier age are lost.
+        self._age = 0
         self._loop = asyncio.new_event_loop()
         self._passing = asyncio.Event()
         self._passing.set()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        server = asyncio.run_coroutine_threadsafe(asyncio.start_server(self._serve, "127.0.0.1", 0), self._loop)
+        server = asyncio.run_coroutine_threadsafe(asyncio.start_server(self._serve, *address), self._loop)
         self._server = server.result(10)
         self.port: int = self._server.sockets[0].getsockname()[1]
 
@@ -43,7 +50,8 @@ class Relay:
 
         def change() -> None:
             self._behaviour = behaviour
-            (self._passing.clear if behaviour.hang else self._passing.set)()
+            self._age += behaviour.lose
+            (self._passing.clear if behaviour.hang or behaviour.lose else self._passing.set)()
             if behaviour.refuse:
                 self._reset(1.0)
 
@@ -75,18 +83,17 @@ class Relay:
                 writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.CancelledError):  # by `close`
+            await self._relay(reader, writer)
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._behaviour.refuse:
             writer.transport.abort()
             return
         self._writers.add(writer)
         try:
             await self._passing.wait()
-            far = (
-                asyncio.open_unix_connection(self._target)
-                if isinstance(self._target, str)
-                else asyncio.open_connection("127.0.0.1", self._target)
-            )
-            far_reader, far_writer = await far
+            far_reader, far_writer = await self._reach()
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._pass_on(reader, far_writer))
@@ -99,13 +106,43 @@ class Relay:
             self._writers.discard(writer)
             writer.transport.abort()
 
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self.target, str):
+            return await asyncio.open_unix_connection(self.target)
+        far = socket.socket()
+        far.setblocking(False)
+        if self._window:
+            far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._window)
+        await asyncio.get_running_loop().sock_connect(far, ("127.0.0.1", self.target))
+        return await asyncio.open_connection(sock=far, limit=self._window or _CHUNK)
+
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(_CHUNK):
-            await self._passing.wait()
-            pause = self._behaviour.delay + (len(data) / self._behaviour.rate if self._behaviour.rate else 0)
-            if pause:
-                await asyncio.sleep(pause)
+        """Pass one direction on; what is delayed travels together, as on a long line."""
+        age = self._age
+        travelling: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        arriving = asyncio.create_task(self._arrive(travelling, writer))
+        try:
+            while data := await reader.read(min(self._behaviour.rate // 4, _CHUNK) or _CHUNK):
+                await self._passing.wait()
+                if age != self._age:
+                    await asyncio.Event().wait()
+                if self._behaviour.rate:
+                    await asyncio.sleep(len(data) / self._behaviour.rate)
+                if self._behaviour.delay or not travelling.empty():
+                    travelling.put_nowait((time.monotonic() + self._behaviour.delay, data))
+                else:
+                    writer.write(data)
+                await writer.drain()
+            await travelling.join()
+            with contextlib.suppress(OSError):
+                writer.write_eof()
+        finally:
+            arriving.cancel()
+
+    @staticmethod
+    async def _arrive(travelling: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
+        while True:
+            at, data = await travelling.get()
+            await asyncio.sleep(max(0.0, at - time.monotonic()))
             writer.write(data)
-            await writer.drain()
-        with contextlib.suppress(OSError):
-            writer.write_eof()
+            travelling.task_done()

@@ -9,17 +9,21 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from kombu import Connection, Queue
 from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as LateError
 
 from providers.redis_trouble import refusal
 from spot import snapshots
 from spot.snapshots.reader import Reader
 from spot_project.redis_address import parse
 from spot_project.redis_connections import Server
+from tests.chaos.relay import Behaviour
+from tests.chaos.relay import Relay as FaultyRelay
 from tests.live import wait_until
 from tests.redis_servers import Instance, Relay
 
@@ -210,3 +214,47 @@ def test_what_a_server_says_is_put_in_words(text: str, words: str) -> None:
 
 def test_an_ordinary_mistake_is_no_refusal() -> None:
     assert refusal(ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")) == ""
+
+
+@pytest.fixture
+def line(redis_url: str) -> Iterator[FaultyRelay]:
+    relay = FaultyRelay(urlsplit(redis_url).path)
+    yield relay
+    relay.close()
+
+
+def lose_connections(line: FaultyRelay) -> None:
+    """As a firewall does that forgets what is open: nobody is told."""
+    line.behave(Behaviour(lose=True))
+    line.behave()
+
+
+def test_one_late_reply_is_enough_for_all_connections_of_a_process(line: FaultyRelay) -> None:
+    server = Server(parse(f"redis://127.0.0.1:{line.port}/0?socket_timeout=1"))
+    first, second = server.client(), server.client()
+    assert first.ping()
+    assert second.ping()
+    lose_connections(line)
+    with pytest.raises(LateError):
+        first.ping()
+    assert second.ping()  # by a new connection
+    first.close()
+    second.close()
+
+
+async def lost_and_found(line: FaultyRelay) -> None:
+    server = Server(parse(f"redis://127.0.0.1:{line.port}/0?socket_timeout=1"))
+    first, second = server.async_client(), server.async_client()
+    assert await first.ping()
+    assert await second.ping()
+    lose_connections(line)
+    with pytest.raises(LateError):
+        await first.ping()
+    assert await second.ping()
+    for client in (first, second):
+        await client.aclose()
+        await client.connection_pool.disconnect()
+
+
+def test_one_late_reply_is_enough_for_all_connections_of_a_loop(line: FaultyRelay) -> None:
+    asyncio.run(lost_and_found(line))
