@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from providers.admin import chains, coins, keys, provider, records
+from providers.admin import chains, changes, coins, keys, provider, records
 from providers.admin.sign_in import SignInForm
 
-__all__ = ["chains", "coins", "keys", "provider", "records"]
+__all__ = ["chains", "changes", "coins", "keys", "provider", "records"]
 
 admin.site.site_header = admin.site.site_title = "Spot"
 admin.site.index_title = "Administration"

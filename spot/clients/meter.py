@@ -26,12 +26,14 @@ BROADCAST, OUTBOX = Tally(), Tally()
 
 
 class Meter:
-    """The messages that one connection has been sent, and their bytes as frames, since they were last taken."""
+    """The messages that one connection has been sent, and their bytes as frames: since they were last taken, and in
+    all."""
 
-    __slots__ = ("_bytes", "_label", "_messages", "_start", "_tally")
+    __slots__ = ("_bytes", "_label", "_messages", "_start", "_taken", "_tally")
 
     def __init__(self) -> None:
         self._messages = self._bytes = self._label = 0
+        self._taken = (0, 0)
         self._tally: Tally | None = None
         self._start = (0, 0)
 
@@ -62,4 +64,10 @@ class Meter:
         """Messages and bytes since the last call."""
         self.settle()
         taken, self._messages, self._bytes = (self._messages, self._bytes), 0, 0
+        self._taken = self._taken[0] + taken[0], self._taken[1] + taken[1]
         return taken
+
+    def total(self) -> tuple[int, int]:
+        """Messages and bytes since the connection was opened."""
+        self.settle()
+        return self._taken[0] + self._messages, self._taken[1] + self._bytes

@@ -26,7 +26,7 @@ class Connected(Protocol):
     @property
     def who(self) -> Client: ...
 
-    #: Counts what it is sent; None for a client without a key.
+    #: Counts what it is sent; None: with a key one is made.
     meter: Meter | None
 
     @property
@@ -61,7 +61,8 @@ class Roster:
         if connection.who.until is not None:
             self.of_pages.add(connection)
         if (key := connection.who.key) is not None:
-            connection.meter = Meter()
+            connection.meter = connection.meter or Meter()
+            connection.meter.take()  # what it was sent before it showed the key is nobody's
             self.keyed[key][connection] = now_ms()
             usage.connect(key)
             if connection.who.plan.connections:

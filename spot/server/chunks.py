@@ -37,6 +37,8 @@ class ChunkSocket(Flow):
         self._loop = loop
         self._ended = False
         self._farewell: asyncio.TimerHandle | None = None
+        #: Whether it was ended because the client does not read.
+        self.cut = False
 
     def open(self) -> None:
         """Count as untaken whatever the kernel does not take at once."""
@@ -78,5 +80,6 @@ class ChunkSocket(Flow):
         return is_open and not self._transport.get_write_buffer_size()
 
     def _cut(self) -> None:
+        self.cut = True
         increment(SLOW, "sse")
         reset(self._transport)

@@ -21,6 +21,7 @@ from spot.metrics import CLOSES, OPENED, REFUSALS, increment
 from spot.server.listening import KEEPALIVE
 from spot.snapshots import now_ms
 from spot.web.answers import refusal_headers
+from spot.web.stay import Stay
 
 #: How long a socket that was refused is counted while its client does not answer the close, in seconds. The server cuts
 #: it before (`spot.server.frames`).
@@ -45,8 +46,12 @@ class BaseConsumer(AsyncConsumer):
     socket: Any = None
     #: The counter that the socket is in.
     counted: Admission | None = None
-    #: Counts what a client with a key is sent.
+    #: Counts what the client is sent.
     meter: Meter | None = None
+    #: From when the connection was accepted.
+    stay: Stay | None = None
+    #: The path in the log.
+    path = "unknown"
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Serve one connection: events in order, until it ends."""
@@ -68,13 +73,17 @@ class BaseConsumer(AsyncConsumer):
             self.released()
             if self.counted is not None:
                 self.counted.leave(self.who)
+            if self.stay is not None:
+                self.stay.log(self, self.path)
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Hand an event to the method named after it."""
         await getattr(self, get_handler_name(message))(message)
 
-    async def websocket_disconnect(self, _message: dict[str, Any]) -> None:
+    async def websocket_disconnect(self, message: dict[str, Any]) -> None:
         """The connection has ended."""
+        if self.stay is not None:
+            self.stay.end(message.get("code"), message.get("reason") or "")
         raise StopConsumer
 
     async def spot_drain(self, _message: dict[str, Any]) -> None:
@@ -91,7 +100,7 @@ class BaseConsumer(AsyncConsumer):
                 self.counted.enter(before)
                 raise
         roster.leave(self)
-        self.scope["spot.client"], self.meter = client, None
+        self.scope["spot.client"] = client
         roster.enter(self)
 
     @property
@@ -125,6 +134,7 @@ class BaseConsumer(AsyncConsumer):
             by_status = "spot.refused" in self.scope or self.who.key is not None or self.dialect.refuses_by_status
             await self._turn_away(wrong, by_close=self.dialect.refuses_by_close or not by_status)
             return False
+        self.stay, self.meter = Stay(), Meter()
         roster.enter(self)
         increment(OPENED, "socket")
         keepalive = self.scope.get("extensions", {}).get(KEEPALIVE)
@@ -145,6 +155,7 @@ class BaseConsumer(AsyncConsumer):
         if not by_close:
             await self._deny(refused)
             return
+        self.stay = Stay()
         await self.send({"type": "websocket.accept"})
         await self.refuse(refused)
 
@@ -166,6 +177,7 @@ class BaseConsumer(AsyncConsumer):
     async def refuse(self, refused: Refused) -> None:
         """Tell a client why it cannot be served, close with the code that says so, and count it until it is gone."""
         increment(REFUSALS, "socket", refused.code)
+        self.ends_for(refused)
         if (payload := self.dialect.write(Failed(None, refused, now_ms()))) is not None:
             await self.send_payload(payload)
         await self.close(self.dialect.close_code(refused), self.dialect.close_reason(refused))
@@ -179,8 +191,14 @@ class BaseConsumer(AsyncConsumer):
     def dismiss(self, refused: Refused) -> None:
         """End the connection soon, with the code that says why."""
         increment(REFUSALS, "socket", refused.code)
+        self.ends_for(refused)
         close = self.close(self.dialect.close_code(refused), self.dialect.close_reason(refused))
         self._dismissal = asyncio.create_task(close)
+
+    def ends_for(self, refused: Refused) -> None:
+        """Note for the log why the connection ends."""
+        if self.stay is not None:
+            self.stay.refuse(refused.code)
 
     async def send_payload(self, payload: bytes) -> None:
         """Send one message in the dialect's own kind of frame."""
@@ -193,6 +211,8 @@ class BaseConsumer(AsyncConsumer):
         """Close the connection."""
         if not self.ended:
             self.ended = True
+            if self.stay is not None:
+                self.stay.end(int(code), reason)
             increment(CLOSES, str(int(code)))
             more = {"reason": reason} if reason else {}
             await self.send({"type": "websocket.close", "code": int(code), **more})

@@ -101,6 +101,7 @@ class Connection(BaseConsumer):
 
     def __init__(self, route: Route) -> None:
         self.route = route
+        self.path = route.path
         self.dialect = route.refusals
         self._closing: tuple[int, str] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -142,7 +143,9 @@ class Connection(BaseConsumer):
         plan = self.who.plan
         rates = plan.messages_per_second, plan.messages_out_per_second
         more = plan.connections, book.expiry_of(self.who)
-        return Opened(secrets.token_hex(8), self.following.limit, *rates, now_ms(), *more)
+        assert self.stay is not None
+        self.stay.id = secrets.token_hex(8)
+        return Opened(self.stay.id, self.following.limit, *rates, now_ms(), *more)
 
     def _apply_plan(self) -> None:
         self._rate = MessageRate(self.who.plan, self.dialect.messages_per_minute)
@@ -212,6 +215,7 @@ class Connection(BaseConsumer):
         if self._closing is not None:
             return
         self._closing = self.dialect.close_code(refused), self.dialect.close_reason(refused)
+        self.ends_for(refused)
         if self.socket is not None and not self.socket.ready:
             super().dismiss(refused)
         else:
@@ -225,6 +229,8 @@ class Connection(BaseConsumer):
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:
         """A client's message: a bad one gets one answer, and changes nothing."""
+        if self.stay is not None:
+            self.stay.received += 1
         if self.ended or self._closing is not None:
             return
         if not self.outbox.subscriptions and self.dialect.subscriptions == 1:
@@ -246,6 +252,7 @@ class Connection(BaseConsumer):
                 await self._obey_in_turn(command)
         if self._rate.refused > _PATIENCE or len(self.outbox.replies) > max(_REPLIES, 2 * self.dialect.subscriptions):
             too_fast = Refused("too_many_messages", "Messages come too fast.")
+            self.ends_for(too_fast)
             await self.close(self.dialect.close_code(too_fast), self.dialect.close_reason(too_fast))
 
     def _check_rate(self, more: int) -> None:
@@ -394,6 +401,7 @@ class Connection(BaseConsumer):
             self._end(refused)
 
     def _end(self, refused: Refused) -> None:
+        self.ends_for(refused)
         self._close_later(self.dialect.close_code(refused), self.dialect.close_reason(refused))
 
     def wake(self) -> None:
@@ -425,7 +433,6 @@ class Connection(BaseConsumer):
                     OUTBOX.bytes += len(message.payload)
                     self.outbox.sent += 1
         except TimeoutError:
-            log.info("slow reader cut", path=self.route.path)
             await self._cut()
         except (OSError, RuntimeError) as error:  # how servers say that the peer is gone, or the close has been sent
             log.debug("socket ended while writing", error=type(error).__name__)

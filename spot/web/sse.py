@@ -12,7 +12,6 @@ import contextlib
 import random
 from typing import Any
 
-import structlog
 from django.conf import settings
 
 from spot.clients.limits import admission, sending
@@ -33,8 +32,7 @@ from spot.server.chunks import EXTENSION, ChunkSocket
 from spot.web.answers import Headers, Request, Response, refusal
 from spot.web.following import Following
 from spot.web.remembered import Remembered
-
-log = structlog.get_logger(__name__)
+from spot.web.stay import Stay
 
 _feed, _several = Remembered(read_feed), Remembered(read_several)
 _VARY = b"Accept, Origin"
@@ -91,14 +89,16 @@ def _accepts(header: str | None) -> bool:
 class EventsAnswer:
     """One stream: its subscriptions, its outbox, and the answer that they are written to."""
 
-    #: Counts what a client with a key is sent.
-    meter: Meter | None = None
+    #: Counts what the client is sent.
+    meter: Meter | None
     #: It speaks a protocol of our own.
     protocol = ""
     speaks = EventStream.name
 
     def __init__(self, client: Client) -> None:
         self.who = client
+        self.meter = Meter()
+        self._stay = Stay()
         self._outbox = Outbox(self, None)
         self._following = Following(client, EventStream(), self._outbox, self._refuse_later)
         self._socket: ChunkSocket | None = None
@@ -158,6 +158,10 @@ class EventsAnswer:
                 await self._write_until_gone(receive, send)
         finally:
             self.release()
+            if scope["method"] != "HEAD":
+                if self._socket is not None and self._socket.cut:
+                    self._stay.refuse("slow_reader")
+                self._stay.log(self, scope["path"])
 
     # --- what is said ------------------------------------------------------------------------------------------------
 
@@ -172,6 +176,7 @@ class EventsAnswer:
 
     def dismiss(self, refused: Refused) -> None:
         """Tell the client why, and end the stream soon."""
+        self._stay.refuse(refused.code)
         increment(REFUSALS, "sse", refused.code)
         self._ending = True
         if self._timer is not None:
@@ -254,7 +259,7 @@ class EventsAnswer:
                     await send({"type": "http.response.body", "body": b""})
                     return
         increment(SLOW, "sse")
-        log.info("slow reader cut", of=EVENTS)
+        self._stay.refuse("slow_reader")
 
 
 async def _until_gone(receive: Any) -> None:

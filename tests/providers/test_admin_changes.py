@@ -4,7 +4,9 @@ import re
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, User
 from django.test import Client
+from structlog.testing import capture_logs
 
 from providers.models import ApiKey, Chain, ProviderSettings
 from tests.providers.conftest import KEY
@@ -134,3 +136,41 @@ def test_a_key_that_was_the_last_one_says_so_when_it_goes(admin_client: Client) 
     post(admin_client, KEYS.format("add"), plan="coinapi free", secret="coinapi-0123456789", label="", enabled="on")
     html = post(admin_client, KEYS.format("delete"), ApiKey.objects.get().pk, post="yes")
     assert any(one.startswith("No provider serves candles") for one in told(html))
+
+
+# --- the log of the process -------------------------------------------------------------------------------------------
+
+
+def test_each_change_is_one_line_of_the_log_without_secrets(admin_client: Client) -> None:
+    made().save()
+    with capture_logs() as lines:
+        post(admin_client, CHANGE, row().pk, enabled="on", per_minute="7")
+        post(admin_client, KEYS.format("add"), plan="coingecko demo", secret=KEY, label="spare", enabled="on")
+    changed, added = [line for line in lines if line["event"] == "admin change"]
+    assert (changed["user"], changed["action"], changed["model"]) == ("admin", "changed", "providers.providersettings")
+    assert "→ 7" in changed["change"]
+    assert (added["action"], added["model"]) == ("added", "providers.apikey")
+    assert KEY not in str(lines)
+    assert said() == added["change"]
+
+
+def test_objects_deleted_together_are_a_line_each(admin_client: Client) -> None:
+    groups = [Group.objects.create(name=name) for name in ("one", "two")]
+    with capture_logs() as lines:
+        chosen = {"action": "delete_selected", "_selected_action": [group.pk for group in groups], "post": "yes"}
+        admin_client.post("/admin/auth/group/", chosen)
+        Group.objects.create(name="three")
+        last = {**chosen, "_selected_action": [Group.objects.get(name="three").pk]}
+        admin_client.post("/admin/auth/group/", last)
+    assert not Group.objects.filter(name__in=("one", "two", "three"))
+    deleted = [(line["action"], line["model"], line["object"]) for line in lines if line["event"] == "admin change"]
+    assert sorted(deleted) == [("deleted", "auth.group", name) for name in ("one", "three", "two")]
+
+
+def test_a_changed_password_is_only_said_to_have_changed(admin_client: Client) -> None:
+    user = User.objects.create_user("clerk", password="former long password")
+    words = {"password1": "another long password", "password2": "another long password", "usable_password": "true"}
+    with capture_logs() as lines:
+        admin_client.post(f"/admin/auth/user/{user.pk}/password/", words)
+    (line,) = [line for line in lines if line["event"] == "admin change"]
+    assert (line["object"], line["change"]) == ("clerk", "Changed password.")
