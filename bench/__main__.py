@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench import http, machine, queries, report, rest
+from bench import flow, http, machine, queries, report, rest
 from bench.cases import Case, cases
 from bench.contenders import CONTENDERS
 from bench.machine import Missing
@@ -31,7 +31,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="servers, comma-separated: " + ",".join(CONTENDERS))
     parser.add_argument("--clients", default="", help="numbers of clients, such as 1 or 1000,5000 (both; quick: 1000)")
     parser.add_argument("--cases", default="", help="cases whose key contains this, such as 1000-16k-1g")
-    parser.add_argument("--part", choices=("all", "fanout", "queries", "slow", "http", "rest"), default="all")
+    parser.add_argument("--part", choices=("all", "fanout", "queries", "slow", "http", "rest", "flow"), default="all")
     parser.add_argument("--json", type=Path, help="write every single measurement to this file")
     return parser.parse_args()
 
@@ -95,6 +95,14 @@ def foreign(args: argparse.Namespace, results: Results) -> None:
         results.notes.append(f"CoinGecko's REST API: {why}")
 
 
+def whole_way(args: argparse.Namespace, results: Results) -> None:
+    """From a provider's answer to the last client."""
+    try:
+        results.flow = [flow.measure(1000, 20_000) for _ in range(args.rounds)]
+    except Missing as why:
+        results.notes.append(f"From a provider's answer to the last client: {why}")
+
+
 def never_read(results: Results) -> None:
     """Clients that never read."""
     try:
@@ -115,6 +123,8 @@ def main() -> None:
             over_http(args, results)
         if args.part in ("all", "rest"):
             foreign(args, results)
+        if args.part in ("all", "flow"):
+            whole_way(args, results)
         if args.part in ("all", "slow"):
             never_read(results)
         if args.part in ("all", "fanout"):

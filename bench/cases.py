@@ -17,6 +17,7 @@ EVERYBODY = (
     "spot-stream-ids",
     "spot-sse",
     "spot-scraped",
+    "spot-two",
     "spot-daphne",
     "plain",
     "plain-daphne",

@@ -161,6 +161,13 @@ def _scraped(run: Run) -> None:
     run.start(sys.executable, "-m", "bench.scrape", str(run.port), counts=False)
 
 
+def _two(run: Run) -> None:
+    """Two web processes on one socket."""
+    env = spot_environment(run) | {"SPOT_WEB_PROCESSES": "2"}
+    run.start(sys.executable, "manage.py", "up", "web", env=env)
+    run.publisher(sys.executable, "-m", "bench.publish_spot", run.case.write_rows(run.folder), env=env)
+
+
 def _stream(run: Run) -> None:
     env = spot_environment(run)
     run.start(sys.executable, "-m", "bench.coins", "serve", str(run.port), env=env)
@@ -247,6 +254,7 @@ CONTENDERS = {
         Contender("spot-stream-ids", "Spot, the stream, other ids", _stream, Case.stream_target, each=True, first=True),
         Contender("spot-sse", "Spot, server-sent events", spot("uvicorn"), Case.sse_target, first=True),
         Contender("spot-scraped", "Spot, metrics scraped each second", _scraped, Case.spot_target, first=True),
+        Contender("spot-two", "Spot, two web processes", _two, Case.spot_target, first=True),
         Contender("nchan", "nginx + Nchan", _nchan, lambda case, group: f"/sub/{group}"),
         Contender("floor", "C, send() only", _floor, lambda case, group: f"/{group}"),
         Contender("ws", "Node ws", _ws, lambda case, group: f"/{group}"),

@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 import time
-from functools import partial
 from urllib.parse import urlencode
 
 from bench import machine
@@ -23,7 +22,7 @@ from bench.cases import Case
 from bench.contenders import Contender, Run, free_port, running, spot_environment
 from bench.machine import Missing, workshop
 from bench.market import MARK, PATH
-from bench.measure import load
+from bench.measure import Result, load
 from providers.sandbox import Sandbox
 from providers.sandbox.faults import Fault
 from providers.sandbox.reply import Reply
@@ -57,24 +56,20 @@ def serve(port: int) -> None:
     """Serve until standard input ends. The generator's ticks are read and dropped: the worker sets the pace."""
     with Stamped(port=port):
         print("ready", flush=True)
-        while sys.stdin.buffer.raw.read(1):  # type: ignore[attr-defined]
+        while os.read(0, 1):
             pass
 
 
-def start(run: Run, settings: dict[str, str]) -> None:
+def start(run: Run) -> None:
     """A whole site, polling the stamped provider each second."""
     port = free_port()
     run.publisher(sys.executable, "-m", "bench.flow", "--serve", str(port))
-    env = (
-        spot_environment(run)
-        | {
-            "COINGECKO_BASE_URL": f"http://127.0.0.1:{port}/api/v3",
-            "COINGECKO_CALLS_PER_MINUTE": "0",
-            "COINGECKO_CALLS_PER_MONTH": "0",
-            "SPOT_POLL_SECONDS": "1",
-        }
-        | settings
-    )
+    env = spot_environment(run) | {
+        "COINGECKO_BASE_URL": f"http://127.0.0.1:{port}/api/v3",
+        "COINGECKO_CALLS_PER_MINUTE": "0",
+        "COINGECKO_CALLS_PER_MONTH": "0",
+        "SPOT_POLL_SECONDS": "1",
+    }
     prepared = subprocess.run(
         [sys.executable, "manage.py", "prepare"], env=os.environ | env, capture_output=True, check=False
     )
@@ -84,21 +79,22 @@ def start(run: Run, settings: dict[str, str]) -> None:
     run.start(sys.executable, "manage.py", "up", "worker", "beat", env=env)
 
 
-def compare(clients: int, milliseconds: int, settings: dict[str, str] | None = None) -> dict[str, float]:
+def measure(clients: int, milliseconds: int) -> Result:
     """What the load generator reports of one run."""
     case = Case(clients, 16)
     target = f"{PATH}?{urlencode(_VIEW)}"
-    contender = Contender("flow", "Spot, whole", partial(start, settings=settings or {}), lambda *_: target, first=True)
+    contender = Contender("flow", "Spot, whole", start, lambda *_: target, first=True)
     with running(contender, case, workshop() / f"flow-{clients}") as run:
         with load(contender, run, ["-1", "-w", "5000", "-d", str(milliseconds)]) as process:
             said, wrong = process.communicate(timeout=300)
         if process.returncode or not said:
             raise Missing(f"the load generator ended: {wrong.decode()[-200:]}; {run.last_words()}")
-        return json.loads(said)  # type: ignore[no-any-return]
+        result: Result = json.loads(said)
+        return result
 
 
 def main() -> None:
-    """Print each run and the median."""
+    """Print what the load generator reports of each run."""
     parser = argparse.ArgumentParser(prog="python -m bench.flow", description=__doc__)
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--clients", type=int, default=1000)
@@ -110,7 +106,7 @@ def main() -> None:
         return
     machine.raise_file_limit()
     try:
-        rounds = [compare(options.clients, int(options.seconds * 1000)) for _ in range(options.rounds)]
+        rounds = [measure(options.clients, int(options.seconds * 1000)) for _ in range(options.rounds)]
     except Missing as why:
         sys.exit(str(why))
     finally:

@@ -33,6 +33,8 @@ class Results:
     http: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     #: CoinGecko's REST API.
     rest: rest.Costs | None = None
+    #: The whole way, a result a round (`bench.flow`).
+    flow: list[Result] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def add(self, case: Case, server: str, result: Result) -> None:
@@ -135,6 +137,10 @@ def _query_us(results: Results) -> float | None:
     return None
 
 
+def _flow(results: Results) -> float | None:
+    return statistics.median(one["last_ms"] for one in results.flow) if results.flow else None
+
+
 def _rest(kind: rest.Kind, one: str, other: str) -> Callable[[Results], float | None]:
     return lambda results: None if results.rest is None else results.rest.ratio(kind, one, other)
 
@@ -190,6 +196,9 @@ TARGETS = (
     ),
     Target("16 KB, 1,000 clients: server-sent events ÷ sockets", 1.2, _ratio("spot-sse", "spot", 1000, kilobytes=16)),
     Target("16 KB, 1,000 clients: scraped each second ÷ not", 1.02, _ratio("spot-scraped", "spot", 1000, kilobytes=16)),
+    # Together they then send 1.8 times as much on two cores.
+    Target("16 KB, 5,000 clients: two web processes ÷ one", 1.11, _ratio("spot-two", "spot", 5000, kilobytes=16)),
+    Target("500 coins: from a provider's answer to the last of 1,000 clients, ms", 100, _flow),
     Target("16 KB, 1,000 clients: the stream ÷ sockets", 1.2, _ratio("spot-stream", "spot", 1000, kilobytes=16)),
     Target(
         "16 KB, 1,000 clients: the stream, different ids ÷ sockets",
