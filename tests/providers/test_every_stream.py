@@ -26,7 +26,7 @@ from providers.streams.link import Timing
 from providers.streams.stream_state import StreamState
 from providers.streams.worker import StreamSettings, Worker
 from providers.vault import Secret
-from tests.providers.upstreams import CANARY, STREAMING, Upstreams
+from tests.providers.upstreams import CANARY, STREAMING, Upstreams, known
 
 pytestmark = pytest.mark.django_db
 #: The lead outlives every jump of the clock.
@@ -137,10 +137,9 @@ def _url(client: Redis) -> str:
 
 
 @pytest.fixture(scope="module")
-def upstreams() -> Iterator[Upstreams]:
-    made = Upstreams()
-    yield made
-    made.stop()
+def upstreams(redis_url: str, django_db_setup: None, django_db_blocker: Any) -> Iterator[Upstreams]:
+    with known(Upstreams(), redis_url, django_db_blocker) as made:
+        yield made
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from providers.errors import (
     Unavailable,
     Unreachable,
 )
-from tests.providers.upstreams import CANARY, REAL, SERVED, Upstreams, Wire
+from tests.providers.upstreams import CANARY, REAL, SERVED, Upstreams, Wire, known
 
 pytestmark = pytest.mark.django_db
 FIELDS = {"markets": COIN_FIELDS, "quotes": COIN_FIELDS, "candles": CANDLE_FIELDS, "assets": ASSET_FIELDS}
@@ -42,10 +42,9 @@ each = pytest.mark.parametrize(("provider", "kind"), SERVED)
 
 
 @pytest.fixture(scope="module")
-def upstreams() -> Iterator[Upstreams]:
-    made = Upstreams()
-    yield made
-    made.stop()
+def upstreams(redis_url: str, django_db_setup: None, django_db_blocker: Any) -> Iterator[Upstreams]:
+    with known(Upstreams(frozen=True), redis_url, django_db_blocker) as made:
+        yield made
 
 
 @pytest.fixture

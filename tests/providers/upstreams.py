@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.test import override_settings
 from redis import Redis
 
 import providers
@@ -18,7 +19,7 @@ import standins
 from providers import access, fetching, mapping
 from providers.base import Provider
 from providers.datasets import KINDS, Dataset, Fetched, Kind
-from providers.models import Chain
+from providers.models import Asset, AssetAlias, Chain
 
 #: Looked for wherever it could leak to; no other test has it.
 CANARY = "canary-7d1f-4b60-93ce-55aa0e42"
@@ -66,15 +67,18 @@ class Wired:
 
 
 class Upstreams:
-    """One stand-in a provider, started when first asked for and kept: a market takes a while to make."""
+    """One stand-in a provider, started when first asked for and kept: a market takes a while to make. Those that are
+    `frozen` make each of their answers once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, frozen: bool = False) -> None:
         self._running: dict[str, Any] = {}
-        self._lists: dict[str, list[Any]] = {}
+        self._frozen = frozen
 
     def standin(self, name: str) -> Any:
         if name not in self._running:
             self._running[name] = standins.get(name)(key=CANARY).start()
+            if self._frozen:
+                self._running[name].clock.freeze()
         return self._running[name]
 
     def stop(self) -> None:
@@ -84,11 +88,10 @@ class Upstreams:
     @contextmanager
     def wired(self, provider: Provider, settings: Any, redis: Redis) -> Iterator[Wired]:
         """The provider alone in its chains, with a key that its stand-in takes, and its coins known."""
-        self._wire(mapping.reference(), settings)
-        standin = self._wire(provider, settings)
+        standin = self.standin(provider.name)
+        for name, value in (self._settings(mapping.reference()) | self._settings(provider)).items():
+            setattr(settings, name, value)
         made = Wired(provider, standin, redis)
-        if provider.foreign:
-            self._know(made)
         for kind in KINDS:
             Chain.objects.update_or_create(kind=kind, defaults={"order": provider.name})
         redis.flushall()
@@ -99,7 +102,7 @@ class Upstreams:
         finally:
             standin.faults.clear()
 
-    def _wire(self, provider: Provider, settings: Any) -> Any:
+    def _settings(self, provider: Provider) -> dict[str, Any]:
         standin = self.standin(provider.name)
         keyed = next(plan for plan in provider.plans if plan.header and not plan.lacks)
         values = {
@@ -110,18 +113,35 @@ class Upstreams:
             "CALLS_PER_MINUTE": 0,
             "CALLS_PER_MONTH": 0,
         }
-        for what, value in values.items():
-            setattr(settings, f"{provider.name.upper()}_{what}", value)
-        return standin
+        return {f"{provider.name.upper()}_{what}": value for what, value in values.items()}
 
-    def _know(self, wired: Wired) -> None:
-        """Who is who, as the two stand-ins' lists say; they are fetched once."""
-        reference, name = mapping.reference(), wired.provider.name
-        for one in (reference.name, name):
-            if one not in self._lists:
-                self._lists[one] = fetching.fetch(Dataset("assets", topic=one), redis=wired.redis).rows
-        mapping.keep_assets(self._lists[reference.name])
-        mapping.keep_aliases(name, self._lists[name], mapping.Ours(self._lists[reference.name], current=True))
+    def learn(self, redis: Redis) -> None:
+        """Fill the tables of our coins and of the providers' ids for them, as the stand-ins' lists say."""
+        reference, lists = mapping.reference(), {}
+        for provider in REAL:
+            if provider is reference or provider.foreign:
+                with override_settings(**self._settings(provider)):
+                    lists[provider.name] = fetching.fetch(Dataset("assets", topic=provider.name), redis=redis).rows
+        ours = lists.pop(reference.name)
+        mapping.keep_assets(ours)
+        for name, listed in lists.items():
+            mapping.keep_aliases(name, listed, mapping.Ours(ours, current=True))
+
+
+@contextmanager
+def known(upstreams: Upstreams, redis_url: str, blocker: Any) -> Iterator[Upstreams]:
+    """The stand-ins of a module, and their coins in the database until it ends: each test would take half a second to
+    write them."""
+    with blocker.unblock(), Redis.from_url(redis_url) as redis:
+        redis.flushall()
+        upstreams.learn(redis)
+    try:
+        yield upstreams
+    finally:
+        upstreams.stop()
+        with blocker.unblock():
+            AssetAlias.objects.all().delete()
+            Asset.objects.all().delete()
 
 
 Wire = Callable[[Provider], Wired]
