@@ -42,9 +42,10 @@ ALL: dict[str, Any] = {
     "networkPolicy": {"enabled": True, "from": [{"podSelector": {"matchLabels": {"app": "ingress"}}}]},
     "monitoring": {"serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}},
 }
+SENTINELS = {**LEAST, "redis": {"url": "rediss+sentinel://one:26379,two:26379/mymaster/0"}}
 #: Secrets of the operator's own in place of the chart's.
 OWN = {"secrets": {"existing": "spot", "existingMasterKey": "master", "existingProviders": "providers"}}
-VALUES = {"least": LEAST, "all": ALL, "own": OWN}
+VALUES = {"least": LEAST, "all": ALL, "own": OWN, "sentinels": SENTINELS}
 PARTS = {"web", "worker", "stream", "beat"}
 
 Manifest = dict[str, Any]
