@@ -31,9 +31,9 @@ _REQUEST = (
 KEYS, SOCKETS = 10_000, 1_000
 
 
-def request(key: str = "") -> bytes:
+def request(key: str = "", path: str = _PATH) -> bytes:
     """A handshake, with a key or without."""
-    return _REQUEST.format(path=_PATH, more=f"X-API-Key: {key}\r\n" if key else "").encode()
+    return _REQUEST.format(path=path, more=f"X-API-Key: {key}\r\n" if key else "").encode()
 
 
 def connected(port: int, asked: bytes) -> socket.socket:
