@@ -17,6 +17,7 @@ import standins
 from providers.streams import stream_state
 from spot.management.commands import up
 from spot.management.commands.up import manage
+from spot.processes.pulse import Pulse
 from tests.live import ROOT, LiveSite, connect, inherited, wait_until
 
 KEY = "canary-stream-0a1b2c3d4e5f"
@@ -34,22 +35,35 @@ def test_it_is_a_part_of_everything_with_or_without_a_key() -> None:
     assert list(made.argv) == manage("stream")
 
 
-def test_a_part_that_shows_no_sign_of_life_is_started_again() -> None:
+def test_a_part_that_shows_no_sign_of_life_is_started_again_and_then_given_more_time() -> None:
     class Supervised:
         restarted: ClassVar[list[str]] = []
+        ages: ClassVar[dict[str, float]] = {"stream": 61.0, "worker": 59.0, "beat": 61.0}
 
         def age(self, name: str) -> float:
-            return {"stream": 61.0, "worker": 59.0}[name]
+            return self.ages[name]
 
         def restart(self, name: str, reason: str) -> None:
             self.restarted.append(name)
 
-    class Silent:
+    class Silent(Pulse):
         def silent_seconds(self) -> float:
-            return 61.0
+            return 1000.0
 
-    up.watch(Supervised(), {"stream": Silent(), "worker": Silent()})  # type: ignore[arg-type, dict-item]
-    assert Supervised.restarted == ["stream"]
+    value: list[int | None] = [None]
+    pulses = {"stream": Silent(lambda: value[0], 3600.0), "worker": Silent(lambda: None, 3600.0)}
+    pulses["beat"] = pulses["worker"]
+    up.watch(Supervised(), pulses)  # type: ignore[arg-type]
+    assert Supervised.restarted == ["stream", "beat"]
+    Supervised.ages |= {"stream": 119.0, "worker": 119.0}
+    up.watch(Supervised(), pulses)  # type: ignore[arg-type]
+    assert Supervised.restarted == ["stream", "beat"]
+    Supervised.ages["worker"] = 121.0
+    up.watch(Supervised(), pulses)  # type: ignore[arg-type]
+    assert Supervised.restarted == ["stream", "beat", "worker"]
+    value[0] = 1
+    pulses["stream"].look()
+    assert pulses["stream"].patience_seconds == Pulse.SILENT_SECONDS
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,6 @@ from spot_project import redis_address
 log = structlog.get_logger(__name__)
 
 PARTS = ("worker", "beat", "stream", "sandbox", "web")
-SILENT_SECONDS = 60.0  # a part restarts after this long without a beat, which comes every few seconds
 LEAVING_SECONDS = 8.0  # a second start waits this long for the processes of one that is ending
 NOTICING_SECONDS = 0.5  # the reaper needs this long to notice that its supervisor was killed
 REDIS_SECONDS = 15.0
@@ -290,6 +289,12 @@ def streams_seen_ms() -> int | None:
 
 def watch(supervisor: Supervisor, pulses: dict[str, Pulse]) -> None:
     """Restart parts that run and have had no beat for too long."""
-    for part, pulse in pulses.items():
-        if min(pulse.silent_seconds(), supervisor.age(part)) > SILENT_SECONDS:
-            supervisor.restart(part, f"has been silent for {SILENT_SECONDS:g} s")
+    silent = [
+        part
+        for part, pulse in pulses.items()
+        if min(pulse.silent_seconds(), supervisor.age(part)) > pulse.patience_seconds
+    ]
+    for part in silent:
+        supervisor.restart(part, f"has been silent for {pulses[part].patience_seconds:g} s")
+    for pulse in {pulses[part] for part in silent}:
+        pulse.be_patient()
