@@ -76,8 +76,9 @@ class Command(BaseCommand):
                     web.note()
 
             supervisor.run(each_turn)
-            if web is not None:
+            if listener is not None and web is not None:
                 web.close()
+                listener.close()  # a connection that nobody accepts any more is refused, and does not wait for our end
             self._say("Ending")
 
     def _prepare(self, supervisor: Supervisor) -> bool:
