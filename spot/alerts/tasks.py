@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 from celery import shared_task
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError
 
 from spot import snapshots
 from spot.alerts import couriers, evaluation, operators
@@ -24,6 +24,13 @@ def watch() -> None:
     """Evaluate rules whose views have news, and send what is due."""
     if not snapshots.first_in("alerts", 0.8):
         return
+    try:
+        _watch()
+    except OperationalError as error:
+        log.warning("rules not read, it is tried again", error=f"{type(error).__name__}: {error}")
+
+
+def _watch() -> None:
     store = Newest()
     for due in evaluation.due():
         try:

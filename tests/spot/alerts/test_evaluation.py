@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from providers.datasets import LISTINGS
 from spot import snapshots
@@ -275,3 +276,13 @@ def test_an_announcement_enters_a_feed_of_events(store, make_rule) -> None:
         snapshots.save(fetched(LISTINGS, [*news, *rows]), 60)
         bodies = evaluate()
     assert [(body["key"], body["row"]["after"]["title"]) for body in bodies] == [("2", "Two")]
+
+
+def test_a_database_out_of_reach_is_logged_and_tried_again(monkeypatch, caplog, redis) -> None:
+    def unreachable() -> None:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(evaluation, "due", unreachable)
+    tasks.watch()
+    assert "rules not read, it is tried again" in caplog.text
+    assert "Traceback" not in caplog.text
