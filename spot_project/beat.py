@@ -1,7 +1,7 @@
 """Celery's beat with support for clocks that are set back, and with a sign of life.
 
 Celery records the last run of an entry by the wall clock. With a clock set back by an hour, it would start nothing for
-an hour. The sign tells of a second beat: it changes nothing, but nobody has meant to start it.
+an hour. The sign tells of more beats than SPOT_BEATS: they change nothing, but nobody has meant to start them.
 """
 
 from __future__ import annotations
@@ -49,12 +49,14 @@ class Scheduler(PersistentScheduler):
         return wait
 
     def _mark(self) -> None:
-        """Leave the sign, and log once that another beat runs. Without Redis there is none, and no task to send."""
+        """Leave the sign, and log once that more beats run than are meant to. Without Redis there is none, and no task
+        to send."""
         try:
             signs.mark_beat(self._client, self._name, self._since)
             others = [name for name in signs.beats(self._client) if name != self._name]
         except (redis.RedisError, OSError):
             return
+        others = others if len(others) >= settings.SPOT_BEATS else []
         if others and not self._others:
-            log.warning("another beat sends tasks too; one is enough", others=", ".join(others))
+            log.warning("another beat sends tasks too", meant=settings.SPOT_BEATS, others=", ".join(others))
         self._others = others

@@ -165,6 +165,8 @@ CELERY_BEAT_SCHEDULE = {
     "keep_ledger": {"task": "providers.tasks.keep_ledger", "schedule": 60.0, "options": {"expires": 60.0}},
     "keep_usage": {"task": "spot.clients.tasks.keep_usage", "schedule": 60.0, "options": {"expires": 60.0}},
 }
+# How many beats are meant to run: a second one takes over from a first that dies, and does nothing twice meanwhile.
+SPOT_BEATS = env.whole("SPOT_BEATS", default=1, least=1, most=10)
 CELERY_BEAT_SCHEDULER = "spot_project.beat:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(SPOT_HOME / "beat-schedule")
 

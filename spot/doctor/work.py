@@ -50,11 +50,15 @@ def workers(site: Site) -> Iterator[Finding]:
 
 
 def beats(site: Site) -> Iterator[Finding]:
-    """Whether one beat runs. A second one changes nothing, but hides that one of them is not looked after."""
-    names = signs.beats(site.redis)
-    if len(names) > 1:
-        sentence = f"{len(names)} beats send tasks: {', '.join(names)}. Nothing is fetched twice, but one is enough."
-        yield Finding("beats", "warning", sentence, "End all but one.")
+    """Whether as many beats run as are meant to. More change nothing, but hide that one of them is not looked after."""
+    names, meant = signs.beats(site.redis), settings.SPOT_BEATS
+    they = f"{len(names)} beats send tasks" if len(names) != 1 else "1 beat sends tasks"
+    if len(names) > meant:
+        sentence = f"{they}: {', '.join(names)}. Nothing is fetched twice, but SPOT_BEATS is {meant}."
+        yield Finding("beats", "warning", sentence, f"End all but {meant}, or set SPOT_BEATS={len(names)}.")
+    elif names and len(names) < meant:
+        sentence = f"{they}: {', '.join(names)}. SPOT_BEATS is {meant}: nothing stands in for the next that dies."
+        yield Finding("beats", "warning", sentence, "Start the missing one: manage.py up beat.")
 
 
 def streams(site: Site) -> Iterator[Finding]:

@@ -37,3 +37,17 @@ def test_a_beat_leaves_a_sign_and_logs_that_there_is_another(redis: Redis, tmp_p
     assert caplog.text.count("another beat") == 1
     assert "elsewhere process 7" in caplog.text
     scheduler.close()
+
+
+def test_a_second_beat_that_is_meant_to_run_is_not_logged(redis: Redis, tmp_path, caplog, settings) -> None:
+    settings.SPOT_BEATS = 2
+    scheduler = Scheduler(
+        Celery("toy", set_as_current=False, broker="memory://"), schedule_filename=str(tmp_path / "beat")
+    )
+    signs.mark_beat(redis, "elsewhere process 7", snapshots.now_ms() - 60_000)
+    scheduler._mark()
+    assert "another beat" not in caplog.text
+    signs.mark_beat(redis, "elsewhere process 8", snapshots.now_ms() - 60_000)
+    scheduler._mark()
+    assert "another beat" in caplog.text
+    scheduler.close()

@@ -203,7 +203,16 @@ def test_a_second_beat(redis: Redis) -> None:
     assert not report("beats")
     signs.mark_beat(redis, "other process 2", now - 3000)
     signs.mark_beat(redis, "this process 1", now - 60_000)
-    the("beats", "warning", "2 beats send tasks: other process 2, this process 1", "all but one")
+    the("beats", "warning", "2 beats send tasks: other process 2, this process 1", "all but 1")
+
+
+def test_two_beats_that_are_meant_to_run(redis: Redis, settings) -> None:
+    settings.SPOT_BEATS = 2
+    now = signs.now_ms()
+    signs.mark_beat(redis, "this process 1", now - 60_000)
+    the("beats", "warning", "1 beat sends tasks: this process 1. SPOT_BEATS is 2", "manage.py up beat")
+    signs.mark_beat(redis, "other process 2", now - 60_000)
+    assert not report("beats")
 
 
 def test_no_second_beat_where_one_was_replaced(redis: Redis) -> None:
