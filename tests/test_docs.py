@@ -256,8 +256,9 @@ def test_every_limit_is_described(limit: Any) -> None:
 
 
 def test_compose_hands_over_every_setting_but_those_that_are_its_own() -> None:
-    text = (ROOT / "compose.yaml").read_text()
-    assert compose.written(text, settings.SPOT_READ) == text, "run manage.py compose"
+    for name in compose.FILES:
+        text = (ROOT / name).read_text()
+        assert compose.written(text, settings.SPOT_READ) == text, "run manage.py compose"
     handed = set(re.findall(rf"^    ((?:{PREFIXES})_\w+?)(?:_FILE)?:", text, re.MULTILINE))
     asked = {name for name in defaults() if re.match(rf"(?:{PREFIXES})_", name)}
     assert asked - handed == {"SPOT_HOME", "SPOT_STATIC_ROOT", "SPOT_BIND", "SPOT_DEBUG"}

@@ -1,4 +1,4 @@
-"""What the image and the composition promise, read from the files: no engine is needed for that."""
+"""What the image and the compositions promise, read from the files; `make drill` runs them."""
 
 import re
 import stat
@@ -12,18 +12,31 @@ from django.conf import settings
 
 from spot.management.commands import compose
 from spot.processes import compose_secrets
+from spot.server import listening
+from spot_project import redis_address
 from spot_project.addresses import masked
 from tests.live import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+SCALE: dict[str, Any] = yaml.safe_load((ROOT / "compose.scale.yaml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SERVICES = COMPOSE["services"]
 ONCE = {"secrets", "migrate"}
+EACH = [
+    pytest.param(service, id=f"{file}-{name}")
+    for file, composition in (("one", COMPOSE), ("scale", SCALE))
+    for name, service in composition["services"].items()
+]
+LASTING = [
+    pytest.param(service, id=f"{file}-{name}")
+    for file, composition in (("one", COMPOSE), ("scale", SCALE))
+    for name, service in composition["services"].items()
+    if name not in ONCE
+]
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_every_service_is_hardened(name: str) -> None:
-    service = SERVICES[name]
+@pytest.mark.parametrize("service", EACH)
+def test_every_service_is_hardened(service: dict[str, Any]) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -31,16 +44,16 @@ def test_every_service_is_hardened(name: str) -> None:
     assert "privileged" not in service
 
 
-@pytest.mark.parametrize("name", sorted(SERVICES.keys() - ONCE))
-def test_every_lasting_service_is_started_again_and_has_a_health_check(name: str) -> None:
-    service = SERVICES[name]
+@pytest.mark.parametrize("service", LASTING)
+def test_every_lasting_service_is_started_again_and_has_a_health_check(service: dict[str, Any]) -> None:
     assert service["restart"] == "unless-stopped"
     assert "healthcheck" in service or "HEALTHCHECK" in DOCKERFILE
 
 
-def test_only_the_site_is_published_and_only_on_this_machine() -> None:
-    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert published == {"web": ["${SPOT_PUBLISH:-127.0.0.1}:${PORT:-8000}:8000"]}
+@pytest.mark.parametrize(("composition", "public"), [(COMPOSE, "web"), (SCALE, "front")])
+def test_only_the_site_is_published_and_only_on_this_machine(composition: dict[str, Any], public: str) -> None:
+    published = {name: service["ports"] for name, service in composition["services"].items() if "ports" in service}
+    assert published == {public: ["${SPOT_PUBLISH:-127.0.0.1}:${PORT:-8000}:8000"]}
 
 
 def test_there_is_one_beat_and_no_way_to_have_two_by_scaling_another() -> None:
@@ -48,24 +61,26 @@ def test_there_is_one_beat_and_no_way_to_have_two_by_scaling_another() -> None:
 
 
 def test_no_secret_stands_in_the_file() -> None:
-    for service in SERVICES.values():
+    for service in (*SERVICES.values(), *SCALE["services"].values()):
         for name, value in environment(service).items():
-            if re.search("KEY|PASSWORD|URL", name):
+            if re.search("KEY|PASSWORD|URL", name) and name != "SANDBOX_BASE_URL":
                 assert value is None or name.endswith("_FILE"), name
 
 
-def holders(pattern: str) -> set[str]:
+def holders(pattern: str, composition: dict[str, Any]) -> set[str]:
     """The services that are handed a variable of that name."""
-    return {name for name, service in SERVICES.items() if any(re.search(pattern, key) for key in environment(service))}
+    services = composition["services"].items()
+    return {name for name, service in services if any(re.search(pattern, key) for key in environment(service))}
 
 
 def environment(service: dict[str, Any]) -> dict[str, Any]:
     return service.get("environment", {})
 
 
-def test_secrets_are_handed_only_to_those_that_use_them() -> None:
-    assert holders("SPOT_ADMIN_PASSWORD") == {"migrate"}
-    assert holders("_API_KEY$") == {"web", "worker", "stream"}
+@pytest.mark.parametrize("composition", [COMPOSE, SCALE])
+def test_secrets_are_handed_only_to_those_that_use_them(composition: dict[str, Any]) -> None:
+    assert holders("SPOT_ADMIN_PASSWORD", composition) == {"migrate"}
+    assert holders("_API_KEY$", composition) == {"web", "worker", "stream"}
 
 
 def test_a_new_setting_gets_its_line_beside_those_of_its_kind() -> None:
@@ -85,15 +100,42 @@ def test_services_meet_only_where_they_must() -> None:
     assert all(COMPOSE["networks"][name] == {"internal": True} for name in ("store", "tables"))
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_no_service_can_fill_the_machine(name: str) -> None:
-    assert 0 < SERVICES[name]["pids_limit"] <= 256
-    assert all(re.search(r":size=\d+m", mount) for mount in SERVICES[name]["tmpfs"])
+@pytest.mark.parametrize("service", EACH)
+def test_no_service_can_fill_the_machine(service: dict[str, Any]) -> None:
+    assert 0 < service["pids_limit"] <= 256
+    assert all(re.search(r":size=\d+m", mount) for mount in service["tmpfs"])
 
 
 def test_images_can_be_pinned_by_digest() -> None:
     assert SERVICES["redis"]["image"] == "${VALKEY_IMAGE:-valkey/valkey:8}"
     assert SERVICES["database"]["image"] == "${POSTGRES_IMAGE:-postgres:17}"
+
+
+def test_every_part_runs_more_than_once_at_scale() -> None:
+    services = SCALE["services"]
+    counts = {name: services[name]["deploy"]["replicas"] for name in ("web", "worker", "stream", "beat")}
+    assert counts == {"web": 3, "worker": 2, "stream": 2, "beat": 2}
+    assert services["beat"]["environment"]["SPOT_BEATS"] == counts["beat"]
+    assert (compose_secrets.SERVERS | compose_secrets.SENTINELS).keys() <= services.keys()
+
+
+def test_nothing_but_the_front_is_between_visitors_and_web_processes() -> None:
+    """They trust private addresses to say whom they ask for, so that no network from outside may lead to them."""
+    networks = {name: set(service.get("networks", [])) for name, service in SCALE["services"].items()}
+    assert networks["front"] == {"entrance", "inside"}
+    assert networks["web"] & networks["front"] == {"inside"}
+    assert {name for name, joined in networks.items() if "inside" in joined} == {"front", "web"}
+    assert all(SCALE["networks"][name]["internal"] for name in ("inside", "store", "tables"))
+    front = (ROOT / "deploy" / "haproxy.cfg").read_text()
+    assert "http-request set-header X-Forwarded-For %[src]" in front
+
+
+def test_the_front_outlasts_the_silence_of_a_healthy_connection() -> None:
+    front = (ROOT / "deploy" / "haproxy.cfg").read_text()
+    silent = max(listening.PING_SECONDS, settings.SPOT_HEARTBEAT_SECONDS)
+    for name in ("tunnel", "client", "server"):
+        (seconds,) = re.findall(rf"timeout {name} (\d+)s", front)
+        assert int(seconds) > 2 * silent
 
 
 def test_containers_see_only_the_secrets_that_they_need() -> None:
@@ -154,6 +196,31 @@ def test_two_sites_never_share_a_secret(folders: list[Path], tmp_path: Path) -> 
     compose_secrets.write(*others)
     mine, theirs = ({file.name: file.read_text() for file in where[0].iterdir()} for where in (folders, others))
     assert all(mine[name] != theirs[name] for name in mine)
+
+
+def test_servers_and_sentinels_share_the_password_of_the_site(folders: list[Path]) -> None:
+    site, stores, _ = folders
+    compose_secrets.write_replicated("10.0.0", *folders)
+    first = {file: file.read_text() for file in stores.rglob("*") if file.is_file()}
+    compose_secrets.write_replicated("10.0.0", *folders)
+    assert {file: file.read_text() for file in stores.rglob("*") if file.is_file()} == first
+    assert {stat.S_IMODE(file.stat().st_mode) for file in first} == {0o600}
+    password = (site / "redis_password").read_text()
+    address = redis_address.parse((site / "redis_url").read_text())
+    assert address.nodes == (("10.0.0.21", 26379), ("10.0.0.22", 26379), ("10.0.0.23", 26379))
+    assert (address.service, address.password) == (compose_secrets.PRIMARY, password)
+    assert dict(address.sentinel)["password"] == password
+    assert first[stores / "password"] == password
+    confs = {name: first[stores / name / "valkey.conf"] for name in compose_secrets.SERVERS | compose_secrets.SENTINELS}
+    assert all(f"requirepass {password}\n" in conf for conf in confs.values())
+    assert [name for name, conf in confs.items() if "replicaof 10.0.0.11 6379" in conf] == ["valkey-2"]
+    assert all("sentinel monitor spot 10.0.0.11 6379 2\n" in confs[name] for name in compose_secrets.SENTINELS)
+
+
+def test_servers_and_sentinels_have_the_addresses_by_which_they_are_known() -> None:
+    for name, number in (compose_secrets.SERVERS | compose_secrets.SENTINELS).items():
+        address = SCALE["services"][name]["networks"]["store"]["ipv4_address"]
+        assert address == f"${{SPOT_STORE_PREFIX:-10.213.77}}.{number}"
 
 
 # --- the Helm chart, what test_helm.py does not need Helm for ---------------------------------------------------------

@@ -1,5 +1,5 @@
-"""`manage.py compose`: writes the settings that containers are handed into compose.yaml, and those that the Helm chart
-takes into its schema, so that none is forgotten."""
+"""`manage.py compose`: writes the settings that containers are handed into the compositions, and those that the Helm
+chart takes into its schema, so that none is forgotten."""
 
 import json
 import re
@@ -10,7 +10,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-#: Settings that the composition decides itself.
+#: The compositions, below the checkout.
+FILES = ("compose.yaml", "compose.scale.yaml")
+
+#: Settings that every composition decides itself.
 _OWN = {
     "DATABASE_URL", "PORT", "REDIS_URL", "SANDBOX_BASE_URL", "SPOT_BIND", "SPOT_DEBUG", "SPOT_DEMO", "SPOT_HOME",
     "SPOT_SECRET_KEY", "SPOT_SECRET_KEYS", "SPOT_STATIC_ROOT",
@@ -22,10 +25,11 @@ _TOLD = {"SPOT_OPERATORS", "SPOT_SMTP_URL"}
 
 def written(text: str, names: Collection[str]) -> str:
     """The composition with these settings: a line without a value hands over the value of the same name, if there is
-    one. Pure."""
-    keys = {name for name in names if name.endswith("_API_KEY")} | {*names} & _TOLD
+    one. Settings to which it gives a value itself get no such line. Pure."""
+    names = {*names} - {*re.findall(r"^    ([A-Z_]+): ", text, re.MULTILINE)}
+    keys = {name for name in names if name.endswith("_API_KEY")} | names & _TOLD
     administrator = {name for name in names if name.startswith("SPOT_ADMIN_")}
-    blocks = {"settings": {*names} - _OWN - keys - administrator, "keys": keys, "administrator": administrator}
+    blocks = {"settings": names - _OWN - keys - administrator, "keys": keys, "administrator": administrator}
     for block, chosen in blocks.items():
         lines = "".join(f"    {name}:\n" for name in sorted(chosen))
         text = re.sub(rf"(  {block}: &{block}\n(?:    .*\n)*?)(?:    [A-Z_]+:\n)+", rf"\g<1>{lines}", text)
@@ -49,10 +53,10 @@ def schema_written(text: str, names: Collection[str]) -> str:
 
 
 class Command(BaseCommand):
-    help = "Write every setting into compose.yaml and the Helm chart: after a setting or a provider has been added."
+    help = "Write every setting into the compositions and the Helm chart: after a setting or a provider has been added."
     requires_system_checks: list[str] = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        for name, write in (("compose.yaml", written), (SCHEMA, schema_written)):
+        for name, write in (*((name, written) for name in FILES), (SCHEMA, schema_written)):
             file = Path(settings.BASE_DIR) / name
             file.write_text(write(file.read_text(), settings.SPOT_READ))
