@@ -25,6 +25,8 @@ from tests.live import LiveSite, get
 
 #: What the clients' views are made of: coins that the market lacks come from the quotes.
 TABLES = ("spot:live:table:markets:usd", "spot:live:table:quotes:usd")
+#: The limit of the provider, which only abuse comes near.
+CALLS_PER_MINUTE = 300
 INSIDE = Path(__file__).parent / "inside"
 
 
@@ -44,7 +46,7 @@ class Bench:
             "REDIS_URL": f"redis://127.0.0.1:{self.redis.port}/0",
             "SPOT_DEMO": "off",
             "COINGECKO_BASE_URL": f"http://127.0.0.1:{self.upstream.port}/api/v3",
-            "COINGECKO_CALLS_PER_MINUTE": "0",
+            "COINGECKO_CALLS_PER_MINUTE": f"{CALLS_PER_MINUTE}",
             "COINGECKO_CALLS_PER_MONTH": "0",
             "SPOT_CONNECTIONS_PER_ADDRESS": "5000",
             "SPOT_HEARTBEAT_SECONDS": "5",
@@ -129,6 +131,16 @@ class Bench:
         """The memory of a part's processes, in MB."""
         return sum(rss_kb(pid) for pid in self.pids(name)) / 1024
 
+    def forget_peaks(self) -> None:
+        """Measure `peak_mb` from now on."""
+        for pid in [*self.pids("web"), *self.pids("worker")]:
+            with suppress(OSError):
+                Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+    def peak_mb(self) -> float:
+        """What web and worker have taken at most since `forget_peaks`, in MB."""
+        return sum(peak_kb(pid) for pid in [*self.pids("web"), *self.pids("worker")]) / 1024
+
     def skew(self, seconds: float) -> None:
         """Put the clock of every process of the site that much ahead."""
         with self._clock.open("r+b") as file:
@@ -145,6 +157,10 @@ class Bench:
             for call in self.site.sandbox.requests()
             if call["path"] == "/coins/markets" and call["params"].get("page") == "1" and call["at"] / 1e3 >= since
         ]
+
+    def calls_of_all_kinds(self) -> list[float]:
+        """When the provider was asked for anything (epoch seconds), as it says itself."""
+        return [call["at"] / 1e3 for call in self.site.sandbox.requests()]
 
     def healthy(self, seconds: float = 2.0) -> bool:
         """Whether the web process answers at once, whatever it answers of its surroundings."""
@@ -182,6 +198,11 @@ def _group(pid: int) -> int:
 def rss_kb(pid: int) -> int:
     """A process's resident memory in KB."""
     return _status(pid, "VmRSS")
+
+
+def peak_kb(pid: int) -> int:
+    """The most resident memory that a process has had, in KB."""
+    return _status(pid, "VmHWM")
 
 
 def threads(pid: int) -> int:

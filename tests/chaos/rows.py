@@ -12,8 +12,9 @@ from functools import partial
 
 from spot import signs
 from spot.management.commands.up import program
+from tests.chaos import abuses
 from tests.chaos.bench import Bench, descriptors
-from tests.chaos.crowd import is_cut, silent
+from tests.chaos.crowd import silent
 from tests.chaos.relay import Behaviour
 
 MARKETS = "/coins/markets"
@@ -25,7 +26,8 @@ class Row:
 
     `recovery`: seconds after healing until every client has fresh data; `closes`: the codes with which clients may be
     cut (none: nobody may be); `marked`: clients must have been told that their data are old; `growth`: MB that web
-    and worker may grow by; `dated`: the age of frames can be judged, which it cannot while clocks are wrong.
+    and worker may grow by; `dated`: the age of frames can be judged, and calls be counted by the minute, which they
+    cannot while clocks are wrong; `visitors`: clients of its own come and go, and no task may be left of them.
     """
 
     number: str
@@ -36,6 +38,7 @@ class Row:
     marked: bool = False
     growth: float = 60.0
     dated: bool = True
+    visitors: bool = False
 
 
 def _killed(part: str, seconds: float, bench: Bench) -> None:
@@ -226,29 +229,6 @@ def _locked(bench: Bench) -> None:
     whole.close()
 
 
-def _never_reading(count: int, bench: Bench) -> None:
-    before = bench.rss_mb("web")
-    peers = [silent(bench.site.port, "market?envelope=1&per_page=500") for _ in range(count)]
-    cut = bench.wait(60, lambda: all(is_cut(peer) for peer in peers))
-    bench.require(cut, f"{sum(not is_cut(peer) for peer in peers)} of {count} were not cut in 60 s")
-    grown = bench.rss_mb("web") - before
-    bench.require(grown < count * 1.0 + 20, f"web grew by {grown:.0f} MB")
-    for peer in peers:
-        peer.close()
-    bench.heal()
-
-
-def _half_a_head(bench: Bench) -> None:
-    peers = [silent(bench.site.port) for _ in range(200)]
-    for peer in peers[::2]:
-        peer.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
-    bench.require(bench.healthy(), "/healthz did not answer beside 200 slow handshakes")
-    bench.require(bench.wait(20, lambda: all(is_cut(peer) for peer in peers)), "idle connections were not cut in 20 s")
-    for peer in peers:
-        peer.close()
-    bench.heal()
-
-
 def _skewed(steps: tuple[float, ...], bench: Bench) -> None:
     for step in steps:
         bench.skew(step)
@@ -350,8 +330,24 @@ ROWS = (
     Row("F27", "clients behind 64 KB/s for 15 s", partial(_relayed, "front", Behaviour(rate=65_536), 15)),
     Row("F28", "a third of the connections reset", partial(_cut, 0.33), closes=CUT),
     Row("F29", "everything killed, started again", _everything, recovery=30, closes=CUT),
-    Row("A1", "50 sockets that never read", partial(_never_reading, 50), growth=80),
-    Row("A4", "200 idle and half handshakes", _half_a_head),
+    Row(
+        "A1",
+        "50 sockets that never read",
+        partial(abuses.never_reading, 50),
+        growth=80,
+        visitors=True,
+    ),
+    Row("A2", "4,000 malformed messages", partial(abuses.malformed, 4000), visitors=True),
+    Row("A3", "1,000 sessions of random bytes", partial(abuses.noise, 1000), visitors=True),
+    Row("A4", "200 idle and half handshakes", abuses.half_a_head, visitors=True),
+    Row("A5", "deflate bombs, fragments, frames of 16 MiB", abuses.heavy, visitors=True),
+    Row("A6", "10,000 distinct queries", partial(abuses.distinct, 10_000), recovery=75, visitors=True),
+    Row("A7", "50 handshakes on a plan of 5, 20 times", partial(abuses.handshakes, 20), visitors=True),
+    Row("A8", "5,000 connects in 5 s, then none", partial(abuses.stampede, 5000), recovery=30, visitors=True),
+    Row("A9", "1,000 subscriptions a second come and go", partial(abuses.churn, 10), visitors=True),
+    Row("A10", "paths in coin ids", abuses.paths, visitors=True),
+    Row("A11", "1,000 guesses at a client's key", partial(abuses.guesses, 1000), visitors=True),
+    Row("A12", "keys in logs, answers and files", abuses.secrets, recovery=75, visitors=True),
 )
 #: Rows of RELIABILITY's matrix that are not here, and what proves them instead, if anything does.
 ELSEWHERE = {
@@ -360,16 +356,4 @@ ELSEWHERE = {
     "F15": "DNS fails or the address changes: not built",
     "F24": "eight writers on SQLite: not built",
     "F30": "24 h of load: make soak HOURS=24",
-    "A2": "malformed frames: tests/spot/web/test_fuzz.py",
-    "A3": "random bytes: tests/fastpath/test_inbound.py; kosoku: tests/fastpath/test_rfc6455.py",
-    "A5": "deflate bombs and fragments: tests/fastpath/test_inbound.py",
-    "A6": "10,000 distinct queries: not built as a row",
-    "A7": "50 handshakes on a plan of 5: not built as a row; limits: tests/spot/clients/test_limits.py",
-    "A8": "5,000 connects in 5 s: not built",
-    "A9": "churn of subscriptions: make soak",
-    "A10": "paths in coin ids: tests/test_flow.py",
-    "A11": "guessing client keys: not built",
-    "A12": "secrets in logs: tests/test_canary.py",
-    "I6": "calls in every 60 s: tests/providers/test_budget.py",
-    "I7": "nothing left of clients: tests/fastpath/gateway.py, idle()",
 }

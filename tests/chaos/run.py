@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tests.chaos.bench import Bench
+from tests.chaos.bench import CALLS_PER_MINUTE, Bench
 from tests.chaos.history import Findings, check
+from tests.chaos.leftovers import left, most_calls, taken
 from tests.chaos.rows import Row
 
 
@@ -45,8 +46,11 @@ def run(bench: Bench, row: Row) -> Result:
     crowd = bench.crowd
     assert crowd is not None
     broken = [] if settled(bench, 90) else ["the site had not recovered from the row before"]
-    bench.wait(2)
+    # What the web process says of itself is up to so many seconds old.
+    delay = 11 if row.visitors else 2
+    bench.wait(delay)
     bench.notes.clear()
+    before, began = taken(bench, whole=row.visitors), time.time()
     marks = crowd.mark()
     memory = bench.rss_mb("web") + bench.rss_mb("worker")
     try:
@@ -63,6 +67,11 @@ def run(bench: Bench, row: Row) -> Result:
     heard, ends, closes, errors = crowd.since(marks)
     findings = check(heard, bench.published, ends, 7.0 if row.dated else float("inf"))
     growth = bench.rss_mb("web") + bench.rss_mb("worker") - memory
+    bench.wait(bench.healed + delay - time.time())
+    if not bench.wait(30, lambda: not left(before, taken(bench, whole=row.visitors))):
+        broken += [f"left behind: {words}" for words in left(before, taken(bench, whole=row.visitors))]
+    calls = most_calls([at for at in bench.calls_of_all_kinds() if at > began - 60]) if row.dated else 0
+    broken += [f"{calls} calls in a minute, {CALLS_PER_MINUTE} are allowed"] if calls > CALLS_PER_MINUTE else []
     broken += dict.fromkeys(bench.notes)
     broken += [] if recovery is not None and recovery <= row.recovery else [f"not fresh within {row.recovery:g} s"]
     broken += findings.words

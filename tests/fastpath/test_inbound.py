@@ -348,7 +348,7 @@ def test_random_bytes_end_nothing_but_their_own_connection(site: LiveSite, redis
         await put_lists()
         await put_market(12)
         for turn in range(300):
-            await _noise(site.port, chance, greeted=turn % 3 > 0)
+            await noise(site.port, chance, greeted=turn % 3 > 0)
         client = await Client.open(site.port, "market")
         assert b'"headers"' in await client.message()
         client.close()
@@ -358,7 +358,7 @@ def test_random_bytes_end_nothing_but_their_own_connection(site: LiveSite, redis
     assert "Traceback" not in site.log("web")
 
 
-async def _noise(port: int, chance: random.Random, *, greeted: bool) -> None:
+async def noise(port: int, chance: random.Random, *, greeted: bool) -> None:
     """One session of random bytes, or of frames with random heads, before or after the handshake."""
     if greeted:
         client = await Client.open(port, "market", chance.choice(["", DEFLATE]))
