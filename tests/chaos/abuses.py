@@ -169,6 +169,9 @@ async def _conversation(peer: ClientConnection, said: Sequence[str], ping: str) 
                 enough = answers >= len(said) or ping == _FEED_PING
                 return "" if enough else f"{answers} answers to {len(said)} messages"
     except ConnectionClosed:
+        with suppress(ConnectionClosed):
+            while True:  # what came before the close
+                answers += bool(await peer.recv())
         code = peer.close_code or 1006
         if code not in set(CLOSES):
             return f"closed with {code}"
