@@ -28,7 +28,6 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from spot.codes import CLOSES
 from tests.chaos.bench import Bench, descriptors
 from tests.chaos.crowd import PATH, is_cut, silent
-from tests.chaos.leftovers import gauges
 from tests.fastpath.client import BINARY, CONTINUATION, PING, PONG, TEXT, Client, Closed, deflated, framed
 from tests.operating import Operator
 
@@ -276,10 +275,11 @@ def distinct(count: int, bench: Bench) -> None:
 
     with _unshaken(bench):
         asyncio.run(story())
-        watched = {name: value for name, value in gauges(bench, "spot_datasets").items() if 'state="idle"' not in name}
-        for kind, cap in (("markets", 8), ("candles", 100)):
-            seen = sum(value for name, value in watched.items() if f'kind="{kind}"' in name)
-            bench.require(seen <= cap, f"{seen:g} {kind} are watched, where {cap} are allowed")
+        calls = [call for call in bench.site.sandbox.requests() if call["at"] / 1e3 > time.time() - 40]
+        polled = {call["params"]["vs_currency"] for call in calls if call["path"] == "/coins/markets"}
+        bench.require(len(polled) <= 9, f"{len(polled)} currencies are polled, where 8 and the pinned one are allowed")
+        charts = {(call["path"], *call["params"].values()) for call in calls if call["path"].count("/") == 3}
+        bench.require(len(charts) <= 112, f"{len(charts)} charts are polled, where 100 and 12 pinned ones are allowed")
     bench.heal()
 
 

@@ -224,4 +224,69 @@ DEFENCES = (
             )
         },
     ),
+    Defence(
+        "A1",
+        "a peer that is cut is reset, and takes nothing of the kernel's any more",
+        {
+            "spot.server.flow": (
+                (
+                    'transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)',
+                    "pass",
+                ),
+            )
+        },
+    ),
+    Defence(
+        "A2",
+        "a message that is no JSON is answered with an error",
+        {
+            "spot.dialects.messages": (
+                ("except (orjson.JSONDecodeError, UnicodeEncodeError) as", "except UnicodeEncodeError as"),
+            )
+        },
+    ),
+    Defence(
+        "A4",
+        "a request has 10 s for its head",
+        {"spot.server.listening": (("HEAD_SECONDS = 10 ", "HEAD_SECONDS = 3600 "),)},
+    ),
+    Defence(
+        "A5",
+        "the size of a message is bounded while it is read and unpacked",
+        {"spot.server.listening": (("INBOUND_BYTES = 65_536 ", "INBOUND_BYTES = 1_073_741_824 "),)},
+    ),
+    Defence(
+        "A6",
+        "currencies and charts that are polled are bounded, and so are calls in every minute",
+        {
+            "spot_project.settings": (
+                ('env.whole("SPOT_CURRENCIES", default=8', 'env.whole("SPOT_CURRENCIES", default=0'),
+                ('env.whole("SPOT_CHARTS", default=100', 'env.whole("SPOT_CHARTS", default=0'),
+            ),
+            "providers.minute": (
+                ("return bool(self.lua_acquire_moving_window(", "return True or bool(self.lua_acquire_moving_window("),
+            ),
+        },
+    ),
+    Defence(
+        "A7",
+        "the connections of a key are counted",
+        {
+            "spot.clients.limits": (
+                (
+                    "lambda: settings.SPOT_CONNECTIONS, lambda plan: plan.connections,",
+                    "lambda: settings.SPOT_CONNECTIONS, lambda plan: 0,",
+                ),
+            )
+        },
+    ),
+    Defence(
+        "A11",
+        "wrong keys of one network are counted",
+        {
+            "spot.clients.limits": (
+                ("mistakes = Allowance(lambda _plan: 10,", "mistakes = Allowance(lambda _plan: 10_000,"),
+            )
+        },
+    ),
 )  # fmt: skip
