@@ -26,7 +26,7 @@ from tests.live import LiveSite, get
 #: What the clients' views are made of: coins that the market lacks come from the quotes.
 TABLES = ("spot:live:table:markets:usd", "spot:live:table:quotes:usd")
 #: The limit of the provider, which only abuse comes near.
-CALLS_PER_MINUTE = 300
+CALLS_PER_MINUTE = 600
 INSIDE = Path(__file__).parent / "inside"
 
 

@@ -343,7 +343,9 @@ ROWS = (
     Row("A5", "deflate bombs, fragments, frames of 16 MiB", abuses.heavy, visitors=True),
     Row("A6", "10,000 distinct queries", partial(abuses.distinct, 10_000), recovery=75, visitors=True),
     Row("A7", "50 handshakes on a plan of 5, 20 times", partial(abuses.handshakes, 20), visitors=True),
-    Row("A8", "5,000 connects in 5 s, then none", partial(abuses.stampede, 5000), recovery=30, visitors=True),
+    Row(
+        "A8", "5,000 connects in 5 s, then none", partial(abuses.stampede, 5000), recovery=30, growth=150, visitors=True
+    ),
     Row("A9", "1,000 subscriptions a second come and go", partial(abuses.churn, 10), visitors=True),
     Row("A10", "paths in coin ids", abuses.paths, visitors=True),
     Row("A11", "1,000 guesses at a client's key", partial(abuses.guesses, 1000), visitors=True),
