@@ -135,12 +135,16 @@ class _Finding:
         (self.host, self.port), moved = self._finder.find()
         if moved:
             _leave()
-        return super()._connect()  # type: ignore[misc]
+        try:
+            return super()._connect()  # type: ignore[misc]
+        except OSError:
+            self._finder.doubt()
+            raise
 
     def on_connect_check_health(self, *args: Any, **kwargs: Any) -> None:
         super().on_connect_check_health(*args, **kwargs)  # type: ignore[misc]
         self.send_command("ROLE", check_health=False)  # type: ignore[attr-defined]
-        _check_role(self.read_response())  # type: ignore[attr-defined]
+        _check_role(self.read_response(), self._finder)  # type: ignore[attr-defined]
 
 
 class FoundConnection(_Finding, Connection):
@@ -166,12 +170,16 @@ class _FindingAsync:
         (self.host, self.port), moved = await self._finder.find_soon()
         if moved:
             _leave()
-        await super()._connect()  # type: ignore[misc]
+        try:
+            await super()._connect()  # type: ignore[misc]
+        except OSError:
+            self._finder.doubt()
+            raise
 
     async def on_connect_check_health(self, *args: Any, **kwargs: Any) -> None:
         await super().on_connect_check_health(*args, **kwargs)  # type: ignore[misc]
         await self.send_command("ROLE", check_health=False)  # type: ignore[attr-defined]
-        _check_role(await self.read_response())  # type: ignore[attr-defined]
+        _check_role(await self.read_response(), self._finder)  # type: ignore[attr-defined]
 
 
 class AsyncFoundConnection(_FindingAsync, AsyncConnection):
@@ -182,9 +190,10 @@ class AsyncFoundSSLConnection(_FindingAsync, AsyncSSLConnection):
     pass
 
 
-def _check_role(role: Any) -> None:
+def _check_role(role: Any, finder: PrimaryFinder) -> None:
     """Raises `NotPrimary` for a replica: whoever named the server does not know of a failover yet."""
     if role[0] not in (b"master", "master"):
+        finder.doubt()
         raise NotPrimary("NotPrimary")
 
 

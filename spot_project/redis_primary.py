@@ -66,13 +66,13 @@ class NotPrimary(LostError):
 
 
 class PrimaryFinder:
-    """Finds the primary of an address by asking its nodes, the one that answered last first."""
+    """Finds the primary of an address by asking its nodes: the one that answered last first, unless the primary that it
+    named could not be used."""
 
     def __init__(self, address: RedisAddress) -> None:
         self.address = address
         self.nodes = tuple(Node(*node) for node in address.nodes)
-        self._learnt: tuple[Node, ...] = ()
-        self._first: Node | None = None
+        self._known = self.nodes
         self._primary: Node | None = None
         limits = {name: min(_SECONDS, address.options[name]) for name in ("socket_timeout", "socket_connect_timeout")}
         self._options = address.asking | limits | {"health_check_interval": 0}
@@ -114,7 +114,7 @@ class PrimaryFinder:
     def find(self) -> tuple[Node, bool]:
         """The primary, and whether it is another one than the last time. Raises `PrimaryNotFound`."""
         errors: list[RedisError] = []
-        for node in self._in_turn():
+        for node in self._known:
             try:
                 primary = self.primary_in(self.ask(node, *self.question), node)
             except RedisError as error:
@@ -127,7 +127,7 @@ class PrimaryFinder:
     async def find_soon(self) -> tuple[Node, bool]:
         """The same from an event loop."""
         errors: list[RedisError] = []
-        for node in self._in_turn():
+        for node in self._known:
             try:
                 primary = self.primary_in(await self._ask_soon(node, *self.question), node)
             except RedisError as error:
@@ -156,18 +156,21 @@ class PrimaryFinder:
                 primary = places[0]
         return primary
 
-    def _in_turn(self) -> list[Node]:
-        """The nodes to ask, each once."""
-        every = (*([self._first] if self._first else []), *self.nodes, *self._learnt)
-        return list(dict.fromkeys(every))
+    def doubt(self) -> None:
+        """The primary could not be used: ask another node first the next time. One that the others cannot reach names
+        a dead primary for ever."""
+        self._known = (*self._known[1:], *self._known[:1])
 
     def _learn(self, nodes: list[Node]) -> None:
         """Remember nodes that the URL does not name."""
-        more = [node for node in nodes if node not in self.nodes and node not in self._learnt]
-        self._learnt = (*more, *self._learnt)[:_LEARNT] if more else self._learnt
+        more = [node for node in nodes if node not in self._known]
+        if more:
+            learnt = [*more, *(node for node in self._known if node not in self.nodes)][:_LEARNT]
+            self._known = tuple(node for node in (*self._known, *more) if node in self.nodes or node in learnt)
 
     def _found(self, primary: Node, by: Node) -> tuple[Node, bool]:
-        before, self._primary, self._first = self._primary, primary, by
+        before, self._primary = self._primary, primary
+        self._known = (by, *(node for node in self._known if node != by))
         moved = before not in (None, primary)
         if moved:
             log.warning("redis has another primary", primary=shown(*primary))
@@ -175,7 +178,7 @@ class PrimaryFinder:
 
     def _failure(self, errors: list[RedisError]) -> PrimaryNotFound:
         is_sentinel = self.address.topology == "sentinel"
-        if len(errors) < len(self._in_turn()):  # somebody has answered, and knows no primary
+        if len(errors) < len(self._known):  # somebody has answered, and knows no primary
             failure = UnknownService if is_sentinel else SlotNotServed
         else:
             refused = is_sentinel and any(isinstance(error, AuthenticationError | ResponseError) for error in errors)
