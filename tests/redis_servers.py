@@ -5,7 +5,7 @@ import contextlib
 import socket
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +32,32 @@ def free_port() -> int:
 
 
 class Instance:
-    """A Redis on a port of loopback. `options` follow the program; `before` stand before them."""
+    """A Redis on a port of loopback. `options` follow the program; `before` stand before them. `tls` is a folder with
+    `cert.pem` and `key.pem`, which it asks its clients for too."""
 
-    def __init__(self, folder: Path, *options: str, before: tuple[str, ...] = (), password: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        before: tuple[str, ...] = (),
+        password: str = "",
+        tls: Path | None = None,
+    ) -> None:
         self.port = free_port()
         binary = find()
         assert binary is not None
         folder.mkdir(exist_ok=True)
-        place = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder))
+        ports = ["--port", str(self.port)]
+        sign_in: dict[str, Any] = {"password": password or None}
+        if tls is not None:
+            certificate, key = str(tls / "cert.pem"), str(tls / "key.pem")
+            ports = ["--port", "0", "--tls-port", str(self.port), "--tls-replication", "yes"]
+            ports += ["--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate]
+            sign_in |= {"ssl": True, "ssl_ca_certs": certificate, "ssl_certfile": certificate, "ssl_keyfile": key}
+        place = (*ports, "--bind", "127.0.0.1", "--dir", str(folder))
         saving = () if "--sentinel" in options else ("--save", "")
         self.argv = [binary.path, *before, *place, *saving, *options]
-        self.client = Redis(port=self.port, password=password or None, socket_timeout=2)
+        self.client = Redis(port=self.port, socket_timeout=2, **sign_in)
         self.start()
 
     def start(self) -> None:
@@ -66,45 +81,23 @@ class Instance:
         self.kill()
 
 
-class Guarded:
-    """A primary, a replica, and three Sentinels that watch them."""
+class Pair:
+    """A primary and its replica among other servers."""
 
-    def __init__(self, folder: Path, *, password: str = "", sentinel_password: str = "") -> None:
-        auth = ("--requirepass", password, "--masterauth", password) if password else ()
-        self._password = password
-        self.servers = [Instance(folder / "primary", *auth, password=password)]
-        behind = ("--replicaof", "127.0.0.1", str(self.servers[0].port))
-        self.servers.append(Instance(folder / "replica", *behind, *auth, password=password))
-        self.sentinels = [self._sentinel(folder / f"sentinel-{n}", sentinel_password) for n in range(3)]
-        wait_until(self._watched, what="Sentinels that know each other and the replica")
-
-    def _sentinel(self, folder: Path, password: str) -> Instance:
-        folder.mkdir()
-        lines = [
-            f"sentinel monitor {SERVICE} 127.0.0.1 {self.servers[0].port} 2",
-            f"sentinel down-after-milliseconds {SERVICE} {_SILENT_MS}",
-            f"sentinel failover-timeout {SERVICE} 3000",
-            *([f"sentinel auth-pass {SERVICE} {self._password}"] if self._password else []),
-            *([f"requirepass {password}"] if password else []),
-        ]
-        configuration = folder / "sentinel.conf"
-        configuration.write_text("\n".join(lines) + "\n")
-        return Instance(folder, "--sentinel", before=(str(configuration),), password=password)
-
-    def _watched(self) -> bool:
-        states: list[Any] = [sentinel.client.sentinel_master(SERVICE) for sentinel in self.sentinels]
-        return all(one["num-other-sentinels"] == 2 and one["num-slaves"] == 1 for one in states)
-
-    @property
-    def url(self) -> str:
-        """The value of REDIS_URL, without the passwords."""
-        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
-        return f"redis+sentinel://{hosts}/{SERVICE}/0"
+    pair: Sequence[Instance]
 
     @property
     def primary(self) -> Instance:
-        """The server that is the primary now."""
-        return next(server for server in self.servers if server.answers() and server.client.role()[0] == b"master")
+        """The server that is the primary now. After a failover the former one may think so too, for a while: the one
+        that has gone on is meant."""
+        primaries = [server for server in self.pair if server.answers() and server.client.role()[0] == b"master"]
+        return max(primaries, key=lambda server: server.client.info("replication")["master_repl_offset"])
+
+    @property
+    def replica(self) -> Instance:
+        """The other one."""
+        primary = self.primary
+        return next(server for server in self.pair if server is not primary)
 
     def kill_primary(self) -> Instance:
         """Kill the primary; returns it."""
@@ -112,17 +105,100 @@ class Guarded:
         killed.kill()
         return killed
 
+    def hand_over(self) -> Instance:
+        """Make the replica the primary, as for maintenance; returns the former primary, which lives on."""
+        raise NotImplementedError
+
+    def has_moved_from(self, server: Instance) -> bool:
+        """Whether another one is the primary."""
+        with contextlib.suppress(ValueError, RedisError):
+            return self.primary is not server
+        return False
+
+    def wait_until_safe(self) -> None:
+        """Wait until the primary has its replica."""
+        wait_until(lambda: _replicas(self.primary), what="a replica")
+
+
+class Guarded(Pair):
+    """A primary, a replica, and three Sentinels that watch them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        password: str = "",
+        sentinel_password: str = "",
+        silent_ms: int = _SILENT_MS,
+        tls: Path | None = None,
+    ) -> None:
+        self._silent_ms, self._password, self._tls = silent_ms, password, tls
+        self._host = "localhost" if tls else "127.0.0.1"  # by its name, for which its certificate is
+        auth = ["--requirepass", password, "--masterauth", password] if password else []
+        auth += ["--replica-announce-ip", self._host] if tls else []
+        self.servers = [Instance(folder / "primary", *auth, password=password, tls=tls)]
+        behind = ("--replicaof", self._host, str(self.servers[0].port))
+        self.servers.append(Instance(folder / "replica", *behind, *auth, password=password, tls=tls))
+        self.pair = self.servers
+        self._sentinel_password = sentinel_password
+        self.sentinels = [self._sentinel(folder / f"sentinel-{n}", self.servers[0].port) for n in range(3)]
+        wait_until(self._watched, what="Sentinels that know each other and the replica")
+
+    def stray(self, folder: Path) -> Instance:
+        """A Sentinel that nobody else knows, and that watches a server which is not there."""
+        return self._sentinel(folder, 9)
+
+    def _sentinel(self, folder: Path, port: int) -> Instance:
+        folder.mkdir()
+        password = self._sentinel_password
+        lines = [
+            *(["sentinel resolve-hostnames yes", "sentinel announce-hostnames yes"] if self._tls else []),
+            f"sentinel monitor {SERVICE} {self._host} {port} 2",
+            f"sentinel down-after-milliseconds {SERVICE} {self._silent_ms}",
+            f"sentinel failover-timeout {SERVICE} 3000",
+            *([f"sentinel auth-pass {SERVICE} {self._password}"] if self._password else []),
+            *([f"requirepass {password}"] if password else []),
+        ]
+        configuration = folder / "sentinel.conf"
+        configuration.write_text("\n".join(lines) + "\n")
+        return Instance(folder, "--sentinel", before=(str(configuration),), password=password, tls=self._tls)
+
+    def _watched(self) -> bool:
+        states: list[Any] = [sentinel.client.sentinel_master(SERVICE) for sentinel in self.sentinels]
+        return all(one["num-other-sentinels"] == 2 and one["num-slaves"] == 1 for one in states)
+
+    def wait_until_safe(self) -> None:
+        """Wait until the primary has its replica, and the Sentinels know it."""
+        super().wait_until_safe()
+        wait_until(self._watched, what="Sentinels that know it")
+
+    def hand_over(self) -> Instance:
+        """Make the replica the primary, as for maintenance; returns the former primary, which lives on."""
+        primary = self.primary
+        self.sentinels[0].client.execute_command("SENTINEL FAILOVER", SERVICE)
+        return primary
+
+    @property
+    def url(self) -> str:
+        """The value of REDIS_URL, without the passwords."""
+        hosts = ",".join(f"{self._host}:{sentinel.port}" for sentinel in self.sentinels)
+        return f"redis{'s' if self._tls else ''}+sentinel://{hosts}/{SERVICE}/0"
+
     def close(self) -> None:
         for server in [*self.sentinels, *self.servers]:
             server.close()
 
 
-class Cluster:
+class Cluster(Pair):
     """Three primaries; the one that has Spot's keys has a replica."""
 
-    def __init__(self, folder: Path) -> None:
-        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(_SILENT_MS))
-        self.servers = [Instance(folder / f"node-{n}", *options) for n in range(4)]
+    def __init__(self, folder: Path, *, silent_ms: int = _SILENT_MS, tls: Path | None = None) -> None:
+        self._tls = tls
+        options = ["--cluster-enabled", "yes", "--cluster-node-timeout", str(silent_ms)]
+        if tls:
+            options += ["--tls-cluster", "yes", "--cluster-announce-hostname", "localhost"]
+            options += ["--cluster-preferred-endpoint-type", "hostname"]
+        self.servers = [Instance(folder / f"node-{n}", *options, tls=tls) for n in range(4)]
         *primaries, replica = self.servers
         for n, server in enumerate(primaries):
             slots = range(n * _SLOTS // 3, (n + 1) * _SLOTS // 3)
@@ -135,7 +211,8 @@ class Cluster:
         name = self.owner.client.execute_command("CLUSTER MYID").decode()
         wait_until(lambda: self._replicates(replica, name), what="a replica")
         wait_until(lambda: all(self.state(server)["cluster_state"] == "ok" for server in self.servers))
-        wait_until(lambda: self.owner.client.info("replication")["connected_slaves"] == 1)
+        self.pair = (self.owner, replica)
+        self.wait_until_safe()
 
     @staticmethod
     def _replicates(replica: Instance, primary: str) -> bool:
@@ -150,31 +227,32 @@ class Cluster:
         lines = state.decode().split() if isinstance(state, bytes) else [f"{k}:{v}" for k, v in state.items()]
         return dict(line.split(":", 1) for line in lines)
 
-    @property
-    def primary(self) -> Instance:
-        """The node that has Spot's keys now."""
-        pair = (self.owner, self.servers[3])
-        return next(server for server in pair if server.answers() and server.client.role()[0] == b"master")
+    def hand_over(self) -> Instance:
+        """Make the replica the primary, as for maintenance; returns the former primary, which lives on."""
+        primary = self.primary
+        self.replica.client.execute_command("CLUSTER FAILOVER")
+        return primary
 
     @property
-    def stranger(self) -> str:
-        """The address of a primary that does not have them."""
-        return f"127.0.0.1:{next(server for server in self.servers[:3] if server is not self.owner).port}"
-
-    def kill_primary(self) -> Instance:
-        """Kill that node; returns it."""
-        killed = self.primary
-        killed.kill()
-        return killed
+    def stranger(self) -> Instance:
+        """A primary that does not have them."""
+        return next(server for server in self.servers[:3] if server is not self.owner)
 
     @property
     def url(self) -> str:
         """The value of REDIS_URL."""
-        return "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in self.servers[:3])
+        scheme, host = ("rediss", "localhost") if self._tls else ("redis", "127.0.0.1")
+        return f"{scheme}+cluster://" + ",".join(f"{host}:{server.port}" for server in self.servers[:3])
 
     def close(self) -> None:
         for server in self.servers:
             server.close()
+
+
+def _replicas(server: Instance) -> int:
+    """How many replicas are in step with a server."""
+    state: Any = server.client.info("replication")
+    return sum(state[f"slave{n}"]["state"] == "online" for n in range(state["connected_slaves"]))
 
 
 class Relay:

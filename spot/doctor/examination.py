@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from redis.exceptions import RedisError
 
 from providers.redis_trouble import why
-from spot.doctor import configuration, machine, records, store, work
+from spot.doctor import configuration, machine, records, store, topology, work
 from spot.doctor.findings import Finding
 from spot.doctor.site import Site
 from spot_project.logs import scrub
@@ -46,6 +46,7 @@ CHECKS = (
     _check("redis-writes", "Redis takes writes.", store.writes, "redis"),
     _check("redis-eviction", "Redis evicts nothing by itself.", store.eviction, "redis"),
     _check("redis-memory", "Redis has memory left.", store.memory, "redis"),
+    _check("redis-failover", "Redis would survive the loss of a server, where there are several.", topology.failover),
     _check("realms", "One site writes into the store.", store.realms, "redis"),
     _check("database", "The database can be opened.", records.database),
     _check("migrations", "The database has every migration.", records.migrations, "database"),

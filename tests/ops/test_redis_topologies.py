@@ -4,11 +4,12 @@ primary has died. Whole sites on them are in `tests/topologies`."""
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from kombu import Connection
-from redis import Redis
+from redis.exceptions import RedisError
 
 from providers import counters
 from providers.admin.sign_in import Attempts
@@ -21,12 +22,15 @@ from spot import snapshots
 from spot.alerts import memory
 from spot.clients import tickets, usage
 from spot.clients.leases import Leases
+from spot.doctor import topology
+from spot.doctor.site import Site as Examined
 from spot.hub.hub import Hub
 from spot.metrics import TASKS
 from spot.processes.redis_server import trouble
 from spot.snapshots import claims, room
 from spot_project.redis_address import parse
 from spot_project.redis_connections import Server
+from tests.live import wait_until
 from tests.providers.conftest import access_to
 from tests.redis_servers import Cluster, Guarded, eventually
 from tests.spot.rows import USD, fetched, market
@@ -40,11 +44,6 @@ class Site:
 
     def __init__(self, servers: Guarded | Cluster, url: str) -> None:
         self.servers, self.server = servers, Server(parse(url))
-
-    @property
-    def primary(self) -> Redis:
-        """A plain client of the server that has the keys."""
-        return self.servers.primary.client
 
 
 @pytest.fixture(scope="module", params=["sentinel", "cluster"])
@@ -192,6 +191,20 @@ def test_a_client_stays_and_hears_of_a_new_primary(site: Site) -> None:
         assert queue.get(timeout=5).payload == {"n": 2}
 
 
+@pytest.mark.parametrize("servers", ["sentinel"], indirect=True)
+def test_a_sentinel_that_is_cut_off_misleads_nobody_for_long(servers: Site, tmp_path: Path) -> None:
+    """It goes on naming a primary that is dead."""
+    assert isinstance(servers.servers, Guarded)
+    stray = servers.servers.stray(tmp_path / "stray")
+    first = f"127.0.0.1:{stray.port},"
+    url = servers.servers.url.replace("://", f"://:{PASSWORD}@{first}") + f"?sentinel_password={SENTINEL_PASSWORD}"
+    client = Server(parse(url)).client()
+    with pytest.raises(RedisError):
+        client.set("spot:a", 1)
+    assert client.set("spot:a", 1)
+    stray.close()
+
+
 def test_what_is_wrong_is_said(servers: Site, settings: Any) -> None:
     address = servers.server.address
     assert trouble(servers.server) == ""
@@ -199,7 +212,7 @@ def test_what_is_wrong_is_said(servers: Site, settings: Any) -> None:
     if isinstance(servers.servers, Cluster):
         wrong = {
             "redis+cluster://127.0.0.1:9,127.0.0.1:10": "it cannot be found: none of the servers in REDIS_URL answers",
-            f"redis://{servers.servers.stranger}/0": "REDIS_URL must begin with redis+cluster://",
+            f"redis://127.0.0.1:{servers.servers.stranger.port}/0": "REDIS_URL must begin with redis+cluster://",
         }
     else:
         wrong = {
@@ -210,3 +223,31 @@ def test_what_is_wrong_is_said(servers: Site, settings: Any) -> None:
         }
     for url, words in wrong.items():
         assert words in trouble(Server(parse(url))), url
+
+
+def found(settings: Any, servers: Site) -> dict[str, str]:
+    """The sentences of the doctor's check of the servers, with their levels."""
+    settings.REDIS = servers.server
+    return {finding.sentence: finding.level for finding in topology.failover(Examined(online=False))}
+
+
+def test_the_doctor_says_what_a_failover_lacks(servers: Site, settings: Any) -> None:
+    wait_until(lambda: not found(settings, servers), what="servers that are well")
+    made = servers.servers
+    if isinstance(made, Cluster):
+        made.stranger.kill()
+        wait_until(lambda: made.state(made.owner)["cluster_state"] == "fail", what="a cluster that knows it")
+        assert "nobody serves Spot's keys" in trouble(servers.server)
+        problem, silent = "The cluster says that its state is fail.", made.stranger
+    else:
+        for sentinel in made.sentinels[1:]:
+            sentinel.kill()
+        problem, silent = "The Sentinels could not replace a primary that dies", made.sentinels[1]
+        wait_until(lambda: any(problem in one for one in found(settings, servers)), what="Sentinels that know it")
+        assert trouble(servers.server) == ""
+    sentences = found(settings, servers)
+    assert any(f"127.0.0.1:{silent.port}: Redis cannot be reached." in one for one in sentences)
+    assert [level for one, level in sentences.items() if problem in one] == ["problem"]
+    if isinstance(made, Guarded):
+        made.replica.kill()
+        wait_until(lambda: any("no replica" in one for one in found(settings, servers)), what="a lost replica")
