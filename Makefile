@@ -30,7 +30,7 @@ SERVER_ON_PATH = command -v valkey-server >/dev/null 2>&1 || command -v redis-se
 NODE_ON_PATH = command -v npm >/dev/null 2>&1 && node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null
 ON_NODE = PATH="$$PATH:$(CURDIR)/$(VENV)/bin"; if ! { $(NODE_ON_PATH); }; then PATH="$(CURDIR)/$(VENV)/bin:$$PATH"; fi; export PATH
 
-.PHONY: help run test test-clients test-chart chaos drill soak bench screenshots clients lint lock sbom audit assets clean redis
+.PHONY: help run test test-clients test-chart test-redis chaos drill soak bench screenshots clients lint lock sbom audit assets clean redis
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
@@ -48,6 +48,9 @@ test-clients: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(VENV)/.node ## ru
 
 test-chart: $(VENV)/.packages-dev $(VENV)/.packages-chart ## lint and render the Helm chart, and check what it renders: docs/kubernetes.md
 	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 0 tests/ops/test_helm.py $(ARGS)
+
+test-redis: $(VENV)/.packages-dev $(VENV)/.redis-for-tests ## run whole sites on Redis Sentinels and on a Redis Cluster, and kill their primaries
+	@$(PY) -m pytest -n 0 -v -s tests/topologies $(ARGS)
 
 chaos: $(VENV)/.packages-dev $(VENV)/.redis-for-tests ## break a site in every way that docs/faults.md lists, while clients look on (ARGS="F1 F3")
 	@$(PY) -m tests.chaos $(ARGS)

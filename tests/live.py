@@ -135,7 +135,8 @@ class LiveSite:
         self._listener = listening.listen("127.0.0.1", 0)
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.redis_url = f"unix://{home}/redis.sock"
+        self._own_redis = f"unix://{home}/redis.sock"
+        self.redis_url = environment.get("REDIS_URL", self._own_redis)
         self.redis = Server(parse(self.redis_url))
         self.environment = {**inherited(), **self._defaults(), **environment}
         self._reaper = subprocess.Popen(
@@ -173,7 +174,8 @@ class LiveSite:
 
     def open(self, *parts: str) -> None:
         """Start everything (or the parts named), and wait until the site can serve data."""
-        self.start("redis")
+        if self.redis_url == self._own_redis:
+            self.start("redis")
         wait_until(lambda: not redis_server.trouble(self.redis), what="Redis")
         prepared = self._spawn(Program("prepare", manage("prepare")))
         assert prepared.wait(60) == 0, self.log("prepare")

@@ -166,6 +166,8 @@ class Crowd:
             asyncio.run_coroutine_threadsafe(settle(), self._loop).result(15)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        if not self._thread.is_alive():
+            self._loop.close()
 
 
 def silent(port: int, feed: str = "", buffer: int = 4096) -> socket.socket:
