@@ -1,6 +1,7 @@
 """Whole sites on Sentinels and on a Cluster (`make test-redis`): the primary dies, freezes and comes back while clients
 look on. Nobody is cut, nobody sees older data than before, and what is old is marked."""
 
+import shutil
 import signal
 import tempfile
 import time
@@ -38,6 +39,7 @@ class Drill:
         self.crowd.close()
         self.site.close()
         self.servers.close()
+        shutil.rmtree(self.site.home, ignore_errors=True)
 
 
 @pytest.fixture(params=["sentinel", "cluster"])
