@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 import structlog
 from redis import Redis
 
-from providers import cells, client, identity, ledger
+from providers import cells, client, identity, ledger, tracing
 from providers.access import Access
 from providers.base import Answer, Call, Endpoint, Normalised
 from providers.budget import Budget, Reservation
@@ -93,6 +93,10 @@ class Attempt:
 
     def run(self) -> Fetched:
         """The dataset, whole. ProviderError."""
+        with tracing.span("attempt", provider=self._provider.name, dataset=self._question.dataset.name):
+            return self._run()
+
+    def _run(self) -> Fetched:
         dataset, ids = self._theirs()
         calls = self._endpoint.calls(dataset, ids, self._now_ms())
         self._reserve(calls)
@@ -155,9 +159,11 @@ class Attempt:
             left = min(client.TOTAL_SECONDS, self._deadline - time.monotonic())
             may_retry = partial(self._retry, call)
             tries, refusals = self._question.tries, self._endpoint.refusals
-            answer = client.fetch_json(
-                self._entry, call, tries=tries, may_retry=may_retry, seconds=left, refusals=refusals
-            )
+            with tracing.span("provider call", provider=self._provider.name, path=call.full_path):
+                answer = client.fetch_json(
+                    self._entry, call, tries=tries, may_retry=may_retry, seconds=left, refusals=refusals
+                )
+                tracing.note(status=answer.status, bytes=answer.size)
             answer = replace(answer, at=self._now_ms())
             self._counts.size += answer.size
             self._counts.status = answer.status

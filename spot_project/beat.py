@@ -17,6 +17,7 @@ import structlog
 from celery.beat import PersistentScheduler
 from django.conf import settings
 
+from providers import tracing
 from spot import signs
 
 log = structlog.get_logger(__name__)
@@ -34,6 +35,11 @@ class Scheduler(PersistentScheduler):
         self._client: redis.Redis = settings.REDIS.client()
         self._marked = float("-inf")
         self._others: list[str] = []
+
+    def apply_async(self, entry: Any, *args: Any, **options: Any) -> Any:
+        """Start an entry's task; a trace begins here."""
+        with tracing.root(f"beat {entry.name}"):
+            return super().apply_async(entry, *args, **options)
 
     def tick(self, *args: Any, **options: Any) -> float:
         """Start due entries; the seconds until the next call."""

@@ -7,9 +7,10 @@ or a backlog after an outage, changes nothing.
 import os
 
 from celery import Celery
-from celery.signals import beat_init, celeryd_init, setup_logging
+from celery.signals import beat_init, celeryd_init, setup_logging, worker_process_shutdown
 from kombu.transport import TRANSPORT_ALIASES
 
+from providers import tracing
 from spot.ingest import measuring  # noqa: F401 - importing connects it to the signals of tasks
 from spot.processes import telemetry
 
@@ -36,3 +37,8 @@ def _begin_worker(**_: object) -> None:
 @beat_init.connect
 def _begin_beat(**_: object) -> None:
     telemetry.begin("beat")
+
+
+@worker_process_shutdown.connect
+def _end_worker(**_: object) -> None:
+    tracing.flush(1.0)

@@ -157,6 +157,18 @@ class Environment:
         port = address.port or (465 if secure else 25 if plain else 587)
         return address.host, port, address.username or "", address.password or "", not (secure or plain), secure
 
+    def dsn(self, name: str) -> str:
+        """The address of a project at a server for reports of errors; "" for none."""
+        text = self._plain(name)
+        if not text:
+            return ""
+        address = self._parsed(name, text, addresses.split)
+        project = address.path.rpartition("/")[2]
+        if address.scheme not in ("http", "https") or not (address.username and address.host and project.isdecimal()):
+            self._refuse(name, "the DSN of a project, such as https://KEY@sentry.example.org/1")
+        self._add_secret(address.username)
+        return self._add_secret(text)
+
     def signing_key(self, name: str) -> str:
         """A secret for signing; "" for none."""
         key = self.secret(name)

@@ -6,10 +6,12 @@ All lines are alike, whoever writes them: Spot, Django, Celery, uvicorn, daphne.
 import logging
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from secrets import token_hex
+from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
@@ -34,12 +36,20 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != 10}
 
 
-def tell_process(role: str, number: int = 0) -> None:
-    """Put the role of this process, and its number where there are several, into every line that it logs from now
-    on."""
+def begin(role: str, number: int = 0) -> None:
+    """Put the role of this process, and its number where there are several, into every line that it logs from now on,
+    and log what ends the process or one of its threads."""
     _standing["role"] = role
     if number:
         _standing["process"] = number
+    sys.excepthook = _log_end
+    threading.excepthook = lambda end: _log_end(end.exc_type, end.exc_value, end.exc_traceback)
+
+
+def _log_end(kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None) -> None:
+    if error is not None and not issubclass(kind, KeyboardInterrupt | SystemExit):
+        what = "thread" if threading.current_thread() is not threading.main_thread() else "process"
+        logging.getLogger("spot").critical("%s ended by an exception", what, exc_info=(kind, error, traceback))
 
 
 def serve(scope: dict[str, Any]) -> None:

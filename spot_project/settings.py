@@ -15,6 +15,7 @@ from pathlib import Path
 
 import providers
 import spot_project.celery  # noqa: F401  the application that tasks belong to, in every process
+from providers import tracing
 from spot_project import environment, logs, whereabouts
 from spot_project.redis_connections import Server
 
@@ -123,6 +124,23 @@ EMAIL_TIMEOUT = 10  # seconds, also of each reply
 
 # Whoever shows it may read /metrics; without it only this machine may.
 SPOT_METRICS_TOKEN = env.secret("SPOT_METRICS_TOKEN")
+
+# Errors are reported there; without it the library is not even imported.
+SENTRY_DSN = env.dsn("SENTRY_DSN")
+SENTRY_ENVIRONMENT = env.text("SENTRY_ENVIRONMENT", default="production")
+SENTRY_RELEASE = env.text("SENTRY_RELEASE", default="")  # "": spot@ and the version
+
+# Traces go there, by OpenTelemetry's own variables; without an address its packages are not even imported.
+OTEL_EXPORTER_OTLP_ENDPOINT = env.url("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
+OTEL_EXPORTER_OTLP_TRACES_ENDPOINT = env.url("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", default="")
+OTEL_EXPORTER_OTLP_HEADERS = env.secret("OTEL_EXPORTER_OTLP_HEADERS")
+OTEL_SDK_DISABLED = env.switch("OTEL_SDK_DISABLED", default=False)
+env.word("OTEL_EXPORTER_OTLP_PROTOCOL", default="http/protobuf", allowed=("http/protobuf",))
+env.word("OTEL_TRACES_SAMPLER", default="parentbased_always_on", allowed=tracing.SAMPLERS)
+# Read by OpenTelemetry itself.
+env.text("OTEL_SERVICE_NAME", default="")
+env.text("OTEL_RESOURCE_ATTRIBUTES", default="")
+env.text("OTEL_TRACES_SAMPLER_ARG", default="")
 
 # The first administrator, created when the database has no user of that name; there is no default.
 SPOT_ADMIN_USER = env.text("SPOT_ADMIN_USER", default="")

@@ -207,6 +207,16 @@ def test_a_process_that_serves_no_language_model_imports_no_protocol_of_theirs()
     assert not [name_of(path) for path in SOURCES if "spot.web.mcp_server" in imported(path)]
 
 
+@pytest.mark.parametrize(
+    ("package", "module"), [("sentry_sdk", "spot_project/error_reports.py"), ("opentelemetry", "providers/tracing.py")]
+)
+def test_what_reports_and_traces_take_is_imported_by_who_has_them(package: str, module: str) -> None:
+    """Some 20 MB each."""
+    assert {name_of(path) for path in SOURCES if package in roots(path)} == {module}
+    at_the_top = [node for node in tree_of(ROOT / module).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert package not in ast.unparse(ast.Module(at_the_top, []))
+
+
 def test_no_providers_name_stands_in_shared_code() -> None:
     adapters = ROOT / "providers" / "adapters"
     names = [path.stem for path in adapters.glob("*.py") if path.stem not in ("__init__", "sandbox")]
@@ -277,6 +287,7 @@ def test_no_debris_is_left_in_the_code() -> None:
 def test_broad_catches_stand_only_in_outermost_loops() -> None:
     outermost = {
         "spot/hub/hub.py",
+        "spot/snapshots/nudges.py",
         "spot/web/consumers.py",
         "spot/web/http.py",
         "spot/ingest/tasks.py",

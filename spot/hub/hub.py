@@ -8,18 +8,19 @@ there yet is pushed when it arrives.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import nullcontext
 from contextvars import Context
+from functools import partial
 from typing import Any
 
 import structlog
-from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.exceptions import RedisError
 
+from providers import tracing
 from providers.datasets import COINS, CURRENCIES, Dataset
 from providers.redis_trouble import why
 from spot.codes import Refused
@@ -82,6 +83,8 @@ class Hub:
         self._rings = Shelf()
         self._due: set[str] = set()
         self._stored: set[str] = set()
+        #: The traces to which what is due belongs.
+        self._traces: dict[str, str] = {}
         self._failed: set[Group] = set()
         self._wake = asyncio.Event()
         self._merged: dict[tuple[str, ...], tuple[tuple[int, ...], Table]] = {}
@@ -270,7 +273,8 @@ class Hub:
             if topic is None or not topic.differs(news[name]):
                 continue
             try:
-                await self._renew(topic, news[name], whole[1] if whole else None)
+                with tracing.span("hub update", self._traces.pop(name, ""), dataset=name):
+                    await self._renew(topic, news[name], whole[1] if whole else None)
             except (RedisError, OSError):
                 raise
             except Exception:  # one bad snapshot must not end the reading of all others
@@ -279,7 +283,8 @@ class Hub:
     async def _latest(self, name: str, stored: set[str]) -> tuple[News, Snapshot | None] | None:
         try:
             read, topic = self.reader.stored if name in stored else self.reader.latest, self.topics[name]
-            return await read(topic.dataset, charts=topic.charts, known=topic.snapshot)
+            with tracing.span("hub read", self._traces.get(name, ""), dataset=name):
+                return await read(topic.dataset, charts=topic.charts, known=topic.snapshot)
         except (RedisError, OSError):
             raise
         except Exception:
@@ -380,7 +385,8 @@ class Hub:
         """Frames of small groups are written together, which is cheaper, and always before anything can come in
         between."""
         if waiting:
-            send_all(waiting, self.ring)
+            with tracing.span("send", audiences=len(waiting)):
+                send_all(waiting, self.ring)
             waiting.clear()
 
     async def _fan_out(self, group: Group, update: Update, outboxes: dict[Mailbox, None]) -> None:
@@ -396,19 +402,21 @@ class Hub:
 
         outboxes |= group.push(update)
         for audience, message in group.lanes.broadcasts(update):
-            await audience.send(message, push, self.ring)
+            with tracing.span("send", sockets=len(audience)):
+                await audience.send(message, push, self.ring)
 
-    async def _flush(self, outboxes: Iterable[Mailbox]) -> None:
+    async def _flush(self, outboxes: Collection[Mailbox]) -> None:
         """Write what waits in the outboxes, in slices."""
         slice_end = self._clock() + _SLICE_SECONDS
-        for count, outbox in enumerate(outboxes, 1):
-            try:
-                outbox.flush()
-            except Exception:  # the others still get theirs
-                log.exception("connection cannot be written to")
-            if count % SLICE == 0 or self._clock() > slice_end:
-                await asyncio.sleep(0)
-                slice_end = self._clock() + _SLICE_SECONDS
+        with tracing.span("send", outboxes=len(outboxes)) if outboxes else nullcontext():
+            for count, outbox in enumerate(outboxes, 1):
+                try:
+                    outbox.flush()
+                except Exception:  # the others still get theirs
+                    log.exception("connection cannot be written to")
+                if count % SLICE == 0 or self._clock() > slice_end:
+                    await asyncio.sleep(0)
+                    slice_end = self._clock() + _SLICE_SECONDS
 
     def _render(self, group: Group) -> Update | None:
         update = None
@@ -462,25 +470,14 @@ class Hub:
     # --- nudges and the clock ----------------------------------------------------------------------------------------
 
     async def _listen_forever(self) -> None:
-        layer = get_channel_layer()
-        while True:
-            try:
-                channel = await layer.new_channel()
-                await layer.group_add(nudges.GROUP, channel)
-                self.listening = True
-                while True:
-                    self._hear(await layer.receive(channel))
-            except Exception as error:  # noqa: BLE001 - an outermost loop: begin anew, with no old subscription left
-                self.listening = False
-                log.warning("nudges out of reach", error=type(error).__name__)
-                await asyncio.sleep(1)
-                with contextlib.suppress(RedisError, OSError, TimeoutError):
-                    await layer.flush()
+        await nudges.listen(self._hear, partial(setattr, self, "listening"))
 
     def _hear(self, message: Mapping[str, Any]) -> None:
         """Handle a message of the channel layer, by its type."""
         if message.get("type") == nudges.TYPE and (name := message.get("name")) in self.topics:
             (self._stored.add if message.get("stored") == self._realm else self._stored.discard)(name)
+            if context := message.get("trace"):
+                self._traces[name] = context
             self._soon([name])
 
     async def _watch_forever(self) -> None:

@@ -1,5 +1,5 @@
 """What workers count of their tasks, by Celery's signals: how long each waited, how long it took, how it ended. Lines
-of the log have the task and its id.
+of the log have the task and its id, and a trace goes on in it.
 
 Beat and web processes only note when a task is due. A worker process tells its counts after each task
 (`providers.counters`). Importing connects the signals.
@@ -8,6 +8,7 @@ Beat and web processes only note when a task is due. A worker process tells its 
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -19,20 +20,24 @@ from redis import Redis
 from redis.exceptions import RedisError
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
+from providers import tracing
 from providers.counters import Reporter, process_facts, tell
 from spot.metrics import QUEUE_DELAY, TASK_SECONDS, TASKS, increment, observe
 
 log = structlog.get_logger(__name__)
 
-#: The header of a task's message that says when it is due, epoch ms.
-_DUE = "spot_due"
+#: The headers of a task's message that say when it is due, epoch ms, and to which trace it belongs.
+_DUE, _TRACE = "spot_due", "traceparent"
 _started: dict[str, float] = {}
+_spans: dict[str, AbstractContextManager[None]] = {}
 
 
 @before_task_publish.connect
 def _note_due(headers: dict[str, Any] | None = None, **_: object) -> None:
     if headers is not None:
         eta = headers.get("eta")
+        if context := tracing.context():
+            headers[_TRACE] = context
         headers[_DUE] = _now_ms() if eta is None else round(datetime.fromisoformat(eta).timestamp() * 1000)
 
 
@@ -40,6 +45,8 @@ def _note_due(headers: dict[str, Any] | None = None, **_: object) -> None:
 def _begin(task_id: str, task: Any, **_: object) -> None:
     _started[task_id] = time.monotonic()
     bind_contextvars(task=_name(task), task_id=task_id)
+    _spans[task_id] = tracing.root(f"task {_name(task)}", task.request.get(_TRACE) or "")
+    _spans[task_id].__enter__()
     if (due := task.request.get(_DUE)) is not None:
         observe(QUEUE_DELAY, max(0, _now_ms() - due) / 1000)
 
@@ -50,6 +57,9 @@ def _end(task_id: str, task: Any, state: str | None = None, **_: object) -> None
     increment(TASKS, name, state or "UNKNOWN")
     if (started := _started.pop(task_id, None)) is not None:
         observe(TASK_SECONDS, time.monotonic() - started, name)
+    if (span := _spans.pop(task_id, None)) is not None:
+        tracing.note(state=state)
+        span.__exit__(None, None, None)
     _tell()
     unbind_contextvars("task", "task_id")
 

@@ -15,7 +15,7 @@ import structlog
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from providers import identity
+from providers import identity, tracing
 from providers.base import Provider
 from providers.clean import ahead
 from providers.datasets import Dataset, Row
@@ -153,8 +153,9 @@ class Streams:
         """Publish data gathered since the last flush, and prices that a poll has overwritten since."""
         try:
             for dataset, board in list(self._boards.items()):
-                if await asyncio.to_thread(self._amend, dataset, board):
-                    await nudges.tell(dataset.name)
+                with tracing.root("stream prices", dataset=dataset.name):
+                    if await asyncio.to_thread(self._amend, dataset, board):
+                        await nudges.tell(dataset.name)
                 await asyncio.to_thread(_count, board)
                 if board.empty:
                     del self._boards[dataset]

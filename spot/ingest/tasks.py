@@ -15,7 +15,7 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
-from providers import bundled, fetching, pacing
+from providers import bundled, fetching, pacing, tracing
 from providers.clean import ahead
 from providers.datasets import COINS, CURRENCIES, MEMBERS, Dataset, Fetched
 from providers.errors import (
@@ -210,7 +210,8 @@ def refresh(dataset: Dataset) -> int:
     if ids:
         fetched = replace(fetched, meta={**fetched.meta, "asked": ids})  # those without a row have no price
     pace = fetched.lasts or paces([*_wanted(), dataset], simulated=fetched.simulated)[dataset.name]
-    return snapshots.save(_completed(fetched, pace) if of_coins else fetched, pace)
+    with tracing.span("publish", dataset=dataset.name, source=fetched.source):
+        return snapshots.save(_completed(fetched, pace) if of_coins else fetched, pace)
 
 
 def _completed(fetched: Fetched, pace: float) -> Fetched:

@@ -1,14 +1,16 @@
 """Nudges: "this dataset has news", from workers and streams to every hub, through the channel layer.
 
-A lost nudge is harmless, since hubs also compare versions on a slow timer; it is logged, and the caller goes on.
+Where traces are made, a nudge carries the context of one. A lost nudge is harmless, since hubs also compare versions on
+a slow timer; it is logged, and the caller goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -16,6 +18,8 @@ import structlog
 from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.exceptions import RedisError
+
+from providers import tracing
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +32,7 @@ TYPE = "snapshot.news"
 def nudge(name: str, stored: str | None = None) -> None:
     """Tell every hub that a dataset has news. `stored`: the news is a poll's snapshot, which has just been stored in
     that realm and has ended any trouble."""
-    announce(GROUP, {"type": TYPE, "name": name, "stored": stored})
+    announce(GROUP, _message(name, stored))
 
 
 def announce(group: str, message: Mapping[str, Any]) -> None:
@@ -52,7 +56,30 @@ def _loop(_process: int) -> asyncio.AbstractEventLoop:
 
 async def tell(name: str, stored: str | None = None) -> None:
     """The same from an event loop."""
-    await _send(GROUP, {"type": TYPE, "name": name, "stored": stored})
+    await _send(GROUP, _message(name, stored))
+
+
+def _message(name: str, stored: str | None) -> dict[str, Any]:
+    message = {"type": TYPE, "name": name, "stored": stored}
+    return {**message, "trace": context} if (context := tracing.context()) else message
+
+
+async def listen(hear: Callable[[Mapping[str, Any]], None], subscribed: Callable[[bool], None]) -> None:
+    """Hand every message of the group to `hear`, and tell `subscribed` whether they come; until cancelled."""
+    layer = get_channel_layer()
+    while True:
+        try:
+            channel = await layer.new_channel()
+            await layer.group_add(GROUP, channel)
+            subscribed(True)
+            while True:
+                hear(await layer.receive(channel))
+        except Exception as error:  # noqa: BLE001 - an outermost loop: begin anew, with no old subscription left
+            subscribed(False)
+            log.warning("nudges out of reach", error=type(error).__name__)
+            await asyncio.sleep(1)
+            with contextlib.suppress(RedisError, OSError, TimeoutError):
+                await layer.flush()
 
 
 async def _send(group: str, message: Mapping[str, Any]) -> None:

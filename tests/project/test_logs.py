@@ -4,6 +4,8 @@ import asyncio
 import io
 import json
 import logging
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -143,8 +145,10 @@ def test_a_line_names_the_request_that_is_served_and_its_key(writing: Writing) -
 
 def test_a_process_names_its_role(writing: Writing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "_standing", {})
+    for module in (sys, threading):
+        monkeypatch.setattr(module, "excepthook", module.excepthook)
     lines = writing("json")
-    logs.tell_process("web", 2)
+    logs.begin("web", 2)
     structlog.get_logger("tests.lines").info("x")
     assert {"role": "web", "process": 2}.items() <= json.loads(lines()[0]).items()
 
