@@ -69,3 +69,12 @@ def relock(token: str) -> str:
         return _fernets().rotate(token.encode()).decode()
     except InvalidToken:
         raise Locked("made with another SPOT_SECRET_KEYS") from None
+
+
+def is_newest(token: str) -> bool:
+    """Whether the first of SPOT_SECRET_KEYS decrypts a token, so that it does without the others."""
+    try:
+        Fernet(_derived(settings.SPOT_SECRET_KEYS[0])).decrypt(token.encode())
+    except InvalidToken:
+        return False
+    return True

@@ -43,6 +43,15 @@ class Environment:
         self.read: set[str] = set()
         self.secrets: set[str] = set()
 
+    def given(self) -> dict[str, str]:
+        """By name, the values that have been read and are set, without those that contain a secret."""
+        texts = {name: self._text(name) for name in sorted(self.read)}
+        return {name: text for name, text in texts.items() if text and not any(s in text for s in self.secrets)}
+
+    def place(self, name: str) -> str:
+        """Where a value comes from: the path of its file, the name of its variable, or "" where it is not set."""
+        return self._environ.get(f"{name}_FILE") or (name if self._environ.get(name, "").strip() else "")
+
     # --- kinds of values ----------------------------------------------------------------------------------------------
 
     def text(self, name: str, default: str) -> str:

@@ -55,7 +55,9 @@ def _processors() -> int:
 DEBUG = env.switch("SPOT_DEBUG", default=False)
 SECRET_KEY = env.signing_key("SPOT_SECRET_KEY") or _generated("secret_key")
 # Keys that encrypt provider keys at rest, newest first: prepend one to rotate.
-SPOT_SECRET_KEYS = env.encryption_keys("SPOT_SECRET_KEYS") or [_generated("provider_keys")]
+SPOT_SECRET_KEYS = env.encryption_keys("SPOT_SECRET_KEYS") or _generated("provider_keys").splitlines()
+# Where they are kept: the path of a file, or the name of a variable.
+SPOT_SECRET_KEYS_PLACE = env.place("SPOT_SECRET_KEYS") or str(SPOT_HOME / "secrets" / "provider_keys")
 PORT = env.whole("PORT", default=8000, least=1, most=65_535)
 SPOT_BIND = env.bind("SPOT_BIND", default="127.0.0.1")
 SPOT_SERVER = env.word("SPOT_SERVER", default="uvicorn", allowed=("uvicorn", "daphne"))
@@ -298,6 +300,7 @@ if not SPOT_HTTPS:
 
 # --- variables that no setting has read, probably misspelt (SPOT_SAMPLES is for the tests) ----------------------------
 SPOT_READ = sorted(env.read)
+SPOT_GIVEN = env.given()  # those that are set, without secrets
 SPOT_UNREAD = sorted(
     name
     for name in os.environ

@@ -20,7 +20,7 @@ PURE_ROOMS = ("spot/query/", "spot/feeds/", "spot/dialects/", "providers/protoco
 #: The rooms of `spot/`, from the lowest floor to the highest: none imports one above it.
 FLOORS = (
     "codes", "metrics", "signs", "query", "feeds", "dialects", "snapshots", "clients", "hub", "ingest", "alerts",
-    "endpoints", "server", "web", "processes", "checks", "doctor", "apps", "templatetags", "management",
+    "endpoints", "server", "web", "processes", "checks", "doctor", "rescue", "apps", "templatetags", "management",
 )  # fmt: skip
 #: Where the environment is read.
 READERS = {"spot_project/settings.py", "spot_project/environment.py"}

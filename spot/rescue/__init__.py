@@ -1,0 +1,1 @@
+"""Backup and restore of a site: what cannot be fetched again, in one file that restores into SQLite and PostgreSQL."""
