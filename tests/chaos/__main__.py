@@ -31,6 +31,7 @@ def main() -> int:
     django.setup()
     from tests.chaos.defences import DEFENCES
     from tests.chaos.rows import ELSEWHERE, ROWS
+    from tests.chaos.surroundings import PRIVATE, private_network
     from tests.environment import pytest_unconfigure
 
     if options.list:
@@ -41,6 +42,11 @@ def main() -> int:
     if unknown:
         parser.error(f"no such row: {', '.join(sorted(unknown))}; --list prints them")
     rows = [row for row in ROWS if not options.rows or row.number in options.rows]
+    if PRIVATE not in os.environ and (command := private_network()) is not None:
+        pytest_unconfigure()
+        os.execvpe(
+            command[0], [*command, sys.executable, "-m", "tests.chaos", *sys.argv[1:]], os.environ | {PRIVATE: "1"}
+        )
     try:
         if not options.without_defence:
             return _conclude(_run(rows, {}, options))
@@ -65,7 +71,7 @@ def _run(rows: list["Row"], changes: "Changes", options: argparse.Namespace) -> 
     from tests.chaos.bench import Bench
     from tests.chaos.run import run_all
 
-    bench = Bench(options.clients, changes, SPOT_POLL_SECONDS="1", SPOT_SERVER=options.server)
+    bench = Bench(options.clients, changes, SPOT_SERVER=options.server)
     try:
         bench.open()
         return run_all(bench, rows)

@@ -27,6 +27,7 @@ from tests.live import LiveSite, get
 TABLES = ("spot:live:table:markets:usd", "spot:live:table:quotes:usd")
 #: The limit of the provider, which only abuse comes near.
 CALLS_PER_MINUTE = 600
+FEW_COINS: Changes = {"providers.sandbox.market": (("list(load() if", "list(load()[:300] if"),)}
 INSIDE = Path(__file__).parent / "inside"
 
 
@@ -34,10 +35,13 @@ class Bench:
     """Redis and upstream are reached through relays, and so are the clients' sockets: `redis`, `upstream`, `front`."""
 
     def __init__(self, clients: int = 40, changes: Changes | None = None, **environment: str) -> None:
-        """`changes`: what is another in the source of the site's processes (`tests.chaos.defences`)."""
+        """`changes`: what is another in the source of the site's processes (`tests.chaos.defences`). The market has
+        300 coins, on two pages, and is polled every two seconds, so that a slow machine keeps up."""
         home = Path(tempfile.mkdtemp(prefix="chaos-"))
         self._clock = home / "clock"
         self._clock.write_bytes(bytes(8))
+        self._names, self._changes_file = home / "names.json", home / "changes.json"
+        self.name("127.0.0.1")
         self.site = LiveSite(home, **environment)
         self.redis = Relay(str(home / "redis.sock"))
         self.upstream = Relay(int(self.site.sandbox.url.split(":")[2].split("/")[0]))
@@ -45,26 +49,31 @@ class Bench:
         self.site.environment |= {
             "REDIS_URL": f"redis://127.0.0.1:{self.redis.port}/0",
             "SPOT_DEMO": "off",
-            "COINGECKO_BASE_URL": f"http://127.0.0.1:{self.upstream.port}/api/v3",
+            "COINGECKO_BASE_URL": f"http://localhost:{self.upstream.port}/api/v3",
             "COINGECKO_CALLS_PER_MINUTE": f"{CALLS_PER_MINUTE}",
             "COINGECKO_CALLS_PER_MONTH": "0",
             "SPOT_CONNECTIONS_PER_ADDRESS": "5000",
             "SPOT_HEARTBEAT_SECONDS": "5",
+            "SPOT_POLL_SECONDS": "2",
             "PYTHONPATH": f"{INSIDE}",
             "CHAOS_CLOCK": str(self._clock),
+            "CHAOS_NAMES": str(self._names),
+            "CHAOS_CHANGES": str(self._changes_file),
         } | environment
-        self.change(changes or {})
+        self._changes = FEW_COINS | (changes or {})
+        self.change({})
         self.published: list[Published] = []
         self.healed = 0.0
         self.notes: list[str] = []
+        self.skipped = ""
         self._ended = threading.Event()
         self._size = clients
         self.crowd: Crowd | None = None
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
-    def open(self) -> None:
-        """Start the site, then the clients."""
-        self.site.open("sandbox", "worker", "beat", "stream", "web")
+    def open(self, *parts: str) -> None:
+        """Start the site, or those parts of it beside Redis, then the clients."""
+        self.site.open(*(parts or ("sandbox", "worker", "beat", "stream", "web")))
         self._watcher.start()
         self.crowd = Crowd(self.front.port, self._size)
 
@@ -97,10 +106,13 @@ class Bench:
         client.close()
 
     def change(self, changes: Changes) -> None:
-        """Let the processes that start from now on have another source, or the usual one with no changes."""
-        file = self.site.home / "changes.json"
-        file.write_text(json.dumps(changes))
-        self.site.environment["CHAOS_CHANGES"] = str(file)
+        """Let the processes that start from now on have that source besides the changes of this bench."""
+        together = {module: (*self._changes.get(module, ()), *pairs) for module, pairs in changes.items()}
+        self._changes_file.write_text(json.dumps(self._changes | together))
+
+    def name(self, address: str | None) -> None:
+        """Let the upstream's name, "localhost", mean that address, or be unknown."""
+        self._names.write_text(json.dumps({"localhost": address}))
 
     # --- what a row does ------------------------------------------------------------------------------------------
 
@@ -177,6 +189,10 @@ class Bench:
     def note(self, words: str) -> None:
         """Add to what must hold, and does not."""
         self.notes.append(words)
+
+    def skip(self, words: str) -> None:
+        """Say why the row cannot be run here."""
+        self.skipped = words
 
     def require(self, condition: bool, words: str) -> None:
         """Note it unless it holds."""

@@ -39,9 +39,9 @@ def view_of(number: int) -> tuple[str, frozenset[str]]:
 class Client:
     """One client: its frames, one list for each of its connections, and how each ended."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, view: str = "") -> None:
         self.number = number
-        self.view, self.coins = view_of(number)
+        self.view, self.coins = (view, frozenset[str]()) if view else view_of(number)
         self.lives: list[list[Frame]] = []
         self.ends: list[float] = []
         self.closes: list[tuple[float, int]] = []
@@ -49,6 +49,8 @@ class Client:
         self.errors: list[str] = []
         self.is_fresh = False
         self.last_fetched = self.max_age = 0.0
+        #: When the last message came, the longest silence since `Crowd.listen`, the age of the newest data on arrival.
+        self.heard_at = self.silence = self.lag = 0.0
 
     async def run(self, port: int) -> None:
         """Follow the view for as long as nobody cancels it, and come back within a second when cut."""
@@ -76,6 +78,7 @@ class Client:
 
     def _note(self, text: str) -> None:
         now, life = time.time(), len(self.lives) - 1
+        self.silence, self.heard_at = max(self.silence, now - self.heard_at), now
         try:
             frame = json.loads(text, parse_constant=_refuse)
         except ValueError:
@@ -91,8 +94,10 @@ class Client:
             until = (frame["as_of"] or frame["fetched_at"]) / 1e3 + self.max_age
             digest = hashlib.sha256(json.dumps(frame["data"]).encode()).hexdigest()[:16]
             foreign = bool(self.coins) and any(row.get("id") not in self.coins for row in rows)
+            self.lag = now - self.last_fetched
             if not rows:
                 self.errors.append("a frame without rows")
+            self.errors += [f"a price of {row['price']!r}" for row in rows if not _possible(row)]
             self.lives[-1].append(
                 Frame(
                     self.number, life, self.view, now, frame["epoch"], frame["version"], digest, frame["stale"], until,
@@ -114,11 +119,17 @@ def _refuse(constant: str) -> float:
     raise ValueError(constant)
 
 
-class Crowd:
-    """So many clients in a thread of their own."""
+def _possible(row: Any) -> bool:
+    """Whether the price of a row, if it has one, can be true."""
+    price = row.get("price") if isinstance(row, dict) else None
+    return price is None or (isinstance(price, int | float) and price >= 0)
 
-    def __init__(self, port: int, count: int) -> None:
-        self.clients = [Client(number) for number in range(count)]
+
+class Crowd:
+    """So many clients in a thread of their own, with the views of their numbers or all with one view."""
+
+    def __init__(self, port: int, count: int, view: str = "") -> None:
+        self.clients = [Client(number, view) for number in range(count)]
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -131,6 +142,19 @@ class Crowd:
     def served(self, since: float) -> int:
         """How many clients have data that were fetched after a time, marked or not."""
         return sum(client.last_fetched >= since for client in self.clients)
+
+    def listen(self) -> None:
+        """Measure silences from now on."""
+        for client in self.clients:
+            client.heard_at, client.silence = time.time(), 0.0
+
+    def silence(self) -> float:
+        """The longest time in which a client heard nothing since `listen`, in seconds."""
+        return max(max(client.silence, time.time() - client.heard_at) for client in self.clients)
+
+    def cuts(self) -> int:
+        """How many connections have ended so far."""
+        return sum(len(client.closes) for client in self.clients)
 
     def mark(self) -> list[tuple[int, int, int, int]]:
         """Where each client's history is now, for `since`."""

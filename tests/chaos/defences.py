@@ -38,255 +38,299 @@ def misplaced(changes: Changes) -> Iterator[str]:
             source = source.replace(old, new)
 
 
-_NO_MARK: Changes = {"providers.facts": (("return age is None or age > self.max_age_ms", "return False"),)}
-_NEVER_AGAIN: Changes = {
-    "spot.hub.hub": (
-        (
-            'log.warning("store out of reach", error=type(error).__name__, why=why(error))',
-            "return  # ",
-        ),
-    )
-}
-_LONELY: Changes = {"providers.breaker": (("LONELY_SECONDS = 60.0", "LONELY_SECONDS = 600.0"),)}
-_NO_DEADLINE: Changes = {
-    "providers.client": (
-        ("READ_SECONDS, TOTAL_SECONDS = 3.05, 10.0, 20.0", "READ_SECONDS, TOTAL_SECONDS = 3.05, 600.0, 600.0"),
-    ),
-    "spot_project.settings": (
-        ("CELERY_TASK_SOFT_TIME_LIMIT = 25", "CELERY_TASK_SOFT_TIME_LIMIT = 600"),
-        ("CELERY_TASK_TIME_LIMIT = 28", "CELERY_TASK_TIME_LIMIT = 600"),
-    ),
-}  # fmt: skip
+def _swap(module: str, *texts: str) -> Changes:
+    """The changes of one module: each text is followed by what stands in its place."""
+    return {module: tuple(zip(texts[::2], texts[1::2], strict=True))}
+
+
+_NO_MARK = _swap("providers.facts", "return age is None or age > self.max_age_ms", "return False")
+_READING_ENDS = _swap("spot.hub.hub", 'log.warning("store out of reach", error=', "return; dict(error=")
+_DEMAND_ONCE = _swap(
+    "spot.hub.hub", "self._demanding, names = False, True, set(self.topics)", "names = False, set(self.topics)"
+)
+_LEFT_ALONE = _swap(
+    "providers.breaker",
+    "LONELY_SECONDS = 60.0",
+    "LONELY_SECONDS = 600.0",
+    "FIRST_SECONDS, LONGEST_SECONDS = 5.0, 600.0",
+    "FIRST_SECONDS, LONGEST_SECONDS = 600.0, 600.0",
+)
+_STUCK_TASKS = _swap("providers.fetching", "TOTAL_SECONDS = 22.0", "TOTAL_SECONDS = 600.0") | _swap(
+    "spot_project.settings",
+    "CELERY_TASK_SOFT_TIME_LIMIT = 25",
+    "CELERY_TASK_SOFT_TIME_LIMIT = 600",
+    "CELERY_TASK_TIME_LIMIT = 28",
+    "CELERY_TASK_TIME_LIMIT = 600",
+)
+_TICKS = (
+    'if snapshots.first_in("tick", 0.8):',
+    "if True:",
+    "return max(0.0, fresh - now, (next_try or 0) - now) / 1000",
+    "return 0.0",
+)
+_LASTING_CLAIM = _swap(
+    "spot.ingest.tasks",
+    "_CLAIM_SECONDS = settings.CELERY_TASK_TIME_LIMIT + _TICK_SECONDS + 2",
+    "_CLAIM_SECONDS = 3600.0",
+    "claims.renew(dataset, token, min(expires + _BEYOND_SECONDS, _CLAIM_SECONDS))",
+    "pass",
+)
 DEFENCES = (
-    Defence("F1", "a hub goes on reading after an error of the store", _NEVER_AGAIN),
-    Defence("F2", "data that have grown old are marked", _NO_MARK),
+    Defence("F1", "a hub goes on reading after an error of the store", _READING_ENDS, "40 lost"),
+    Defence("F2", "data that have grown old are marked", _NO_MARK, "40 unmarked, nobody told"),
     Defence(
         "F3",
         "nothing waits for Redis on the event loop",
-        {
-            "spot.hub.hub": (
-                ("await self._watch(now_ms())", "settings.REDIS.client().ping(), await self._watch(now_ms())"),
-            )
-        },
+        _swap(
+            "spot.hub.hub",
+            "await self._watch(now_ms())",
+            "settings.REDIS.client().ping()\n                await self._watch(now_ms())",
+        ),
+        "/healthz did not answer",
     ),
     Defence(
         "F4",
         "a reply of Redis that does not come is given up",
-        {"spot_project.redis_address": (('"socket_timeout": 15', '"socket_timeout": 3600'),)},
+        _swap("spot_project.redis_address", '"socket_timeout": 15', '"socket_timeout": 3600'),
+        "40 lost",
     ),
     Defence(
         "F4b",
         "Redis may take longer than a neighbour would",
-        {
-            "spot_project.redis_connections": (
-                ('return {"connection_class": ASYNC', 'return {"socket_timeout": 0.05} | {"connection_class": ASYNC'),
-            )
-        },
+        _swap(
+            "spot_project.redis_connections",
+            'return {"connection_class": ASYNC[self.kind], **self.options}',
+            'return {"connection_class": ASYNC[self.kind], **self.options, "socket_timeout": 0.015}',
+        ),
     ),
-    Defence("F4c", "a hub goes on reading after an error of the store", _NEVER_AGAIN),
-    Defence(
-        "F5",
-        "hubs tell every five seconds what is looked at",
-        {
-            "spot.hub.hub": (
-                (
-                    "self._comparing, self._demanding, names = False, True, set(self.topics)",
-                    "self._comparing, names = False, set(self.topics)",
-                ),
-            )
-        },
-    ),
+    Defence("F4c", "a hub goes on reading after an error of the store", _READING_ENDS, "40 lost"),
+    Defence("F5", "hubs tell every five seconds what is looked at", _DEMAND_ONCE, "40 lost"),
     Defence(
         "F6",
         "readiness writes, and looks at the memory of Redis",
-        {"spot.web.health": (("await reader.try_write()", "pass"), ("FULL = 0.95", "FULL = 99"))},
+        _swap("spot.web.health", "await reader.try_write()", "pass", "FULL = 0.95", "FULL = 99"),
+        "/readyz stayed green",
     ),
+    Defence("F6b", "hubs tell every five seconds what is looked at", _DEMAND_ONCE, "40 lost"),
     Defence(
-        "F6b",
-        "hubs tell every five seconds what is looked at",
-        {
-            "spot.hub.hub": (
-                (
-                    "self._comparing, self._demanding, names = False, True, set(self.topics)",
-                    "self._comparing, names = False, set(self.topics)",
-                ),
-            )
-        },
+        "F7",
+        "a group that has had nothing new is sent heartbeats",
+        _swap(
+            "spot.hub.groups",
+            "quiet = now_ms - self._quiet_since > settings.SPOT_HEARTBEAT_SECONDS * 1000",
+            "quiet = False",
+        ),
+        "a silence of 59 s",
     ),
+    Defence("F8", "hubs tell every five seconds what is looked at", _DEMAND_ONCE, "old data for a client"),
     Defence(
         "F9",
         "an account rests for as long as its provider asks",
-        {"providers.client": (('wait = retry_after(response.headers.get("retry-after", ""))', "wait = 1.0"),)},
+        _swap("providers.client", 'wait = retry_after(response.headers.get("retry-after", ""))', "wait = 1.0"),
+        "2 calls inside Retry-After",
     ),
-    Defence("F10", "a provider that nobody can replace is tried again each minute", _LONELY),
-    Defence("F11", "a call has a deadline, and so has its task", _NO_DEADLINE),
+    Defence(
+        "F10",
+        "a provider is left alone for seconds at first, and for a minute where nobody can replace it",
+        _LEFT_ALONE,
+    ),
+    Defence(
+        "F11",
+        "a call has a deadline, and so have its fetch and its task",
+        _STUCK_TASKS
+        | _swap(
+            "providers.client",
+            "READ_SECONDS, TOTAL_SECONDS = 3.05, 10.0, 20.0",
+            "READ_SECONDS, TOTAL_SECONDS = 3.05, 600.0, 600.0",
+        ),
+    ),
     Defence(
         "F11b",
-        "a call has a deadline besides the time between two bytes, and so has its task",
-        {
-            "providers.client": (("TOTAL_SECONDS = 3.05, 10.0, 20.0", "TOTAL_SECONDS = 3.05, 10.0, 600.0"),),
-            "spot_project.settings": _NO_DEADLINE["spot_project.settings"],
-        },
+        "a call has a deadline besides the time between two bytes, and so have its fetch and its task",
+        _STUCK_TASKS
+        | _swap("providers.client", "TOTAL_SECONDS = 3.05, 10.0, 20.0", "TOTAL_SECONDS = 3.05, 10.0, 600.0"),
     ),
-    Defence("F11c", "a provider that nobody can replace is tried again each minute", _LONELY),
+    Defence(
+        "F11c",
+        "a provider is left alone for seconds at first, and for a minute where nobody can replace it",
+        _LEFT_ALONE,
+    ),
     Defence(
         "F12",
         "the size of an answer is bounded while it is unpacked",
-        {"providers.client": (("MAX_BYTES = 16 * 1024 * 1024", "MAX_BYTES = 16 * 1024 * 1024 * 1024"),)},
+        _swap("providers.client", "MAX_BYTES = 16 * 1024 * 1024", "MAX_BYTES = 16 * 1024 * 1024 * 1024"),
     ),
     Defence(
         "F13",
         "numbers that cannot be are blanked",
-        {
-            "providers.clean": (
-                ("if number is not None and number < 0 and not signed:", "if False:"),
-                ("    return number is None or number < 0", "    return False"),
-            )
-        },
+        _swap(
+            "providers.clean",
+            "if number is not None and number < 0 and not signed:",
+            "if False:",
+            "    return number is None or number < 0",
+            "    return False",
+        ),
     ),
     Defence(
         "F14",
         "an answer without rows is an error",
-        {"providers.adapters.coingecko": (("        raise _empty(dataset, answers, raws)", "        pass"),)},
+        _swap(
+            "providers.adapters.coingecko",
+            "        raise _empty(dataset, answers, raws)",
+            "        pass",
+            "    if total is not None and len(answer.payload) < min(PAGE, total - before):",
+            "    if False:",
+        ),
     ),
     Defence(
-        "F16",
-        "the claim of a killed worker expires",
-        {
-            "spot.ingest.tasks": (
-                ("_CLAIM_SECONDS = settings.CELERY_TASK_TIME_LIMIT + _TICK_SECONDS + 2", "_CLAIM_SECONDS = 3600.0"),
-            )
-        },
+        "F15",
+        "a name is looked up again for each connection",
+        _swap(
+            "providers.client",
+            "CONNECT_SECONDS, READ_SECONDS,",
+            "import socket\nsocket.getaddrinfo = functools.cache(socket.getaddrinfo)\nCONNECT_SECONDS, READ_SECONDS,",
+        ),
     ),
+    Defence("F16", "the claim of a killed worker expires", _LASTING_CLAIM),
     Defence(
         "F17",
         "ticks expire, one runs at a time, and each fetches only what is due",
-        {
-            "spot_project.settings": (
-                (
-                    '"tick": {"task": "spot.ingest.tasks.tick", "schedule": 1.0, "options": {"expires": 1.0}}',
-                    '"tick": {"task": "spot.ingest.tasks.tick", "schedule": 1.0}',
-                ),
-            ),
-            "spot.ingest.tasks": (
-                ('if snapshots.first_in("tick", 0.8):', "if True:"),
-                ("return max(0.0, fresh - now, (next_try or 0) - now) / 1000", "return 0.0"),
-            ),
-        },
+        _swap(
+            "spot_project.settings",
+            '"tick": {"task": "spot.ingest.tasks.tick", "schedule": 1.0, "options": {"expires": 1.0}}',
+            '"tick": {"task": "spot.ingest.tasks.tick", "schedule": 1.0}',
+        )
+        | _swap("spot.ingest.tasks", *_TICKS),
     ),
-    Defence(
-        "F18",
-        "one tick runs at a time, and each fetches only what is due",
-        {
-            "spot.ingest.tasks": (
-                ('if snapshots.first_in("tick", 0.8):', "if True:"),
-                ("return max(0.0, fresh - now, (next_try or 0) - now) / 1000", "return 0.0"),
-            ),
-        },
-    ),
+    Defence("F18", "one tick runs at a time, and each fetches only what is due", _swap("spot.ingest.tasks", *_TICKS)),
     Defence("F19", "data that have grown old are marked", _NO_MARK),
     Defence(
         "F20",
         "a time in the future is taken for a clock that was set back",
-        {"providers.clean": (("    return noted_ms > now_ms + SLACK_MS", "    return False"),)},
+        _swap("providers.clean", "    return noted_ms > now_ms + SLACK_MS", "    return False"),
     ),
     Defence(
         "F20b",
         "beat takes an entry that ran in the future for due",
-        {"spot_project.beat": (("if entry.last_run_at > now + _SLACK:", "if False:"),)},
+        _swap("spot_project.beat", "if entry.last_run_at > now + _SLACK:", "if False:"),
     ),
     Defence(
         "F20c",
         "a version is one more than the last where the time is not",
-        {
-            "spot.snapshots": (
-                (
-                    '.with_name("store.lua").read_text()',
-                    '.with_name("store.lua").read_text().replace("redis.call(\'incr\', KEYS[2])", "0")',
-                ),
-            )
-        },
+        _swap(
+            "spot.snapshots",
+            '.with_name("store.lua").read_text()',
+            '.with_name("store.lua").read_text().replace("redis.call(\'incr\', KEYS[2])", "0")',
+        ),
     ),
     Defence(
         "F21",
         "a web process that ends says so to its clients",
-        {"spot.server.uvicorn": (("        listening.begin_draining()", "        __import__('os')._exit(0)"),)},
+        _swap("spot.server.uvicorn", "        listening.begin_draining()", "        __import__('os')._exit(0)"),
+    ),
+    Defence(
+        "F23",
+        "a line that cannot be logged ends nothing",
+        _swap(
+            "spot_project.logs",
+            'LEVELS = ("DEBUG"',
+            'def _fail(*_):\n    raise\n\nlogging.Handler.handleError = _fail\nLEVELS = ("DEBUG"',
+        ),
+    ),
+    Defence("F24", "a writer waits for others", _swap("spot_project.settings", '"timeout": 20,', '"timeout": 0,')),
+    Defence(
+        "F25",
+        "accepting a client writes nothing into the database",
+        _swap(
+            "spot.web.consumers",
+            "            self._apply_plan()\n            if",
+            "            file = settings.DATABASES['default']['NAME']\n"
+            "            __import__('sqlite3').connect(file, timeout=20).execute('BEGIN IMMEDIATE')\n"
+            "            self._apply_plan()\n            if",
+        ),
     ),
     Defence(
         "F26",
         "a hub stays connected to Redis",
-        {
-            "spot.snapshots.reader": (
-                (
-                    "before = self.realm\n        pipe",
-                    "before = self.realm\n        await self._redis.connection.disconnect()\n        pipe",
-                ),
-            )
-        },
+        _swap(
+            "spot.snapshots.reader",
+            "before = self.realm\n        pipe",
+            "before = self.realm\n        await self._redis.connection.disconnect()\n        pipe",
+        ),
     ),
+    Defence(
+        "F27",
+        "nothing is written to a socket that has not taken what was written before",
+        _swap("spot.hub.outbox", "while socket.ready:", "while not socket.close_sent:"),
+    ),
+    Defence("F29", "the claim of a killed worker expires", _LASTING_CLAIM),
     Defence(
         "A1",
         "a peer that is cut is reset, and takes nothing of the kernel's any more",
-        {
-            "spot.server.flow": (
-                (
-                    'transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)',
-                    "pass",
-                ),
-            )
-        },
+        _swap(
+            "spot.server.flow",
+            'transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)',
+            "pass",
+        ),
     ),
     Defence(
         "A2",
         "a message that is no JSON is answered with an error",
-        {
-            "spot.dialects.messages": (
-                ("except (orjson.JSONDecodeError, UnicodeEncodeError) as", "except UnicodeEncodeError as"),
-            )
-        },
+        _swap(
+            "spot.dialects.messages",
+            "except (orjson.JSONDecodeError, UnicodeEncodeError) as",
+            "except UnicodeEncodeError as",
+        ),
     ),
     Defence(
         "A4",
         "a request has 10 s for its head",
-        {"spot.server.listening": (("HEAD_SECONDS = 10 ", "HEAD_SECONDS = 3600 "),)},
+        _swap("spot.server.listening", "HEAD_SECONDS = 10 ", "HEAD_SECONDS = 3600 "),
     ),
     Defence(
         "A5",
         "the size of a message is bounded while it is read and unpacked",
-        {"spot.server.listening": (("INBOUND_BYTES = 65_536 ", "INBOUND_BYTES = 1_073_741_824 "),)},
+        _swap("spot.server.listening", "INBOUND_BYTES = 65_536 ", "INBOUND_BYTES = 1_073_741_824 "),
     ),
     Defence(
         "A6",
         "currencies and charts that are polled are bounded, and so are calls in every minute",
-        {
-            "spot_project.settings": (
-                ('env.whole("SPOT_CURRENCIES", default=8', 'env.whole("SPOT_CURRENCIES", default=0'),
-                ('env.whole("SPOT_CHARTS", default=100', 'env.whole("SPOT_CHARTS", default=0'),
-            ),
-            "providers.minute": (
-                ("return bool(self.lua_acquire_moving_window(", "return True or bool(self.lua_acquire_moving_window("),
-            ),
-        },
+        _swap(
+            "spot_project.settings",
+            'env.whole("SPOT_CURRENCIES", default=8',
+            'env.whole("SPOT_CURRENCIES", default=0',
+            'env.whole("SPOT_CHARTS", default=100',
+            'env.whole("SPOT_CHARTS", default=0',
+        )
+        | _swap(
+            "providers.minute",
+            "return bool(self.lua_acquire_moving_window(",
+            "return True or bool(self.lua_acquire_moving_window(",
+        ),
     ),
     Defence(
         "A7",
         "the connections of a key are counted",
-        {
-            "spot.clients.limits": (
-                (
-                    "lambda: settings.SPOT_CONNECTIONS, lambda plan: plan.connections,",
-                    "lambda: settings.SPOT_CONNECTIONS, lambda plan: 0,",
-                ),
-            )
-        },
+        _swap(
+            "spot.clients.limits",
+            "lambda: settings.SPOT_CONNECTIONS, lambda plan: plan.connections,",
+            "lambda: settings.SPOT_CONNECTIONS, lambda plan: 0,",
+        ),
     ),
     Defence(
         "A11",
         "wrong keys of one network are counted",
-        {
-            "spot.clients.limits": (
-                ("mistakes = Allowance(lambda _plan: 10,", "mistakes = Allowance(lambda _plan: 10_000,"),
-            )
-        },
+        _swap(
+            "spot.clients.limits",
+            "mistakes = Allowance(lambda _plan: 10,",
+            "mistakes = Allowance(lambda _plan: 10_000,",
+        ),
     ),
-)  # fmt: skip
+)
+#: Rows that no defence of the product lets hold, and what does.
+WITHOUT = {
+    "F19b": "the prices of the clients' views come by polls",
+    "F22": "the supervisor starts the process again, and the clients come back",
+    "F28": "the clients come back",
+    "F28b": "TCP sends again",
+}

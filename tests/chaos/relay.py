@@ -113,8 +113,12 @@ class Relay:
         far.setblocking(False)
         if self._window:
             far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._window)
-        await asyncio.get_running_loop().sock_connect(far, ("127.0.0.1", self.target))
-        return await asyncio.open_connection(sock=far, limit=self._window or _CHUNK)
+        try:
+            await asyncio.get_running_loop().sock_connect(far, ("127.0.0.1", self.target))
+            return await asyncio.open_connection(sock=far, limit=self._window or _CHUNK)
+        except BaseException:
+            far.close()
+            raise
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass one direction on; what is delayed travels together, as on a long line."""
@@ -128,9 +132,10 @@ class Relay:
                     await asyncio.Event().wait()
                 if self._behaviour.rate:
                     await asyncio.sleep(len(data) / self._behaviour.rate)
-                if self._behaviour.delay or not travelling.empty():
+                if self._behaviour.delay:
                     travelling.put_nowait((time.monotonic() + self._behaviour.delay, data))
                 else:
+                    await travelling.join()  # what was delayed before comes first
                     writer.write(data)
                 await writer.drain()
             await travelling.join()

@@ -24,6 +24,7 @@ class Result:
     closes: dict[int, int]
     growth: float
     broken: list[str] = field(default_factory=list)
+    skipped: str = ""
 
     @property
     def seen(self) -> str:
@@ -50,6 +51,7 @@ def run(bench: Bench, row: Row) -> Result:
     delay = 11 if row.visitors else 2
     bench.wait(delay)
     bench.notes.clear()
+    bench.skipped = ""
     before, began = taken(bench, whole=row.visitors), time.time()
     marks = crowd.mark()
     memory = bench.rss_mb("web") + bench.rss_mb("worker")
@@ -79,7 +81,7 @@ def run(bench: Bench, row: Row) -> Result:
     broken += [f"{len(errors)} errors, such as {errors[0]}"] if errors else []
     broken += ["nobody was told that the data are old"] if row.marked and not findings.stale else []
     broken += [f"grew by {growth:.0f} MB"] if growth > row.growth else []
-    return Result(row, findings, recovery, lost, dict(closes), growth, broken)
+    return Result(row, findings, recovery, lost, dict(closes), growth, broken, bench.skipped)
 
 
 HEAD = f"{'row':5} {'fault':45} {'back':>6} {'lost':>4} {'back-':>5} {'torn':>4} {'doub':>4} {'unm':>4} {'MB':>5}  held"
@@ -94,6 +96,8 @@ def line(result: Result) -> str:
         f"{found.torn + found.foreign:4} {found.doubled:4} {found.unmarked:4} {result.growth:+5.0f}  "
         f"{'held' if not result.broken else 'FELL'}; {result.seen}"
     )
+    if result.skipped:
+        first = f"{result.row.number:5} {result.row.fault:45} skipped: {result.skipped}"
     return "\n".join([first, *(f"        {words}" for words in result.broken)])
 
 

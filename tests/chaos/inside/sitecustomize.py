@@ -3,6 +3,8 @@
 CHAOS_CLOCK names a file with an offset in nanoseconds, eight bytes, which may change while the process runs: the time
 of day is off by that much. The monotonic clock, and the datetimes that C makes, stay as they are.
 
+CHAOS_NAMES names a file of JSON: hosts, and the address of each, or null for one that cannot be found now.
+
 CHAOS_CHANGES names a file of JSON: modules, and pairs of texts. A module's source has the second text of each pair in
 place of the first when it is imported, or the import fails.
 """
@@ -11,6 +13,7 @@ import importlib.machinery
 import json
 import mmap
 import os
+import socket
 import sys
 import time
 
@@ -20,6 +23,18 @@ if path := os.environ.get("CHAOS_CLOCK"):
     _time_ns, _time = time.time_ns, time.time
     time.time_ns = lambda: _time_ns() + int.from_bytes(_offset[:8], signed=True)
     time.time = lambda: _time() + int.from_bytes(_offset[:8], signed=True) / 1e9
+
+if _names := os.environ.get("CHAOS_NAMES"):
+    _getaddrinfo = socket.getaddrinfo
+
+    def _looked_up(host, *args, **options):
+        with open(_names) as file:  # noqa: PTH123
+            names = json.load(file)
+        if names.get(host, "") is None:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return _getaddrinfo(names.get(host, host), *args, **options)
+
+    socket.getaddrinfo = _looked_up
 
 if path := os.environ.get("CHAOS_CHANGES"):
     with open(path) as _file:  # noqa: PTH123 - pathlib is not imported otherwise
