@@ -30,7 +30,7 @@ SERVER_ON_PATH = command -v valkey-server >/dev/null 2>&1 || command -v redis-se
 NODE_ON_PATH = command -v npm >/dev/null 2>&1 && node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null
 ON_NODE = PATH="$$PATH:$(CURDIR)/$(VENV)/bin"; if ! { $(NODE_ON_PATH); }; then PATH="$(CURDIR)/$(VENV)/bin:$$PATH"; fi; export PATH
 
-.PHONY: help run test test-clients test-chart test-redis chaos drill soak bench screenshots clients lint lock sbom audit assets clean redis
+.PHONY: help run test test-clients test-chart test-redis test-upgrade chaos drill soak bench screenshots clients lint lock sbom audit assets clean redis
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
@@ -51,6 +51,9 @@ test-chart: $(VENV)/.packages-dev $(VENV)/.packages-chart ## lint and render the
 
 test-redis: $(VENV)/.packages-dev $(VENV)/.redis-for-tests ## run whole sites on Redis Sentinels and on a Redis Cluster, and kill their primaries
 	@$(PY) -m pytest -n 0 -v -s tests/topologies $(ARGS)
+
+test-upgrade: $(VENV)/.packages-dev $(VENV)/.redis-for-tests ## run the version before beside this one, on one database and one Redis
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 0 tests/upgrade $(ARGS)
 
 chaos: $(VENV)/.packages-dev $(VENV)/.redis-for-tests ## break a site in every way that docs/faults.md lists, while clients look on (ARGS="F1 F3")
 	@$(PY) -m tests.chaos $(ARGS)
