@@ -178,6 +178,7 @@ class PrimaryFinder:
 
     def _failure(self, errors: list[RedisError]) -> PrimaryNotFound:
         is_sentinel = self.address.topology == "sentinel"
+        failure: type[PrimaryNotFound]
         if len(errors) < len(self._known):  # somebody has answered, and knows no primary
             failure = UnknownService if is_sentinel else SlotNotServed
         else:
