@@ -24,8 +24,9 @@ from bench import machine
 from bench.cases import Case
 from bench.clients import connected, request
 from bench.contenders import CONTENDERS, Run, free_port, running, spot
-from bench.market import PATH, one_query
+from bench.market import PATH, coins, one_query
 from bench.measure import PAGE_KB, cpu_ns, load
+from spot.query.columns import Columns
 
 FILE = Path(__file__).with_name("capacity.json")
 #: Web processes beside each other, for what each costs Redis.
@@ -125,10 +126,8 @@ class Site:
         sent = self._sent()
         before = cpu_ns(self._server), cpu_ns(self.webs[:1])
         action()
-        used = [
-            (now - then) / 1000 for now, then in zip((cpu_ns(self._server), cpu_ns(self.webs[:1])), before, strict=True)
-        ]
-        return used[0], used[1], self._sent() - sent
+        redis_ns, web_ns = cpu_ns(self._server) - before[0], cpu_ns(self.webs[:1]) - before[1]
+        return redis_ns / 1000, web_ns / 1000, self._sent() - sent
 
     def _sent(self) -> int:
         with self._redis() as client:
@@ -136,12 +135,6 @@ class Site:
 
     def _redis(self) -> redis.Redis:
         return redis.Redis(unix_socket_path=str(self.run.folder / "redis.sock"))
-
-    def charts_bytes(self) -> int:
-        """The size of the charts, which a web process reads where they are shown and have changed."""
-        with self._redis() as client:
-            [table] = client.keys("*table:markets:usd")
-            return int(client.hstrlen(table, "charts"))
 
     def close(self) -> None:
         """Close the clients."""
@@ -166,10 +159,10 @@ def processes(count: int) -> dict[str, float]:
         began = time.monotonic()
         idle_redis, idle_web, idle_sent = site.measured(lambda: time.sleep(IDLE_SECONDS))
         seconds = time.monotonic() - began
-        base, charts = resident_kb(site.webs[0]), site.charts_bytes()
+        base = resident_kb(site.webs[0])
         site.close()
     return {
-        "redis": redis_us / VERSIONS, "web": web_us / VERSIONS, "sent": sent / VERSIONS, "base": base, "charts": charts,
+        "redis": redis_us / VERSIONS, "web": web_us / VERSIONS, "sent": sent / VERSIONS, "base": base,
         "idle_redis": idle_redis / seconds, "idle_web": idle_web / seconds, "idle_sent": idle_sent / seconds,
     }  # fmt: skip
 
@@ -177,13 +170,14 @@ def processes(count: int) -> dict[str, float]:
 def store() -> dict[str, float]:
     """Redis: what a version of 500 coins with charts costs to store, and each web process to read without them."""
     one, more = processes(1), processes(PROCESSES)
+    _cells, charts = Columns.pack(coins(500, sparklines=True))
 
     def each(what: str) -> float:
         return max(0.0, (more[what] - one[what]) / (PROCESSES - 1))
 
     return {
         "read_redis_us": each("redis"), "read_bytes": each("sent"), "version_us": one["web"],
-        "store_redis_us": one["redis"] - each("redis"), "charts_bytes": one["charts"], "process_kb": one["base"],
+        "store_redis_us": one["redis"] - each("redis"), "charts_bytes": len(charts.text), "process_kb": one["base"],
         "idle_redis_us_s": each("idle_redis"), "idle_web_us_s": more["idle_web"], "idle_bytes_s": each("idle_sent"),
     }  # fmt: skip
 
