@@ -26,3 +26,4 @@ class Command(BaseCommand):
         if locked:
             raise CommandError(f"none of SPOT_SECRET_KEYS decrypts {', '.join(locked)}: enter them again in the admin")
         self.stdout.write("every key and signing secret is encrypted with the first of SPOT_SECRET_KEYS")
+        self.stdout.write("keys of clients that were made before it stop working when the others are removed")
