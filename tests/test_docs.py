@@ -242,7 +242,7 @@ def test_every_setting_is_described_with_its_default(name: str, default: object)
 
 
 def test_no_document_names_a_setting_that_does_not_exist() -> None:
-    known = set(defaults()) | {"SPOT_SAMPLES", "SPOT_PUBLISH", "SPOT_SECRET_KEY_FILE"}
+    known = set(defaults()) | {"SPOT_SAMPLES", "SPOT_PUBLISH", "SPOT_STORE_PREFIX", "SPOT_SECRET_KEY_FILE"}
     known |= {"SPOT_URL", "SPOT_KEY"}  # of the command `spot`, which is a client
     for name, text in DOCS.items():
         named = set(re.findall(rf"\b(?:{PREFIXES}|SANDBOX)_[A-Z_]*[A-Z]\b", text))
