@@ -32,6 +32,7 @@ class ChunkSocket(Flow):
     deflates = False
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
         self.gone = asyncio.Event()
         self._transport = transport
         self._loop = loop

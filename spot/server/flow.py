@@ -31,16 +31,18 @@ class Flow:
     #: How long a peer may leave a frame untaken, in seconds; 0: as long as the kernel lets it.
     send_seconds = 10.0
 
-    ready = False
-    when_ready: Callable[[], None] | None = None
-    when_blocked: Callable[[], None] | None = None
-    send_now: Callable[[bytes], int] | None = None
-    descriptor: int | None = None
     #: Writes a finished frame: the transport's own method, because a broadcast calls it thousands of times.
     write_frame: Callable[[bytes], None]
-    _held = False
-    _kernel: socket.socket | None = None
-    _patience: asyncio.TimerHandle | None = None
+
+    def __init__(self) -> None:
+        self.ready = False
+        self.when_ready: Callable[[], None] | None = None
+        self.when_blocked: Callable[[], None] | None = None
+        self.send_now: Callable[[bytes], int] | None = None
+        self.descriptor: int | None = None
+        self._held = False
+        self._kernel: socket.socket | None = None
+        self._patience: asyncio.TimerHandle | None = None
 
     def _takes(self) -> bool:
         """Whether the socket is open, and its peer has taken everything so far."""

@@ -25,14 +25,20 @@ interleave.
 
 A peer that leaves a frame untaken for `send_seconds` is closed with 4508, and reset a second later. Until then its
 socket holds that one frame; the application keeps at most the newest one that waits.
+
+A second extension, `scope["extensions"]["spot.successor"] = {"then": None}`: an application may set a coroutine
+function and return. It is called without arguments, and is the application from then on, in the same task. So whatever
+stood around the application to find it (routers, gates, their copies of the scope) is gone while the socket lives.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
@@ -43,24 +49,36 @@ from websockets.server import ServerProtocol
 
 from spot.codes import Close
 from spot.metrics import SLOW, increment
+from spot.server import wheel
 from spot.server.flow import Flow, reset
+from spot.server.inbox import Gate, Inbox
 from spot.server.intake import Intake
 from spot.server.listening import DRAIN, KEEPALIVE
 
-EXTENSION = "spot.frames"
+EXTENSION, SUCCESSOR = "spot.frames", "spot.successor"
 #: A peer that does not answer our close is cut after so many seconds.
 _FAREWELL_SECONDS = 2.0
 #: The same for one that was too slow already.
 _CUT_SECONDS = 1.0
 #: No context on either side: a compressed frame can be shared by all sockets, and no socket keeps a dictionary.
-_DEFLATE = ServerPerMessageDeflateFactory(
-    server_no_context_takeover=True, client_no_context_takeover=True, compress_settings={"memLevel": 5}
-)
+_EXTENSIONS = [
+    ServerPerMessageDeflateFactory(
+        server_no_context_takeover=True, client_no_context_takeover=True, compress_settings={"memLevel": 5}
+    )
+]
 
 
 class _Connection(ServerProtocol):
     """The state of one WebSocket. The library fails a peer that closes inside a fragmented message, which RFC 6455
     allows (section 5.4: control frames may be injected in the middle of one)."""
+
+    # With the names of the library's attributes: a slot takes 8 bytes.
+    __slots__ = (
+        "_state", "accept_called", "available_extensions", "available_subprotocols", "close_rcvd",
+        "close_rcvd_then_sent", "close_sent", "current_size", "debug", "eof_sent", "events",
+        "expect_continuation_frame", "extensions", "handshake_exc", "id", "intake", "logger", "max_fragment_size",
+        "max_message_size", "origin", "origins", "parser", "parser_exc", "reader", "side", "subprotocol", "writes",
+    )  # fmt: skip
 
     intake: Intake
 
@@ -74,16 +92,30 @@ class _Connection(ServerProtocol):
 class FrameProtocol(Flow, WebSocketsSansIOProtocol):
     """One WebSocket that takes finished frames."""
 
+    # With the names of uvicorn's attributes: for more than 30 Python makes each socket a dictionary of 1.6 KB.
+    __slots__ = (
+        "_close_sent", "_continued", "_farewell", "_held", "_kernel", "_patience", "_pong", "_successor", "app",
+        "app_state", "asgi_version", "client", "close_timeout", "close_timer", "config", "conn", "connections",
+        "curr_msg_data_type", "default_headers", "deflates", "descriptor", "disconnected", "drains", "frames",
+        "handshake_complete", "handshake_initiated", "initial_response", "intake", "last_ping_rtt", "logger", "loop",
+        "pending_ping_payload", "ping_interval", "ping_sent_at", "ping_timeout", "ping_timer", "pong_timer", "queue",
+        "read_paused", "ready", "request", "response", "root_path", "scheme", "scope", "send_now", "server", "tasks",
+        "transport", "when_blocked", "when_ready", "writable", "write_frame",
+    )  # fmt: skip
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._farewell: asyncio.TimerHandle | None = None
         self.transport = None  # type: ignore[assignment]  # until the connection is made
-        super().__init__(*args, **kwargs)
-        self.conn = _Connection(extensions=[_DEFLATE], max_size=self.config.ws_max_size, logger=self.conn.logger)
+        self._successor: dict[str, Callable[[], Coroutine[Any, Any, None]] | None] = {"then": None}
+        Flow.__init__(self)
+        WebSocketsSansIOProtocol.__init__(self, *args, **kwargs)
+        self.queue, self.writable = Inbox(), Gate()  # type: ignore[assignment]
+        self.conn = _Connection(extensions=_EXTENSIONS, max_size=self.config.ws_max_size, logger=self.conn.logger)
         self.intake = self.conn.intake = Intake(self._parse, self._rest, self._read_again, self.loop.call_later)
         self.close_timeout = _FAREWELL_SECONDS
-        self.deflates = False
+        self.deflates = self.drains = False
         self._pong = b""
-        self._continued = bytearray()
+        self._continued: bytearray | None = None
 
     # --- the extension -----------------------------------------------------------------------------------------------
 
@@ -107,24 +139,51 @@ class FrameProtocol(Flow, WebSocketsSansIOProtocol):
         super().handle_close(event)
 
     async def run_asgi(self) -> None:
-        """Run the application; where it ends, the connection does."""
+        """Run the application, and its successor; where they end, the connection does."""
         try:
-            await super().run_asgi()
+            await self.app(self.scope, self.receive, self.send)
+            if (successor := self._successor["then"]) is not None:
+                await successor()
+        except ClientDisconnected:
+            pass
+        except BaseException:
+            self.logger.exception("Exception in ASGI application\n")
+            self.send_500_response()
+        else:
+            if not self.handshake_complete and self.initial_response is None:
+                self.logger.error("ASGI callable returned without completing handshake.")
+                self.send_500_response()
         finally:
             self._block()
+        if self.close_timer is None:
+            self.transport.close()
+
+    async def receive(self) -> Any:
+        """The next event, for the application; the peer is read again once nothing waits."""
+        inbox: Any = self.queue
+        while inbox.empty():
+            await inbox.arrival()
+        event = inbox.take()
+        if self.read_paused and inbox.empty():
+            self.read_paused = False
+            self.transport.resume_reading()
+        return event
 
     def handle_connect(self, event: Request) -> None:
         """Offer the extension: the application's task starts later, and sees it."""
         super().handle_connect(event)
         if self.response.status_code == 101:
-            self.scope["extensions"][EXTENSION] = {"socket": self}
-            self.scope["extensions"][DRAIN] = {"wanted": False}
-            self.scope["extensions"][KEEPALIVE] = {"ping": self.ping_interval, "pong": self.ping_timeout}
+            extensions: Any = self.scope["extensions"]
+            extensions[EXTENSION] = {"socket": self}
+            extensions[SUCCESSOR] = self._successor
+            extensions[DRAIN] = {"wanted": False}
+            extensions[KEEPALIVE] = {"ping": self.ping_interval, "pong": self.ping_timeout}
 
     def start_keepalive(self) -> None:
         """The handshake's answer has just been written: what was negotiated is known, and frames may go out."""
-        wished: Any = self.scope["extensions"][KEEPALIVE]
-        self.ping_interval, self.ping_timeout = wished["ping"], wished["pong"]
+        extensions: Any = self.scope["extensions"]
+        self.ping_interval, self.ping_timeout = extensions[KEEPALIVE]["ping"], extensions[KEEPALIVE]["pong"]
+        self.drains = extensions[DRAIN]["wanted"]
         super().start_keepalive()
         self.deflates = any(
             isinstance(extension, PerMessageDeflate)
@@ -133,6 +192,20 @@ class FrameProtocol(Flow, WebSocketsSansIOProtocol):
             for extension in self.conn.extensions
         )
         self.ready = self.writable.is_set()
+        self._forget_handshake()
+
+    def _forget_handshake(self) -> None:
+        """Let go of what nobody asks for after it, about 3 KB."""
+        self.request.headers.clear()  # the parser holds the request
+        del self.request, self.response, self.scope
+        self.client = self.server = None
+        self.conn.id = None  # type: ignore[assignment]  # for logs that are not written
+
+    def schedule_ping(self) -> None:
+        """Ping when the peer has been left alone for the interval."""
+        assert self.ping_interval is not None
+        seconds = max(0.0, self.ping_interval - self.last_ping_rtt)
+        self.ping_timer = wheel.call_later(seconds, self.send_keepalive_ping)  # type: ignore[assignment]
 
     # --- flow --------------------------------------------------------------------------------------------------------
 
@@ -176,6 +249,7 @@ class FrameProtocol(Flow, WebSocketsSansIOProtocol):
         self._write_no_more()
         self.conn.parser.close()
         self.conn.parser_exc = None
+        self._successor["then"] = None
         if hasattr(self, "scope"):
             self.scope["extensions"].pop(EXTENSION, None)
 
@@ -228,21 +302,18 @@ class FrameProtocol(Flow, WebSocketsSansIOProtocol):
 
     def handle_cont(self, event: Frame) -> None:
         """Join fragments as they come: any number of tiny or empty ones weighs no more than what it holds."""
+        if self._continued is None:
+            self._continued = bytearray()
         self._continued += event.data
         if event.fin:
             self.frames.append(bytes(self._continued))
-            self._continued.clear()
+            self._continued = None
             self.send_receive_event_to_app()
 
     def send_receive_event_to_app(self) -> None:
         """Hand on a message. One that is no UTF-8 is answered with 1007, unless the peer's own close came with it."""
         with contextlib.suppress(InvalidState):
             super().send_receive_event_to_app()
-
-    @property
-    def drains(self) -> bool:
-        """Whether the application wants to know when the process ends."""
-        return hasattr(self, "scope") and bool(self.scope["extensions"].get(DRAIN, {}).get("wanted"))
 
     def drain(self, seconds: float) -> None:
         """Tell the application that the process ends, and after how many seconds it is to close."""

@@ -18,7 +18,7 @@ from spot.codes import Refused
 from spot.dialects.base import Dialect
 from spot.dialects.values import Failed
 from spot.metrics import CLOSES, OPENED, REFUSALS, increment
-from spot.server.listening import KEEPALIVE
+from spot.server.listening import DRAIN, KEEPALIVE
 from spot.snapshots import now_ms
 from spot.web.answers import refusal_headers
 from spot.web.stay import Stay
@@ -36,6 +36,8 @@ class BaseConsumer(AsyncConsumer):
     """
 
     channel_layer_alias = None
+    #: What is asked of the scope as long as the connection lasts.
+    _KEPT: tuple[str, ...] = ("path", "spot.client")
     #: The protocol that the socket speaks.
     dialect: Dialect
     #: Whether we ended the connection ourselves because the client does not read.
@@ -54,15 +56,23 @@ class BaseConsumer(AsyncConsumer):
     path = "unknown"
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """Serve one connection: events in order, until it ends."""
+        """Serve one connection; where the server offers it, after the routers that led here have returned."""
         self.scope = scope
         self.base_send = send
         self._receive = receive
-        if (drain := scope.get("extensions", {}).get("spot.drain")) is not None:
+        extensions = scope.get("extensions", {})
+        if (drain := extensions.get(DRAIN)) is not None:
             drain["wanted"] = True
+        if (successor := extensions.get("spot.successor")) is not None:
+            successor["then"] = self.serve
+        else:
+            await self.serve()
+
+    async def serve(self) -> None:
+        """Take events in order, until the connection ends."""
         try:
             while True:
-                await self.dispatch(await receive())
+                await self.dispatch(await self._receive())
         except StopConsumer:
             pass
         except asyncio.CancelledError:
@@ -75,6 +85,10 @@ class BaseConsumer(AsyncConsumer):
                 self.counted.leave(self.who)
             if self.stay is not None:
                 self.stay.log(self, self.path)
+
+    def forget_handshake(self) -> None:
+        """Let go of what is not asked for after the connection has begun."""
+        self.scope = {name: self.scope[name] for name in self._KEPT if name in self.scope}
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Hand an event to the method named after it."""

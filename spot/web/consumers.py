@@ -44,6 +44,7 @@ from spot.dialects.values import Done, Drain, Failed, Lapsed, Opened, Outcome, S
 from spot.hub.outbox import Outbox
 from spot.hub.subscription import Subscription
 from spot.metrics import REFUSALS, SLOW, increment
+from spot.server import wheel
 from spot.snapshots import now_ms
 from spot.web import exports
 from spot.web.awaited import Awaited
@@ -106,7 +107,7 @@ class Connection(BaseConsumer):
         self._closing: tuple[int, str] | None = None
         self._task: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers: dict[str, asyncio.TimerHandle | wheel.Timer] = {}
         self._rate: MessageRate
         self._silence, self._seen = 0.0, 0
 
@@ -138,6 +139,8 @@ class Connection(BaseConsumer):
         except Refused as refused:
             await self.refuse(refused)
         self._start_timers()
+        if not self.route.late_key:  # such a key is judged by what came with the handshake
+            self.forget_handshake()
 
     def _opened(self) -> Opened:
         plan = self.who.plan
@@ -188,7 +191,7 @@ class Connection(BaseConsumer):
         if (timer := self._timers.get(act.__name__)) is not None:
             timer.cancel()
         if seconds:
-            self._timers[act.__name__] = asyncio.get_running_loop().call_later(seconds, act)
+            self._timers[act.__name__] = wheel.call_later(seconds, act)
 
     def _beat(self) -> None:
         self._answer(lambda: Tick(now_ms()))

@@ -99,7 +99,7 @@ class Gateway:
     def connection(self, client: Client) -> FrameProtocol:
         """The server's side of a client."""
         address = client.peer.getsockname()
-        return next(one for one in self.sockets if one.client == address)
+        return next(one for one in self.sockets if one.transport.get_extra_info("peername") == address)
 
     def idle(self) -> bool:
         """Whether nothing is left of any connection."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from spot.hub.hub import Hub
+from spot.server import wheel
 from spot.server.frames import FrameProtocol, _Connection
 from spot.web import exports
 from spot.web.consumers import Connection as Served
@@ -69,6 +70,28 @@ async def newest(client: Client) -> Any:
         frame = json.loads(await client.message())
         if frame.get("version") == version:
             return frame
+
+
+# --- what an idle socket holds ----------------------------------------------------------------------------------------
+
+
+def test_an_idle_socket_holds_neither_its_handshake_nor_the_way_to_its_consumer() -> None:
+    async def story(gate: Gateway) -> None:
+        before = asyncio.all_tasks()
+        client = await reader(gate)
+        connection = gate.connection(client)
+        begun = [task.get_coro() for task in asyncio.all_tasks() - before]
+        (awaited,) = [coro for coro in begun if getattr(coro, "__qualname__", "") == "FrameProtocol.run_asgi"]
+        names = []
+        while asyncio.iscoroutine(awaited):
+            names.append(awaited.__qualname__)
+            awaited = awaited.cr_await
+        assert names == ["FrameProtocol.run_asgi", "BaseConsumer.serve", "FrameProtocol.receive"]
+        assert vars(connection) == {} == vars(connection.conn)  # all attributes have slots, those of libraries too
+        assert not {"scope", "request", "response"} & {name for name in dir(connection) if hasattr(connection, name)}
+        assert isinstance(connection.ping_timer, wheel.Timer)
+
+    told(story)
 
 
 # --- pings ------------------------------------------------------------------------------------------------------------
