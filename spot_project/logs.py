@@ -57,6 +57,13 @@ def serve(scope: dict[str, Any]) -> None:
     _served.set(scope)
 
 
+def serve_less(kept: dict[str, Any]) -> None:
+    """Go on with what is kept of the scope that is being served, under the same id: its headers weigh something."""
+    if (scope := _served.get()) is not None:
+        kept["spot.request"] = request_id(scope)
+        _served.set(kept)
+
+
 def request_id(scope: dict[str, Any]) -> str:
     """The id of a request: its proxy's, by the header X-Request-ID, or else one of ours."""
     if "spot.request" not in scope:

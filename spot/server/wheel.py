@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from contextvars import Context
 from typing import ClassVar
 
 #: Seconds between two slots.
@@ -20,10 +21,11 @@ _COARSE_SECONDS = 5.0
 class Timer:
     """Something that is done once, later, unless it is cancelled."""
 
-    __slots__ = ("_act", "_slot")
+    __slots__ = ("_act", "_context", "_slot")
 
-    def __init__(self, act: Callable[[], object], slot: set[Timer]) -> None:
+    def __init__(self, act: Callable[[], object], context: Context | None, slot: set[Timer]) -> None:
         self._act: Callable[[], object] | None = act
+        self._context = context
         self._slot = slot
         slot.add(self)
 
@@ -35,7 +37,9 @@ class Timer:
     def go_off(self) -> None:
         """Do it."""
         act, self._act = self._act, None
-        if act is not None:
+        if act is not None and self._context is not None:
+            self._context.run(act)
+        elif act is not None:
             act()
 
 
@@ -58,10 +62,10 @@ class Wheel:
             latest = cls._latest = cls(loop)
         return latest
 
-    def call_later(self, seconds: float, act: Callable[[], object]) -> Timer:
-        """Do something after so many seconds, or a little later."""
+    def call_later(self, seconds: float, act: Callable[[], object], context: Context | None = None) -> Timer:
+        """Do something after so many seconds, or a little later; without a context in an empty one."""
         number = math.ceil((self.loop.time() + seconds) / _SLOT_SECONDS)
-        timer = Timer(act, self._slots.setdefault(number, set()))
+        timer = Timer(act, context, self._slots.setdefault(number, set()))
         if number < self._next:
             self._turn_at(number)
         return timer
@@ -69,7 +73,8 @@ class Wheel:
     def _turn_at(self, number: int) -> None:
         if self._turn is not None:
             self._turn.cancel()
-        self._next, self._turn = number, self.loop.call_at(number * _SLOT_SECONDS, self._go_off)
+        due = number * _SLOT_SECONDS
+        self._next, self._turn = number, self.loop.call_at(due, self._go_off, context=Context())
 
     def _go_off(self) -> None:
         self._turn, self._next = None, math.inf
@@ -81,8 +86,10 @@ class Wheel:
             self._turn_at(min(self._slots))
 
 
-def call_later(seconds: float, act: Callable[[], object]) -> Timer | asyncio.TimerHandle:
+def call_later(
+    seconds: float, act: Callable[[], object], context: Context | None = None
+) -> Timer | asyncio.TimerHandle:
     """Do something after so many seconds: on the running loop's wheel, unless it is soon."""
     if seconds < _COARSE_SECONDS:
-        return asyncio.get_running_loop().call_later(seconds, act)
-    return Wheel.running().call_later(seconds, act)
+        return asyncio.get_running_loop().call_later(seconds, act, context=context or Context())
+    return Wheel.running().call_later(seconds, act, context)

@@ -22,6 +22,7 @@ from spot.server.listening import DRAIN, KEEPALIVE
 from spot.snapshots import now_ms
 from spot.web.answers import refusal_headers
 from spot.web.stay import Stay
+from spot_project import logs
 
 #: How long a socket that was refused is counted while its client does not answer the close, in seconds. The server cuts
 #: it before (`spot.server.frames`).
@@ -89,6 +90,7 @@ class BaseConsumer(AsyncConsumer):
     def forget_handshake(self) -> None:
         """Let go of what is not asked for after the connection has begun."""
         self.scope = {name: self.scope[name] for name in self._KEPT if name in self.scope}
+        logs.serve_less(self.scope)
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Hand an event to the method named after it."""

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
 
 import structlog
@@ -138,9 +139,9 @@ class Connection(BaseConsumer):
                 self._carry_out(command)
         except Refused as refused:
             await self.refuse(refused)
-        self._start_timers()
         if not self.route.late_key:  # such a key is judged by what came with the handshake
             self.forget_handshake()
+        self._start_timers()
 
     def _opened(self) -> Opened:
         plan = self.who.plan
@@ -191,7 +192,7 @@ class Connection(BaseConsumer):
         if (timer := self._timers.get(act.__name__)) is not None:
             timer.cancel()
         if seconds:
-            self._timers[act.__name__] = wheel.call_later(seconds, act)
+            self._timers[act.__name__] = wheel.call_later(seconds, act, copy_context())
 
     def _beat(self) -> None:
         self._answer(lambda: Tick(now_ms()))

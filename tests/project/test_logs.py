@@ -127,6 +127,7 @@ def test_a_line_names_the_request_that_is_served_and_its_key(writing: Writing) -
     async def answer(headers: list[tuple[bytes, bytes]], **known: Any) -> None:
         logs.serve({"headers": headers, **known})
         log.info("first")
+        logs.serve_less(dict(known))
         log.info("second")
 
     async def serve() -> None:
@@ -137,7 +138,7 @@ def test_a_line_names_the_request_that_is_served_and_its_key(writing: Writing) -
 
     asyncio.run(serve())
     named, again, own, own_again, other = map(json.loads, lines())
-    assert (named["request"], named["key"], again["request"]) == ("front-7f.3", "abc", "front-7f.3")
+    assert (named["request"], named["key"], again["request"], again["key"]) == ("front-7f.3", "abc") * 2
     assert own["request"] == own_again["request"] != "x" * 65
     assert "key" not in own
     assert "request" not in other

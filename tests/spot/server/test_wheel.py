@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import Context, ContextVar, copy_context
 
 import pytest
 
@@ -22,7 +23,7 @@ class Clockwork:
     def time(self) -> float:
         return self.now
 
-    def call_at(self, when: float, act: Callable[[], None]) -> Clockwork:
+    def call_at(self, when: float, act: Callable[[], None], context: Context) -> Clockwork:
         self.due = when, act
         self.set_times += 1
         return self
@@ -100,6 +101,16 @@ def test_a_timer_may_set_the_next(loop: Clockwork, timers: Wheel) -> None:
     timers.call_later(10, beat)
     loop.pass_until(135)
     assert len(beats) == 3
+
+
+def test_a_timer_goes_off_in_the_context_that_it_was_given(loop: Clockwork, timers: Wheel) -> None:
+    whose: ContextVar[str] = ContextVar("whose", default="")
+    seen: list[str] = []
+    whose.set("one's own")
+    timers.call_later(10, lambda: seen.append(whose.get()), copy_context())
+    whose.set("another's")
+    loop.pass_until(120)
+    assert seen == ["one's own"]
 
 
 def test_what_is_soon_is_exact() -> None:
