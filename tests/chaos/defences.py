@@ -143,6 +143,7 @@ DEFENCES = (
             "READ_SECONDS, TOTAL_SECONDS = 3.05, 10.0, 20.0",
             "READ_SECONDS, TOTAL_SECONDS = 3.05, 600.0, 600.0",
         ),
+        "40 lost, no call given up",
     ),
     Defence(
         "F11b",
@@ -170,6 +171,7 @@ DEFENCES = (
             "    return number is None or number < 0",
             "    return False",
         ),
+        "held: prices are compared with those before, too",
     ),
     Defence(
         "F14",
