@@ -88,7 +88,7 @@ lock: $(VENV)/.packages-dev ## lock the packages of pyproject.toml in requiremen
 	@$(LOCK) --extra dev pyproject.toml -o requirements/dev.txt
 	@$(LOCK) -c requirements/dev.txt pyproject.toml -o requirements/site.txt
 	@$(REQUIREMENTS) embedded | $(LOCK) --no-deps -o requirements/embedded.txt -
-	@$(REQUIREMENTS) chart | $(LOCK) -c requirements/dev.txt -o requirements/chart.txt -
+	@for extra in chart tracing; do $(REQUIREMENTS) $$extra | $(LOCK) -c requirements/dev.txt -o requirements/$$extra.txt - || exit 1; done
 	@for extra in node audit; do $(REQUIREMENTS) $$extra | $(LOCK) -o requirements/$$extra.txt - || exit 1; done
 
 sbom: $(VENV)/.packages-audit $(VENV)/.node ## write what a site is made of into sbom/, as CycloneDX

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
 from typing import Any
 
 #: The values of OTEL_TRACES_SAMPLER.
@@ -27,6 +28,11 @@ class _Tracing:
 
 
 _tracing = _Tracing()
+
+
+def is_installed() -> bool:
+    """Whether the packages are there: an extra of Spot, `tracing`."""
+    return all(find_spec(name) is not None for name in ("opentelemetry.sdk", "opentelemetry.exporter"))
 
 
 def begin(role: str, release: str, *, endpoint: str = "", headers: str = "", exporter: Any = None) -> None:

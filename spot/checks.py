@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004  Django's name
 
+from providers import tracing
 from providers.datasets import is_coin_id, is_currency
 from spot.server import listening
 
@@ -16,7 +17,7 @@ from spot.server import listening
 @register("spot")
 def environment(**_kwargs: Any) -> list[CheckMessage]:
     """Settings that cannot work, and settings that nothing reads."""
-    return [*_exposed(), *_pins(), *_mail(), *_unread()]
+    return [*_exposed(), *_pins(), *_mail(), *_traces(), *_unread()]
 
 
 def _exposed() -> Iterator[CheckMessage]:
@@ -51,6 +52,15 @@ def _mail() -> Iterator[CheckMessage]:
     if settings.SPOT_OPERATORS and not settings.EMAIL_HOST:
         hint = "Name the mail server: SPOT_SMTP_URL=smtp://user:password@mail.example.org:587."
         yield Warning("SPOT_OPERATORS is set, but SPOT_SMTP_URL is not: no e-mail is sent.", hint=hint, id="spot.W002")
+
+
+def _traces() -> Iterator[CheckMessage]:
+    wanted = settings.OTEL_EXPORTER_OTLP_ENDPOINT or settings.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
+    if wanted and not settings.OTEL_SDK_DISABLED and not tracing.is_installed():
+        hint = "Install what requirements/tracing.txt lists, or set OTEL_SDK_DISABLED=true."
+        yield Warning(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set, but there are no packages for traces.", hint=hint, id="spot.W003"
+        )
 
 
 def _unread() -> Iterator[CheckMessage]:

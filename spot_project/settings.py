@@ -132,7 +132,7 @@ SENTRY_DSN = env.dsn("SENTRY_DSN")
 SENTRY_ENVIRONMENT = env.text("SENTRY_ENVIRONMENT", default="production")
 SENTRY_RELEASE = env.text("SENTRY_RELEASE", default="")  # "": spot@ and the version
 
-# Traces go there, by OpenTelemetry's own variables; without an address its packages are not even imported.
+# Traces go there, by OpenTelemetry's own variables; without an address there are none.
 OTEL_EXPORTER_OTLP_ENDPOINT = env.url("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
 OTEL_EXPORTER_OTLP_TRACES_ENDPOINT = env.url("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", default="")
 OTEL_EXPORTER_OTLP_HEADERS = env.secret("OTEL_EXPORTER_OTLP_HEADERS")

@@ -15,7 +15,7 @@ def begin(role: str, number: int = 0) -> None:
     if settings.SENTRY_DSN:
         release = settings.SENTRY_RELEASE or f"spot@{VERSION}"
         error_reports.begin(settings.SENTRY_DSN, role=role, release=release, environment=settings.SENTRY_ENVIRONMENT)
-    if (endpoint := _endpoint()) and not settings.OTEL_SDK_DISABLED:
+    if (endpoint := _endpoint()) and not settings.OTEL_SDK_DISABLED and tracing.is_installed():
         tracing.begin(role, VERSION, endpoint=endpoint, headers=settings.OTEL_EXPORTER_OTLP_HEADERS)
 
 
