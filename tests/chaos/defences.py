@@ -160,6 +160,7 @@ DEFENCES = (
         "F12",
         "the size of an answer is bounded while it is unpacked",
         _swap("providers.client", "MAX_BYTES = 16 * 1024 * 1024", "MAX_BYTES = 16 * 1024 * 1024 * 1024"),
+        "515 MB more for a while",
     ),
     Defence(
         "F13",
@@ -183,6 +184,7 @@ DEFENCES = (
             "    if total is not None and len(answer.payload) < min(PAGE, total - before):",
             "    if False:",
         ),
+        "130 errors, 10 doubled",
     ),
     Defence(
         "F15",
