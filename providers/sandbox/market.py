@@ -27,6 +27,8 @@ WINDOWS = (
 _YEAR_MS = 365.25 * DAY_MS
 _SECTORS = sorted(kind for kind, moves in KINDS.items() if moves.sector)
 _MOST_MARKS = 1500
+#: A day's marks at once would take 20 MB on the way.
+_MARKS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Market:
         self._marks: dict[int, Floats] = {}
         self._marking = threading.Lock()
         self.day_range = lru_cache(maxsize=16)(self._day_range)
-        self.week = lru_cache(maxsize=16)(self._week)
+        self.week = lru_cache(maxsize=4)(self._week)  # 0.9 MB each
         self.quotes = lru_cache(maxsize=16)(self._quotes)
 
     def _make_noise(self) -> None:
@@ -196,8 +198,10 @@ class Market:
         """USD prices of all coins at those marks (multiples of MARK_MS), computed once each."""
         with self._marking:
             if missing := [time for time in times if time not in self._marks]:
-                for time, column in zip(missing, self.prices(missing).T, strict=True):
-                    self._marks[time] = np.ascontiguousarray(column)
+                for start in range(0, len(missing), _MARKS_AT_ONCE):
+                    part = missing[start : start + _MARKS_AT_ONCE]
+                    for time, column in zip(part, self.prices(part).T, strict=True):
+                        self._marks[time] = np.ascontiguousarray(column)
             prices = np.stack([self._marks[time] for time in times], axis=1)
             while len(self._marks) > _MOST_MARKS:
                 self._marks.pop(next(iter(self._marks)))

@@ -48,6 +48,11 @@ class Reply:
             error.body, error.status, {"Cache-Control": "no-cache", "CF-Cache-Status": "MISS", **error.headers}
         )
 
+    @property
+    def weight(self) -> int:
+        """The bytes of its bodies."""
+        return len(self.body) + len(self.zipped or b"")
+
     def with_body(self, body: bytes) -> Reply:
         """The same reply with another body, without the ETag of the old one."""
         headers = {name: value for name, value in self.headers.items() if name != "ETag"}

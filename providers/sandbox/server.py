@@ -29,8 +29,10 @@ from providers.sandbox.reply import SPOILERS, Reply
 from providers.sandbox.sending import SENDERS, Line, send
 
 ROOT = "/api/v3"
-_MOST_REPLIES = 64
-_MOST_REQUESTS = 10_000
+#: Replies that are kept, by the bytes of their bodies: one of 500 coins with charts has a megabyte, and is not asked
+#: for again once the market has moved.
+_MOST_REPLY_BYTES = 8_000_000
+_MOST_REQUESTS = 2000
 # Smaller bodies are not compressed.
 _ZIP_FROM = 1400
 
@@ -74,6 +76,7 @@ class Sandbox:
         self._api = Api(self.market)
         self._lock = threading.Lock()
         self._replies: OrderedDict[tuple[Any, ...], Reply] = OrderedDict()
+        self._reply_bytes = 0
         self._address = (host, port)
         self._server: _Server | None = None
 
@@ -140,8 +143,9 @@ class Sandbox:
         with self._lock:  # so that concurrent calls for a page compute it once
             if key not in self._replies:
                 self._replies[key] = self._computed(path, ApiCall(params, at, self.limits.plan == "pro", overlap))
-                if len(self._replies) > _MOST_REPLIES:
-                    self._replies.popitem(last=False)
+                self._reply_bytes += self._replies[key].weight
+                while self._reply_bytes > _MOST_REPLY_BYTES and len(self._replies) > 1:
+                    self._reply_bytes -= self._replies.popitem(last=False)[1].weight
             return self._replies[key]
 
     def _computed(self, path: str, call: ApiCall) -> Reply:
