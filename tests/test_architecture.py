@@ -288,6 +288,7 @@ def test_broad_catches_stand_only_in_outermost_loops() -> None:
     outermost = {
         "spot/hub/hub.py",
         "spot/server/frames.py",
+        "spot/processes/forking.py",
         "spot/snapshots/nudges.py",
         "spot/web/consumers.py",
         "spot/web/http.py",

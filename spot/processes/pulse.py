@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from redis.exceptions import RedisError
 
+from spot.processes import forking
+
 
 class Pulse:
     """Reads a beat (a value that changes while its writer is alive) in a thread, so that the caller does not block.
@@ -35,7 +37,8 @@ class Pulse:
 
     def _watch(self) -> None:
         while True:
-            self.look()
+            with forking.undisturbed:
+                self.look()
             time.sleep(self._every)
 
     def look(self) -> None:

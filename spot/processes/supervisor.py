@@ -20,7 +20,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
-from spot.processes import reaper
+from spot.processes import forking, reaper
+from spot.processes.forking import Forked
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -32,12 +33,14 @@ TURN_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Program:
-    """A program to run. `fds`: descriptors that it inherits; `last`: it ends after the others, which need it."""
+    """A program to run. `fds`: descriptors that it inherits; `last`: it ends after the others, which need it; `inside`:
+    does the same in a fork of this process, with what this one has imported."""
 
     name: str
     argv: Sequence[str]
     fds: tuple[int, ...] = ()
     last: bool = False
+    inside: Callable[[], object] | None = None
 
 
 #: Told by a program that is started with `--ready FD`, by a byte on FD: it serves.
@@ -47,7 +50,7 @@ READY = b"+"
 @dataclass
 class _Run:
     program: Program
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     started: float
     pause: float = FIRST_PAUSE_SECONDS
     due: float | None = None  # the time of its restart
@@ -65,6 +68,8 @@ class Supervisor:
     ending: bool = False
     when_asked: Callable[[], None] = lambda: None
     _asked: bool = False
+    #: Whether programs are forks of this process: not after a reload, which is asked for when their code has changed.
+    _forks: bool = True
     _leaving: list[_Run] = field(default_factory=list)  # replaced, and finishing what they have
     _runs: dict[str, _Run] = field(default_factory=dict)
 
@@ -182,7 +187,7 @@ class Supervisor:
         while not self.ending:
             self._keep_all_alive()
             if self._asked:
-                self._asked = False
+                self._asked = self._forks = False
                 self.when_asked()
             each_turn()
             self._turn(TURN_SECONDS)
@@ -206,14 +211,19 @@ class Supervisor:
         os.set_blocking(ready_fd, False)
         try:
             process = self._spawn(
-                replace(program, argv=[*program.argv, "--ready", str(told)], fds=(*program.fds, told))
+                replace(program, argv=[*program.argv, "--ready", str(told)], fds=(*program.fds, told), inside=None)
             )
         finally:
             os.close(told)
         return _Run(program, process, time.monotonic(), ready_fd=ready_fd)
 
-    def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(program.argv, stdin=subprocess.DEVNULL, pass_fds=program.fds, start_new_session=True)
+    def _spawn(self, program: Program) -> subprocess.Popen[bytes] | Forked:
+        process: subprocess.Popen[bytes] | Forked
+        if program.inside is not None and self._forks and forking.is_possible():
+            process = forking.fork(program.inside, f"spot {program.name}", program.fds)
+        else:
+            argv, fds = program.argv, program.fds
+            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, pass_fds=fds, start_new_session=True)
         self._notify_reaper("+", process.pid)
         return process
 
@@ -274,5 +284,5 @@ def _serves(run: _Run) -> bool:
         return False
 
 
-def _exit_text(code: int) -> str:
-    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+def _exit_text(code: int | None) -> str:
+    return f"exit code {code}" if code is None or code >= 0 else f"killed by {signal.Signals(-code).name}"

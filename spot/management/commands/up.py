@@ -10,22 +10,26 @@ import socket
 import sys
 import threading
 import time
+import warnings
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from importlib import import_module
 from typing import IO, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.management import execute_from_command_line
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from providers.streams import stream_state
 from spot import snapshots
 from spot.management.commands.prepare import described
-from spot.processes import redis_server
+from spot.processes import forking, redis_server
 from spot.processes.pulse import Pulse
 from spot.processes.supervisor import Program, Supervisor
 from spot.processes.web_processes import WebProcesses, note_file
@@ -34,6 +38,8 @@ from spot_project import redis_address
 
 log = structlog.get_logger(__name__)
 
+#: What Celery warns of when root runs it: pickled messages, which are not accepted here.
+_AS_ROOT = "You're running the worker"
 PARTS = ("worker", "beat", "stream", "sandbox", "web")
 LEAVING_SECONDS = 8.0  # a second start waits this long for the processes of one that is ending
 NOTICING_SECONDS = 0.5  # the reaper needs this long to notice that its supervisor was killed
@@ -60,6 +66,10 @@ class Command(BaseCommand):
             if whole and not self._prepare(supervisor):
                 return
             sandbox = sandbox_url()
+            if sandbox is not None:
+                settings.SANDBOX_BASE_URL = sandbox
+            import_parts(parts)
+            forking.prepare()
             for part in parts:
                 if part != "web" and (part_program := program(part, listener, sandbox)) is not None:
                     supervisor.start(part_program)
@@ -84,7 +94,7 @@ class Command(BaseCommand):
     def _prepare(self, supervisor: Supervisor) -> bool:
         """Redis, database, static files, first administrator; False when a signal ended us meanwhile."""
         redis = find_redis(supervisor)
-        code = supervisor.finish(Program("prepare", manage("prepare")))
+        code = supervisor.finish(Program("prepare", manage("prepare"), inside=partial(_command, ["prepare"])))
         if code:
             raise CommandError("Nothing was started.")
         self._say(f"Redis      {redis}")
@@ -97,9 +107,12 @@ class Command(BaseCommand):
         """Print the URL once the site answers."""
         host = "localhost" if settings.SPOT_BIND in {*listening.REACHED_BY, "127.0.0.1", "::1"} else settings.SPOT_BIND
         url = f"http://{host}:{settings.PORT}/"
-        while not listening.is_served(settings.SPOT_BIND, settings.PORT):
+        while not is_served():
             time.sleep(0.1)
-        if not get_user_model().objects.filter(is_superuser=True).exists():
+        with forking.undisturbed:
+            has_administrator = get_user_model().objects.filter(is_superuser=True).exists()
+            connection.close()
+        if not has_administrator:
             self._say(f"No administrator yet: {with_settings(manage('createsuperuser'))}")
         self._say(f"Spot is at {url}  (Ctrl-C ends it)")
 
@@ -228,10 +241,9 @@ def start_web(
     count = settings.SPOT_WEB_PROCESSES
 
     def one(name: str, number: int) -> Program:
-        base = program("web", listener, sandbox)
+        base = program("web", listener, sandbox, number if count > 1 else 0)
         assert base is not None
-        more = () if count == 1 else ("--number", str(number))
-        return replace(base, name=name, argv=[*base.argv, *more])
+        return replace(base, name=name)
 
     def restart_others() -> None:
         for part in ("worker", "beat", "stream"):
@@ -246,27 +258,50 @@ def start_web(
     return web
 
 
-def program(part: str, listener: socket.socket | None, sandbox: str | None) -> Program | None:
-    """One part as a program; None for a part that this configuration does not use."""
-    quiet_as_root = "ignore:You're running the worker"  # warns of pickled messages, which are not accepted
-    celery = [sys.executable, "-W", quiet_as_root, "-m", "celery", "--quiet", "-A", "spot_project"]
+def program(part: str, listener: socket.socket | None, sandbox: str | None, number: int = 0) -> Program | None:
+    """One part as a program; None for a part that this configuration does not use. `number`: which of several web
+    processes, from 1."""
+    celery = [sys.executable, "-W", f"ignore:{_AS_ROOT}", "-m", "celery", "--quiet", "-A", "spot_project"]
     environment = [] if sandbox is None else ["env", f"SANDBOX_BASE_URL={sandbox}"]
     if part == "worker":
         # Two processes, so that one slow provider does not delay the tick. Gossip and mingle are for several workers.
-        options = ["--loglevel=WARNING", "--without-gossip", "--without-mingle", "--concurrency=2"]
-        return Program(part, [*environment, *celery, "worker", *options])
+        words = ["worker", "--loglevel=WARNING", "--without-gossip", "--without-mingle", "--concurrency=2"]
+        return Program(part, [*environment, *celery, *words], inside=partial(_celery, words))
     if part == "beat":
-        return Program(part, [*environment, *celery, "beat", "--loglevel=WARNING", "--pidfile="])
+        words = ["beat", "--loglevel=WARNING", "--pidfile="]
+        return Program(part, [*environment, *celery, *words], inside=partial(_celery, words))
     if part == "stream":  # even without a key, since one may be entered at any time
-        return Program(part, manage("stream"))
-    if part == "web":
+        words = ["stream"]
+    elif part == "web":
         assert listener is not None
-        serve = manage("serve", "--fd", str(listener.fileno()))
-        return Program(part, [*environment, *serve], fds=(listener.fileno(),))
-    if sandbox is None:
+        words = ["serve", "--fd", str(listener.fileno()), *(["--number", str(number)] if number else [])]
+    elif sandbox is None:
         return None
-    url = urlsplit(sandbox)
-    return Program(part, [*environment, *manage("sandbox", "--host", str(url.hostname), "--port", str(url.port))])
+    else:
+        url = urlsplit(sandbox)
+        words = ["sandbox", "--host", str(url.hostname), "--port", str(url.port)]
+    fds = () if listener is None or part != "web" else (listener.fileno(),)
+    # Twisted's reactor has been made by now, in this process, and serves no other.
+    inside = None if part == "web" and settings.SPOT_SERVER == "daphne" else partial(_command, words)
+    return Program(part, [*environment, *manage(*words)], fds=fds, inside=inside)
+
+
+def _celery(words: Sequence[str]) -> None:
+    from spot_project.celery import app
+
+    warnings.filterwarnings("ignore", _AS_ROOT)
+    app.start(["--quiet", *words])
+
+
+def _command(words: Sequence[str]) -> None:
+    execute_from_command_line(["manage.py", *words])
+
+
+def import_parts(parts: Sequence[str]) -> None:
+    """Import what most parts import, so that they share it as forks of this process."""
+    import_module("spot_project.celery")
+    if "web" in parts:
+        import_module(settings.ASGI_APPLICATION.rpartition(".")[0])
 
 
 def sandbox_url() -> str | None:
@@ -281,6 +316,12 @@ def sandbox_url() -> str | None:
         with contextlib.suppress(listening.CannotServe), listening.listen(str(url.hostname), port) as free:
             return urlunsplit(url._replace(netloc=f"{url.hostname}:{free.getsockname()[1]}"))
     return settings.SANDBOX_BASE_URL
+
+
+def is_served() -> bool:
+    """Whether the site answers."""
+    with forking.undisturbed:
+        return listening.is_served(settings.SPOT_BIND, settings.PORT)
 
 
 def streams_seen_ms() -> int | None:
