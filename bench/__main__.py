@@ -10,13 +10,15 @@ import sys
 import time
 from pathlib import Path
 
-from bench import flow, http, machine, queries, report, rest
+from bench import flow, http, idle, machine, queries, report, rest
 from bench.cases import Case, cases
 from bench.contenders import CONTENDERS
 from bench.machine import Missing
 from bench.measure import measure, slow_readers
 from bench.report import Results, case_table
 
+#: The last two are run by name only.
+PARTS = ("all", "fanout", "queries", "slow", "http", "rest", "flow", "idle", "many")
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
 
@@ -31,7 +33,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="servers, comma-separated: " + ",".join(CONTENDERS))
     parser.add_argument("--clients", default="", help="numbers of clients, such as 1 or 1000,5000 (both; quick: 1000)")
     parser.add_argument("--cases", default="", help="cases whose key contains this, such as 1000-16k-1g")
-    parser.add_argument("--part", choices=("all", "fanout", "queries", "slow", "http", "rest", "flow"), default="all")
+    parser.add_argument("--part", choices=PARTS, default="all")
+    parser.add_argument("--beside", type=Path, help="with --part idle: another checkout of Spot to measure beside this")
     parser.add_argument("--json", type=Path, help="write every single measurement to this file")
     return parser.parse_args()
 
@@ -117,6 +120,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that no server is left behind
     files = machine.raise_file_limit()
     try:
+        if args.part in ("idle", "many"):
+            machine.compiled("load")
+            for line in [idle.compare(args.rounds, args.beside)] if args.part == "idle" else idle.many(files):
+                print(line, flush=True)
+            return
         if args.part in ("all", "queries"):
             query_side(args, results)
         if args.part in ("all", "http"):

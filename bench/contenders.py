@@ -32,6 +32,7 @@ class Run:
     port: int
     tick: socket.socket
     _tock: socket.socket
+    root: Path = ROOT
     server: list[subprocess.Popen[bytes]] = field(default_factory=list)
     others: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -45,7 +46,7 @@ class Run:
                 stdin=self._tock if ticks else subprocess.DEVNULL,
                 stdout=log if counts else subprocess.PIPE,
                 stderr=log,
-                cwd=ROOT,
+                cwd=self.root,
                 env=os.environ | (env or {}),
             )
         (self.server if counts else self.others).append(process)
@@ -102,7 +103,7 @@ def running(contender: Contender, case: Case, folder: Path) -> Iterator[Run]:
     """The contender, serving the case."""
     folder.mkdir(parents=True)
     tick, tock = socket.socketpair()
-    run = Run(case, folder, free_port(), tick, tock)
+    run = Run(case, folder, free_port(), tick, tock, contender.root)
     try:
         contender.start(run)
         run.wait()
@@ -236,7 +237,7 @@ def _floor(run: Run) -> None:
 @dataclass(frozen=True)
 class Contender:
     """One server: its name in tables, how it starts, and the request targets of its clients, of each group or `each`
-    client. `first`: it sends whoever connects a first message."""
+    client. `first`: it sends whoever connects a first message. `root`: the checkout that it is started from."""
 
     name: str
     title: str
@@ -244,6 +245,7 @@ class Contender:
     target: Callable[[Case, int], str]
     each: bool = False
     first: bool = False
+    root: Path = ROOT
 
 
 CONTENDERS = {

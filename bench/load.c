@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -53,11 +54,13 @@ static const char *usage =
     "  -d MS     measure for so long, at least one broadcast (1500)\n"
     "  -i MS     least time between two broadcasts (0)\n"
     "  -o MS     give up on a broadcast after (20000)\n"
-    "  -e MS     rest before measuring memory (300)\n";
+    "  -e MS     rest before measuring memory (300), or until SIGUSR1\n"
+    "  -O MS     give up connecting after (90000)\n";
 
 static int port, total, tick_fd = -1, sources = 32, at_once = 100, mutes;
 static bool wants_first, offers_deflate, wants_events;
-static double warm_ms = 300, measure_ms = 1500, pace_ms, patience_ms = 20000, rest_ms = 300;
+static double warm_ms = 300, measure_ms = 1500, pace_ms, patience_ms = 20000, rest_ms = 300, opening_ms = 90000;
+static volatile sig_atomic_t rested;
 static const char *pids = "";
 static char **targets;
 static int target_count;
@@ -365,7 +368,7 @@ static void turn(int wait_ms) {
 }
 
 static void rest(double ms) {
-  for (ns end = now() + (ns)(ms * 1e6), left; (left = end - now()) > 0;) turn((int)(left / 1000000) + 1);
+  for (ns end = now() + (ns)(ms * 1e6), left; !rested && (left = end - now()) > 0;) turn((int)(left / 1000000) + 1);
 }
 
 /* One broadcast; false when somebody did not get it in time. */
@@ -454,7 +457,7 @@ static void read_targets(const char *path) {
 }
 
 static void read_options(int count, char **words) {
-  for (int option; (option = getopt(count, words, "p:f:n:t:s:c:1zSx:P:w:d:i:o:e:")) != -1;) switch (option) {
+  for (int option; (option = getopt(count, words, "p:f:n:t:s:c:1zSx:P:w:d:i:o:e:O:")) != -1;) switch (option) {
     case 'p': port = atoi(optarg); break;
     case 'f': read_targets(optarg); break;
     case 'n': total = atoi(optarg); break;
@@ -471,6 +474,7 @@ static void read_options(int count, char **words) {
     case 'i': pace_ms = atof(optarg); break;
     case 'o': patience_ms = atof(optarg); break;
     case 'e': rest_ms = atof(optarg); break;
+    case 'O': opening_ms = atof(optarg); break;
     default: fputs(usage, stderr); exit(2);
   }
   if (!port || !target_count || total < 1 || tick_fd < 0 || sources < 1) { fputs(usage, stderr); exit(2); }
@@ -487,8 +491,11 @@ static double quantile_ms(uint32_t *sorted, size_t count, double share) {
   return sorted[index < count ? index : count - 1] / 1e3;
 }
 
+static void end_rest(int number) { (void)number; rested = 1; }
+
 int main(int count, char **words) {
   read_options(count, words);
+  signal(SIGUSR1, end_rest);
   struct rlimit files;
   getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
@@ -500,7 +507,7 @@ int main(int count, char **words) {
   double cpu_before, cpu_after;
   long empty_kb, idle_kb, busy_kb;
   account(&cpu_before, &empty_kb);
-  ns began = now(), limit = began + 90000000000LL;
+  ns began = now(), limit = began + (ns)(opening_ms * 1e6);
   for (int next = 0; (next < total || pending) && now() < limit;) {
     for (; next < total && pending < at_once; next++) clients[next].number = next, begin(&clients[next]);
     turn(50);
@@ -509,6 +516,7 @@ int main(int count, char **words) {
   while (wants_first && served < open_now && now() < limit) turn(50);
   double first_s = wants_first ? (double)(now() - began) / 1e9 : -1;
   rest(rest_ms);
+  rested = 0;
   account(&cpu_before, &idle_kb);
 
   int timeouts = 0, ticks = 0;
