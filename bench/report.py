@@ -220,7 +220,7 @@ TARGETS = (
         for one in ((rest.SPOT, rest.CHANGING) if kind.moves else (rest.SPOT,))
     ),
     Target("5,000 clients connected and served, s", 3, _value("first_s", 5000, kilobytes=16)),
-    Target("KB per idle connection, 5,000 clients", 25, _value(idle_kb, 5000, kilobytes=16)),
+    Target("KB per idle connection, 5,000 clients", 16, _value(idle_kb, 5000, kilobytes=16)),
     Target(
         "a client that never reads: KB of memory ÷ KB of a frame",
         2,
