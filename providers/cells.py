@@ -40,6 +40,8 @@ _WEEK_FACTOR = 1e5
 #: Within a candle and within a chart.
 _CANDLE_FACTOR, _CHART_FACTOR = 1e7, 1e9
 _LAST_RANK = 10_000_000
+#: How far each change may rise.
+_CHANGES = {f"price_change_{window}": highest for window, highest in _HIGHEST_CHANGE.items()} | _OTHER_CHANGES
 
 
 def blanked(rows: Sequence[Row], currency: str) -> tuple[list[Row], Counter[str]]:
@@ -61,11 +63,7 @@ def impossible(row: Mapping[str, Any], currency: str) -> list[str]:
 
 
 def _changes(row: Mapping[str, Any]) -> Iterator[str]:
-    for window, highest in _HIGHEST_CHANGE.items():
-        change = row.get(name := f"price_change_{window}")
-        if change is not None and not _LOWEST_CHANGE <= change <= highest:
-            yield name
-    for name, highest in _OTHER_CHANGES.items():
+    for name, highest in _CHANGES.items():
         change = row.get(name)
         if change is not None and not _LOWEST_CHANGE <= change <= highest:
             yield name
@@ -115,9 +113,10 @@ def _sparkline(points: list[float], price: float | None) -> list[float]:
     if not price:
         return points
     # Of nearly every chart the extremes tell all.
-    is_positive = None not in points and min(points) > 0
-    if is_positive and max(_apart(min(points), price), _apart(max(points), price)) <= _WEEK_FACTOR:
-        return points
+    if None not in points:
+        least, most = min(points), max(points)
+        if least > 0 and max(_apart(least, price), _apart(most, price)) <= _WEEK_FACTOR:
+            return points
     return [point for point in points if not point or _apart(point, price) <= _WEEK_FACTOR]
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 #: The largest integer that a float represents exactly; 64-bit JSON encoders reject larger integers.
 _EXACT = 2**53
+_NUMBERS = (float, int)
 #: The longest name or URL that passes; the longest real coin name has 60 letters.
 _TEXT = 300
 #: Letters that are invisible although Unicode calls them printable.
@@ -38,6 +41,18 @@ class Cleaner:
             self.blanked += 1
         return number
 
+    def figures(self, raw: Mapping[str, Any], names: Mapping[str, str], *, signed: bool = False) -> dict[str, Any]:
+        """The numbers of an object, by our names for its own (`number`)."""
+        least = -_EXACT if signed else 0
+        found = {}
+        for ours, theirs in names.items():
+            value = raw.get(theirs)
+            # A call for each would take half of the time: a market has 12,000 figures.
+            if value is not None and not (type(value) in _NUMBERS and least <= value <= _EXACT):
+                value = self.number(value, signed=signed)
+            found[ours] = value
+        return found
+
     def numbers(self, values: Any) -> list[float | int]:
         """The valid numbers of a list, in order."""
         if not isinstance(values, list):
@@ -48,7 +63,7 @@ class Cleaner:
 
     def millis(self, value: Any) -> int | None:
         """Epoch milliseconds of an ISO 8601 time, or None: see `stamp`."""
-        return self.stamp(None if value is None else _milliseconds(value))
+        return self.stamp(None if value is None else _milliseconds(value) if isinstance(value, str) else math.nan)
 
     def stamp(self, value: Any, ahead_ms: int = 0) -> int | None:
         """A time in epoch milliseconds, or None for anything but a number, before 2009, or later than now by more than
@@ -63,7 +78,7 @@ def _all_valid(values: list[Any]) -> bool:
     """Whether `Cleaner.number` would return each value as it is: nearly every chart, told by a few calls for all its
     points. A NaN makes the sum one, wherever it hides from the comparisons."""
     return (
-        set(map(type, values)) <= {float, int}
+        set(map(type, values)) <= set(_NUMBERS)
         and bool(values)
         and min(values) >= 0
         and max(values) <= _EXACT
@@ -85,12 +100,13 @@ def ahead(noted_ms: int, now_ms: int) -> bool:
     return noted_ms > now_ms + SLACK_MS
 
 
-def _milliseconds(value: Any) -> float:
-    """Epoch milliseconds of an ISO 8601 time; NaN for anything else."""
+@lru_cache(maxsize=4096)  # most times of a market are those of the fetch before
+def _milliseconds(value: str) -> float:
+    """Epoch milliseconds of an ISO 8601 time; NaN for another text."""
     try:
         parsed = datetime.fromisoformat(value)
         return parsed.replace(tzinfo=parsed.tzinfo or UTC).timestamp() * 1000
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return math.nan
 
 

@@ -49,7 +49,10 @@ _AMOUNTS = {
     "atl": "atl",
     "market_cap_rank_with_rehypothecated": "market_cap_rank_with_rehypothecated",
 }
-#: The same of figures that can be negative.
+#: The same of changes by window. That of a day is found under another name as well.
+_CHANGES = {f"price_change_{window}": f"price_change_percentage_{window}_in_currency" for window in WINDOWS}
+_DAY = "price_change_24h"
+#: The same of other figures that can be negative.
 _DIFFERENCES = {
     "price_difference_24h": "price_change_24h",
     "market_cap_change_24h": "market_cap_change_24h",
@@ -116,9 +119,11 @@ def _coin(raw: Any, cleaner: Cleaner) -> Row | None:
         return None
     symbol, name = titles(raw["id"], raw.get("symbol"), raw.get("name"))
     row: Row = {"id": raw["id"], "symbol": symbol, "name": name, "logo": link(raw.get("image"))}
-    row |= {ours: cleaner.number(raw.get(theirs)) for ours, theirs in _AMOUNTS.items()}
-    row |= {f"price_change_{window}": cleaner.number(_change(raw, window), signed=True) for window in WINDOWS}
-    row |= {ours: cleaner.number(raw.get(theirs), signed=True) for ours, theirs in _DIFFERENCES.items()}
+    row |= cleaner.figures(raw, _AMOUNTS)
+    row |= cleaner.figures(raw, _CHANGES, signed=True)
+    if row[_DAY] is None:
+        row[_DAY] = cleaner.number(raw.get("price_change_percentage_24h"), signed=True)
+    row |= cleaner.figures(raw, _DIFFERENCES, signed=True)
     row |= {name: cleaner.millis(raw.get(name)) for name in ("ath_date", "atl_date")}
     row["roi"] = _roi(raw.get("roi"), cleaner)
     sparkline = raw.get("sparkline_in_7d")
@@ -135,11 +140,6 @@ def _roi(raw: Any, cleaner: Cleaner) -> dict[str, Any] | None:
     if times is None or percentage is None or not is_currency(currency):
         return None
     return {"times": times, "currency": currency, "percentage": percentage}
-
-
-def _change(raw: dict[str, Any], window: str) -> Any:
-    change = raw.get(f"price_change_percentage_{window}_in_currency")
-    return raw.get(f"price_change_percentage_{window}") if change is None and window == "24h" else change
 
 
 def _refuse_repeats(pages: list[list[Row]]) -> None:

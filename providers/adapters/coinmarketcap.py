@@ -119,8 +119,8 @@ def _coin(raw: Any, currency: str, cleaner: Cleaner) -> Row | None:
         return None
     symbol, name = titles(text(raw.get("slug")) or str(coin), raw.get("symbol"), raw.get("name"))
     row: Row = {"id": str(coin), "symbol": symbol, "name": name, "logo": _LOGO.format(coin)}
-    row |= {ours: cleaner.number(quote.get(theirs)) for ours, theirs in _QUOTED.items()}
-    row |= {ours: cleaner.number(raw.get(theirs)) for ours, theirs in _STATED.items()}
+    row |= cleaner.figures(quote, _QUOTED)
+    row |= cleaner.figures(raw, _STATED)
     row |= {name: row[name] or None for name in _ZERO_IS_UNKNOWN}
     row |= {
         f"price_change_{span}": cleaner.number(quote.get(f"percent_change_{span}"), signed=True) for span in WINDOWS

@@ -39,5 +39,5 @@ def aged(rows: Iterable[Row], at_ms: int, max_age_ms: int) -> Iterator[Row]:
     for row in rows:
         last = row["last_updated"]
         age = None if last is None else at_ms - last
-        over = dict.fromkeys(name for name, span in SPANS.items() if age is not None and age > span)
+        over = {} if age is None or age <= _HOUR else dict.fromkeys(name for name, span in SPANS.items() if age > span)
         yield {**row, **over, "stale": None if age is None else age > limit}

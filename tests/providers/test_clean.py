@@ -84,3 +84,16 @@ def test_a_list_has_what_each_of_its_values_would_give(values: list[object]) -> 
     found = together.numbers(values)
     assert [(type(number), number) for number in found] == [(type(number), number) for number in expected]
     assert together.blanked == alone.blanked
+
+
+@given(st.lists(_NUMBERS, max_size=4), st.booleans())
+def test_figures_are_what_each_alone_would_be(values: list[object], signed: bool) -> None:
+    raw = {f"their_{at}": value for at, value in enumerate(values)}
+    names = {f"our_{at}": f"their_{at}" for at in range(len(values) + 1)}
+    alone, together = Cleaner(), Cleaner()
+    expected = {ours: alone.number(raw.get(theirs), signed=signed) for ours, theirs in names.items()}
+    found = together.figures(raw, names, signed=signed)
+    assert [(name, type(one), one) for name, one in found.items()] == [
+        (name, type(one), one) for name, one in expected.items()
+    ]
+    assert together.blanked == alone.blanked
