@@ -136,7 +136,7 @@ $(VENV)/.packages-dev: requirements/dev.txt $(VENV)/.packages
 WITH_AUDIT = PYTHONPATH=$(VENV)/audit
 $(VENV)/.packages-audit: requirements/audit.txt $(VENV)/.packages
 	@echo 'Installing the tools of make sbom and make audit'
-	@rm -rf $(VENV)/audit; { $(PIP) --target $(VENV)/audit -r requirements/audit.txt; } && touch $@
+	@rm -rf $(VENV)/audit; { $(PIP) --no-deps --target $(VENV)/audit -r requirements/audit.txt; } && touch $@
 
 $(VENV)/.packages-chart: requirements/chart.txt $(VENV)/.packages
 	@echo "Installing Helm's library and the schemas of Kubernetes"

@@ -44,9 +44,12 @@ class Channel(kombu.Channel):
         super().__init__(*args, **kwargs)
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
-        params = super()._connparams(asynchronous=asynchronous)
-        names = ("connection_class", "max_connections", "retry_on_timeout", "client_name")
-        return {name: params[name] for name in names if params.get(name) is not None} | settings.REDIS.options
+        # Not by way of kombu, which looks at the address in its connection: a channel that is closed later, as when
+        # Redis goes while a task runs, still has messages to put back, and would end the worker.
+        params = {name: getattr(self, name) for name in ("max_connections", "retry_on_timeout", "client_name")}
+        kind = super()._connparams(asynchronous=True)["connection_class"] if asynchronous else self.connection_class
+        params = {name: value for name, value in params.items() if value is not None}
+        return {"connection_class": kind, **params, **settings.REDIS.options}
 
 
 class Transport(kombu.Transport):

@@ -6,6 +6,7 @@ import pytest
 import redis.asyncio
 from channels_redis.utils import create_pool
 from kombu import Connection
+from redis import Redis
 
 from spot_project import celery_redis
 from spot_project.redis_address import RedisAddress, parse, private
@@ -108,6 +109,21 @@ def celery_options(settings) -> dict[str, object]:
     channel.connection = type("T", (), {"client": Connection("gateway://"), "default_port": 6379})()
     channel.connection_class = celery_redis.CONNECTIONS[settings.REDIS.kind]
     return celery_redis.Channel._connparams(channel)
+
+
+def test_a_channel_that_is_closed_late_puts_back_its_messages(redis: Redis) -> None:
+    """As when Redis goes while a task runs: the worker would end."""
+    with Connection("gateway://redis", transport_options={"global_keyprefix": "t:"}) as connection:
+        with connection.SimpleQueue("q") as queue:
+            queue.put({"n": 1})
+        channel = connection.channel()
+        assert channel.basic_get("q").payload == {"n": 1}
+        assert not redis.exists("t:q")
+        transport = channel.connection
+        transport.client, client, channel._pool = None, transport.client, None
+        channel.close()
+        transport.client = client
+    assert redis.llen("t:q") == 1
 
 
 def test_a_path_is_no_address() -> None:
