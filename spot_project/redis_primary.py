@@ -15,15 +15,12 @@ from typing import Any, NamedTuple
 
 import redis
 import redis.asyncio
-import structlog
 from redis.connection import HiredisRespSerializer
 from redis.crc import key_slot
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as LostError
 
 from spot_project.redis_address import RedisAddress, shown
-
-log = structlog.get_logger(__name__)
 
 _PREFIX, _TAGGED = "spot:", "{spot}:"
 #: The slot of a cluster in which all keys are.
@@ -173,7 +170,9 @@ class PrimaryFinder:
         self._known = (by, *(node for node in self._known if node != by))
         moved = before not in (None, primary)
         if moved:
-            log.warning("redis has another primary", primary=shown(*primary))
+            import structlog  # noqa: PLC0415  `manage.py alive` does without it
+
+            structlog.get_logger(__name__).warning("redis has another primary", primary=shown(*primary))
         return primary, moved
 
     def _failure(self, errors: list[RedisError]) -> PrimaryNotFound:
