@@ -163,11 +163,14 @@ class Bench:
         return Redis.from_url(self.site.redis_url, socket_timeout=5)
 
     def calls(self, since: float = 0.0) -> list[float]:
-        """When the first page of the market was asked for (epoch seconds)."""
+        """When the first page of the market in dollars was asked for (epoch seconds)."""
+        wanted = {"page": "1", "vs_currency": "usd"}
         return [
             call["at"] / 1e3
             for call in self.site.sandbox.requests()
-            if call["path"] == "/coins/markets" and call["params"].get("page") == "1" and call["at"] / 1e3 >= since
+            if call["path"] == "/coins/markets"
+            and wanted.items() <= call["params"].items()
+            and call["at"] / 1e3 >= since
         ]
 
     def calls_of_all_kinds(self) -> list[float]:
