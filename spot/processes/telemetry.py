@@ -5,18 +5,18 @@ from __future__ import annotations
 from django.conf import settings
 
 from providers import tracing
-from spot.dialects.openapi import VERSION
 from spot_project import error_reports, logs
+from spot_project.release import release
 
 
 def begin(role: str, number: int = 0) -> None:
     """Begin to tell, as `web`, `worker`, `beat` or `stream`; `number` says which of several it is, from 1."""
     logs.begin(role, number)
     if settings.SENTRY_DSN:
-        release = settings.SENTRY_RELEASE or f"spot@{VERSION}"
-        error_reports.begin(settings.SENTRY_DSN, role=role, release=release, environment=settings.SENTRY_ENVIRONMENT)
+        named = settings.SENTRY_RELEASE or f"spot@{release()}"
+        error_reports.begin(settings.SENTRY_DSN, role=role, release=named, environment=settings.SENTRY_ENVIRONMENT)
     if (endpoint := _endpoint()) and not settings.OTEL_SDK_DISABLED and tracing.is_installed():
-        tracing.begin(role, VERSION, endpoint=endpoint, headers=settings.OTEL_EXPORTER_OTLP_HEADERS)
+        tracing.begin(role, release(), endpoint=endpoint, headers=settings.OTEL_EXPORTER_OTLP_HEADERS)
 
 
 def _endpoint() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from spot.rescue import archive, rows
 from spot.rescue.archive import Unusable
 from spot.snapshots import families
 from spot_project.logs import scrub
+from spot_project.release import release
 
 #: Encrypted into each backup: whoever decrypts it has the master key of the backup's secrets.
 _CHECK = "spot master key"
@@ -50,12 +50,6 @@ class Restored:
     keys: int
     head: Mapping[str, Any]
     settings: list[tuple[str, str, str]]
-
-
-def release() -> str:
-    """The version of this checkout."""
-    project = tomllib.loads((Path(settings.BASE_DIR) / "pyproject.toml").read_text())["project"]
-    return str(project["version"])
 
 
 # --- backup -----------------------------------------------------------------------------------------------------------

@@ -4,13 +4,10 @@ data, providers and workers. Synchronous: for a thread."""
 from __future__ import annotations
 
 import time
-import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from functools import cache
 from itertools import accumulate
 from math import inf, isfinite
-from pathlib import Path
 from typing import Any, get_args
 
 from django.conf import settings
@@ -32,6 +29,7 @@ from providers.streams.stream_state import Phase
 from spot import metrics, snapshots
 from spot.snapshots import now_ms
 from spot.web import status
+from spot_project.release import release
 
 #: The list in which Celery's tasks wait.
 _QUEUE = f"{settings.CELERY_BROKER_TRANSPORT_OPTIONS['global_keyprefix']}celery"
@@ -88,7 +86,7 @@ def read() -> Families:
     _put_upstream(families, now)
     _put_workers(families, now)
     families.put(metrics.STORE, 1)
-    families.put(metrics.BUILD, 1, _version())
+    families.put(metrics.BUILD, 1, release())
     return families
 
 
@@ -97,7 +95,7 @@ def without_store(content: dict[str, Any]) -> Families:
     families = Families()
     _put_reports(families, [Report("web", "1", content)])
     families.put(metrics.STORE, 0)
-    families.put(metrics.BUILD, 1, _version())
+    families.put(metrics.BUILD, 1, release())
     return families
 
 
@@ -235,9 +233,3 @@ def _put_workers(families: Families, now: int) -> None:
     families.put(metrics.STORE_USED, memory["used_memory"])
     if limit := memory.get("maxmemory", 0):
         families.put(metrics.STORE_LIMIT, limit)
-
-
-@cache
-def _version() -> str:
-    text = (Path(settings.BASE_DIR) / "pyproject.toml").read_text(encoding="utf-8")
-    return str(tomllib.loads(text)["project"]["version"])

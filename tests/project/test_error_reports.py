@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from spot_project import error_reports
 from spot_project.environment import Environment
+from spot_project.release import release
 
 PASSWORD, PROVIDER_KEY, DSN_KEY = "canary-redis-5c0ffee5", "CG-canary-7ea7ea7e-62cd", "0123456789abcdef0123456789abcdef"
 #: A process that logs errors in every way, and dies of one.
@@ -89,7 +90,7 @@ def test_errors_arrive_without_secrets_and_addresses(receiver: tuple[str, list[d
     failed = reports["ours failed"]
     assert failed["exception"]["values"][0]["type"] == "RuntimeError"
     assert failed["exception"]["values"][0]["stacktrace"]["frames"][-1]["function"] == "fail"
-    assert failed["release"].startswith("spot@")
+    assert failed["release"] == f"spot@{release()}"
     assert (failed["environment"], failed["tags"]["role"]) == ("trial", "worker")
     assert reports["plain error"]["extra"]["dataset"] == "markets:usd"
     everything = b"".join(received)

@@ -1,7 +1,6 @@
 """`manage.py contract`: what has changed for clients since the last release; `--renew` at a release."""
 
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,9 @@ from django.core.management.base import BaseCommand
 from spot.dialects import contract
 from spot.web import http
 from spot.web.documents import DOCUMENTS
+from spot_project.release import release
 
 FILE = Path(settings.BASE_DIR) / "docs" / "contract.txt"
-
-
-def release() -> str:
-    """The version of this checkout."""
-    project = tomllib.loads((Path(settings.BASE_DIR) / "pyproject.toml").read_text())["project"]
-    return str(project["version"])
 
 
 def present() -> contract.Summary:
