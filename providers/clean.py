@@ -10,7 +10,7 @@ from typing import Any
 
 #: The largest integer that a float represents exactly; 64-bit JSON encoders reject larger integers.
 _EXACT = 2**53
-_NUMBERS = (float, int)
+_NUMBERS = frozenset({float, int})
 #: The longest name or URL that passes; the longest real coin name has 60 letters.
 _TEXT = 300
 #: Letters that are invisible although Unicode calls them printable.
@@ -78,7 +78,7 @@ def _all_valid(values: list[Any]) -> bool:
     """Whether `Cleaner.number` would return each value as it is: nearly every chart, told by a few calls for all its
     points. A NaN makes the sum one, wherever it hides from the comparisons."""
     return (
-        set(map(type, values)) <= set(_NUMBERS)
+        set(map(type, values)) <= _NUMBERS
         and bool(values)
         and min(values) >= 0
         and max(values) <= _EXACT

@@ -45,6 +45,7 @@ _STATED = {
     "total_supply": "total_supply",
     "max_supply": "max_supply",
 }
+_CHANGES = {f"price_change_{span}": f"percent_change_{span}" for span in WINDOWS}
 _NO_CANDLES: frozenset[Kind] = frozenset({"candles"})
 #: Fields in which 0 means unknown.
 _ZERO_IS_UNKNOWN = ("market_cap", "circulating_supply", "fully_diluted_valuation", "total_supply", "max_supply")
@@ -122,9 +123,7 @@ def _coin(raw: Any, currency: str, cleaner: Cleaner) -> Row | None:
     row |= cleaner.figures(quote, _QUOTED)
     row |= cleaner.figures(raw, _STATED)
     row |= {name: row[name] or None for name in _ZERO_IS_UNKNOWN}
-    row |= {
-        f"price_change_{span}": cleaner.number(quote.get(f"percent_change_{span}"), signed=True) for span in WINDOWS
-    }
+    row |= cleaner.figures(quote, _CHANGES, signed=True)
     row["last_updated"] = cleaner.millis(quote.get("last_updated") or raw.get("last_updated"))
     return {name: row.get(name) for name in COIN_FIELDS}  # the API has no high, low, records and sparkline
 
