@@ -35,6 +35,21 @@ class Operator:
         self.pages[f"POST {path}"] = answer.text
         return answer.text
 
+    def new_key(self, name: str, plan: str = "", **limits: str) -> tuple[str, str]:
+        """A new client key and the address of its page, on a plan that is there, or on a new one of the key's name;
+        `limits` as the fields of a plan's page."""
+        if not plan:
+            plan = name
+            self.send("/admin/clients/clientplan/add/", name=plan, enabled="on", **limits)
+        add = "/admin/clients/clientkey/add/"
+        number = re.search(rf'<option value="(\d+)">{plan}', self.open(add))
+        assert number, plan
+        shown = self.send(add, name=name, plan=number[1])
+        key, page = (re.search(pattern, shown) for pattern in (r"<code>(\w+)</code>", r"/admin/[a-z/]+\d+/change/"))
+        assert key
+        assert page
+        return key[1], page[0]
+
     def press(self, page: str, what: str) -> str:
         """A button of a page: a form of its own that leads to a page named so."""
         token, form = (

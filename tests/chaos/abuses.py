@@ -390,17 +390,9 @@ def stampede(count: int, bench: Bench) -> None:
     bench.heal()
 
 
-def _key(operator: Operator, plan: str, **limits: str) -> str:
-    """A new client key of a new plan."""
-    operator.send("/admin/clients/clientplan/add/", name=plan, enabled="on", **limits)
-    number = re.findall(rf'<option value="(\d+)">{plan}', operator.open("/admin/clients/clientkey/add/"))[0]
-    shown = operator.send("/admin/clients/clientkey/add/", name=plan, plan=number)
-    return str(re.findall(r"<code>(spot_\w+)</code>", shown)[0])
-
-
 def handshakes(rounds: int, bench: Bench) -> None:
     """50 handshakes at once with a key whose plan has 5 connections: 5 are let in, each time."""
-    key = _key(Operator(bench.site), f"five {time.time():.0f}", connections="5")
+    key = Operator(bench.site).new_key(f"five {time.time():.0f}", connections="5")[0]
 
     async def come(number: int) -> ClientConnection | None:
         try:
@@ -437,7 +429,7 @@ def handshakes(rounds: int, bench: Bench) -> None:
 
 def guesses(count: int, bench: Bench) -> None:
     """Wrong keys from one address: few are judged, the rest told to wait. A right key is served there all the same."""
-    key = _key(Operator(bench.site), f"guessed {time.time():.0f}")
+    key = Operator(bench.site).new_key(f"guessed {time.time():.0f}")[0]
     url = bench.site.twin("top-gainers?per_page=1")
     bench.wait(10, lambda: _SESSION.get(url, headers={"X-API-Key": key}, timeout=30).status_code == 200)
     letters = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -459,7 +451,7 @@ def secrets(bench: Bench) -> None:
     from tests.test_canary import HIDDEN, TYPED, shapes
 
     operator = Operator(bench.site)
-    key = _key(operator, f"canary {time.time():.0f}")
+    key = operator.new_key(f"canary {time.time():.0f}")[0]
     hidden = HIDDEN | shapes(key)
     said = operator.send(
         "/admin/providers/apikey/add/", plan="coingecko demo", secret=TYPED, label="canary", enabled="on"

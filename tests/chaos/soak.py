@@ -13,7 +13,6 @@ import importlib
 import json
 import os
 import random
-import re
 import shutil
 import signal
 import sys
@@ -88,9 +87,7 @@ class Holders:
 
         self.revoked = self.outlived = 0
         self._bench, self._operator = bench, Operator(bench.site)
-        self._operator.send("/admin/clients/clientplan/add/", name="soak", enabled="on")
-        form = self._operator.open("/admin/clients/clientkey/add/")
-        self._plan = re.findall(r'<option value="(\d+)">soak', form)[0]
+        self._operator.new_key("soak")
 
     def follow(self, ended: threading.Event) -> None:
         """One holder every half minute, until it has ended."""
@@ -99,8 +96,7 @@ class Holders:
                 self._follow_one()
 
     def _follow_one(self) -> None:
-        shown = self._operator.send("/admin/clients/clientkey/add/", name="holder", plan=self._plan)
-        key, page = re.findall(r"<code>(\w+)</code>", shown)[0], re.findall(r"/admin/[a-z/]+\d+/change/", shown)[0]
+        key, page = self._operator.new_key("holder", plan="soak")
         address = f"ws://127.0.0.1:{self._bench.front.port}{PATH}top-gainers"
         with sync_connect(address, additional_headers={"X-API-Key": key}, max_size=None, proxy=None) as connection:
             connection.recv(timeout=10)
@@ -117,25 +113,16 @@ class Holders:
                 self.outlived += connection.close_code != 4401
 
 
-def web_tasks(bench: Bench) -> float:
-    """The asyncio tasks of the web process, as /metrics says."""
-    from tests.live import get
-
-    with suppress(OSError, AssertionError):
-        text = str(get(f"{bench.site.url}/metrics")[1])
-        return float(sum(map(float, re.findall(r"^spot_process_tasks\{[^}]*\} (\S+)", text, re.MULTILINE))))
-    return 0.0
-
-
 def sample(bench: Bench, holders: Holders, began: float) -> dict[str, float]:
     """What the site takes now."""
     from tests.chaos.bench import descriptors, threads
+    from tests.chaos.leftovers import gauges
 
     taken: dict[str, float] = {"seconds": round(time.time() - began)}
     taken |= {f"{part}_mb": round(bench.rss_mb(part), 1) for part in PARTS}
     web, worker = bench.pids("web"), bench.pids("worker")
     taken |= {"web_files": sum(map(descriptors, web)), "web_threads": sum(map(threads, web))}
-    taken["web_tasks"] = web_tasks(bench)
+    taken["web_tasks"] = sum(gauges(bench, "spot_process_tasks").values())
     taken["worker_files"] = sum(map(descriptors, worker))
     with bench.store() as store:
         information: Any = store.info("memory")

@@ -1,6 +1,5 @@
 """A client's key in two web processes of one site: they share its limits, and a revocation reaches both."""
 
-import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -35,19 +34,12 @@ def second(live_site: LiveSite) -> Iterator[int]:
 
 
 def test_two_processes_share_a_keys_limits_and_its_end(live_site: LiveSite, second: int) -> None:
-    operator, add = Operator(live_site), "/admin/clients/clientplan/add/"
-    operator.send(add, name="two", enabled="on", connections="2")
-    add = "/admin/clients/clientkey/add/"
-    plan = re.search(r'<option value="(\d+)">two', operator.open(add))
-    assert plan
-    shown = operator.send(add, name="Acme", plan=plan[1])
-    key, page = (re.search(pattern, shown) for pattern in (r"<code>(\w+)</code>", r"/admin/[a-z/]+\d+/change/"))
-    assert key
-    assert page
+    operator = Operator(live_site)
+    key, page = operator.new_key("two", connections="2")
     ports = (live_site.port, second)
 
     def opened(port: int) -> Connection:
-        return connect(f"ws://127.0.0.1:{port}{FEED}", additional_headers={"X-API-Key": key[1]})
+        return connect(f"ws://127.0.0.1:{port}{FEED}", additional_headers={"X-API-Key": key})
 
     def status(port: int) -> int:
         """That of a handshake with the key."""
@@ -66,7 +58,7 @@ def test_two_processes_share_a_keys_limits_and_its_end(live_site: LiveSite, seco
         sockets[1].close()
         wait_until(lambda: status(ports[0]) == 101, 10, "the end of the other process's connection")
         sockets[1] = stack.enter_context(opened(second))
-        operator.press(page[0], "revoke")
+        operator.press(page, "revoke")
         for socket in sockets:
             with suppress(ConnectionClosed):
                 while True:

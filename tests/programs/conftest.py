@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
@@ -48,13 +47,7 @@ class Programs:
 
     def new_key(self, name: str, **limits: str) -> str:
         """A key of a new plan; `limits` as the fields of the plan's page."""
-        self._operator.send("/admin/clients/clientplan/add/", name=name, enabled="on", **limits)
-        add = "/admin/clients/clientkey/add/"
-        plan = re.search(rf'<option value="(\d+)">{name}', self._operator.open(add))
-        assert plan
-        key = re.search(r"<code>(\w+)</code>", self._operator.send(add, name=name, plan=plan[1]))
-        assert key
-        return key[1]
+        return self._operator.new_key(name, **limits)[0]
 
 
 @pytest.fixture(scope="session")
