@@ -25,7 +25,7 @@ from bench.cases import Case
 from bench.clients import connected, request
 from bench.contenders import CONTENDERS, Run, free_port, running, spot
 from bench.market import PATH, coins, one_query
-from bench.measure import PAGE_KB, cpu_ns, load
+from bench.measure import cpu_ns, load, resident_kb
 from spot.query.columns import Columns
 
 FILE = Path(__file__).with_name("capacity.json")
@@ -33,11 +33,6 @@ FILE = Path(__file__).with_name("capacity.json")
 PROCESSES = 4
 VERSIONS, SOCKETS, IDLE_SECONDS = 30, 2000, 6.0
 MANY = 5000
-
-
-def resident_kb(pid: int) -> int:
-    """Resident memory of a process."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_KB
 
 
 # --- frames -----------------------------------------------------------------------------------------------------------

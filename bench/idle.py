@@ -20,7 +20,7 @@ from typing import NamedTuple
 from bench.cases import Case
 from bench.contenders import CONTENDERS, Contender, Run, free_port, running, spot_environment
 from bench.machine import Missing, workshop
-from bench.measure import PAGE_KB, load, measure
+from bench.measure import load, measure, resident_kb
 from bench.report import idle_kb
 
 CLIENTS = 5000
@@ -78,10 +78,6 @@ class _Web(NamedTuple):
         return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
 
 
-def _resident(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_KB
-
-
 def _slab_kb() -> int:
     lines = Path("/proc/meminfo").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("SUnreclaim:"))
@@ -95,7 +91,7 @@ def many(files: int, idle: int = MANY, active: int = ACTIVE) -> Iterator[str]:
     with _sites("idle", files, idle, ["-d", "1"]) as resting:
         seconds = time.monotonic() - began
         time.sleep(_IDLE_SECONDS)
-        grown = sum(_resident(web.pid) - web.empty_kb for web in resting)
+        grown = sum(resident_kb(web.pid) - web.empty_kb for web in resting)
         yield (
             f"{idle:,} idle sockets in {len(resting)} web processes, open after {seconds:.0f} s: "
             f"{grown / idle:.1f} KB each in the web processes, {(_slab_kb() - slab) / idle:.1f} KB in the kernel "
@@ -124,7 +120,7 @@ def _sites(name: str, files: int, clients: int, options: list[str]) -> Iterator[
         webs = []
         for port, server in zip(ports, run.server[-count:], strict=True):
             _await(port)
-            empty = _resident(server.pid)
+            empty = resident_kb(server.pid)
             more = [
                 "-1",
                 "-s",

@@ -68,7 +68,7 @@ def _watch(run: Run, process: subprocess.Popen[bytes], clients: int, mutes: int)
     began = gone = 0.0
     while process.poll() is None:
         sockets = sum(1 for _ in (web / "fd").iterdir())
-        memory = int((web / "statm").read_text().split()[1]) * PAGE_KB
+        memory = resident_kb(run.server[-1].pid)
         if not connected and sockets >= clients:
             connected, idle, began = sockets, memory, time.monotonic()
         elif connected:
@@ -77,6 +77,11 @@ def _watch(run: Run, process: subprocess.Popen[bytes], clients: int, mutes: int)
                 gone = time.monotonic() - began
         time.sleep(0.1)
     return {"grown_kb": peak - idle, "gone_s": gone or None}
+
+
+def resident_kb(pid: int) -> int:
+    """Resident memory of a process."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_KB
 
 
 def cpu_ns(pids: list[int]) -> int:
