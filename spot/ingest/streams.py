@@ -1,7 +1,8 @@
 """The sink of `providers.streams.worker`: streamed data on their way into snapshots.
 
-Prices are gathered and published at most twice a second, however many ticks there are; `spot.ingest.ticks` chooses
-them. Announcements and on-chain events go to `spot.ingest.announcements` and `spot.ingest.onchain`.
+A price is published at once when none was published in the last half second; however many ticks there are, there are at
+most two versions a second. `spot.ingest.ticks` chooses the prices. Announcements and on-chain events go to
+`spot.ingest.announcements` and `spot.ingest.onchain`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 import structlog
 from django.conf import settings
@@ -30,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two versions that streams make of a snapshot.
 FLUSH_SECONDS = 0.5
+#: How long the first tick after a pause waits for others of the same burst, in seconds.
+_BURST_SECONDS = 0.01
 #: How long the ranking of a currency's coins is cached, in seconds.
 _RANKED_SECONDS = 15.0
 #: Seconds between two renewals on behalf of a live stream.
@@ -54,6 +58,7 @@ class Streams:
         self._events: dict[tuple[str, str], tuple[Provider, list[Row]]] = {}
         self._unshown: deque[tuple[Provider, Row]] = deque(maxlen=announcements.KEPT)
         self._alive_due: dict[str, float] = defaultdict(float)
+        self._heard = asyncio.Event()
         self._away = False
 
     # --- channels -----------------------------------------------------------------------------------------------------
@@ -110,6 +115,7 @@ class Streams:
                 if dataset not in self._boards:
                     self._boards[dataset] = Board(settings.SPOT_DISAGREE_PERCENT, tick.currency)
                 self._boards[dataset].hear(source, coin, tick, now)
+                self._heard.set()
 
     async def announced(self, provider: Provider, row: Row) -> None:
         """Store and publish an announcement. While the store does not answer it waits for the next flush."""
@@ -124,6 +130,7 @@ class Streams:
         _, rows = self._events.setdefault((provider.name, topic), (provider, []))
         rows.append(row)
         del rows[: -onchain.KEPT]  # older ones would not be published
+        self._heard.set()
 
     async def alive(self, provider: Provider, at_ms: int) -> None:  # noqa: ARG002 - the call is the news
         """Renew the time of snapshots of rare events, because their stream is alive."""
@@ -144,17 +151,28 @@ class Streams:
     # --- publishing ---------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Publish gathered data, until cancelled."""
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            await self.flush()
+        """Publish gathered data, until cancelled: the first after a pause at once, later ones `FLUSH_SECONDS` apart.
 
-    async def flush(self) -> None:
-        """Publish data gathered since the last flush, and prices that a poll has overwritten since."""
+        Without new data it looks as often for prices that a poll has overwritten, and for data that the store refused.
+        """
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._heard.wait(), FLUSH_SECONDS)
+                await asyncio.sleep(_BURST_SECONDS)
+            heard = self._heard.is_set()
+            self._heard.clear()
+            if await self.flush() or heard:
+                await asyncio.sleep(FLUSH_SECONDS)
+
+    async def flush(self) -> bool:
+        """Publish data gathered since the last flush, and prices that a poll has overwritten since; whether prices
+        were published."""
+        published = False
         try:
             for dataset, board in list(self._boards.items()):
                 with tracing.root("stream prices", dataset=dataset.name):
                     if await asyncio.to_thread(self._amend, dataset, board):
+                        published = True
                         await nudges.tell(dataset.name)
                 await asyncio.to_thread(_count, board)
                 if board.empty:
@@ -167,6 +185,7 @@ class Streams:
             if not self._away:
                 log.warning("streams not shown", error=type(error).__name__)
             self._away = True
+        return published
 
     async def _show_announcements(self) -> None:
         """Publish the announcements that the store did not take."""

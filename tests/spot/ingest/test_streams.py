@@ -168,6 +168,20 @@ def test_a_burst_makes_a_few_versions_only() -> None:
     assert len(versions) <= 5
 
 
+def test_the_first_price_after_a_pause_is_not_held_back(monkeypatch) -> None:
+    monkeypatch.setattr(streams, "FLUSH_SECONDS", 3600)
+    poll()
+    made = sink()
+
+    async def story() -> None:
+        running = asyncio.create_task(made.run())
+        await made.ticks(ACME, [Tick("bitcoin", "usd", {"price": 100_001.0}, snapshots.now_ms())])
+        await until(lambda: row()["price"] == 100_001.0)
+        running.cancel()
+
+    asyncio.run(story())
+
+
 def test_after_a_poll_what_is_younger_is_shown_again_and_what_is_older_is_not() -> None:
     poll()
     made = sink()
