@@ -15,8 +15,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+import numpy as np
+
 from providers.currencies import PER_USD
 from providers.sandbox.coins import DAY_MS
+from providers.sandbox.noise import Floats, Ints
 from providers.sandbox.reply import Reply
 from standins.base import Peer, Request, Standin
 
@@ -161,21 +164,36 @@ class Coinapi(Standin):
             raise self.refusal(400, "limit is 1 to 100000")
         first = -(-start // period) * period
         ends = min(end, self.clock.now())
-        return [self._candle(base, quote, at, period) for at in range(first, ends, period)[:limit]]
+        return self._candles(base, quote, range(first, ends, period)[:limit], period)
 
-    def _candle(self, base: str, quote: str, start: int, period: int) -> dict[str, Any]:
-        last = min(start + period, self.clock.now())
-        rates = [self.rate(base, quote, start + (last - start) * step // _POINTS) for step in range(_POINTS + 1)]
-        return {
-            "time_period_start": instant(start),
-            "time_period_end": instant(start + period),
-            "time_open": instant(start),
-            "time_close": instant(last),
-            "rate_open": rates[0],
-            "rate_high": max(rates),
-            "rate_low": min(rates),
-            "rate_close": rates[-1],
-        }
+    def _candles(self, base: str, quote: str, openings: range, period: int) -> list[dict[str, Any]]:
+        if not openings:
+            return []
+        opens = np.array(openings)[:, None]
+        closes = np.minimum(opens + period, self.clock.now())
+        times = opens + (closes - opens) * np.arange(_POINTS + 1) // _POINTS
+        rates = self._all_dollars(base, times) / self._all_dollars(quote, times)
+        return [
+            {
+                "time_period_start": instant(start),
+                "time_period_end": instant(start + period),
+                "time_open": instant(start),
+                "time_close": instant(int(close)),
+                "rate_open": float(inside[0]),
+                "rate_high": float(inside.max()),
+                "rate_low": float(inside.min()),
+                "rate_close": float(inside[-1]),
+            }
+            for start, (close,), inside in zip(openings, closes, rates, strict=True)
+        ]
+
+    def _all_dollars(self, asset: str, times: Ints) -> Floats:
+        """The price in dollars at each of the times, in their shape."""
+        if asset in self.fiats:
+            return np.full(times.shape, 1 / PER_USD[self.fiats[asset]])
+        coin = self.coins[asset]
+        row = np.array([self.market.index[coin]])
+        return self.market.prices(times.ravel(), row).reshape(times.shape) * self.lies.get(coin, 1.0)
 
     # --- stream -------------------------------------------------------------------------------------------------------
     def admit(self, request: Request) -> None:

@@ -249,29 +249,37 @@ class Coinmarketcap(Standin):
         last = (self.clock.now() - _LATE_MS[step]) // step * step
         closes = range(last - (self._number(request, "count", 10, 10_000) - 2) * step, last + 1, step)
         since = int(self.market.listed_since(self.clock.now())[row])
-        candles = [self._candle(row, currency, close - step, step) for close in closes if close - step >= since]
+        candles = self._ohlcv(row, currency, [close - step for close in closes if close - step >= since], step)
         names = self._names(row)
         data = {**{name: names[name] for name in ("id", "name", "symbol")}, "quotes": candles}
         return data, -(-len(candles) // 100), {}
 
-    def _candle(self, row: int, currency: str, opens: int, step: int) -> dict[str, Any]:
-        times = np.arange(opens, opens + step + 1, MARK_MS if step == HOUR_MS else HOUR_MS)
-        rows = np.array([row])
-        prices = self.market.prices(times, rows, currency.lower())[0] * self.lies.get(self.market.coins[row].id, 1.0)
-        traded = float(self.market.volumes([opens + step], rows, currency.lower())[0][0]) * step / DAY_MS
-        quote = {
-            "open": float(prices[0]), "high": float(prices.max()), "low": float(prices.min()),
-            "close": float(prices[-1]), "volume": traded,
-            "market_cap": _number(float(prices[-1]) * (self.market.coins[row].circulating or 0)),
-            "timestamp": iso(opens + step - 1),
-        }  # fmt: skip
-        return {
-            "time_open": iso(opens),
-            "time_close": iso(opens + step - 1),
-            "time_high": iso(int(times[prices.argmax()])),
-            "time_low": iso(int(times[prices.argmin()])),
-            "quote": {currency.upper(): quote},
-        }
+    def _ohlcv(self, row: int, currency: str, openings: list[int], step: int) -> list[dict[str, Any]]:
+        """The candles that open at these times, from the market's prices at all marks within them."""
+        if not openings:
+            return []
+        rows, lie = np.array([row]), self.lies.get(self.market.coins[row].id, 1.0)
+        opens = np.array(openings)
+        times = opens[:, None] + np.arange(0, step + 1, MARK_MS if step == HOUR_MS else HOUR_MS)
+        prices = self.market.prices(times.ravel(), rows, currency.lower()).reshape(times.shape) * lie
+        traded = self.market.volumes(opens + step, rows, currency.lower())[0] * step / DAY_MS
+        supply = self.market.coins[row].circulating or 0
+        return [
+            {
+                "time_open": iso(at),
+                "time_close": iso(at + step - 1),
+                "time_high": iso(int(marks[inside.argmax()])),
+                "time_low": iso(int(marks[inside.argmin()])),
+                "quote": {
+                    currency.upper(): {
+                        "open": float(inside[0]), "high": float(inside.max()), "low": float(inside.min()),
+                        "close": float(inside[-1]), "volume": float(volume),
+                        "market_cap": _number(float(inside[-1]) * supply), "timestamp": iso(at + step - 1),
+                    }
+                },
+            }
+            for at, marks, inside, volume in zip(openings, times, prices, traded, strict=True)
+        ]  # fmt: skip
 
     def _key(self, request: Request) -> tuple[Any, int, dict[str, Any]]:
         used, calls = -(-self.millicredits // 1000), self._minutes[(request.at // 60_000, False)]

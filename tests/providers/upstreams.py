@@ -92,8 +92,8 @@ class Upstreams:
         for name, value in (self._settings(mapping.reference()) | self._settings(provider)).items():
             setattr(settings, name, value)
         made = Wired(provider, standin, redis)
-        for kind in KINDS:
-            Chain.objects.update_or_create(kind=kind, defaults={"order": provider.name})
+        Chain.objects.all().delete()
+        Chain.objects.bulk_create(Chain(kind=kind, order=provider.name) for kind in KINDS)
         redis.flushall()
         standin.faults.clear()
         standin.requests.clear()
