@@ -29,6 +29,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz", type=int, default=400, help="messages of arbitrary content, over all doors")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are cores, since many tests wait for the processes of a site."""
+    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) * 3 // 2
+
+
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """The address of this worker's Redis, which is also what settings.REDIS says."""
