@@ -86,11 +86,9 @@ def watch(models: Iterable[type[Model]]) -> None:
 
 
 def add_protocols(using: str, **_: object) -> None:
-    """A row for each protocol of another vendor, which the operator may switch off."""
-    known = set(Protocol.objects.using(using).values_list("name", flat=True))
-    for name in protocols():
-        if name not in known:
-            Protocol.objects.using(using).create(name=name)
+    """A row for each protocol of another vendor, which the operator may switch off. No web process is told: a new row
+    changes nothing, and the step that migrates may have no Redis."""
+    Protocol.objects.using(using).bulk_create((Protocol(name=name) for name in protocols()), ignore_conflicts=True)
 
 
 def document_share(protocol: str) -> float:

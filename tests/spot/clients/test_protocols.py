@@ -32,6 +32,17 @@ def test_a_path_names_its_protocol(path, protocol) -> None:
     assert protocol_of(path) == protocol
 
 
+@pytest.mark.django_db(transaction=True)
+def test_rows_of_new_protocols_are_added_without_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    announcements: list[None] = []
+    Protocol.objects.all().delete()
+    monkeypatch.setattr(records, "announce", lambda: announcements.append(None))
+    for _ in range(2):
+        records.add_protocols("default")
+    assert {row.name for row in Protocol.objects.all()} == set(protocols())
+    assert announcements == []
+
+
 @pytest.mark.django_db
 def test_each_protocol_has_a_switch_and_its_change_reaches_the_books(admin_client: Client) -> None:
     records.add_protocols("default")
