@@ -17,9 +17,8 @@ from redis.retry import Retry
 
 from providers.redis_trouble import why
 from providers.streams import stream_state
-from spot import signs
+from spot import database_trouble, signs
 from spot.snapshots import inspection
-from spot_project.logs import scrub
 
 _REDIS_SECONDS = 3
 
@@ -59,19 +58,24 @@ class Site:
         try:
             connection.ensure_connection()
         except DatabaseError as error:
-            return scrub(str(error).strip().splitlines()[-1])
+            return database_trouble.why(error)
         return ""
 
     @cached_property
-    def silent_ms(self) -> dict[str, int | None]:
-        """By part, for how long it has left no sign of life in Redis; None for a day and more."""
+    def seen_ms(self) -> dict[str, int | None]:
+        """By part, when it last left a sign of life in Redis, epoch ms; None for a day ago and more."""
         readers: dict[str, Callable[[redis.Redis], int | None]] = {
             "worker": signs.worker_seen_ms,
             "stream": stream_state.seen_ms,
             "web": inspection.web_seen_ms,
         }
-        now = signs.now_ms()
-        return {part: None if (seen := read(self.redis)) is None else now - seen for part, read in readers.items()}
+        return {part: read(self.redis) for part, read in readers.items()}
+
+    @cached_property
+    def silent_ms(self) -> dict[str, int | None]:
+        """By part, for how long it has left no sign of life in Redis; None for a day and more."""
+        seen, now = self.seen_ms, signs.now_ms()
+        return {part: None if last is None else now - last for part, last in seen.items()}
 
     @cached_property
     def runs(self) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -18,12 +19,11 @@ from redis.exceptions import RedisError
 from providers import vault
 from providers.redis_trouble import why
 from providers.vault import Secret
-from spot import signs
+from spot import database_trouble, signs
 from spot.doctor.site import Site
 from spot.rescue import archive, rows
 from spot.rescue.archive import Unusable
 from spot.snapshots import families
-from spot_project.logs import scrub
 from spot_project.release import release
 
 #: Encrypted into each backup: whoever decrypts it has the master key of the backup's secrets.
@@ -86,7 +86,7 @@ def back_up(file: BinaryIO) -> Made:
         with rows.at_one_moment() as using:
             archive.write(file, _head(), chain(counted(rows.read(using), "rows"), counted(iter(keys), "keys")))
     except DatabaseError as error:
-        raise Unusable(f"The database cannot be read: {_last_line(error)}.") from None
+        raise Unusable(f"The database cannot be read: {database_trouble.why(error)}.") from None
     return Made(counts["rows"], counts["keys"], without)
 
 
@@ -138,19 +138,27 @@ def restore(path: Path, client: redis.Redis, *, replace: bool) -> Restored:
     except (RedisError, OSError) as error:
         raise Unusable(f"Nothing was restored: Redis cannot be written: {why(error).rstrip('.')}.") from None
     except (DatabaseError, ValueError, LookupError) as error:
-        raise Unusable(f"Nothing was restored: the database refuses the rows: {_last_line(error)}.") from None
+        raise Unusable(f"Nothing was restored: the database refuses the rows: {database_trouble.why(error)}.") from None
     return Restored(count, written, head, list(_other_settings(head["settings"])))
 
 
-def running() -> str:
-    """Which parts of this site showed a sign of life lately, as a sentence; "" for none."""
-    alive = {
-        part: silent for part, silent in Site().silent_ms.items() if silent is not None and silent < signs.SILENT_MS
-    }
-    if not alive:
-        return ""
-    parts = ", ".join(f"{part} {silent // 1000} s ago" for part, silent in alive.items())
-    return f"Spot runs ({parts}): stop web, worker, beat and stream, and try again after {signs.SILENT_MS // 1000} s."
+def await_silence(say: Callable[[str], None]) -> str:
+    """Wait until no part of this site has shown a sign of life for half a minute, which one that has just been stopped
+    has. Returns at once with a sentence if a part shows another sign meanwhile, else ""."""
+    signs_before = _signs_of_life()
+    if signs_before:
+        say(f"Spot ran a moment ago ({', '.join(signs_before)}): waiting for {signs.SILENT_MS // 1000} s of silence.")
+    while signs_now := _signs_of_life():
+        if parts := [part for part, seen in signs_now.items() if seen > signs_before.get(part, 0)]:
+            return f"Spot runs ({', '.join(parts)}): stop web, worker, beat and stream, and try again."
+        time.sleep(0.5)
+    return ""
+
+
+def _signs_of_life() -> dict[str, int]:
+    """When each part that may still run was last seen, epoch ms."""
+    since = signs.now_ms() - signs.SILENT_MS
+    return {part: seen for part, seen in Site().seen_ms.items() if seen is not None and seen > since}
 
 
 def _rows_of(path: Path) -> Iterator[dict[str, Any]]:
@@ -204,7 +212,7 @@ def _prepare_database(replace: bool) -> None:
             raise Unusable(f"The database lacks the migration {missing[0]}: run manage.py prepare first.")
         used = rows.in_use()
     except DatabaseError as error:
-        raise Unusable(f"The database cannot be opened: {_last_line(error)}.") from None
+        raise Unusable(f"The database cannot be opened: {database_trouble.why(error)}.") from None
     if used and not replace:
         counts = ", ".join(f"{count} {name}" for name, count in used.items())
         raise Unusable(f"The database is in use ({counts}): --replace removes all that and restores the backup.")
@@ -223,7 +231,3 @@ def _other_settings(there: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     for name in sorted({*there, *here}):
         if name != "SPOT_HOME" and there.get(name, "") != here.get(name, ""):
             yield name, there.get(name, ""), here.get(name, "")
-
-
-def _last_line(error: Exception) -> str:
-    return scrub((str(error).strip().splitlines() or [type(error).__name__])[-1].rstrip("."))

@@ -74,6 +74,22 @@ def test_a_database_that_cannot_be_opened_is_named_in_one_sentence(monkeypatch: 
         prepare.migrate()
 
 
+def test_a_database_that_is_starting_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [OperationalError("FATAL:  the database system is starting up\nDETAIL:  Not yet consistent.")] * 2
+
+    def open_later() -> None:
+        if answers:
+            raise answers.pop()
+
+    migrations = []
+    monkeypatch.setattr(connection, "ensure_connection", open_later)
+    monkeypatch.setattr(prepare, "call_command", lambda *names, **_: migrations.append(names))
+    with pytest.raises(CommandError, match=r"starting up$"):
+        prepare.migrate()
+    prepare.migrate(wait=30)
+    assert migrations == [("migrate",)]
+
+
 def test_static_files_are_collected_again_only_when_one_is_newer(settings, tmp_path: Path) -> None:
     settings.STATIC_ROOT = tmp_path
     assert statics.are_old()

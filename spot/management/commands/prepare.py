@@ -1,5 +1,6 @@
 """`manage.py prepare`: migrations, first administrator and static files, before the processes start; idempotent."""
 
+import time
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
@@ -12,8 +13,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 
+from spot.database_trouble import why
 from spot.processes import statics
-from spot_project.logs import scrub
 
 
 class Command(BaseCommand):
@@ -21,21 +22,31 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--no-static", action="store_true", help="leave the static files as they are")
+        parser.add_argument("--wait", type=int, default=0, metavar="SECONDS", help="for a database that is starting")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        migrate()
+        migrate(wait=options["wait"])
         create_administrator()
         if not options["no_static"] and statics.are_old():
             call_command("collectstatic", interactive=False, verbosity=0)
 
 
-def migrate() -> None:
+def migrate(*, wait: float = 0) -> None:
+    """Migrate the database, once it can be opened. Raises `CommandError` when it cannot be after `wait` seconds."""
+    deadline = time.monotonic() + wait
+    while trouble := _trouble():
+        if time.monotonic() >= deadline:
+            raise CommandError(f"The database cannot be opened ({described(connection.settings_dict)}): {trouble}")
+        time.sleep(0.5)
+    call_command("migrate", interactive=False, verbosity=0)
+
+
+def _trouble() -> str:
     try:
         connection.ensure_connection()
     except DatabaseError as error:
-        why = scrub(str(error).strip().splitlines()[-1])
-        raise CommandError(f"The database cannot be opened ({described(connection.settings_dict)}): {why}") from None
-    call_command("migrate", interactive=False, verbosity=0)
+        return why(error)
+    return ""
 
 
 def described(facts: Mapping[str, Any]) -> str:

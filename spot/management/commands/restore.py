@@ -45,7 +45,7 @@ class Command(BaseCommand):
         with up.folder_lock() as lock, Supervisor(self._say, lock.fileno()) as supervisor:
             up.find_redis(supervisor)
             # A private Redis has no other user than the processes that the lock belongs to.
-            if not private and (trouble := operations.running()):
+            if not private and (trouble := operations.await_silence(self._say)):
                 raise CommandError(trouble)
             restored = operations.restore(path, snapshots.connection(), replace=replace)
         made = datetime.fromtimestamp(restored.head["made_at"] / 1000, UTC)
