@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from django.conf import settings
+from django.core.management import get_commands
 
 from spot.management.commands import compose
 from spot.processes import compose_secrets
@@ -21,7 +22,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SCALE: dict[str, Any] = yaml.safe_load((ROOT / "compose.scale.yaml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SERVICES = COMPOSE["services"]
-ONCE = {"secrets", "migrate"}
+ONCE = {"secrets", "migrate", "rescue"}
 EACH = [
     pytest.param(service, id=f"{file}-{name}")
     for file, composition in (("one", COMPOSE), ("scale", SCALE))
@@ -81,6 +82,25 @@ def environment(service: dict[str, Any]) -> dict[str, Any]:
 def test_secrets_are_handed_only_to_those_that_use_them(composition: dict[str, Any]) -> None:
     assert holders("SPOT_ADMIN_PASSWORD", composition) == {"migrate"}
     assert holders("_API_KEY$", composition) == {"web", "worker", "stream"}
+
+
+@pytest.mark.parametrize("composition", [COMPOSE, SCALE])
+def test_only_rescue_may_write_the_master_key_once_it_is_made(composition: dict[str, Any]) -> None:
+    services = composition["services"].items()
+    assert {name for name, service in services if "secrets:/secrets" in service.get("volumes", [])} == {
+        "rescue",
+        "secrets",
+    }
+    assert composition["services"]["rescue"]["profiles"] == ["rescue"]  # `docker compose up` does not start it
+
+
+def test_commands_of_the_documents_name_services_and_commands_that_exist() -> None:
+    documents = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "SECURITY.md"]
+    text = "\n".join(path.read_text() for path in documents)
+    run = re.findall(r"docker compose (?:-f \S+ )?(?:exec|run)((?: --?\S+)*) ([a-z]+) (\S+)(?: manage.py (\w+))?", text)
+    assert len(run) > 10
+    assert {service for _, service, _, _ in run} <= SERVICES.keys()
+    assert {command for *_, command in run if command} <= get_commands().keys()
 
 
 def test_a_new_setting_gets_its_line_beside_those_of_its_kind() -> None:

@@ -1,5 +1,6 @@
 """A new master key in place of one that has leaked."""
 
+import errno
 import io
 import stat
 from pathlib import Path
@@ -10,6 +11,7 @@ from django.core.management import CommandError, call_command
 from providers.models import ApiKey
 from providers.vault import Secret
 from spot.clients.models import ClientKey, ClientPlan
+from spot.rescue import archive
 from tests.providers.conftest import KEY
 from tests.providers.test_models import made
 
@@ -45,6 +47,18 @@ def test_a_key_is_replaced_in_steps_at_each_of_which_every_secret_opens(file: Pa
     assert file.read_text() == new
     settings.SPOT_SECRET_KEYS = [new]
     assert ApiKey.objects.get().secret == Secret(KEY)
+
+
+def test_a_file_that_is_mounted_for_reading_only_names_the_way_of_compose(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(archive, "draft", refuse)
+    with pytest.raises(CommandError, match=r"Read-only file system\. With Compose: docker compose run --rm rescue"):
+        rotate()
+    assert file.read_text() == OLD
 
 
 def test_client_keys_that_would_stop_working_are_said(file: Path, settings) -> None:

@@ -5,6 +5,7 @@ import io
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -23,8 +24,9 @@ from providers.vault import Secret
 from spot import signs
 from spot.alerts.models import Alert, Delivery, Rule, Standing, Target
 from spot.clients.models import ClientKey, ClientPlan, ClientUsage
+from spot.management.commands import backup as backing_up
 from spot.management.commands import restore as restoring
-from spot.rescue import archive, rows
+from spot.rescue import archive, operations, rows
 from spot.snapshots import families
 from tests.providers.conftest import KEY
 
@@ -250,11 +252,24 @@ def test_a_database_in_use_is_kept_unless_it_is_to_be_replaced(site: Redis, tmp_
     assert contents() == before
 
 
-def test_a_running_site_is_left_alone(site: Redis, tmp_path: Path) -> None:
+def test_a_running_site_is_left_alone(site: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = backed_up(tmp_path)
     site.set("spot:worker", signs.now_ms())
-    with pytest.raises(CommandError, match=r"Spot runs \(worker 0 s ago\): stop web, worker, beat and stream"):
+
+    def tick(_seconds: float) -> None:
+        site.set("spot:worker", signs.now_ms() + 1)
+
+    monkeypatch.setattr(operations, "time", SimpleNamespace(sleep=tick))
+    with pytest.raises(CommandError, match=r"Spot runs \(worker\): stop web, worker, beat and stream"):
         restore(path, replace=True)
+
+
+def test_a_site_that_has_just_been_stopped_is_waited_for(site: Redis, tmp_path: Path) -> None:
+    path = backed_up(tmp_path)
+    site.set("spot:worker", signs.now_ms() - signs.SILENT_MS + 400)
+    said = restore(path, replace=True)
+    assert "Spot ran a moment ago (worker): waiting for 30 s of silence." in said
+    assert "Restored" in said
 
 
 def test_a_backup_runs_beside_a_writer_and_has_the_rows_of_one_moment(site: Redis, tmp_path: Path) -> None:
@@ -297,6 +312,25 @@ def test_the_newest_backups_of_a_folder_are_kept(site: Redis, tmp_path: Path) ->
     assert left[0] == "of-the-operator.backup"
     assert left[1] == names[-1]
     assert len(left) == 3
+
+
+MOUNTS = "overlay / overlay rw 0 0\ntmpfs /state tmpfs rw 0 0\n/dev/sda /state/kept ext4 rw 0 0\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "volatile"), [("/state/backups/a", True), ("/state/kept/backups/a", False), ("/srv/a", False)]
+)
+def test_a_folder_in_memory_is_told_from_others(path: str, volatile: bool) -> None:
+    assert backing_up.in_memory(Path(path), MOUNTS) is volatile
+
+
+def test_a_backup_that_ends_with_its_container_is_said(
+    site: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = io.StringIO()
+    monkeypatch.setattr(backing_up, "mounts", lambda: "tmpfs / tmpfs rw 0 0")
+    call_command("backup", to=str(tmp_path), stderr=said)
+    assert f"{tmp_path} is in memory and ends with this container" in said.getvalue()
 
 
 @pytest.mark.parametrize(

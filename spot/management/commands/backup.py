@@ -11,6 +11,18 @@ from django.core.management.base import BaseCommand, CommandError
 from spot.rescue import archive, operations
 
 
+def mounts() -> str:
+    """The mounted file systems of this machine, as Linux lists them; "" elsewhere."""
+    table = Path("/proc/mounts")
+    return table.read_text() if table.exists() else ""
+
+
+def in_memory(path: Path, table: str) -> bool:
+    """Whether the file system of a path is one in memory, as that of SPOT_HOME is under Compose. Pure."""
+    kinds = {Path(line.split()[1]): line.split()[2] for line in table.splitlines()}
+    return next((kinds[folder] for folder in path.parents if folder in kinds), "") in {"tmpfs", "ramfs"}
+
+
 class Command(BaseCommand):
     help = (
         "Write a backup: database, and what in Redis is not fetched again. Provider keys stay encrypted in it; the "
@@ -39,6 +51,11 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"No backup was made: {error.filename or folder}: {error.strerror}.") from None
         self._say(made, f"{path} ({path.stat().st_size:,} bytes)")
+        if in_memory(path.resolve(), mounts()):
+            self.stderr.write(
+                f"{path.parent} is in memory and ends with this container or machine: copy the file, or write it to "
+                "the standard output with --to - instead."
+            )
         for old in operations.prune(folder, keep) if keep is not None else ():
             self.stderr.write(f"Removed {old}")
 

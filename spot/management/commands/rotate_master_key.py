@@ -1,5 +1,6 @@
 """`manage.py rotate_master_key`: a new master key, beside the old one until every secret is encrypted with it."""
 
+import errno
 import secrets
 from argparse import ArgumentParser
 from itertools import chain
@@ -67,4 +68,7 @@ class Command(BaseCommand):
             with archive.draft(path) as file:
                 file.write("\n".join(keys).encode())
         except OSError as error:
-            raise CommandError(f"{path} cannot be written: {error.strerror}.") from None
+            remedy = ""
+            if error.errno == errno.EROFS:
+                remedy = " With Compose: docker compose run --rm rescue python manage.py rotate_master_key."
+            raise CommandError(f"{path} cannot be written: {error.strerror}.{remedy}") from None
