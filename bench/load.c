@@ -10,7 +10,8 @@
  * A message tells when it was published: 19 digits of nanoseconds after "?t=", in its first HEAD bytes. Whatever stands
  * behind those is dropped within the kernel (MSG_TRUNC), so that the generator is not the bottleneck; its own CPU time
  * is in the report. Messages compressed without context are inflated as far as the time stamp; those compressed with
- * context must be inflated whole.
+ * context must be inflated whole. Where a publisher cannot write the time into its message, -k names a field that every
+ * broadcast changes: then the time of publishing is when the generator asked for it.
  *
  * Build: cc -O2 -o load load.c -lz
  */
@@ -55,13 +56,14 @@ static const char *usage =
     "  -i MS     least time between two broadcasts (0)\n"
     "  -o MS     give up on a broadcast after (20000)\n"
     "  -e MS     rest before measuring memory (300), or until SIGUSR1\n"
-    "  -O MS     give up connecting after (90000)\n";
+    "  -O MS     give up connecting after (90000)\n"
+    "  -k TEXT   a message belongs to a new broadcast when what follows TEXT, up to the next comma, has changed\n";
 
 static int port, total, tick_fd = -1, sources = 32, at_once = 100, mutes;
 static bool wants_first, offers_deflate, wants_events;
 static double warm_ms = 300, measure_ms = 1500, pace_ms, patience_ms = 20000, rest_ms = 300, opening_ms = 90000;
 static volatile sig_atomic_t rested;
-static const char *pids = "";
+static const char *pids = "", *changing;
 static char **targets;
 static int target_count;
 
@@ -82,6 +84,7 @@ struct client {
   z_stream *inflating;
   unsigned tick;   /* the last broadcast it holds */
   bool served;     /* has had a message */
+  uint64_t value;  /* with -k: a hash of the field */
 };
 
 static struct client *clients;
@@ -131,13 +134,25 @@ static ns stamp_in(const char *text, size_t size) {
   return value;
 }
 
+/* When the message was published; 0 for one that belongs to no broadcast. */
+static ns published(struct client *one) {
+  if (!changing) return stamp_in(one->head, (size_t)one->head_size);
+  const char *end = one->head + one->head_size, *at = memmem(one->head, (size_t)one->head_size, changing, strlen(changing));
+  if (!at) return 0;
+  uint64_t value = 14695981039346656037u; /* FNV-1a */
+  for (at += strlen(changing); at < end && *at != ','; at++) value = (value ^ (uint8_t)*at) * 1099511628211u;
+  bool known = value == one->value;
+  one->value = value;
+  return known ? 0 : ticked_at;
+}
+
 static void remember(ns latency) {
   if (latency_count == latency_room) latencies = realloc(latencies, (latency_room = 2 * latency_room + 65536) * 4);
   latencies[latency_count++] = (uint32_t)(latency / 1000);
 }
 
 static void message_ended(struct client *one) {
-  ns stamp = stamp_in(one->head, (size_t)one->head_size), at = now();
+  ns stamp = published(one), at = now();
   if (!one->served) one->served = true, served++;
   if (!stamp || stamp < ticked_at || one->tick == tick || !tick) { strays += measuring; return; }
   one->tick = tick;
@@ -457,7 +472,7 @@ static void read_targets(const char *path) {
 }
 
 static void read_options(int count, char **words) {
-  for (int option; (option = getopt(count, words, "p:f:n:t:s:c:1zSx:P:w:d:i:o:e:O:")) != -1;) switch (option) {
+  for (int option; (option = getopt(count, words, "p:f:n:t:s:c:1zSx:P:w:d:i:o:e:O:k:")) != -1;) switch (option) {
     case 'p': port = atoi(optarg); break;
     case 'f': read_targets(optarg); break;
     case 'n': total = atoi(optarg); break;
@@ -475,6 +490,7 @@ static void read_options(int count, char **words) {
     case 'o': patience_ms = atof(optarg); break;
     case 'e': rest_ms = atof(optarg); break;
     case 'O': opening_ms = atof(optarg); break;
+    case 'k': changing = optarg; break;
     default: fputs(usage, stderr); exit(2);
   }
   if (!port || !target_count || total < 1 || tick_fd < 0 || sources < 1) { fputs(usage, stderr); exit(2); }
