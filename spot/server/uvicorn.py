@@ -50,6 +50,12 @@ class SpotHttpProtocol(HttpToolsProtocol):
         self._answer_taken()
         self._tell_taken()
         super().connection_lost(exc)
+        self._untie()
+
+    def _untie(self) -> None:
+        """Undo what refers to itself, so that the memory comes back at once: garbage is collected rarely."""
+        self.parser = self.scope = self.cycle = None  # type: ignore[assignment]
+        self.pipeline.clear()
 
     def pause_writing(self) -> None:
         """The peer takes no more of the answer: it has a while for all of it, however it dribbles."""
@@ -180,6 +186,7 @@ class SpotHttpProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._expect_nothing()
         super().handle_websocket_upgrade()
+        self._untie()
 
     def _expect_within(self, seconds: float) -> None:
         self._expect_nothing()
