@@ -76,12 +76,48 @@ class Parts(NamedTuple):
         return b"".join((self.opening(len(label)), label, self.rest))
 
 
+class Body:
+    """What a message has in common with those that begin with a label: it knows none of them, so that none refers to
+    itself and waits for the garbage collector."""
+
+    def __init__(self, payload: bytes, *, binary: bool) -> None:
+        self.payload = payload
+        self._opcode = _BINARY if binary else _TEXT
+
+    @Once
+    def parts(self) -> Parts:
+        """The parts of a frame."""
+        return Parts(partial(_opening, self._opcode, len(self.payload)), self.payload)
+
+    @Once
+    def deflated_parts(self) -> Parts:
+        """The parts of a compressed frame. A deflated text may begin with a block that is not compressed: so what is
+        compressed is the same after every label."""
+        if len(self.payload) < DEFLATE_FROM:
+            return self.parts
+        return Parts(partial(_deflated_opening, self._opcode, len(self.squeezed)), self.squeezed)
+
+    @Once
+    def squeezed(self) -> bytes:
+        """The payload, compressed without context.
+
+        RFC 7692, section 7.2.1: raw deflate, flushed, without the four bytes that a flush ends with.
+        """
+        deflate = zlib.compressobj(_LEVEL, wbits=-15, memLevel=9)
+        return (deflate.compress(self.payload) + deflate.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
 class Message:
     """A message to be sent to any number of sockets: text in UTF-8, or binary."""
 
     def __init__(self, payload: bytes, *, binary: bool = False) -> None:
         self.payload = payload
         self.binary = binary
+
+    @Once
+    def body(self) -> Body:
+        """What messages after a label have in common with it."""
+        return Body(self.payload, binary=self.binary)
 
     def labelled(self, label: bytes) -> Message:
         """The same message after a beginning that some members have of their own. The first few labels' messages are
@@ -90,7 +126,7 @@ class Message:
             return self
         kept: dict[bytes, Message] = self._labelled
         if (message := kept.get(label)) is None:
-            message = _Labelled(label, self)
+            message = _Labelled(label, self.body, binary=self.binary)
             if len(kept) < LABELS:
                 kept[label] = message
         return message
@@ -104,71 +140,38 @@ class Message:
         """The text, for servers that frame by themselves."""
         return self.payload.decode()
 
-    @property
-    def _opcode(self) -> int:
-        return _BINARY if self.binary else _TEXT
-
-    @Once
-    def parts(self) -> Parts:
-        """The parts of `frame`."""
-        return Parts(partial(_opening, self._opcode, len(self.payload)), self.payload)
-
-    @Once
-    def deflated_parts(self) -> Parts:
-        """The parts of `deflated`. A deflated text may begin with a block that is not compressed: so what is compressed
-        is the same after every label."""
-        if len(self.payload) < DEFLATE_FROM:
-            return self.parts
-        return Parts(partial(_deflated_opening, self._opcode, len(self.squeezed)), self.squeezed)
-
     @Once
     def frame(self) -> bytes:
         """The finished WebSocket frame."""
-        return self.parts.whole()
+        return self.body.parts.whole()
 
     @property
     def is_deflated(self) -> bool:
         """Whether the work that `deflated` takes has been done."""
-        return "squeezed" in self.__dict__
+        return "squeezed" in self.body.__dict__
 
     def deflate(self) -> None:
         """Do the work that `deflated` takes. For a thread: nothing else is touched."""
-        _ = self.squeezed
-
-    @Once
-    def squeezed(self) -> bytes:
-        """The payload, compressed without context.
-
-        RFC 7692, section 7.2.1: raw deflate, flushed, without the four bytes that a flush ends with.
-        """
-        deflate = zlib.compressobj(_LEVEL, wbits=-15, memLevel=9)
-        return (deflate.compress(self.payload) + deflate.flush(zlib.Z_SYNC_FLUSH))[:-4]
+        _ = self.body.squeezed
 
     @Once
     def deflated(self) -> bytes:
         """The finished frame, compressed without context, so that every socket which negotiated that can have it."""
-        return self.frame if len(self.payload) < DEFLATE_FROM else self.deflated_parts.whole()
+        return self.frame if len(self.body.payload) < DEFLATE_FROM else self.body.deflated_parts.whole()
 
 
 class _Labelled(Message):
     """A message after a label."""
 
-    def __init__(self, label: bytes, message: Message) -> None:
-        super().__init__(label + message.payload, binary=message.binary)
+    def __init__(self, label: bytes, body: Body, *, binary: bool) -> None:
+        super().__init__(label + body.payload, binary=binary)
         self._label = label
-        self._message = message
-
-    @property
-    def is_deflated(self) -> bool:
-        return self._message.is_deflated
-
-    def deflate(self) -> None:
-        self._message.deflate()
+        self.body = body
 
     @Once
     def frame(self) -> bytes:
-        return self._message.parts.whole(self._label)
+        return self.body.parts.whole(self._label)
 
     @Once
     def deflated(self) -> bytes:
-        return self._message.deflated_parts.whole(self._label)
+        return self.body.deflated_parts.whole(self._label)

@@ -16,7 +16,7 @@ from spot.codes import Refused, bad_value
 from spot.dialects import own_interface
 from spot.dialects.base import Since, Subscribe
 from spot.dialects.envelope import Envelope
-from spot.dialects.frames import Message, Once, Parts
+from spot.dialects.frames import Body, Message, Once, Parts
 from spot.dialects.interface import EVENTS, Channel, Form, Header, Operation, Outcome, Payload, pascal
 from spot.dialects.messages import MODES
 from spot.dialects.own import MAX_QUERY_STRING, PREFIX, read_address
@@ -36,13 +36,21 @@ MAX_VIEWS = 50
 MAX_TEXT = 1000
 
 
+class _ChunkBody(Body):
+    """What chunks with the same data have in common."""
+
+    @Once
+    def parts(self) -> Parts:
+        return Parts(partial(_opening, len(self.payload)), self.payload + b"\r\n")
+
+
 class Chunk(Message):
     """A part of a stream, as HTTP/1.1 frames it (RFC 9112, section 7.1)."""
 
     @Once
-    def parts(self) -> Parts:
-        """The parts of the finished chunk."""
-        return Parts(partial(_opening, len(self.payload)), self.payload + b"\r\n")
+    def body(self) -> Body:
+        """As of a `Message`."""
+        return _ChunkBody(self.payload, binary=False)
 
 
 def _opening(rest: int, label: int) -> bytes:

@@ -142,7 +142,7 @@ class Audience(Generic[Listener]):
         return _Sending(listed, parts.heads(listed.labels), parts.rest)
 
     def _parts(self, message: Message) -> Parts:
-        return message.deflated_parts if self._deflates else message.parts
+        return message.body.deflated_parts if self._deflates else message.body.parts
 
     def _count(self, message: Message, listed: _Listed[Listener]) -> None:
         """Count the message once for all; their labels are told apart by their meters."""
