@@ -37,7 +37,7 @@ class Demand:
         for name, topic in list(self._topics.items()):
             topic.forget(now - LINGER_MS)
             if not topic.groups and topic.dataset not in (CURRENCIES, COINS) and now - topic.left_at > LINGER_MS:
-                del self._topics[name]
+                self._topics.pop(name).retire()
 
     async def tell(self) -> None:
         """Tell the workers what is looked at, by how many clients; start at once what has never been fetched, also

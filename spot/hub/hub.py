@@ -462,7 +462,8 @@ class Hub:
 
     async def _demand(self) -> None:
         self.demand.forget_old()
-        self._merged = {names: merged for names, merged in self._merged.items() if self.topics.keys() >= set(names)}
+        for names in [names for names in self._merged if not self.topics.keys() >= set(names)]:
+            self._merged.pop(names)[1].retire()
         for topic in self.topics.values():
             topic.charts = any(group.charts for group in topic.groups)
         await self.demand.tell()

@@ -79,11 +79,15 @@ class Topic:
         if table is not None:
             shown = {field for group in self.groups for field in group.shape.reads}
             table.decode(shown or set(self.dataset.traits.fields) - set(self.dataset.traits.aside) or None)
-        if self.table is not None:
-            self.table.retire()
+        self.retire()
         self.snapshot, self.table = snapshot, table
         self.facts = None if snapshot is None else facts_of([snapshot])
         self._was_stale = False
+
+    def retire(self) -> None:
+        """Let the table be freed with its last reader."""
+        if self.table is not None:
+            self.table.retire()
 
     def prepare(self) -> None:
         """Evaluate the groups' conditions together, which is cheaper than one by one."""
@@ -93,6 +97,7 @@ class Topic:
 
     def drop(self) -> None:
         """Forget the snapshot: it belongs to the other realm, and simulated values never stand beside real ones."""
+        self.retire()
         self.snapshot = self.table = self.facts = self.news = None
         for group in self.groups:
             group.update = None

@@ -1,7 +1,9 @@
 """What is asked of workers: whoever looks wants, over a socket or by HTTP; bounds are shared among clients."""
 
 import asyncio
+import gc
 import json
+import weakref
 
 import pytest
 
@@ -10,6 +12,7 @@ from spot import snapshots
 from spot.codes import Refused
 from spot.hub import demand
 from spot.hub.hub import Hub
+from spot.web.waiting import PAGES
 from tests.spot.hub.test_hub import wish
 from tests.spot.rows import COINS, CURRENCIES, USD, candles, coin, market
 from tests.spot.sockets import Socket, eventually, put, put_lists, put_market, run
@@ -102,6 +105,34 @@ def test_demand_is_as_old_as_the_last_look_and_ends(monkeypatch) -> None:
         snapshots.connection().delete("spot:wanted:markets")
         assert USD not in await wanted()
         assert USD.name not in Hub.current().topics
+
+    run(story())
+
+
+def test_tables_that_nobody_looks_at_any_more_are_freed_without_the_garbage_collector(monkeypatch) -> None:
+    monkeypatch.setattr(demand, "LINGER_MS", -1)
+
+    async def story() -> None:
+        await put_lists(coins=("bitcoin", "rare"))
+        await put(USD, [coin("bitcoin")])
+        await put(EUR, [coin("bitcoin")])
+        await put(QUOTES, [coin("rare")], meta={"asked": ["rare"]})
+        await get("market", "vs_currency=eur&search=b")
+        await get("ticker-tape", "coin_ids=bitcoin,rare&sort_by=price")
+        hub = Hub.current()
+        looked_at = [topic.table for name, topic in hub.topics.items() if name not in (COINS.name, CURRENCIES.name)]
+        tables = weakref.WeakSet([*looked_at, *(table for _, table in hub._merged.values())])
+        del looked_at
+        assert hub._merged
+        assert len(tables) >= 3
+        PAGES.clear()
+        gc.collect()
+        gc.disable()
+        try:
+            await hub._demand()
+            assert not list(tables)
+        finally:
+            gc.enable()
 
     run(story())
 
