@@ -35,6 +35,7 @@ from spot.hub.listed import Lists, judge
 from spot.hub.report import WebReport
 from spot.hub.ring import Ring
 from spot.hub.shares import make_room
+from spot.hub.tidying import Tidying
 from spot.hub.topics import Topic
 from spot.hub.update import Update
 from spot.metrics import DELIVERY, FAN_OUT, observe
@@ -99,8 +100,8 @@ class Hub:
     def _start(self) -> None:
         for dataset in (CURRENCIES, COINS):
             self._topic(dataset)
-        reporting = self.report.tell_forever, self.report.sample_forever
-        for loop in (self._read_forever, self._listen_forever, self._watch_forever, *reporting):
+        beside = self.report.tell_forever, self.report.sample_forever, Tidying(self._clock).forever
+        for loop in (self._read_forever, self._listen_forever, self._watch_forever, *beside):
             self._tasks.append(asyncio.create_task(loop(), name=f"hub {loop.__name__}", context=Context()))
 
     async def aclose(self) -> None:
