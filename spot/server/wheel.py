@@ -80,8 +80,9 @@ class Wheel:
         self._turn, self._next = None, math.inf
         now = self.loop.time() / _SLOT_SECONDS
         for number in sorted(number for number in self._slots if number <= now):
-            for timer in self._slots.pop(number):
-                self.loop.call_soon(timer.go_off)  # what one of them raises is not the others' trouble
+            slot = self._slots.pop(number)
+            while slot:  # empty afterwards: a timer and its slot refer to each other
+                self.loop.call_soon(slot.pop().go_off)  # what one of them raises is not the others' trouble
         if self._slots:
             self._turn_at(min(self._slots))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from contextvars import Context, ContextVar, copy_context
 
@@ -111,6 +112,23 @@ def test_a_timer_goes_off_in_the_context_that_it_was_given(loop: Clockwork, time
     whose.set("another's")
     loop.pass_until(120)
     assert seen == ["one's own"]
+
+
+def test_timers_that_have_gone_off_are_freed_without_the_garbage_collector(loop: Clockwork, timers: Wheel) -> None:
+    def alive() -> int:
+        return sum(type(one) is wheel.Timer for one in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = alive()
+        for _ in range(50):
+            timers.call_later(10, list)
+        assert alive() == before + 50
+        loop.pass_until(120)
+        assert alive() == before
+    finally:
+        gc.enable()
 
 
 def test_what_is_soon_is_exact() -> None:
