@@ -1,12 +1,14 @@
 """daphne, with the same limits and the same mended request lines as uvicorn.
 
-daphne never waits for a slow reader: what the application sends to one is buffered in this process until the reader is
-cut. That is why it is not the default.
+daphne's own `send` never waits for a slow reader, and buffers what the application sends until the reader is cut. Ours
+waits until the peer has taken what was sent, as uvicorn's does: on a WebSocket, and in an answer that goes on. The
+application has `SPOT_SEND_SECONDS` for it; a second later a peer is cut whatever its application does.
 """
 
 # Importing daphne.server installs Twisted's asyncio reactor, which must precede every other import of Twisted.
 from daphne.server import Server  # isort: skip
 
+import asyncio
 import socket
 from collections.abc import Callable
 from http import HTTPStatus
@@ -30,6 +32,8 @@ reactor: Any = installed_reactor  # its interfaces are declared with zope, which
 
 
 _BODILESS = (b"GET", b"HEAD", b"OPTIONS")
+#: So many seconds after the application's own deadline.
+_GRACE_SECONDS = 1
 _BODY_REFUSED = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -39,6 +43,8 @@ class SpotChannel(HTTPChannel):
 
     head_deadline: Any = None
     answer_deadline: Any = None
+    #: Set when the peer has taken everything, or is gone; None while it takes what it is sent.
+    taken: asyncio.Event | None = None
     #: Those that are open.
     channels: ClassVar[set["SpotChannel"]] = set()
 
@@ -79,30 +85,29 @@ class SpotChannel(HTTPChannel):
         self.channels.discard(self)
         self._expect_nothing()
         self._answer_taken()
+        _let_go(self)
         super().connectionLost(reason)
 
     def pauseProducing(self) -> None:  # noqa: N802
         """The peer takes no more of the answer: it has a while for it."""
         super().pauseProducing()
+        self.taken = self.taken or asyncio.Event()
         if self.answer_deadline is None:
-            is_stream = bool(self.requests) and _is_stream(self.requests[-1])
-            seconds = settings.SPOT_SEND_SECONDS if is_stream else listening.ANSWER_SECONDS
-            self.answer_deadline = reactor.callLater(seconds, self._cut, is_stream) if seconds else None
+            seconds: float = listening.ANSWER_SECONDS
+            if self.requests and _is_stream(self.requests[-1]):
+                seconds = settings.SPOT_SEND_SECONDS and settings.SPOT_SEND_SECONDS + _GRACE_SECONDS
+            self.answer_deadline = reactor.callLater(seconds, self.forceAbortClient) if seconds else None
 
     def resumeProducing(self) -> None:  # noqa: N802
         """The peer has taken everything."""
         self._answer_taken()
+        _let_go(self)
         super().resumeProducing()
 
     def _answer_taken(self) -> None:
         if self.answer_deadline is not None and self.answer_deadline.active():
             self.answer_deadline.cancel()
         self.answer_deadline = None
-
-    def _cut(self, is_stream: bool) -> None:
-        if is_stream:
-            increment(SLOW, "sse")
-        self.forceAbortClient()
 
     def _expect_head(self) -> None:
         self.head_deadline = reactor.callLater(listening.HEAD_SECONDS, self.forceAbortClient)
@@ -119,6 +124,8 @@ class SpotWebSocketProtocol(WebSocketProtocol):
 
     maxMessagePayloadSize: int  # noqa: N815
     patience: Any = None
+    #: As of a `SpotChannel`.
+    taken: asyncio.Event | None = None
     intake: Intake | None = None
     drain: dict[str, bool] | None = None
     keepalive: dict[str, float] | None = None
@@ -143,12 +150,14 @@ class SpotWebSocketProtocol(WebSocketProtocol):
 
     def pauseProducing(self) -> None:  # noqa: N802
         """The peer has left more than 64 KB untaken."""
+        self.taken = self.taken or asyncio.Event()
         if self.patience is None and settings.SPOT_SEND_SECONDS:
-            self.patience = reactor.callLater(settings.SPOT_SEND_SECONDS, self._cut)
+            self.patience = reactor.callLater(settings.SPOT_SEND_SECONDS + _GRACE_SECONDS, self._cut)
 
     def resumeProducing(self) -> None:  # noqa: N802
         """The peer has taken everything."""
         self._end_patience()
+        _let_go(self)
         if self.transport.disconnecting:
             self.transport.unregisterProducer()  # Twisted would wait for what it produces
 
@@ -156,9 +165,10 @@ class SpotWebSocketProtocol(WebSocketProtocol):
         """The connection has ended."""
 
     def _cut(self) -> None:
+        """The application has not cut it: what the peer leaves untaken are answers to its own pings."""
         self.patience = None
-        increment(SLOW, "socket")
         if self.state == self.STATE_OPEN:
+            increment(SLOW, "socket")
             self.sendCloseFrame(code=int(Close.SLOW_READER), reasonUtf8=b"the client does not read")
         else:
             self.dropConnection(abort=True)
@@ -177,6 +187,7 @@ class SpotWebSocketProtocol(WebSocketProtocol):
         if self.intake is not None:
             self.intake.close()
         self._end_patience()
+        _let_go(self)
         super().connectionLost(reason)
 
     def handle_reply(self, message: dict[str, Any]) -> None:
@@ -253,6 +264,18 @@ class SpotServer(Server):
         self.port = reactor.adoptStreamPort(self.listener.fileno(), self.listener.family, self.http_factory)
         self._ready()
 
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        """Send, and wait until the peer has taken it where more may follow."""
+        await super().handle_reply(protocol, message)
+        if message["type"] == "websocket.send":
+            flow = protocol
+        elif message["type"] == "http.response.body" and message.get("more_body"):
+            flow = protocol.channel
+        else:
+            return
+        if flow is not None and flow.taken is not None:
+            await flow.taken.wait()
+
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
             protocol.drain = {"wanted": False}
@@ -315,6 +338,13 @@ class SpotServer(Server):
         # daphne trips over connections that have sent half a request and so have no application yet.
         self.connections = {p: facts for p, facts in self.connections.items() if "application_instance" in facts}
         return super().kill_all_applications()
+
+
+def _let_go(flow: SpotChannel | SpotWebSocketProtocol) -> None:
+    """Let the application go on."""
+    if flow.taken is not None:
+        flow.taken.set()
+        flow.taken = None
 
 
 def _is_stream(request: Any) -> bool:

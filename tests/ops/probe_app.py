@@ -2,12 +2,13 @@
 
 `python -m tests.ops.probe_app uvicorn|daphne [proxy]` prints its port, then serves. With `--fd` it serves on a socket
 that it inherits, and with `--broken FILE` it ends at once where the file exists. The path decides: /hang never answers,
-/slow after a second, /events goes on for ever, /flood and /events-flood send more than a kernel takes, /denied refuses
-a handshake with 429, /close-N closes a socket with code N; any other answers with what the server knew, and echoes
-messages.
+/slow after a second, /events goes on for ever, /flood and /events-flood send more than a kernel takes for half a
+second, /denied refuses a handshake with 429, /close-N closes a socket with code N; any other answers with what the
+server knew, and echoes messages.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import socket as sockets
@@ -22,14 +23,15 @@ from spot.processes.supervisor import READY
 from spot.server import listening
 
 FLOOD = "x" * 4_000_000
+#: The floods that the server has taken from the application.
+HANDED: list[str] = []
 
 
 def facts(scope: dict[str, Any]) -> str:
     names = ("path", "scheme", "client")
     known = {name: scope.get(name) for name in names}
-    return json.dumps(
-        {**known, "query": scope["query_string"].decode(), "draining": listening.draining.is_set(), "pid": os.getpid()}
-    )
+    ours = {"draining": listening.draining.is_set(), "pid": os.getpid(), "handed": len(HANDED)}
+    return json.dumps({**known, "query": scope["query_string"].decode(), **ours})
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -49,12 +51,21 @@ async def page(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["path"].endswith("flood"):
         headers = [(b"content-type", b"text/event-stream")] if scope["path"] == "/events-flood" else []
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": FLOOD.encode(), "more_body": True})
-        await asyncio.sleep(3600)
+        await flood(send, {"type": "http.response.body", "body": FLOOD.encode(), "more_body": True})
     if scope["path"] == "/events":
         await events(scope, send)
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": facts(scope).encode(), "more_body": False})
+
+
+async def flood(send: Any, message: dict[str, Any]) -> None:
+    """Send as much in half a second as the server takes, and then nothing."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.5):
+            for _ in range(50):
+                await send(message)
+                HANDED.append(message["type"])
+    await asyncio.sleep(3600)
 
 
 async def events(scope: dict[str, Any], send: Any) -> None:
@@ -79,7 +90,9 @@ async def socket(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["path"].startswith("/close-"):
         await send({"type": "websocket.close", "code": int(scope["path"].removeprefix("/close-"))})
         return
-    await send({"type": "websocket.send", "text": FLOOD if scope["path"] == "/flood" else facts(scope)})
+    if scope["path"] == "/flood":
+        await flood(send, {"type": "websocket.send", "text": FLOOD})
+    await send({"type": "websocket.send", "text": facts(scope)})
     while (message := await receive())["type"] == "websocket.receive":
         await send({**message, "type": "websocket.send"})
 

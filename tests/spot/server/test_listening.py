@@ -236,6 +236,9 @@ def test_a_peer_that_never_reads_is_reset_whatever_it_asked_for(probe: Probe) ->
             waiting = {peer: asked for peer, asked in waiting.items() if not is_reset(peer)}
             time.sleep(0.05)
         assert not list(waiting.values())
+    known = body(probe.ask(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+    assert isinstance(known["handed"], int)
+    assert known["handed"] <= 3, "the server buffers more than one message for each"
 
 
 def is_reset(peer: socket.socket) -> bool:
