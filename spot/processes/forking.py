@@ -4,6 +4,8 @@ The child never returns from `fork`: objects of the parent's frames stay alive i
 time. Descriptors that it is not to have become /dev/null, under their numbers, so that whatever still knows these can
 do no harm with them. Threads do not survive a fork, and locks that they hold stay locked in the child: the threads of a
 process that forks do their work inside `undisturbed`.
+
+Where the code has changed since it was imported, another process forks instead: `spot.processes.nursery`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import time
 import traceback
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import NoReturn
 
 from django.db import connections
 
@@ -84,9 +87,16 @@ def fork(run: Callable[[], object], name: str, fds: Collection[int] = ()) -> For
         sys.stdout.flush()
         sys.stderr.flush()
         signals = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # ours are not the child's
-        if pid := os.fork():
+        pid = os.fork()
+        if pid:
             signal.pthread_sigmask(signal.SIG_SETMASK, signals)
-            return Forked(pid)
+    if not pid:
+        become(run, name, fds, signals)
+    return Forked(pid)
+
+
+def become(run: Callable[[], object], name: str, fds: Collection[int], signals: Collection[int] = ()) -> NoReturn:
+    """In a child that has just been made: be that process, and end with it. `signals` are those that stay blocked."""
     code = 1
     try:
         _become(name, {0, 1, 2, *fds})

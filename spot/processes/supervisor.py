@@ -16,12 +16,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Self
+from types import FrameType, ModuleType, TracebackType
+from typing import Any, Self
 
 from spot.processes import forking, reaper
 from spot.processes.forking import Forked
+from spot.processes.nursery import Nursery
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -29,18 +31,19 @@ SETTLED_SECONDS = 30.0  # a program that ran this long is not in a crash loop
 STOP_SECONDS = 3.3  # of 5 s in all; the rest is for programs that the others need
 STOP_LAST_SECONDS = 1.2
 TURN_SECONDS = 1.0
+NURSERY_SECONDS = 60.0  # it imports what the parts do
 
 
 @dataclass(frozen=True)
 class Program:
     """A program to run. `fds`: descriptors that it inherits; `last`: it ends after the others, which need it; `inside`:
-    does the same in a fork of this process, with what this one has imported."""
+    does the same in a fork of a process that has imported it, told by arguments what is added to `argv`."""
 
     name: str
     argv: Sequence[str]
     fds: tuple[int, ...] = ()
     last: bool = False
-    inside: Callable[[], object] | None = None
+    inside: partial[Any] | None = None
 
 
 #: Told by a program that is started with `--ready FD`, by a byte on FD: it serves.
@@ -68,8 +71,11 @@ class Supervisor:
     ending: bool = False
     when_asked: Callable[[], None] = lambda: None
     _asked: bool = False
-    #: Whether programs are forks of this process: not after a reload, which is asked for when their code has changed.
-    _forks: bool = True
+    #: The program of a `Nursery`, and descriptors that it inherits.
+    nursery: tuple[Sequence[str], Sequence[int]] | None = None
+    #: Makes programs by fork: this process, and after a reload, which is asked for when their code has changed, one
+    #: that has the new; None where none can.
+    _parent: ModuleType | Nursery | None = forking if forking.is_possible() else None
     _leaving: list[_Run] = field(default_factory=list)  # replaced, and finishing what they have
     _runs: dict[str, _Run] = field(default_factory=dict)
 
@@ -100,6 +106,8 @@ class Supervisor:
         others = [run for run in self._runs.values() if not run.program.last]
         self._stop([*others, *self._leaving], STOP_SECONDS)
         self._stop([run for run in self._runs.values() if run.program.last], STOP_LAST_SECONDS)
+        if isinstance(self._parent, Nursery):
+            self._end_nursery(self._parent)
         assert self._reaper.stdin is not None
         self._reaper.stdin.close()
         self._reaper.wait()
@@ -187,7 +195,8 @@ class Supervisor:
         while not self.ending:
             self._keep_all_alive()
             if self._asked:
-                self._asked = self._forks = False
+                self._asked = False
+                self._renew_parent()
                 self.when_asked()
             each_turn()
             self._turn(TURN_SECONDS)
@@ -205,27 +214,64 @@ class Supervisor:
         if select.select([self._woken], [], [], seconds)[0]:
             self._woken.recv(4096)
 
+    def _renew_parent(self) -> None:
+        """Have another process fork from now on, which has the code as it is now; none where that cannot start."""
+        if isinstance(self._parent, Nursery):
+            self._end_nursery(self._parent)
+        self._parent = None
+        if self.nursery is None or not forking.is_possible():
+            return
+        made = Nursery(*self.nursery)
+        self._notify_reaper("+", made.process.pid)
+        deadline = time.monotonic() + NURSERY_SECONDS
+        while not self.ending and made.process.poll() is None and time.monotonic() < deadline:
+            if made.is_ready():
+                self._parent = made
+                return
+            self._keep_all_alive()
+            self._turn(0.05)
+        self._end_nursery(made)
+
+    def _end_nursery(self, nursery: Nursery) -> None:
+        nursery.close()
+        self._clean_up(nursery.process.pid)
+        nursery.process.wait()
+
     def _successor(self, name: str) -> _Run:
         program = self._runs[name].program
         ready_fd, told = os.pipe()
         os.set_blocking(ready_fd, False)
+        more = ("--ready", str(told))
+        inside = None if program.inside is None else partial(program.inside, *more)
         try:
             process = self._spawn(
-                replace(program, argv=[*program.argv, "--ready", str(told)], fds=(*program.fds, told), inside=None)
+                replace(program, argv=[*program.argv, *more], fds=(*program.fds, told), inside=inside)
             )
         finally:
             os.close(told)
         return _Run(program, process, time.monotonic(), ready_fd=ready_fd)
 
     def _spawn(self, program: Program) -> subprocess.Popen[bytes] | Forked:
-        process: subprocess.Popen[bytes] | Forked
-        if program.inside is not None and self._forks and forking.is_possible():
-            process = forking.fork(program.inside, f"spot {program.name}", program.fds)
-        else:
+        process = self._fork(program)
+        if process is None:
             argv, fds = program.argv, program.fds
             process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, pass_fds=fds, start_new_session=True)
         self._notify_reaper("+", process.pid)
         return process
+
+    def _fork(self, program: Program) -> subprocess.Popen[bytes] | Forked | None:
+        """The program as a fork; None where it must be started."""
+        if program.inside is None or self._parent is None:
+            return None
+        try:
+            made: Forked = self._parent.fork(program.inside, f"spot {program.name}", program.fds)
+        except OSError:
+            if not isinstance(self._parent, Nursery):
+                raise
+            self._end_nursery(self._parent)
+            self._parent = None
+            return None
+        return made
 
     def _notify_reaper(self, sign: str, group: int) -> None:
         assert self._reaper.stdin is not None

@@ -70,6 +70,7 @@ class Command(BaseCommand):
                 settings.SANDBOX_BASE_URL = sandbox
             import_parts(parts)
             forking.prepare()
+            supervisor.nursery = nursery(parts, listener, sandbox)
             for part in parts:
                 if part != "web" and (part_program := program(part, listener, sandbox)) is not None:
                     supervisor.start(part_program)
@@ -262,7 +263,7 @@ def program(part: str, listener: socket.socket | None, sandbox: str | None, numb
     """One part as a program; None for a part that this configuration does not use. `number`: which of several web
     processes, from 1."""
     celery = [sys.executable, "-W", f"ignore:{_AS_ROOT}", "-m", "celery", "--quiet", "-A", "spot_project"]
-    environment = [] if sandbox is None else ["env", f"SANDBOX_BASE_URL={sandbox}"]
+    environment = _environment(sandbox)
     if part == "worker":
         # Two processes, so that one slow provider does not delay the tick. Gossip and mingle are for several workers.
         words = ["worker", "--loglevel=WARNING", "--without-gossip", "--without-mingle", "--concurrency=2"]
@@ -286,6 +287,18 @@ def program(part: str, listener: socket.socket | None, sandbox: str | None, numb
     return Program(part, [*environment, *manage(*words)], fds=fds, inside=inside)
 
 
+def nursery(
+    parts: Sequence[str], listener: socket.socket | None, sandbox: str | None
+) -> tuple[Sequence[str], Sequence[int]]:
+    """The program that forks parts after a reload, and what it inherits."""
+    fds = [] if listener is None else [listener.fileno()]
+    return [*_environment(sandbox), *manage("nursery", *parts)], fds
+
+
+def _environment(sandbox: str | None) -> list[str]:
+    return [] if sandbox is None else ["env", f"SANDBOX_BASE_URL={sandbox}"]
+
+
 def _celery(words: Sequence[str]) -> None:
     from spot_project.celery import app
 
@@ -293,8 +306,8 @@ def _celery(words: Sequence[str]) -> None:
     app.start(["--quiet", *words])
 
 
-def _command(words: Sequence[str]) -> None:
-    execute_from_command_line(["manage.py", *words])
+def _command(words: Sequence[str], *more: str) -> None:
+    execute_from_command_line(["manage.py", *words, *more])
 
 
 def import_parts(parts: Sequence[str]) -> None:

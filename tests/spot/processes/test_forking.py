@@ -15,6 +15,7 @@ pytestmark = pytest.mark.skipif(not forking.is_possible(), reason="a fork cannot
 
 DRIVER = """
 import fcntl, json, os, signal, socket, sys, time
+from functools import partial
 from spot.processes import forking
 from spot.processes.supervisor import Program, Supervisor
 
@@ -22,6 +23,11 @@ def waits(): time.sleep(600)
 def fails(): raise ValueError("of the child")
 def ends(value): sys.exit(value)
 said = {}
+def is_mine(pid):
+    try:
+        return f"\\nPPid:\\t{os.getpid()}\\n" in open(f"/proc/{pid}/status").read()
+    except OSError:
+        return False
 
 forking.prepare()
 said["exits"] = [forking.fork(run, "x").wait() for run in (list, fails, lambda: ends(3), lambda: ends("a sentence"))]
@@ -51,15 +57,53 @@ child.wait()
 here, there = os.pipe()
 def tell(): os.write(there, b"fork\\n")
 with Supervisor(lambda text: None) as supervisor:
-    one = Program("one", [sys.executable, "-c", f"import os; os.write({there}, b'exec\\\\n')"], (there,), inside=tell)
+    argv = [sys.executable, "-c", f"import os; os.write({there}, b'exec\\\\n')"]
+    one = Program("one", argv, (there,), inside=partial(tell))
     supervisor.start(one)
-    supervisor.when_asked = lambda: supervisor.start(Program("two", one.argv, one.fds, inside=tell))
+    supervisor.when_asked = lambda: supervisor.start(Program("two", one.argv, one.fds, inside=partial(tell)))
     os.kill(os.getpid(), signal.SIGUSR1)
     def turn():
         if "two" in supervisor._runs and supervisor.has_ended("two"):
             supervisor.ending = True
     supervisor.run(turn)
 said["ways"] = os.read(here, 4096).decode().split()[:2]
+
+from spot.processes.nursery import Nursery
+
+argv = [sys.executable, "-c", "import sys; from spot.processes import nursery; nursery.serve(int(sys.argv[-1]))"]
+made = Nursery(argv, [])
+while not made.is_ready(): time.sleep(0.01)
+child = made.fork(partial(exec, "pass"), "x")
+said["nursed exits"] = [child.wait(), made.fork(partial(exec, "import sys; sys.exit(3)"), "x").wait()]
+given, gives = os.pipe()
+made.fork(partial(exec, f"import os; os.write({gives}, b'given')"), "x", [gives]).wait()
+os.close(gives)
+said["given"] = os.read(given, 100).decode(), os.read(given, 100).decode()
+waiting = made.fork(partial(exec, "import time; time.sleep(600)"), "spot nursed")
+status = dict(line.split(":\t", 1) for line in open(f"/proc/{waiting.pid}/status"))
+said["nursed"] = int(status["PPid"]) == os.getpid(), status["Name"].strip(), os.getsid(waiting.pid) == waiting.pid
+waiting.terminate()
+said["nursed exits"].append(waiting.wait())
+made.process.kill()
+made.process.wait()
+try:
+    made.fork(partial(exec, "pass"), "x")
+except OSError:
+    said["gone"] = True
+made.close()
+
+with Supervisor(lambda text: None) as supervisor:
+    supervisor.nursery = argv, []
+    one = Program("one", [sys.executable, "-c", f"import os; os.write({there}, b'exec')"], (there,),
+                  inside=partial(exec, f"import os; os.write({there}, b'fork')"))
+    supervisor.when_asked = lambda: supervisor.start(one)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    def turn():
+        if supervisor.has_ended("one"):
+            supervisor.ending = True
+    supervisor.run(turn)
+said["reloaded"] = os.read(here, 4096).decode()
+said["left"] = [name for name in os.listdir("/proc") if name.isdigit() and is_mine(name)]
 print(json.dumps(said))
 """
 
@@ -93,3 +137,20 @@ def test_a_fork_has_a_name_a_session_and_no_descriptors_but_its_own(driven) -> N
 def test_programs_are_forks_until_their_code_may_have_changed(driven) -> None:
     said, _ = driven
     assert said["ways"] == ["fork", "exec"]
+
+
+def test_a_nursery_forks_children_of_the_supervisor(driven) -> None:
+    said, _ = driven
+    assert said["nursed exits"] == [0, 3, -15]
+    assert said["given"] == ["given", ""]
+    assert said["nursed"] == [True, "spot nursed", True]
+
+
+def test_a_nursery_that_has_ended_says_so(driven) -> None:
+    assert driven[0]["gone"]
+
+
+def test_after_a_reload_programs_are_forks_of_a_nursery_and_nothing_is_left(driven) -> None:
+    said, _ = driven
+    assert said["reloaded"] == "fork"
+    assert said["left"] == []
