@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextvars import Context
 from itertools import islice
+from typing import Any
 
 import structlog
 from channels.layers import get_channel_layer
@@ -20,9 +21,9 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from redis.exceptions import RedisError
 
-from spot.clients import limits, tickets
+from spot.clients import crowds, limits, tickets
 from spot.clients.book import CHANGED, GROUP, book
-from spot.clients.leases import Leases
+from spot.clients.leases import Leases, Progress
 from spot.clients.protocols import uses
 from spot.clients.roster import Connected, roster
 from spot.clients.usage import usage
@@ -66,8 +67,9 @@ class Desk:
 
     def __init__(self) -> None:
         self.redis = settings.REDIS.async_blocking_client(8, 2)
-        self._leases = Leases()
-        self._leased = False
+        self._leases, self._progress, self._crowds = Leases(), Progress(), crowds.Crowds()
+        #: Whether limits hold in this process only.
+        self._alone = False
         self._due, self._soon = asyncio.Event(), asyncio.Event()
         self._settled = asyncio.Event()
         #: Those who wait until the book has been read.
@@ -197,26 +199,26 @@ class Desk:
             self._soon.clear()
             try:
                 await self._share()
+                self._alone = False
             except (RedisError, OSError, TimeoutError) as error:
                 roster.elsewhere = {}
-                log.warning("limits hold in this process only", error=type(error).__name__)
+                crowds.forget()
+                if not self._alone:
+                    log.warning("limits hold in this process only", error=type(error).__name__)
+                self._alone = True
             except Exception:
                 log.exception("connections cannot be compared")
             self._expire()
 
     async def _share(self) -> None:
         """Tell the other processes what this one has, and hear what they have."""
-        spent = limits.requests.recent()
-        if roster.keyed or spent or self._leased:
-            self._leased = bool(roster.keyed or spent)
-            report = {"open": roster.open(), "spent": spent}
-            others = await self._leases.exchange(self.redis, report)
-            for key, cost in self._leases.spent_since(others).items():
-                limits.requests.take_elsewhere(key, cost)
-            opened = {process: other["open"] for process, other in others.items()}
-            self._end(roster.compare(self._leases.process, opened))
-        else:
-            roster.elsewhere = {}  # what was heard last is no longer true: the next client is admitted, then compared
+        own = self._crowds.report(ending=roster.is_ending)
+        report = {"open": roster.open(), "spent": limits.requests.recent(), "crowds": own}
+        others = await self._leases.exchange(self.redis, report)
+        for key, cost in self._progress.since(_part(others, "spent")).items():
+            limits.requests.take_elsewhere(f"key:{key}", cost)
+        self._end(roster.compare(self._leases.process, _part(others, "open")))
+        self._end(self._crowds.learn(self._leases.process, own, _part(others, "crowds")))
         await self._flush()
 
     async def _flush(self) -> None:
@@ -273,6 +275,11 @@ def renew() -> None:
             asyncio.run_coroutine_threadsafe(desk._renew(), loop).result(_RENEWAL)
         except TimeoutError:
             log.warning("keys not read yet: a new key is good within seconds")
+
+
+def _part(reports: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:
+    """That part of each process's report; one of an older version may lack it."""
+    return {process: report.get(name, {}) for process, report in reports.items()}
 
 
 def judged() -> Iterable[tuple[Connected, Refused]]:

@@ -1,4 +1,4 @@
-"""What web processes tell each other of keys, so that limits hold in all of them together.
+"""What web processes tell each other of their clients, so that limits hold in all of them together.
 
 Each leaves a report in Redis, which expires when it is not renewed: a process that dies gives back what it had.
 """
@@ -6,6 +6,7 @@ Each leaves a report in Redis, which expires when it is not renewed: a process t
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -35,9 +36,6 @@ class Leases:
 
     def __init__(self) -> None:
         self.process = secrets.token_hex(4)
-        #: The requests with each key in other processes, as counted there since they began.
-        self._spent: dict[tuple[str, str], float] = {}
-        self._known: set[str] = set()
 
     async def exchange(self, redis: Any, report: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Leave this process's report, and read those of the others by process."""
@@ -50,14 +48,23 @@ class Leases:
         """Give back at once what this process had."""
         await redis.delete(f"{_PROCESSES}:{self.process}")
 
-    def spent_since(self, others: dict[str, dict[str, Any]]) -> dict[str, float]:
-        """What each key has spent in other processes since the last call."""
+
+class Progress:
+    """How much the totals of other processes have grown."""
+
+    def __init__(self) -> None:
+        self._totals: dict[tuple[str, str], float] = {}
+        self._known: set[str] = set()
+
+    def since(self, totals: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+        """By name, in all processes together: what has been added since the last call. A process that was there before
+        us is counted from now on."""
         news: dict[str, float] = {}
         seen = {}
-        for name, report in others.items():
-            for key, total in report["spent"].items():
-                before = self._spent.get((name, key), 0.0 if name in self._known else total)
-                seen[name, key] = total
-                news[key] = news.get(key, 0.0) + (total - before if total >= before else total)
-        self._known, self._spent = set(others), seen
+        for process, by_name in totals.items():
+            for name, total in by_name.items():
+                before = self._totals.get((process, name), 0.0 if process in self._known else total)
+                seen[process, name] = total
+                news[name] = news.get(name, 0.0) + (total - before if total >= before else total)
+        self._known, self._totals = set(totals), seen
         return news

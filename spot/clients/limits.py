@@ -5,15 +5,24 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from heapq import nlargest
+from typing import Any, NamedTuple
 
 from django.conf import settings
 
-from spot.clients.plans import Client, Plan
+from spot.clients.plans import Client, Plan, anonymous
 from spot.clients.roster import roster
 from spot.codes import Refused
+
+#: Of each limit other processes are told of so many clients, each of which uses this part of it or more
+#: (`spot.clients.crowds`).
+SHARED, _PART = 256, 1 / 64
+#: The longest name of a client that they are told: an IPv6 network.
+_LONGEST_NAME = 45
+#: What the names of clients with a key begin with.
+_KEYED = "key:"
 
 
 class Admission:
@@ -21,7 +30,8 @@ class Admission:
 
     `in_all` gives how many there may be in the process, `each` how many of one client (0: any number), `refusals` what
     the others are told: the code where the process is full, that where one client has its share, and what is counted.
-    `elsewhere`: how many a client has in other processes.
+    `by_key`: how many a client with a key has in other processes; None: `elsewhere` has those with a key too.
+    `lasting`: other processes are told only of those who have been served since they were told before.
     """
 
     def __init__(
@@ -29,32 +39,57 @@ class Admission:
         in_all: Callable[[], int],
         each: Callable[[Plan], int],
         refusals: tuple[str, str, str],
-        elsewhere: Callable[[Client], int] = lambda _client: 0,
+        by_key: Callable[[Client], int] | None = None,
+        *,
+        lasting: bool = False,
     ) -> None:
         self._in_all = in_all
         self._each = each
         self._full, self._crowded, self._what = refusals
-        self._elsewhere = elsewhere
+        self._by_key = by_key
+        self._lasting = lasting
         self._by_client: Counter[str] = Counter()
         self._count = 0
+        #: How many each client has in other processes, as they said last.
+        self.elsewhere: Mapping[str, int] = Counter()
+        #: The clients with many here, and how few they have been since the last report.
+        self._crowds: dict[str, int] = {}
 
     def enter(self, client: Client) -> None:
         """Count a client in. Raises `Refused`; only a client that has entered may leave."""
         in_all, each = self._in_all(), self._each(client.plan)
         if in_all and self._count >= in_all:
             raise Refused(self._full, f"This server has all the {self._what} it takes; try again later.")
-        if each and self._by_client[client.id] + self._elsewhere(client) >= each:
+        here = self._by_client[client.id]
+        if each and here + self._others(client) >= each:
             whose = "from one address" if client.key is None else "with one key"
             raise Refused(self._crowded, f"At most {each} {self._what} {whose}; try again later.")
         self._count += 1
-        self._by_client[client.id] += 1
+        self._by_client[client.id] = here + 1
+        if here + 1 >= each * _PART and each and (self._by_key is None or client.key is None):
+            self._crowds.setdefault(client.id, 0)
 
     def leave(self, client: Client) -> None:
         """Count a client out."""
         self._count -= 1
-        self._by_client[client.id] -= 1
-        if not self._by_client[client.id]:
+        here = self._by_client[client.id] = self._by_client[client.id] - 1
+        if not here:
             del self._by_client[client.id]
+        if client.id in self._crowds:
+            self._crowds[client.id] = min(here, self._crowds[client.id])
+            if not here or here < self._each(client.plan) * _PART:
+                del self._crowds[client.id]
+
+    def crowds(self) -> dict[str, int]:
+        """How many each client has here, of those with many: for the other processes, once for each report."""
+        fewest, self._crowds = self._crowds, {client: self._by_client[client] for client in self._crowds}
+        return _most(fewest if self._lasting else self._crowds)
+
+    def _others(self, client: Client) -> int:
+        """How many the client has in other processes."""
+        if client.key is not None and self._by_key is not None:
+            return self._by_key(client)
+        return self.elsewhere.get(client.id, 0)
 
     @property
     def clients(self) -> int:
@@ -63,6 +98,12 @@ class Admission:
 
     def __len__(self) -> int:
         return self._count
+
+
+def _most(counts: Mapping[str, float]) -> dict[str, Any]:
+    """Of these counts the largest, as many as other processes are told of."""
+    named = {client: count for client, count in counts.items() if count and len(client) <= _LONGEST_NAME}
+    return dict(nlargest(SHARED, named.items(), lambda item: item[1])) if len(named) > SHARED else named
 
 
 _CONNECTIONS = ("overloaded", "too_many_connections", "connections")
@@ -75,7 +116,7 @@ admission = Admission(
 #: are not gone yet. Past these the handshake is refused.
 farewells = Admission(lambda: 256, lambda _plan: 64, _CONNECTIONS)
 #: HTTP requests that are being answered.
-answering = Admission(lambda: settings.SPOT_REQUESTS, lambda plan: plan.requests, _REQUESTS)
+answering = Admission(lambda: settings.SPOT_REQUESTS, lambda plan: plan.requests, _REQUESTS, lasting=True)
 
 
 @dataclass(slots=True)
@@ -128,6 +169,20 @@ def sending(plan: Plan) -> Bucket | None:
     return Bucket(rate, max(1.0, rate)) if rate else None
 
 
+class _Totals(dict[str, tuple[float, float]]):
+    """What has been spent by name since this process began to count it, and when last."""
+
+    def add(self, name: str, cost: float, now: float) -> None:
+        """Count more."""
+        self[name] = self.get(name, (0.0, now))[0] + cost, now
+
+    def recent(self, earliest: float) -> dict[str, float]:
+        """The totals that have changed since then; the others are forgotten."""
+        for name in [name for name, (_, at) in self.items() if at <= earliest]:
+            del self[name]
+        return {name: total for name, (total, _) in self.items()}
+
+
 class Balance(NamedTuple):
     """A client's tokens: of `limit` at once it may still spend `remaining`, and all of it after `reset` seconds."""
 
@@ -150,8 +205,10 @@ class Allowance:
         self._burst = burst
         self._clock = clock
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
-        #: What has been spent with each key since this process began to count it, and when last.
-        self._spent: dict[str, tuple[float, float]] = {}
+        self._keyed, self._crowds = _Totals(), _Totals()
+        #: What each other client has spent in the period that began at `_since`.
+        self._little: Counter[str] = Counter()
+        self._since = 0.0
 
     def wait(self, client: Client, cost: float) -> int:
         """Whole seconds until the client may spend so much; 0 when it may now."""
@@ -166,20 +223,22 @@ class Allowance:
         if wait := bucket.wait(self._clock(), cost):
             return math.ceil(wait)
         bucket.take(cost)
-        if client.key is not None:
-            before, _ = self._spent.get(client.key, (0.0, 0.0))
-            self._spent[client.key] = before + cost, self._clock()
+        self._note(client, cost)
         return 0
 
-    def recent(self) -> dict[str, float]:
-        """What has been spent with each key that has been in use in the last minute."""
-        earliest = self._clock() - self._period
-        self._spent = {key: (spent, at) for key, (spent, at) in self._spent.items() if at > earliest}
-        return {key: spent for key, (spent, _) in self._spent.items()}
+    def recent(self, *, keyed: bool = True) -> dict[str, float]:
+        """For the other processes: what has been spent with each key that has been in use in the last period, or by
+        each client without one that has spent much."""
+        totals = self._keyed if keyed else self._crowds
+        return totals.recent(self._clock() - self._period)
 
-    def take_elsewhere(self, key: str, cost: float) -> None:
-        """Take what has been spent with a key in another process."""
-        if (bucket := self._buckets.get(f"key:{key}")) is not None:
+    def take_elsewhere(self, client: str, cost: float) -> None:
+        """Take what a client has spent in another process. With a key it begins here with a whole allowance."""
+        bucket = self._buckets.get(client)
+        if bucket is None and not client.startswith(_KEYED) and (known := anonymous(client)).id == client:
+            bucket = self._bucket(known)
+        if bucket is not None:
+            bucket.wait(self._clock(), 0)
             bucket.take(cost)
 
     def take(self, client: Client, cost: float) -> None:
@@ -198,7 +257,23 @@ class Allowance:
     def forget(self) -> None:
         """Give every client its whole allowance again."""
         self._buckets.clear()
-        self._spent.clear()
+        self._keyed, self._crowds = _Totals(), _Totals()
+        self._little.clear()
+
+    def _note(self, client: Client, cost: float) -> None:
+        """Count what has been spent, as far as other processes are told of it."""
+        now = self._clock()
+        if client.key is not None:
+            self._keyed.add(client.key, cost, now)
+        elif client.id in self._crowds:
+            self._crowds.add(client.id, cost, now)
+        else:
+            if now - self._since > self._period or len(self._little) > self._MOST:
+                self._little.clear()
+                self._since = now
+            self._little[client.id] += cost  # type: ignore[assignment]
+            if self._little[client.id] >= self._number(client.plan) * _PART and len(self._crowds) < SHARED:
+                self._crowds.add(client.id, self._little.pop(client.id), now)
 
     def _bucket(self, client: Client) -> Bucket | None:
         """The client's bucket; None where its plan has no limit."""

@@ -45,19 +45,20 @@ class Roster:
     """The open connections of this process."""
 
     def __init__(self) -> None:
-        self.connections: set[Connected] = set()
+        #: In the order in which they came.
+        self.connections: dict[Connected, None] = {}
         self.keyed: dict[str, dict[Connected, int]] = defaultdict(dict)
         #: Those of the site's own pages where nobody is served without a key.
         self.of_pages: set[Connected] = set()
         #: The connections of each key in other processes, as they said last.
         self.elsewhere: dict[str, int] = {}
-        self._ending = False
+        self.is_ending = False
         #: Called when a connection whose number is limited comes or goes.
         self.changed: Callable[[], None] = lambda: None
 
     def enter(self, connection: Connected) -> None:
         """Count an admitted connection in."""
-        self.connections.add(connection)
+        self.connections[connection] = None
         if connection.who.until is not None:
             self.of_pages.add(connection)
         if (key := connection.who.key) is not None:
@@ -72,7 +73,7 @@ class Roster:
         """Count it out. Harmless when it is not here."""
         if connection not in self.connections:
             return
-        self.connections.discard(connection)
+        del self.connections[connection]
         self.of_pages.discard(connection)
         if (key := connection.who.key) is not None:
             self._read(key, connection)
@@ -103,14 +104,14 @@ class Roster:
 
     def end(self) -> None:
         """Count for the other processes no more what is open here: it is about to come to them."""
-        self._ending = True
+        self.is_ending = True
         self.changed()
 
     def open(self) -> dict[str, Open]:
         """The connections of each key here that count."""
         return (
             {}
-            if self._ending
+            if self.is_ending
             else {
                 key: sorted(connections.values()) if _limit(connections) else len(connections)
                 for key, connections in self.keyed.items()

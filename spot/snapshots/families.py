@@ -67,7 +67,7 @@ FAMILIES = (
     Family("stream:*", "implausible prices of streams, by coin, of a week", "missing"),
     Family("client:usage:*", "what client keys use, by day, until it is in the database", "rows"),
     Family("client:protocols:*", "the use of other vendors' protocols, by day", "missing"),
-    Family("client:*", "what web processes tell each other of keys, and tickets of a minute"),
+    Family("client:*", "what web processes tell each other of their clients, and tickets of a minute"),
     Family("celery:*", "tasks, which expire within seconds"),
 )
 

@@ -4,13 +4,12 @@ providers of data that nobody looks at yet. Each client may ask for so many of t
 from __future__ import annotations
 
 import contextlib
-import time
-from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterator
 
 from django.conf import settings
 
 from spot.clients import limits
+from spot.clients.payments import payments
 from spot.clients.plans import Client
 from spot.codes import Refused
 from spot.dialects.base import Dialect
@@ -19,11 +18,6 @@ from spot.hub.hub import Hub
 
 #: The cost of each: a currency is polled for minutes, a chart is fetched once, coins are fetched together.
 _CURRENCY, _BLOCK, _DATASET, _COIN = 10.0, 3.0, 1.0, 0.2
-#: For so many seconds what has been paid for is free, for everybody.
-_PAID_SECONDS = 900
-_MOST_PAID = 20_000
-
-_paid: OrderedDict[Hashable, float] = OrderedDict()
 
 
 def check_channel(client: Client, view: View) -> None:
@@ -54,48 +48,32 @@ def admitted(client: Client, view: View, dialect: Dialect) -> Iterator[None]:
             wait=wait,
         )
     limits.novelties.take(client, cost)
-    _pay(items)
+    payments.pay(client.id, items)
     try:
         yield
     except Refused as refused:
         if not refused.fact.retry:  # what does not exist costs no call
             limits.novelties.take(client, -cost)
-            for item in items:
-                _paid.pop(item, None)
+            payments.pay_back(client.id, items)
         raise
 
 
-def forget() -> None:
-    """Forget what has been paid for."""
-    _paid.clear()
-
-
-def _pay(items: Iterable[Hashable]) -> None:
-    now = time.monotonic()
-    for item in items:
-        _paid[item] = now
-        _paid.move_to_end(item)
-    while len(_paid) > _MOST_PAID:
-        _paid.popitem(last=False)
-
-
-def _items(hub: Hub, view: View) -> dict[Hashable, float]:
+def _items(hub: Hub, view: View) -> dict[str, float]:
     """The data that are new, and their cost."""
-    items: dict[Hashable, float] = {}
+    items: dict[str, float] = {}
     for dataset in view.datasets:
         topic = hub.topics.get(dataset.name)
         if (topic is not None and topic.groups) or dataset.traits.daily:  # lists are fetched whoever asks
             continue
         if dataset.traits.coins and dataset.block == 1:
-            items["currency", dataset.currency] = _CURRENCY
+            items[f"currency {dataset.currency}"] = _CURRENCY
         else:
             items[dataset.name] = _BLOCK if dataset.traits.market else _DATASET
     if coins := _extra_coins(hub, view):  # one call brings them all
-        items |= dict.fromkeys((("coin", coin) for coin in coins), max(_COIN, _DATASET / len(coins)))
-    earliest = time.monotonic() - _PAID_SECONDS
-    pinned = {("currency", currency) for currency in settings.SPOT_PINNED_CURRENCIES}
-    pinned |= {("coin", coin) for coin in settings.SPOT_PINNED_COINS}
-    return {item: cost for item, cost in items.items() if item not in pinned and _paid.get(item, -1e9) < earliest}
+        items |= dict.fromkeys((f"coin {coin}" for coin in coins), max(_COIN, _DATASET / len(coins)))
+    pinned = {f"currency {currency}" for currency in settings.SPOT_PINNED_CURRENCIES}
+    pinned |= {f"coin {coin}" for coin in settings.SPOT_PINNED_COINS}
+    return {item: cost for item, cost in items.items() if item not in pinned and not payments.is_paid(item)}
 
 
 def _extra_coins(hub: Hub, view: View) -> list[str]:

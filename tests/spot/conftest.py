@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from spot.clients import limits
+from spot.clients.payments import payments
 from spot.clients.usage import Usage, usage
-from spot.web import novelty
 
 settings.register_profile("spot", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 settings.load_profile("spot")
@@ -18,4 +18,4 @@ def whole_allowances() -> None:
     limits.novelties.forget()
     limits.mistakes.forget()
     usage.__dict__.update(Usage().__dict__)
-    novelty.forget()
+    payments.forget()

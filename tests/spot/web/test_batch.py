@@ -7,11 +7,11 @@ import json
 import pytest
 
 from spot.clients import limits
+from spot.clients.payments import payments
 from spot.clients.plans import anonymous
 from spot.dialects import batch
 from spot.dialects.own import PREFIX
 from spot.hub.hub import Hub
-from spot.web import novelty
 from tests.spot import asking
 from tests.spot.asking import ADDRESS, Response
 from tests.spot.rows import USD, coin, market
@@ -193,7 +193,7 @@ def test_it_costs_as_much_as_its_parts(settings, monkeypatch) -> None:
 
 def test_new_data_are_paid_for_by_each_view(settings, monkeypatch) -> None:
     monkeypatch.setattr(limits.novelties, "_clock", lambda: 1000.0)
-    novelty.forget()
+    payments.forget()
     settings.SPOT_NEW_DATASETS_PER_HOUR = 80  # two currencies at once
     settings.SPOT_FIRST_ANSWER_SECONDS = 0.2
 
