@@ -18,7 +18,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spot_project.settings")
 
 TRANSPORT_ALIASES["gateway"] = "spot_project.celery_redis:Transport"
 
-app = Celery("spot")
+app = Celery("spot", amqp="spot_project.celery_redis:Amqp")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.autodiscover_tasks(["spot.ingest"])

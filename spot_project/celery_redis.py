@@ -1,14 +1,17 @@
 """Celery's transport over REDIS_URL: kombu's own with our connections.
 
 kombu would parse the URL itself, differently from redis-py (`spot_project.redis_address`), and treats a rejected BRPOP
-as a reply: a worker that waits at a server which has become a replica would wait there for ever.
+as a reply: a worker that waits at a server which has become a replica would wait there for ever. Its pauses before it
+connects again grow by two seconds each, to 30: after a failover that takes four seconds, nothing is fetched for eight.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from celery.app import amqp
 from django.conf import settings
+from kombu import Connection as KombuConnection
 from kombu.transport import redis as kombu
 from redis.exceptions import ConnectionError as LostError
 from redis.exceptions import ResponseError
@@ -54,3 +57,20 @@ class Channel(kombu.Channel):
 
 class Transport(kombu.Transport):
     Channel = Channel
+
+
+#: The pauses between two tries to connect, in seconds.
+_PAUSES = {"interval_start": 1, "interval_step": 0, "interval_max": 1}
+
+
+class Connection(KombuConnection):
+    """A connection that is tried again each second."""
+
+    def _ensure_connection(self, *args: Any, **options: Any) -> Any:
+        return super()._ensure_connection(*args, **{**options, **_PAUSES})
+
+
+class Amqp(amqp.AMQP):
+    """What makes the connections of an app."""
+
+    Connection = Connection
