@@ -49,7 +49,7 @@ test-clients: $(VENV)/.packages-dev $(VENV)/.redis-for-tests $(VENV)/.node ## ru
 test-chart: $(VENV)/.packages-dev $(VENV)/.packages-chart ## lint and render the Helm chart, and check what it renders: docs/kubernetes.md
 	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 0 tests/ops/test_helm.py $(ARGS)
 
-test-redis: $(VENV)/.packages-dev $(VENV)/.redis-for-tests ## run whole sites on Redis Sentinels and on a Redis Cluster, and kill their primaries
+test-redis: $(VENV)/.packages-dev $(VENV)/.redis-for-tests ## run whole sites on Redis Sentinels and on a Redis Cluster, kill their primaries; and one behind HAProxy
 	@$(PY) -m pytest -n 0 -v -s tests/topologies $(ARGS)
 
 test-upgrade: $(VENV)/.packages-dev $(VENV)/.redis-for-tests ## run the version before beside this one, on one database and one Redis

@@ -148,6 +148,9 @@ def test_nothing_but_the_front_is_between_visitors_and_web_processes() -> None:
     assert all(SCALE["networks"][name]["internal"] for name in ("inside", "store", "tables"))
     front = (ROOT / "deploy" / "haproxy.cfg").read_text()
     assert "http-request set-header X-Forwarded-For %[src]" in front
+    # Its health check has a port of its own, which takes no PROXY header and which only the container reaches.
+    assert "/dev/tcp/127.0.0.1/8001 " in str(SCALE["services"]["front"]["healthcheck"]["test"])
+    assert "bind 127.0.0.1:8001 #" in front
 
 
 def test_the_front_outlasts_the_silence_of_a_healthy_connection() -> None:
