@@ -5,14 +5,23 @@ or a backlog after an outage, changes nothing.
 """
 
 import os
+import time
 
 from celery import Celery
-from celery.signals import beat_init, celeryd_init, setup_logging, worker_process_shutdown
+from celery.signals import (
+    beat_init,
+    celeryd_init,
+    setup_logging,
+    task_postrun,
+    worker_process_init,
+    worker_process_shutdown,
+)
 from kombu.transport import TRANSPORT_ALIASES
 
 from providers import tracing
 from spot.ingest import measuring  # noqa: F401 - importing connects it to the signals of tasks
 from spot.processes import telemetry
+from spot.tidying import Tidying
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spot_project.settings")
 
@@ -37,6 +46,16 @@ def _begin_worker(**_: object) -> None:
 @beat_init.connect
 def _begin_beat(**_: object) -> None:
     telemetry.begin("beat")
+
+
+@worker_process_init.connect
+def _tidy_after_tasks(**_: object) -> None:
+    """A fetch takes some 20 MB for a moment, which the allocator would keep."""
+    tidying = Tidying(time.monotonic)
+
+    @task_postrun.connect(weak=False)
+    def tidy(**_: object) -> None:
+        tidying.turn()
 
 
 @worker_process_shutdown.connect

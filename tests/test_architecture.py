@@ -19,9 +19,9 @@ SOURCES = sorted(
 PURE_ROOMS = ("spot/query/", "spot/feeds/", "spot/dialects/", "providers/protocols/")
 #: The rooms of `spot/`, from the lowest floor to the highest: none imports one above it.
 FLOORS = (
-    "codes", "metrics", "signs", "database_trouble", "query", "feeds", "dialects", "snapshots", "clients", "hub",
-    "ingest", "alerts", "endpoints", "server", "web", "processes", "checks", "doctor", "rescue", "apps", "templatetags",
-    "management",
+    "codes", "metrics", "signs", "tidying", "database_trouble", "query", "feeds", "dialects", "snapshots", "clients",
+    "hub", "ingest", "alerts", "endpoints", "server", "web", "processes", "checks", "doctor", "rescue", "apps",
+    "templatetags", "management",
 )  # fmt: skip
 #: Where the environment is read.
 READERS = {"spot_project/settings.py", "spot_project/environment.py"}

@@ -35,7 +35,6 @@ from spot.hub.listed import Lists, judge
 from spot.hub.report import WebReport
 from spot.hub.ring import Ring
 from spot.hub.shares import make_room
-from spot.hub.tidying import Tidying
 from spot.hub.topics import Topic
 from spot.hub.update import Update
 from spot.metrics import DELIVERY, FAN_OUT, observe
@@ -43,6 +42,7 @@ from spot.query.columns import Columns
 from spot.query.table import Table
 from spot.snapshots import News, Snapshot, Trouble, now_ms, nudges
 from spot.snapshots.reader import Reader
+from spot.tidying import Tidying
 
 log = structlog.get_logger(__name__)
 

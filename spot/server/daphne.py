@@ -188,6 +188,9 @@ class SpotWebSocketProtocol(WebSocketProtocol):
             self.intake.close()
         self._end_patience()
         _let_go(self)
+        # What the peer has not taken would wait for the garbage collector, with the transport and us.
+        self.transport.dataBuffer = b""
+        self.transport._tempDataBuffer.clear()
         super().connectionLost(reason)
 
     def handle_reply(self, message: dict[str, Any]) -> None:
