@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 import structlog
 from redis import Redis
@@ -21,9 +21,11 @@ from providers.datasets import Dataset, Fetched, Row
 from providers.errors import BadPayload, NotFound, ProviderError
 from providers.metrics import ATTEMPTS, BYTES, CALLS, CREDITS, SECONDS, counts
 from providers.pacing import pinned
-from providers.plausible import Before, Doubts, judge
+from providers.pipelines import Part, together, write
+from providers.plausible import Before, Doubt, Doubts, judge
 
 log = structlog.get_logger("providers.fetch")
+Ended = TypeVar("Ended")
 
 
 class Rank(TypedDict):
@@ -68,7 +70,8 @@ class _Counts:
 
 
 class Attempt:
-    """One try. `deadline` is on the monotonic clock; `redis` stores the budget and the doubts."""
+    """One try. `deadline` is on the monotonic clock; `redis` stores the budget and the doubts; `doubts` are those of
+    the dataset, if they are known. `run` leaves what a success writes to `finish`, which joins it with the caller's."""
 
     def __init__(
         self,
@@ -78,13 +81,16 @@ class Attempt:
         redis: Redis,
         now_ms: Callable[[], int],
         deadline: float,
+        doubts: Mapping[str, Doubt] | None = None,
     ) -> None:
         self._entry, self._endpoint, self._question = entry, endpoint, question
         self._provider = entry.provider
-        self._redis, self._now_ms, self._deadline = redis, now_ms, deadline
+        self._redis, self._now_ms, self._deadline, self._doubts = redis, now_ms, deadline, doubts
         self._budget = Budget(redis, now_ms)
         self._counts = _Counts()
         self._reservations: list[tuple[Reservation, int]] = []  # and the credits expected
+        self._settling: list[Part[None]] = []
+        self._success: tuple[float, dict[str, int]] | None = None  # when it began, and its counts of rows
 
     @property
     def sent(self) -> int:
@@ -104,11 +110,22 @@ class Attempt:
         try:
             answer, at = self._normalised(dataset, calls)
         except ProviderError as error:
-            self._log(error, started)
+            rest_s = round(self._budget.failed(self._entry, error))
+            self._log(error, started, write(), {}, rest_s)
             raise
-        self._budget.succeeded(self._entry)
-        self._log(None, started, rows=len(answer.rows), dropped=answer.dropped, blanked=answer.blanked)
-        return self._fetched(answer, at)
+        else:
+            rows = {"rows": len(answer.rows), "dropped": answer.dropped, "blanked": answer.blanked}
+            self._success = started, rows
+            return self._fetched(answer, at)
+        finally:
+            if self._success is None:
+                together(self._redis, *self._settlements())
+
+    def finish(self, more: Part[Ended]) -> Ended:
+        """Write what a success leaves behind, and log it; the result of the caller's part of that round trip."""
+        assert self._success is not None, "only after `run`"
+        started, rows = self._success
+        return self._log(None, started, more, rows)
 
     # --- ids ------------------------------------------------------------------------------------------------------
     def _theirs(self) -> tuple[Dataset, tuple[str, ...]]:
@@ -192,7 +209,9 @@ class Attempt:
         dataset, before, memory = self._question.dataset, self._question.before, Doubts(self._redis)
         if not dataset.traits.coins or (before and before.simulated != self._provider.simulated):
             before = None
-        doubts = memory.of(dataset) if dataset.traits.coins and not self._provider.simulated else {}
+        doubts = self._doubts or {}
+        if self._doubts is None and dataset.traits.coins and not self._provider.simulated:
+            doubts = memory.of(dataset)
         rows = self._sound(rows, at)
         judged = judge(dataset, rows, before, doubts, self._provider.name, at)
         self._counts.implausible = judged.dropped + self._counts.cells.total()
@@ -234,8 +253,13 @@ class Attempt:
         left = self._counts.credits
         for at, (reservation, expected) in enumerate(self._reservations, 1):
             cost = min(left, expected) if at < len(self._reservations) else left
-            self._budget.settle(reservation, cost)
+            self._settling.append(self._budget.settling(reservation, cost))
             left -= cost
+
+    def _settlements(self) -> list[Part[None]]:
+        """What is to be settled, once."""
+        settling, self._settling = self._settling, []
+        return settling
 
     # --- the result -----------------------------------------------------------------------------------------------
     def _fetched(self, answer: Normalised, at: int) -> Fetched:
@@ -258,30 +282,44 @@ class Attempt:
         rule = self._endpoint.lasts
         return None if rule is None else rule(self._question.dataset, rows, self._entry.plan.paid, at)
 
-    def _log(self, error: ProviderError | None, started: float, **rows: int) -> None:
-        """Write the log line of the attempt, and its outcome for the admin."""
+    def _log(
+        self,
+        error: ProviderError | None,
+        started: float,
+        more: Part[Ended],
+        rows: Mapping[str, int],
+        rest_s: int = 0,
+    ) -> Ended:
+        """Write the log line of the attempt, its outcome for the admin, and what it has cost, with another part of that
+        round trip."""
         took = time.monotonic() - started
         outcome: dict[str, Any] = {"outcome": error.code if error else "ok", "calls": self._counts.sent}
         status = self._counts.status
         if error:
-            outcome |= {"message": error.message, "rest_s": round(self._budget.failed(self._entry, error))}
+            outcome |= {"message": error.message, "rest_s": rest_s}
             status = error.status or status
         subject = {"dataset": self._question.dataset.name, "provider": self._provider.name}
+        entry, now = self._entry, self._now_ms()
+        noted = {"at": now, **subject, **outcome, "ms": round(took * 1000)}
+        millicredits = round(self._counts.credits * 1000)
+        *_, credits_left, ended = together(
+            self._redis,
+            *self._settlements(),
+            write() if error else self._budget.success(entry),
+            self._budget.noting(entry, noted),
+            ledger.counting(entry, self._counts.sent, millicredits, int(error is not None), now),
+            self._budget.leaving(entry),
+            more,
+        )
         counts: dict[str, Any] = {"unmapped": self._counts.unmapped, "implausible": self._counts.implausible, **rows}
         answered = {"status": status, "seconds": round(took, 3), "bytes": self._counts.size}
-        spent = {
-            "account": self._entry.account,
-            "credits": self._counts.credits,
-            "credits_left": self._budget.left(self._entry),
-        }
+        spent = {"account": entry.account, "credits": self._counts.credits, "credits_left": credits_left}
         if self._counts.cells:
             counts["implausible_values"] = ", ".join(f"{name} {n}" for name, n in self._counts.cells.most_common())
         (log.warning if error else log.info)("fetch", **subject, **outcome, **answered, **spent, **counts)
         self._count(outcome["outcome"], took)
-        now = self._now_ms()
-        self._budget.note(self._entry, {"at": now, **subject, **outcome, "ms": round(took * 1000)})
-        millicredits = round(self._counts.credits * 1000)
-        ledger.note(self._redis, self._entry, self._counts.sent, millicredits, int(error is not None), now)
+        result: Ended = ended
+        return result
 
     def _count(self, outcome: str, seconds: float) -> None:
         """Count the attempt for the metrics."""

@@ -14,7 +14,7 @@ does not make the source of the data alternate.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,7 @@ from redis import Redis
 
 from providers.budget import wall_ms
 from providers.errors import BadPayload, ProviderError, Unavailable, Unreachable
+from providers.pipelines import Part
 
 #: Failures in a row that open the breaker.
 PATIENCE = 3
@@ -92,7 +93,12 @@ class Breaker:
 
     def succeeded(self, name: str) -> bool:
         """Count a success; whether the breaker is closed now (False: still on trial)."""
-        return bool(self._run(name, "succeeded", TRIALS, _ms(GAP_SECONDS))[0])
+        return self.success(name).run(self._redis)
+
+    def success(self, name: str) -> Part[bool]:
+        """The same as a part of a round trip."""
+        arguments = ("succeeded", self._now_ms(), TRIALS, _ms(GAP_SECONDS))
+        return Part([("EVAL", _lua(), 1, _key(name), *arguments)], lambda answers: bool(answers[0][0]))
 
     def released(self, name: str, *, asked: bool = True) -> None:
         """End a trial without a result. If the provider was not called (`asked`), the next caller may try at once."""
@@ -108,12 +114,17 @@ class Breaker:
 
     def states(self, names: Iterable[str]) -> dict[str, BreakerState]:
         """The states of several breakers, in one round trip."""
+        return self.known(names).run(self._redis)
+
+    def known(self, names: Iterable[str]) -> Part[dict[str, BreakerState]]:
+        """The same as a part of a round trip."""
         names = list(names)
-        reads = self._redis.pipeline(transaction=False)
-        for name in names:
-            reads.hgetall(_key(name))
-        now = self._now_ms()
-        return {name: _state(fields, now) for name, fields in zip(names, reads.execute(), strict=True)}
+
+        def states(answers: Sequence[Any]) -> dict[str, BreakerState]:
+            now = self._now_ms()
+            return {name: _state(fields, now) for name, fields in zip(names, answers, strict=True)}
+
+        return Part([("HGETALL", _key(name)) for name in names], states)
 
     def _run(self, name: str, operation: str, *arguments: object) -> list[Any]:
         return list(self._script(keys=[_key(name)], args=[operation, self._now_ms(), *arguments]))  # type: ignore[list-item]

@@ -1,8 +1,8 @@
 """The allowance of each account: calls a minute, credits a month, and rests after refusals.
 
-Its state is in Redis and shared by all workers. One script (`budget.lua`) takes from the month and checks the rests,
-the library `limits` (`minute.py`) takes from the moving minute. Every request counts for the minute; one that does not
-end in a 200 is given back to the month. A crash between the two leaves the month too careful, never too free. The month
+Its state is in Redis and shared by all workers. One script (`budget.lua`) checks the rests and takes from the month and
+the moving minute, in one round trip. Every request counts for the minute; one that does not end in a 200 is given back
+to the month. A crash between the two leaves the month too careful, never too free. The month
 accrues evenly, so that no number of requests uses it up before its end.
 
 An account is one key. The month counts the credits that the provider bills, in thousandths.
@@ -15,7 +15,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil, floor, inf
@@ -25,10 +25,12 @@ from typing import Any
 from django.conf import settings
 from redis import Redis
 
-from providers import ledger
+from providers import ledger, minute
 from providers.access import Access
+from providers.clean import SLACK_MS
 from providers.errors import NotFound, OutOfBudget, ProviderError, RateLimited, Unauthorized
-from providers.minute import Minute
+from providers.minute import WINDOW_SECONDS
+from providers.pipelines import Part, write
 
 #: How long one caller may take to probe whether a provider has recovered.
 PROBE_MS = 30_000
@@ -125,7 +127,6 @@ class Budget:
         self._redis, self._now_ms, self._jitter = redis, now_ms, jitter
         self._script = redis.register_script(_lua("budget"))
         self._share = redis.register_script(_lua("share"))
-        self._minute = Minute(redis, now_ms)
 
     def spend(
         self,
@@ -170,35 +171,28 @@ class Budget:
         reservation = Reservation(_key(access, f"credits:{start}"), calls, cost)
         burst, limit = _milli(_burst(access)), _milli(access.per_month)
         reserve = 0 if urgent else burst // 2 + _milli(behind)
-        reason, figure, *probing = self._script(
-            keys=[_rest_key(access), _key(access, "probe"), reservation.month_key, *_facts(access)],
-            args=[now, cost, limit, reserve, burst, start, end, PROBE_MS, _LONGEST_REST_MS],
+        month = [now, cost, limit, reserve, burst, start, end, PROBE_MS, _LONGEST_REST_MS]
+        minute = [calls, access.per_minute, int(urgent), behind, WINDOW_SECONDS * 1000, LEAST_BEHIND, SLACK_MS]
+        reason, wait_ms = self._script(
+            keys=[
+                *(_rest_key(access), _key(access, "probe"), reservation.month_key, *_facts(access)),
+                *(_key(access, "window"), _key(access, "demand")),
+            ],
+            args=[*month, *minute, now / 1000],
         )
         if reason:
-            raise refused(access, _text(reason), figure / 1000)
-        if wait := self._minutes_wait(access, calls, _lower(access.per_minute, figure), urgent, behind):
-            self.settle(reservation, 0)
-            if probing[0]:
-                self._redis.delete(_key(access, "probe"))
-            raise refused(access, "minute", wait / 1000)
+            raise refused(access, _text(reason), wait_ms / 1000)
         return reservation
 
-    def _minutes_wait(self, access: Access, calls: int, limit: int, urgent: bool, behind: int) -> int:
-        """Take the calls from the minute; else return the milliseconds to wait. On-demand calls leave some to polls."""
-        everything, demand = _key(access, "window"), _key(access, "demand")
-        share = limit - (max(2, limit // 2) if limit >= 4 else 0)
-        room = max(share - behind, min(share, LEAST_BEHIND))
-        if not urgent and limit and (wait := self._minute.full(demand, calls, room)):
-            return wait
-        wait = self._minute.take(everything, calls, limit)
-        if not wait and not urgent and limit:
-            self._minute.take(demand, calls, share)
-        return wait
-
-    def settle(self, reservation: Reservation, credits: float) -> None:
+    def settling(self, reservation: Reservation, credits: float) -> Part[None]:
         """Replace a reservation by the credits that were billed: the month gets the rest back, or pays the excess."""
         if reservation.month_key and (spare := reservation.millicredits - _milli(credits)):
-            self._redis.decrby(reservation.month_key, spare)
+            return write(("DECRBY", reservation.month_key, spare))
+        return write()
+
+    def settle(self, reservation: Reservation, credits: float) -> None:
+        """The same at once."""
+        self.settling(reservation, credits).run(self._redis)
 
     def charge(self, access: Access, millicredits: int) -> float:
         """Count the cost of a stream's messages, which cannot be reserved in advance. Returns the seconds until the
@@ -224,7 +218,13 @@ class Budget:
 
     def succeeded(self, access: Access) -> None:
         """The provider answered: end its rest and its probe."""
-        self._redis.delete(_rest_key(access), _key(access, "probe"), _key(access, "trouble"))
+        self.success(access).run(self._redis)
+
+    def success(self, access: Access) -> Part[None]:
+        """The same as a part of a round trip."""
+        if access.provider.simulated:
+            return write()
+        return write(("DEL", _rest_key(access), _key(access, "probe"), _key(access, "trouble")))
 
     def failed(self, access: Access, error: ProviderError) -> float:
         """Record a failure; returns the seconds for which the account rests now, 0 for none."""
@@ -259,7 +259,8 @@ class Budget:
     def _learn(self, access: Access) -> None:
         """Two 429s on one day (UTC), both well below the configured limit, mean that there is a lower one. It applies
         until the day ends. One 429 means nothing: another client of our address, or a window that Redis has lost."""
-        now, called = self._now_ms(), self._minute.used(_key(access, "window"))
+        now = self._now_ms()
+        called = minute.used(self._redis, _key(access, "window"), now)
         lowered, suspected = self._redis.mget(_key(access, "lowered"), _key(access, "suspected"))
         limit, left = self._per_minute(access, lowered), 86_400_000 - now % 86_400_000
         if not LEAST_LOWERED < called < 0.8 * limit:
@@ -277,7 +278,11 @@ class Budget:
 
     def note(self, access: Access, outcome: dict[str, Any]) -> None:
         """Keep the outcome of the last fetch, for the admin."""
-        self._redis.set(_key(access, "last"), json.dumps(outcome), ex=40 * 86_400)
+        self.noting(access, outcome).run(self._redis)
+
+    def noting(self, access: Access, outcome: dict[str, Any]) -> Part[None]:
+        """The same as a part of a round trip."""
+        return write(("SET", _key(access, "last"), json.dumps(outcome), "EX", 40 * 86_400))
 
     def usage(self, access: Access) -> Usage:
         """The use of the account so far."""
@@ -288,7 +293,7 @@ class Budget:
         resting = _lies_ahead(int(till), now, _LONGEST_REST_MS)
         allowed = self._per_minute(access, lowered)
         return Usage(
-            minute=self._minute.used(_key(access, "window")),
+            minute=minute.used(self._redis, _key(access, "window"), now),
             month=ceil(int(month or 0) / 1000),
             rest_until=int(till) if resting else 0,
             rest_reason=reason if resting else "",
@@ -300,13 +305,20 @@ class Budget:
 
     def standings(self, accesses: Iterable[Access]) -> list[Standing]:
         """The allowance left to each of these accounts, in one round trip."""
-        now = self._now_ms()
-        start, end = month_of(now)
-        every = list(accesses)
+        return self.standing(accesses).run(self._redis)
+
+    def standing(self, accesses: Iterable[Access]) -> Part[list[Standing]]:
+        """The same as a part of a round trip."""
+        every, start = list(accesses), month_of(self._now_ms())[0]
         keys = [
             key for access in every for key in (_rest_key(access), _key(access, f"credits:{start}"), *_facts(access))
         ]
-        values = self._redis.mget(keys) if keys else []
+        commands = [("MGET", *keys)] if keys else []
+        return Part(commands, lambda answers: self._standings(every, answers[0] if answers else []))
+
+    def _standings(self, every: list[Access], values: Sequence[Any]) -> list[Standing]:
+        now = self._now_ms()
+        start, end = month_of(now)
         standings = []
         for n, access in enumerate(every):
             rest, month, since, lowered = values[4 * n : 4 * n + 4]
@@ -323,13 +335,25 @@ class Budget:
 
     def left(self, access: Access) -> int | None:
         """The whole credits that the account has left until the month's end; None without a limit."""
-        return floor(self.standings([access])[0].left) if access.per_month else None
+        return self.leaving(access).run(self._redis)
+
+    def leaving(self, access: Access) -> Part[int | None]:
+        """The same as a part of a round trip."""
+        if not access.per_month:
+            return Part([], lambda _answers: None)
+        standing = self.standing([access])
+        return Part(standing.commands, lambda answers: floor(standing.meaning(answers)[0].left))
 
     def in_turn(self, accesses: Iterable[Access]) -> list[Access]:
-        """These accounts in the order in which they should be asked: the largest remaining part of an allowance first,
-        then the least used; resting ones last."""
-        ranked = sorted(self.standings(accesses), key=lambda one: (one.resting, -one.share, one.used))
-        return [standing.access for standing in ranked]
+        """These accounts in the order in which they should be asked."""
+        return in_turn(self.standings(accesses))
+
+
+def in_turn(standings: Iterable[Standing]) -> list[Access]:
+    """Accounts in the order in which they should be asked: the largest remaining part of an allowance first, then the
+    least used; resting ones last. Pure."""
+    ranked = sorted(standings, key=lambda one: (one.resting, -one.share, one.used))
+    return [standing.access for standing in ranked]
 
 
 def due_of(access: Access, usage: Usage, now_ms: int) -> Due | None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from redis import Redis
 
@@ -18,8 +19,8 @@ from providers import access, chains
 from providers.access import Access
 from providers.attempt import Attempt, Question
 from providers.base import Endpoint, Provider
-from providers.breaker import Breaker, Permit
-from providers.budget import Budget, connection, wall_ms
+from providers.breaker import Breaker, BreakerState, Permit
+from providers.budget import Budget, connection, in_turn, wall_ms
 from providers.datasets import Dataset, Fetched, Kind, is_coin_id
 from providers.errors import (
     BadPayload,
@@ -32,12 +33,14 @@ from providers.errors import (
     Unreachable,
     for_visitors,
 )
-from providers.plausible import Before
+from providers.pipelines import Part, joined
+from providers.plausible import Before, Doubt, Doubts
 
 #: All calls of one fetch together, to any provider; below the time limit of the task around it.
 TOTAL_SECONDS = 22.0
 #: The longest that a trial may delay the next provider.
 TRIAL_SECONDS = 4.0
+_CLOSED = BreakerState()
 #: Errors of one key; another key of the same provider is tried next.
 _OF_A_KEY = (Unauthorized, RateLimited, OutOfBudget)
 #: Which error to report when every provider failed, most informative first; `Unreachable` only if all were.
@@ -54,17 +57,62 @@ def fetch(
     tries: int = 3,
     before: Before | None = None,
     rate: float = math.inf,
+    prospects: Prospects | None = None,
 ) -> Fetched:
     """The dataset, whole, from the first provider in order that delivers it; `simulated` picks the simulated ones.
 
     `ids` are the coins of a `quotes` dataset. `tries` is how often one call may be sent when it fails in a way that may
     pass (1: no retry). `before` is the snapshot in place, with which prices are compared. `rate`: the calls a second
-    that all fetches with one may make together. Raises a ProviderError that has every provider's message; there is
-    never a part of a dataset.
+    that all fetches with one may make together. `prospects`: the result of `known`, if the caller has it. Raises a
+    ProviderError that has every provider's message; there is never a part of a dataset.
     """
     question = Question(dataset, tuple(dict.fromkeys(ids)), before, tries, rate)
     _check_form(dataset, question.ids)
-    return _Round(question, simulated, redis or connection(), now_ms).run()
+    client = redis or connection()
+    if prospects is None or simulated:
+        prospects = known(dataset, simulated, redis=client, now_ms=now_ms).run(client)
+    return _Round(question, prospects, client, now_ms).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A provider that can be asked, with its keys in their order, and the state of its breaker."""
+
+    provider: Provider
+    endpoint: Endpoint
+    entries: list[Access]
+    breaker: BreakerState
+
+
+@dataclass(frozen=True, slots=True)
+class Prospects:
+    """What is known before a fetch: whom it may ask, and which prices of the dataset are doubted."""
+
+    turns: list[_Turn]
+    doubts: Mapping[str, Doubt]
+
+
+def known(
+    dataset: Dataset, simulated: bool = False, *, redis: Redis | None = None, now_ms: Callable[[], int] = wall_ms
+) -> Part[Prospects]:
+    """What a fetch has to know, for the caller to join with other reads."""
+    client, kind, chain = redis or connection(), dataset.kind, chains.for_dataset(dataset, simulated)
+    budget, breaker = Budget(client, now_ms), Breaker(client, now_ms)
+    entries = [access.for_kind(provider, kind) for provider, _ in chain]
+    doubted = dataset.traits.coins and not simulated
+    parts: list[Part[Any]] = [budget.standing([] if simulated else accounts) for accounts in entries]
+    parts.append(breaker.known([] if simulated else [provider.name for provider, _ in chain]))
+    parts.append(Doubts.known(dataset) if doubted else Part([], lambda _answers: {}))
+
+    def prospects(results: list[Any]) -> Prospects:
+        *standings, states, doubts = results
+        turns = [
+            _Turn(provider, endpoint, accounts if simulated else in_turn(standing), states.get(provider.name, _CLOSED))
+            for (provider, endpoint), accounts, standing in zip(chain, entries, standings, strict=True)
+        ]
+        return Prospects(turns, doubts)
+
+    return joined(parts, prospects)
 
 
 def _check_form(dataset: Dataset, ids: tuple[str, ...]) -> None:
@@ -79,20 +127,13 @@ def _check_form(dataset: Dataset, ids: tuple[str, ...]) -> None:
         raise NotFound("quotes, and only they, are asked for by id", public="No coin is asked for.")
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """A provider that can be asked, with its keys in their order."""
-
-    provider: Provider
-    endpoint: Endpoint
-    entries: list[Access]
-
-
 class _Round:
     """One walk along the chain."""
 
-    def __init__(self, question: Question, simulated: bool, redis: Redis, now_ms: Callable[[], int]) -> None:
-        self._question, self._simulated = question, simulated
+    def __init__(self, question: Question, prospects: Prospects, redis: Redis, now_ms: Callable[[], int]) -> None:
+        self._question, self._turns = question, prospects.turns
+        #: Those of the dataset, until the first attempt may have changed them.
+        self._doubts: Mapping[str, Doubt] | None = prospects.doubts
         self._redis, self._now_ms = redis, now_ms
         self._breaker = Breaker(redis, now_ms)
         self._deadline = time.monotonic() + TOTAL_SECONDS
@@ -107,11 +148,11 @@ class _Round:
             raise
 
     def _walk(self) -> Fetched:
-        turns = self._turns()
+        turns = self._able()
         resting: list[_Turn] = []
         spare: Fetched | None = None
         for at, turn in enumerate(turns):
-            permit = self._permit(turn.provider)
+            permit = self._permit(turn)
             if permit.verdict == "open":
                 resting.append(turn)
                 continue
@@ -124,7 +165,7 @@ class _Round:
     def _last_resort(self, resting: list[_Turn]) -> Fetched:
         """No other provider serves, so those with an open breaker may be asked sooner than otherwise."""
         for at, turn in enumerate(resting):
-            permit = self._permit(turn.provider, alone=True)
+            permit = self._permit(turn, alone=True)
             if permit.verdict == "open":
                 self._failures.append((turn.provider, self._resting(turn.provider, permit)))
                 continue
@@ -133,18 +174,19 @@ class _Round:
                 return fetched
         raise _together(self._failures)
 
-    def _turns(self) -> list[_Turn]:
-        kind, chain = self._question.dataset.kind, chains.for_dataset(self._question.dataset, self._simulated)
-        keys = Budget(self._redis, self._now_ms).in_turn
-        turns = [_Turn(provider, endpoint, keys(access.for_kind(provider, kind))) for provider, endpoint in chain]
-        able = [turn for turn in turns if turn.entries]
+    def _able(self) -> list[_Turn]:
+        kind = self._question.dataset.kind
+        able = [turn for turn in self._turns if turn.entries]
         if not able:
-            reasons = "; ".join(_why_not(provider, kind) for provider, _ in chain)
+            reasons = "; ".join(_why_not(turn.provider, kind) for turn in self._turns)
             raise NotFound(reasons or f"no provider serves {kind}", public="No source that this site may use has this.")
         return able
 
-    def _permit(self, provider: Provider, *, alone: bool = False) -> Permit:
-        return Permit("closed") if provider.simulated else self._breaker.ask(provider.name, alone=alone)
+    def _permit(self, turn: _Turn, *, alone: bool = False) -> Permit:
+        """Whether the provider may be called; a breaker that was closed when the fetch began is not asked again."""
+        if turn.provider.simulated or turn.breaker.state == "closed":
+            return Permit("closed")
+        return self._breaker.ask(turn.provider.name, alone=alone)
 
     def _ask(self, turn: _Turn, permit: Permit, others: int) -> tuple[Fetched | None, bool]:
         """The provider's dataset, if it delivers one, and whether its breaker lets it be used. The provider gets its
@@ -155,7 +197,8 @@ class _Round:
         question = replace(self._question, tries=1) if trial else self._question
         error: ProviderError | None = None
         for entry in turn.entries:
-            attempt = Attempt(entry, turn.endpoint, question, self._redis, self._now_ms, deadline)
+            doubts, self._doubts = self._doubts, None
+            attempt = Attempt(entry, turn.endpoint, question, self._redis, self._now_ms, deadline, doubts)
             try:
                 fetched = attempt.run()
             except ProviderError as failure:
@@ -163,13 +206,17 @@ class _Round:
                 if not isinstance(failure, _OF_A_KEY):
                     break
             else:
-                return fetched, turn.provider.simulated or self._breaker.succeeded(turn.provider.name)
+                return fetched, attempt.finish(self._success(turn.provider))
             finally:
                 self._calls += attempt.sent
         assert error is not None
         self._failures.append((turn.provider, error))
         self._count(turn.provider, error if attempt.sent else None, permit)
         return None, False
+
+    def _success(self, provider: Provider) -> Part[bool]:
+        """The end of a success: whether the provider's breaker lets it be used."""
+        return Part([], lambda _answers: True) if provider.simulated else self._breaker.success(provider.name)
 
     def _count(self, provider: Provider, error: ProviderError | None, permit: Permit) -> None:
         """Record the failure with the breaker. Calls that were never sent, and optional kinds of data, end a trial

@@ -1,7 +1,7 @@
 """The ledger: the usage of each account by day (UTC).
 
 Redis counts the calls, so that fetching does not need the database; a task copies the counters every minute. Copying
-twice changes nothing. Each fetch calls `note` once; the budget counts the cost of streams itself.
+twice changes nothing. Each attempt counts once; the budget counts the cost of streams itself.
 """
 
 from __future__ import annotations
@@ -18,28 +18,36 @@ import providers
 from providers import access
 from providers.access import Access
 from providers.models import DailyUsage
+from providers.pipelines import Part, write
 
 _FIELDS = ("calls", "failures", "millicredits")
 #: Days for which the counters stay in Redis, should the database be unreachable.
 _KEEP_DAYS = 40
 
 
+def counting(access: Access, calls: int, millicredits: int, failures: int, now_ms: int) -> Part[None]:
+    """Count usage, as a part of a round trip."""
+    if access.provider.simulated:
+        return write()
+    key = _key(_day(now_ms))
+    amounts = zip(_FIELDS, (calls, failures, millicredits), strict=True)
+    increments = [
+        ("HINCRBY", key, f"{access.provider.name} {access.account} {name}", amount)
+        for name, amount in amounts
+        if amount
+    ]
+    return write(*increments, ("EXPIRE", key, _KEEP_DAYS * 86_400))
+
+
 def note(redis: Redis, access: Access, calls: int, millicredits: int, failures: int, now_ms: int) -> None:
-    """Count the usage of a fetch."""
-    pipe = redis.pipeline(transaction=False)
-    count(pipe, access, calls, millicredits, failures, now_ms)
-    pipe.execute()
+    """The same at once."""
+    counting(access, calls, millicredits, failures, now_ms).run(redis)
 
 
 def count(pipe: Any, access: Access, calls: int, millicredits: int, failures: int, now_ms: int) -> None:
-    """The same, as a part of the caller's pipeline."""
-    if access.provider.simulated:
-        return
-    key = _key(_day(now_ms))
-    for name, amount in zip(_FIELDS, (calls, failures, millicredits), strict=True):
-        if amount:
-            pipe.hincrby(key, f"{access.provider.name} {access.account} {name}", amount)
-    pipe.expire(key, _KEEP_DAYS * 86_400)
+    """The same in the caller's pipeline."""
+    for command in counting(access, calls, millicredits, failures, now_ms).commands:
+        pipe.execute_command(*command)
 
 
 def keep(redis: Redis, now_ms: int) -> int:

@@ -9,17 +9,19 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
+from typing import Any
 
 from django.conf import settings
 from redis import Redis
 
 from providers import access, chains
 from providers.access import Access
-from providers.base import Call, Endpoint
-from providers.breaker import Breaker
+from providers.base import Call, Endpoint, Provider
+from providers.breaker import Breaker, BreakerState
 from providers.budget import Budget, Standing, connection, wall_ms
 from providers.datasets import KINDS, Dataset, Kind
 from providers.errors import ProviderError
+from providers.pipelines import Part, joined
 
 #: The part of an allowance that polls may plan to use; the rest is for on-demand calls.
 SHARE = 0.8
@@ -60,15 +62,49 @@ def intervals(
     viewers: Mapping[str, int] | None = None,
     redis: Redis | None = None,
     now_ms: Callable[[], int] = wall_ms,
+    sources: Sources | None = None,
 ) -> dict[str, float]:
     """By dataset name, the seconds between two polls: as wished, no faster than the provider's own cache turns over,
     and stretched until all fit the budget together: candles the most, and a dataset the less, the more clients look at
-    it (`viewers`, by its name). Datasets without a provider are left out."""
-    client = redis or connection()
-    payers = _Payers(simulated, Budget(client, now_ms), Breaker(client, now_ms), now_ms)
+    it (`viewers`, by its name). Datasets without a provider are left out. `sources`: the result of `known`, if the
+    caller has it."""
+    client, datasets = redis or connection(), list(datasets)
+    if sources is None:
+        sources = known({dataset.kind for dataset in datasets}, simulated, redis=client, now_ms=now_ms).run(client)
+    payers = _Payers(sources, now_ms)
     for dataset in datasets:
         payers.add(dataset)
     return {name: seconds for payer in payers.all for name, seconds in _stretched(payer, viewers or {})}
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What is known of providers: by kind, those that serve it; by name, their breakers and their accounts."""
+
+    chains: Mapping[Kind, list[tuple[Provider, Endpoint]]]
+    breakers: Mapping[str, BreakerState]
+    standings: Mapping[str, list[Standing]]
+
+
+def known(
+    kinds: Iterable[Kind],
+    simulated: bool = False,
+    *,
+    redis: Redis | None = None,
+    now_ms: Callable[[], int] = wall_ms,
+) -> Part[Sources]:
+    """What a plan for datasets of these kinds has to know, for the caller to join with other reads."""
+    client = redis or connection()
+    able = {kind: chains.of(kind, simulated) for kind in kinds}
+    providers = {provider.name: provider for chain in able.values() for provider, _ in chain}
+    budget = Budget(client, now_ms)
+    standings = [budget.standing(access.all_of(provider)) for provider in providers.values()]
+
+    def sources(results: list[Any]) -> Sources:
+        states, *standings = results
+        return Sources(able, states, dict(zip(providers, standings, strict=True)))
+
+    return joined([Breaker(client, now_ms).known(providers), *standings], sources)
 
 
 def left_over(
@@ -81,8 +117,9 @@ def left_over(
 ) -> float:
     """Calls a second, of one credit each, that the provider of that kind allows beyond the polls of these datasets as
     `intervals` plans them; infinite without limits, 0 without a provider."""
-    client = redis or connection()
-    payers = _Payers(False, Budget(client, now_ms), Breaker(client, now_ms), now_ms)
+    client, datasets = redis or connection(), list(datasets)
+    kinds = {kind, *(dataset.kind for dataset in datasets)}
+    payers = _Payers(known(kinds, redis=client, now_ms=now_ms).run(client), now_ms)
     for dataset in datasets:
         payers.add(dataset)
     if (first := payers.first(kind)) is None:
@@ -96,10 +133,10 @@ def left_over(
 
 
 class _Payers:
-    """The providers that are asked first, each looked up once."""
+    """The providers that are asked first."""
 
-    def __init__(self, simulated: bool, budget: Budget, breaker: Breaker, now_ms: Callable[[], int]) -> None:
-        self._simulated, self._budget, self._breaker, self._now_ms = simulated, budget, breaker, now_ms
+    def __init__(self, sources: Sources, now_ms: Callable[[], int]) -> None:
+        self._sources, self._now_ms = sources, now_ms
         self._payers: dict[str, _Payer] = {}
         self._chains: dict[Kind, tuple[_Payer, Endpoint] | None] = {}
 
@@ -122,14 +159,13 @@ class _Payers:
 
     def _first(self, kind: Kind) -> tuple[_Payer, Endpoint] | None:
         """The first provider that can be asked now; while all rest, the first that can be asked at all."""
-        able, chain = [], chains.of(kind, self._simulated)
-        states = self._breaker.states(provider.name for provider, _ in chain)
-        for provider, endpoint in chain:
-            payer = self._payers.get(provider.name) or _Payer(self._budget.standings(access.all_of(provider)))
+        able = []
+        for provider, endpoint in self._sources.chains[kind]:
+            payer = self._payers.get(provider.name) or _Payer(self._sources.standings[provider.name])
             self._payers[provider.name] = payer
             standings = [standing for standing in payer.standings if kind not in standing.access.plan.lacks]
             ready = any(not (standing.resting or standing.refused) for standing in standings)
-            if states[provider.name].state == "closed" and ready:
+            if self._sources.breakers[provider.name].state == "closed" and ready:
                 return payer, endpoint
             if standings:
                 able.append((payer, endpoint))

@@ -18,6 +18,7 @@ from redis import Redis
 
 from providers.datasets import Dataset, Row, Traits
 from providers.errors import BadPayload
+from providers.pipelines import Part
 from providers.stored import record_of
 
 #: The factor by which a price may move between two accepted values, up or down.
@@ -155,8 +156,17 @@ class Doubts:
 
     def of(self, dataset: Dataset) -> dict[str, Doubt]:
         """The doubts of a dataset, by coin."""
-        raw = self._redis.get(_key(dataset))
-        return {} if raw is None else {coin: record_of(Doubt, facts) for coin, facts in json.loads(raw).items()}
+        return self.known(dataset).run(self._redis)
+
+    @staticmethod
+    def known(dataset: Dataset) -> Part[dict[str, Doubt]]:
+        """The same as a part of a round trip."""
+
+        def doubts(answers: Sequence[Any]) -> dict[str, Doubt]:
+            raw = answers[0]
+            return {} if raw is None else {coin: record_of(Doubt, facts) for coin, facts in json.loads(raw).items()}
+
+        return Part([("GET", _key(dataset))], doubts)
 
     def keep(self, dataset: Dataset, doubts: Mapping[str, Doubt]) -> None:
         """Replace them."""

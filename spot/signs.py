@@ -23,7 +23,12 @@ def now_ms() -> int:
 
 def mark_worker(client: redis.Redis) -> None:
     """Record that a worker ran a task just now."""
-    client.set(_WORKER, now_ms(), ex=_DAY)
+    client.execute_command(*worker_mark())
+
+
+def worker_mark() -> tuple[object, ...]:
+    """The command that records it."""
+    return "SET", _WORKER, now_ms(), "EX", _DAY
 
 
 def worker_seen_ms(client: redis.Redis) -> int | None:

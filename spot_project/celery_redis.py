@@ -19,6 +19,9 @@ from redis.exceptions import ResponseError
 from providers.redis_trouble import wrong_server
 from spot_project.redis_connections import SYNC
 
+#: Celery's name for the exchange, and the only queue, of tasks.
+_TASKS = "celery"
+
 
 class _Failing:
     """Turns the error that the server is a replica into a connection error, after which kombu reconnects. Other errors,
@@ -44,7 +47,16 @@ class Channel(kombu.Channel):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.connection_class = CONNECTIONS[settings.REDIS.kind]
+        self._queues: list[Any] = []
         super().__init__(*args, **kwargs)
+
+    def get_table(self, exchange: str) -> list[Any]:
+        """The queues of an exchange. There is one of tasks, so that not every task asks for it."""
+        if exchange != _TASKS:
+            table: list[Any] = super().get_table(exchange)
+            return table
+        self._queues = self._queues or super().get_table(exchange)
+        return self._queues
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         # Not by way of kombu, which looks at the address in its connection: a channel that is closed later, as when

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from providers import fetching, pacing
 from providers.clean import ahead
 from providers.datasets import Dataset, Fetched
 from providers.errors import ProviderError
+from providers.facts import Facts
 from spot import snapshots
 from spot.clients import records
 from spot.clients.protocols import note_fetched, passed_for
-from spot.snapshots import now_ms
+from spot.snapshots import Trouble, now_ms
 
 
-def due(wanted: Sequence[Dataset]) -> list[Dataset]:
+def due(
+    wanted: Sequence[Dataset],
+    looked: Mapping[str, int],
+    known: Mapping[str, tuple[Facts | None, Trouble | None]],
+) -> list[Dataset]:
     """Those of these datasets that somebody has asked for since they ceased to hold, or that were never fetched; not
     while the next try after a failure is still to come. So nothing is fetched for a client that is gone, and many
-    clients cost as much as one."""
-    looked, known, now = snapshots.last_looked(wanted), snapshots.facts(wanted), now_ms()
-    chosen = []
+    clients cost as much as one. By name: when a client last looked, and what is stored."""
+    now, chosen = now_ms(), []
     for dataset in wanted:
         stored, trouble = known[dataset.name]
         if trouble and not ahead(trouble.at, now) and (trouble.next_try or 0) > now:

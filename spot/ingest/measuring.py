@@ -1,8 +1,8 @@
 """What workers count of their tasks, by Celery's signals: how long each waited, how long it took, how it ended. Lines
 of the log have the task and its id, and a trace goes on in it.
 
-Beat and web processes only note when a task is due. A worker process tells its counts after each task
-(`providers.counters`). Importing connects the signals.
+Beat and web processes only note when a task is due. A worker process tells its counts after a task,
+every two seconds (`providers.counters`). Importing connects the signals.
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ from functools import cache
 from typing import Any
 
 import structlog
-from celery.signals import before_task_publish, task_postrun, task_prerun, task_revoked
+from celery.signals import (
+    before_task_publish,
+    task_postrun,
+    task_prerun,
+    task_revoked,
+    worker_process_shutdown,
+)
 from django.conf import settings
 from redis import Redis
 from redis.exceptions import RedisError
@@ -28,6 +34,9 @@ log = structlog.get_logger(__name__)
 
 #: The headers of a task's message that say when it is due, epoch ms, and to which trace it belongs.
 _DUE, _TRACE = "spot_due", "traceparent"
+#: A process tells its counts at most every so many seconds, after a task, and when it ends; when it last did.
+_TELL_SECONDS = 2.0
+_told = [float("-inf")]
 _started: dict[str, float] = {}
 _spans: dict[str, AbstractContextManager[None]] = {}
 
@@ -60,8 +69,14 @@ def _end(task_id: str, task: Any, state: str | None = None, **_: object) -> None
     if (span := _spans.pop(task_id, None)) is not None:
         tracing.note(state=state)
         span.__exit__(None, None, None)
-    _tell()
+    if time.monotonic() - _told[0] > _TELL_SECONDS:
+        _tell()
     unbind_contextvars("task", "task_id")
+
+
+@worker_process_shutdown.connect
+def _end_process(**_: object) -> None:
+    _tell()
 
 
 @task_revoked.connect
@@ -72,6 +87,7 @@ def _expire(sender: Any = None, expired: bool = False, **_: object) -> None:
 
 
 def _tell() -> None:
+    _told[0] = time.monotonic()
     try:
         tell(_redis(), _reporter(), process_facts(), _now_ms())
     except (RedisError, OSError) as error:

@@ -7,7 +7,7 @@ second beat, a second worker or a backlog after an outage therefore changes noth
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
 
@@ -27,18 +27,24 @@ from providers.errors import (
     Unavailable,
     Unreachable,
 )
-from spot import snapshots
+from providers.facts import Facts
+from providers.pipelines import together, write
+from spot import signs, snapshots
 from spot.feeds import namesakes
 from spot.ingest import categories, documents, streamed
 from spot.ingest.ageing import aged
+from spot.ingest.ground import Ground, coins_of, most_coins, surveying
 from spot.metrics import FETCHES, increment
 from spot.query.table import Derived, Table
-from spot.snapshots import Snapshot, Trouble, claims, demo, now_ms, room
+from spot.snapshots import Trouble, claims, demo, now_ms, parts, room
+from spot.snapshots.parts import Demand
 
 log = structlog.get_logger(__name__)
 
 #: Beat starts a tick this often.
 _TICK_SECONDS = 1.0
+#: One tick runs in so many seconds, whatever the number of beats.
+_ONE_TICK_SECONDS = 0.8
 #: A claim outlives the hard time limit of its task, so that a dataset is never fetched twice at once; the claim of a
 #: killed worker ends soon after. Until the task starts, it outlives the task's message only: one that Redis or a reset
 #: connection has lost must not hold the dataset up.
@@ -57,18 +63,32 @@ _PROBE_SECONDS = 60
 
 @shared_task(ignore_result=True)
 def tick() -> None:
-    """Start the fetch of every dataset that is wanted and due."""
-    snapshots.mark_worker()
-    if snapshots.first_in("tick", 0.8):
-        wanted = _wanted()
-        start_due(wanted)
+    """Start the fetch of every dataset that is wanted and due. While nothing is due, it takes two round trips."""
+    client = snapshots.connection()
+    _, token, demand, made_room = together(
+        client,
+        write(signs.worker_mark()),
+        parts.first_in("tick", _ONE_TICK_SECONDS),
+        parts.demand(),
+        parts.exists("room"),
+    )
+    if token is False or (token is True and not snapshots.first_in("tick", _ONE_TICK_SECONDS)):
+        return
+    snapshots.forget_processes(demand.ended)
+    wanted = _with_categories(demand.wanted)
+    start_due(wanted, demand)
+    if not made_room:
         room.make(wanted)
 
 
 def _wanted() -> list[Dataset]:
-    """The datasets that somebody looks at, and with coins their categories: the widest first, since a coin is better in
-    a wide category than in none."""
-    wanted = snapshots.wanted()
+    """The datasets that somebody looks at, with their categories."""
+    return _with_categories(snapshots.wanted())
+
+
+def _with_categories(wanted: list[Dataset]) -> list[Dataset]:
+    """These datasets, and with coins their categories: the widest first, since a coin is better in a wide category than
+    in none."""
     return [*wanted, *reversed(MEMBERS)] if any(dataset.traits.coins for dataset in wanted) else wanted
 
 
@@ -78,35 +98,56 @@ def start(names: list[str]) -> None:
     start_due([Dataset.parse(name) for name in names])
 
 
-def start_due(wanted: Sequence[Dataset]) -> None:
+def start_due(wanted: Sequence[Dataset], demand: Demand | None = None) -> None:
     """Queue one fetch for each of these datasets that is due before the next tick and that nobody is fetching. Its
     countdown ends when the dataset is due, so that intervals do not depend on the grid of ticks.
 
     A missing list that a dataset is checked against is fetched first; the dataset follows once the list is stored, or
-    with the next tick.
+    with the next tick. `demand`: that of all clients, if the caller knows it.
     """
+    demand = demand or parts.demand().run(snapshots.connection())
+    simulated = demand.realm == "demo"
     wanted = _bounded(wanted)
     streamed.look_after([dataset for dataset in wanted if dataset.traits.streamed])
-    for dataset in documents.due([dataset for dataset in wanted if dataset.traits.on_demand]):
-        if (token := claims.claim(dataset, _CLAIM_SECONDS)) is not None:
-            fetch.apply_async((dataset.name, token, _DEMAND_SECONDS), expires=_DEMAND_SECONDS)
-    wanted = [dataset for dataset in wanted if not (dataset.traits.streamed or dataset.traits.on_demand)]
-    ages, now = snapshots.ages([*wanted, CURRENCIES, COINS]), now_ms()
-    missing = {listing for listing in set().union(*map(_checked_against, wanted)) if ages[listing.name][0] is None}
-    wanted = [*missing, *(dataset for dataset in wanted if not missing & {dataset, *_checked_against(dataset)})]
-    simulated = snapshots.realm() == "demo"
-    intervals = paces(wanted, simulated=simulated)
-    due_after = {dataset: _due_after(dataset, intervals[dataset.name]) for dataset in wanted}
-    waits = {dataset: _wait(*ages[dataset.name], due_after[dataset], now) for dataset in wanted}
-    due = [dataset for dataset in wanted if waits[dataset] < _TICK_SECONDS]
-    market = not missing and any(ages[dataset.name][0] is not None for dataset in wanted if dataset.traits.coins)
-    for dataset in _in_turn(due, market=market, simulated=simulated):
-        interval = intervals[dataset.name]
-        expires = max(_QUEUED_SECONDS, interval)
-        if (token := claims.claim(dataset, _CLAIM_SECONDS)) is not None:
-            claims.renew(dataset, token, min(expires + _BEYOND_SECONDS, _CLAIM_SECONDS))
-            later = {"countdown": waits[dataset]} if waits[dataset] else {}
-            fetch.apply_async((dataset.name, token, interval), expires=expires, **later)
+    wanted = [dataset for dataset in wanted if not dataset.traits.streamed]
+    on_demand = [dataset for dataset in wanted if dataset.traits.on_demand]
+    polled = [dataset for dataset in wanted if not dataset.traits.on_demand]
+    kinds = {dataset.kind for dataset in polled}.union(*(dataset.traits.checked_against for dataset in polled))
+    known, looked, coins, sources = together(
+        snapshots.connection(),
+        parts.facts([*wanted, CURRENCIES, COINS], demand.realm),
+        parts.last_looked(on_demand),
+        coins_of([dataset for dataset in polled if dataset.traits.by_id], demand.realm),
+        pacing.known(kinds, simulated),
+    )
+    _queue(dict.fromkeys(documents.due(on_demand, looked, known), (_DEMAND_SECONDS, 0.0)))
+    ages, now = snapshots.ages_of(known), now_ms()
+    missing = {listing for listing in set().union(*map(_checked_against, polled)) if ages[listing.name][0] is None}
+    polled = [*missing, *(dataset for dataset in polled if not missing & {dataset, *_checked_against(dataset)})]
+    planned = pacing.intervals(polled, simulated=simulated, viewers=demand.viewers, sources=sources)
+    intervals = {dataset: planned.get(dataset.name, settings.SPOT_POLL_SECONDS) for dataset in polled}
+    due_after = {
+        dataset: _due_after(dataset, interval, known[dataset.name][0], coins) for dataset, interval in intervals.items()
+    }
+    waits = {dataset: _wait(*ages[dataset.name], due_after[dataset], now) for dataset in polled}
+    due = [dataset for dataset in polled if waits[dataset] < _TICK_SECONDS]
+    market = not missing and any(ages[dataset.name][0] is not None for dataset in polled if dataset.traits.coins)
+    chosen = _in_turn(due, market=market, simulated=simulated)
+    _queue({dataset: (intervals[dataset], waits[dataset]) for dataset in chosen})
+
+
+def _queue(due: Mapping[Dataset, tuple[float, float]]) -> None:
+    """Queue one fetch of each of these datasets that nobody is fetching: by dataset, the seconds from one fetch to the
+    next, and those until it is due."""
+    expiries = {dataset: max(_QUEUED_SECONDS, interval) for dataset, (interval, _) in due.items()}
+    lasts = {dataset: min(expires + _BEYOND_SECONDS, _CLAIM_SECONDS) for dataset, expires in expiries.items()}
+    claimed = (claims.claiming(dataset, lasts[dataset], _CLAIM_SECONDS) for dataset in due)
+    for dataset, claim in zip(due, together(snapshots.connection(), *claimed), strict=True):
+        token = claims.claim(dataset, _CLAIM_SECONDS) if claim is True else claim
+        if token:
+            interval, wait = due[dataset]
+            later = {"countdown": wait} if wait else {}
+            fetch.apply_async((dataset.name, token, interval), expires=expiries[dataset], **later)
 
 
 def _wait(fetched_at: int | None, next_try: int | None, interval: float, now: int) -> float:
@@ -115,21 +156,17 @@ def _wait(fetched_at: int | None, next_try: int | None, interval: float, now: in
     return max(0.0, fresh - now, (next_try or 0) - now) / 1000
 
 
-def _due_after(dataset: Dataset, interval: float) -> float:
+def _due_after(
+    dataset: Dataset, interval: float, stored: Facts | None, coins: Mapping[Dataset, Collection[str]]
+) -> float:
     """The age in seconds from which a dataset is due: its interval, but soon where clients wait for coins that the last
     fetch did not ask for."""
-    if not dataset.traits.by_id or (stored := snapshots.facts([dataset])[dataset.name][0]) is None:
+    if not dataset.traits.by_id or stored is None:
         return interval
-    asked, most = set(stored.meta.get("asked", ())), _most_coins()
-    new = set(snapshots.wanted_coins(dataset.currency, most)) - asked
-    if not new or len(asked) >= most or not new & _ids(COINS):
+    asked = set(stored.meta.get("asked", ()))
+    if len(asked) >= most_coins() or asked.issuperset(coins[dataset]):
         return interval
     return min(interval, max(_SOONEST_SECONDS, interval / 30))
-
-
-def _most_coins() -> int:
-    """The most coins of a currency that are asked for by id."""
-    return settings.SPOT_EXTRA_COINS or 1000
 
 
 def _in_turn(due: Sequence[Dataset], *, market: bool, simulated: bool) -> list[Dataset]:
@@ -173,10 +210,13 @@ def _bounded(wanted: Sequence[Dataset]) -> list[Dataset]:
 def fetch(name: str, token: str, interval: float) -> None:
     """Fetch one dataset, renewed every `interval` seconds now, and store it, or remember why that failed."""
     dataset = Dataset.parse(name)
-    if not claims.renew(dataset, token, _CLAIM_SECONDS):
+    renewed, ground = together(
+        snapshots.connection(), claims.renewing(dataset, token, _CLAIM_SECONDS), surveying(dataset)
+    )
+    if not renewed:
         return  # delivered twice, or so late that another task has the claim
     try:
-        refresh(dataset)
+        refresh(dataset, ground, interval)
     except ProviderError as error:
         increment(FETCHES, dataset.kind, error.code)
         _remember(dataset, error, interval)
@@ -194,49 +234,53 @@ def fetch(name: str, token: str, interval: float) -> None:
         claims.release(dataset, token)
 
 
-def refresh(dataset: Dataset) -> int:
+def refresh(dataset: Dataset, ground: Ground | None = None, interval: float | None = None) -> int:
     """Fetch one dataset now and store it; returns its version. Raises `ProviderError`, `NotFound` for an unknown coin
     or currency.
 
-    The stored pace is that of its actual source, so that the first real data after a demo have the real pace at once.
-    New prices are compared with those in place, and coins get their category.
+    The stored pace is that of its actual source, so that the first real data after a demo have the real pace at once;
+    of the source before, that of the plan (`interval`). New prices are compared with those in place, and coins get
+    their category.
     """
-    ids = _checked(dataset)
-    of_coins = dataset.traits.coins
+    ground = ground or surveying(dataset).run(snapshots.connection())
+    before, ids = ground.before, _checked(dataset, ground)
     if dataset.traits.on_demand:
         fetched = documents.fetch(dataset, [one for one in _wanted() if not one.traits.on_demand])
     else:
-        fetched = _fetch(dataset, ids, snapshots.load(dataset) if of_coins else None)
+        fetched = _fetch(dataset, ids, ground)
     if ids:
         fetched = replace(fetched, meta={**fetched.meta, "asked": ids})  # those without a row have no price
-    pace = fetched.lasts or paces([*_wanted(), dataset], simulated=fetched.simulated)[dataset.name]
+    if (pace := fetched.lasts) is None:
+        if interval is None or before is None or before.source != fetched.source:
+            interval = paces([*_wanted(), dataset], simulated=fetched.simulated)[dataset.name]
+        pace = interval
     with tracing.span("publish", dataset=dataset.name, source=fetched.source):
-        return snapshots.save(_completed(fetched, pace) if of_coins else fetched, pace)
+        return snapshots.save(_completed(fetched, pace, ground) if dataset.traits.coins else fetched, pace)
 
 
-def _completed(fetched: Fetched, pace: float) -> Fetched:
+def _completed(fetched: Fetched, pace: float, ground: Ground) -> Fetched:
     """The coins with their category and with the age of their own price."""
-    labelled = categories.labelled(fetched)
+    labelled = categories.labelled(fetched, ground.members if fetched.simulated == (ground.realm == "demo") else None)
     limit = snapshots.max_age_ms(pace, fetched.settle_ms)
     return replace(labelled, rows=list(aged(labelled.rows, fetched.fetched_at, limit)))
 
 
-def _checked(dataset: Dataset) -> list[str]:
+def _checked(dataset: Dataset, ground: Ground) -> list[str]:
     """Check the dataset's currency and coins against the lists; returns the coins to ask for by id."""
     if dataset.currency:
-        _require(CURRENCIES, dataset.currency)
+        _require(CURRENCIES, dataset.currency, ground)
     if dataset.coin:
-        _require(COINS, dataset.coin)
+        _require(COINS, dataset.coin, ground)
     if not dataset.traits.by_id:
         return []
-    wanted, listed = snapshots.wanted_coins(dataset.currency, _most_coins()), _ids(COINS)
+    wanted, listed = ground.coins, _ids(COINS, ground)
     if not any(coin in listed for coin in wanted):
         raise _unknown_coin(wanted[0]) if wanted else _not_found("No coin is asked for.")
     return [coin for coin in wanted if coin in listed]
 
 
-def _require(listing: Dataset, name: str) -> None:
-    if name not in _ids(listing):
+def _require(listing: Dataset, name: str, ground: Ground) -> None:
+    if name not in _ids(listing, ground):
         raise _unknown_coin(name) if listing == COINS else _not_found(f"No source has the currency {name!r}.")
 
 
@@ -254,35 +298,36 @@ def _not_found(sentence: str) -> NotFound:
     return NotFound(sentence, public=sentence)
 
 
-def _ids(listing: Dataset) -> set[str]:
+def _ids(listing: Dataset, ground: Ground) -> frozenset[str]:
     """The ids on a list; a list that was never fetched is fetched first, by one task."""
-    if (snapshot := snapshots.load(listing)) is None:
-        if (token := claims.claim(listing, _CLAIM_SECONDS)) is None:
-            message = f"The list of {listing.name} is just being fetched."
-            raise Unavailable(message, retry_after=2, public=message)
-        try:
-            refresh(listing)
-        finally:
-            claims.release(listing, token)
-        snapshot = snapshots.load(listing)
-    return {row["id"] for row in snapshot.rows} if snapshot else set()
+    if (listed := ground.lists[listing]) is not None:
+        return listed
+    if (token := claims.claim(listing, _CLAIM_SECONDS)) is None:
+        message = f"The list of {listing.name} is just being fetched."
+        raise Unavailable(message, retry_after=2, public=message)
+    try:
+        refresh(listing)
+    finally:
+        claims.release(listing, token)
+    snapshot = snapshots.load(listing)
+    return frozenset(row["id"] for row in snapshot.rows) if snapshot else frozenset()
 
 
-def _fetch(dataset: Dataset, ids: list[str], before: Snapshot | None) -> Fetched:
+def _fetch(dataset: Dataset, ids: list[str], ground: Ground) -> Fetched:
     """Fetch from the real providers, or from the simulated one, by SPOT_DEMO.
 
     `auto` shows the demo only while this store has never held real data and the providers cannot be reached or refuse
     the key; it goes on asking them.
     """
-    mode = settings.SPOT_DEMO
+    mode, before = settings.SPOT_DEMO, ground.before if dataset.traits.coins else None
     if mode == "on":
         return fetching.fetch(dataset, ids, simulated=True, before=before)
-    if mode == "off" or snapshots.seen_live():
-        return fetching.fetch(dataset, ids, before=before)
-    if snapshots.resting("probe"):
+    if mode == "off" or ground.realm == "live":
+        return fetching.fetch(dataset, ids, before=before, prospects=ground.prospects)
+    if ground.is_out_of_reach:
         return fetching.fetch(dataset, ids, simulated=True, before=before)
     try:
-        return fetching.fetch(dataset, ids, tries=1, before=before)
+        return fetching.fetch(dataset, ids, tries=1, before=before, prospects=ground.prospects)
     except (Unreachable, Unauthorized, OutOfBudget) as error:
         if isinstance(error, OutOfBudget) and error.reason != Unauthorized.code:
             raise

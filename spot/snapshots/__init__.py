@@ -22,7 +22,7 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 `probe`                          exists while real providers are known to be out of reach
 `category`                       exists while a real provider has just been asked for a category
 `streamed`, `listings-renewed`   exist while streamed datasets have just been checked, announcements renewed
-`worker`, `beats`                when a worker last ran the tick, which beats run (`spot.signs`)
+`worker`, `workers`, `beats`     when a worker last ran the tick, which workers and beats run (`spot.signs`)
 `alerts`, `alerts-wanted`, …     exist while rules have just been evaluated, their datasets wanted, old alerts pruned
 `write-check`                    a value without meaning, to find out whether Redis takes writes
 ===============================  ==============================================================================
@@ -31,14 +31,12 @@ Keys, all below `spot:`; REALM is `live` or `demo`, so that simulated values nev
 from __future__ import annotations
 
 import secrets
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 import redis
@@ -49,15 +47,17 @@ from redis.exceptions import LockError
 from redis.lock import Lock
 
 from providers.clean import SLACK_MS, ahead
-from providers.datasets import BUNDLED, KINDS, Dataset, Fetched, Row
+from providers.datasets import BUNDLED, Dataset, Fetched, Row
 from providers.facts import Facts
+from providers.pipelines import Part
 from providers.stored import record_of
 from spot import signs
 from spot.query.columns import Charts, Columns
+from spot.snapshots import parts
 from spot.snapshots.nudges import nudge
+from spot.snapshots.parts import MOST_WANTED, Realm, Trouble
 
 log = structlog.get_logger(__name__)
-Realm = Literal["live", "demo"]
 _DAY = 86_400
 #: The time that a renewal may take from being due to being published, however short the interval, in seconds.
 _SLACK_SECONDS = 5
@@ -73,12 +73,6 @@ _TROUBLE_SECONDS = 240
 _AMEND_TRIES = 3
 #: The key that readiness writes, to know that Redis takes writes.
 WRITE_CHECK = "spot:write-check"
-#: The most datasets of a kind, and coins of a currency, that are stored as wanted.
-_WANTED = 1000
-#: A dataset without a viewer for this long is no longer fetched.
-LINGER_MS = 120_000
-#: Web processes store their viewers every few seconds; one that has not for this long (ms) has ended.
-_VIEWERS_MS = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +94,6 @@ Amendment = Callable[[Snapshot], tuple[list[Row], dict[str, Any]] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why the last fetch of a dataset failed, and when it is tried again (epoch ms). `permanent`: a retry will not
-    help; `code` is one of `spot.codes.ERRORS`. `message` is for the operator; frames, answers and pages show `public`
-    only."""
-
-    code: str
-    message: str
-    at: int
-    next_try: int | None
-    permanent: bool = False
-    public: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class News:
     """The state of a dataset in the store: its version (0: none), and trouble, if the last fetch failed."""
 
@@ -125,13 +105,6 @@ class News:
 def now_ms() -> int:
     """Epoch milliseconds."""
     return signs.now_ms()
-
-
-def realm_of(mode: str, seen_live: bool) -> Realm:
-    """The realm to show: SPOT_DEMO `on` and `off` decide; `auto` is the demo until real data have been seen."""
-    if mode == "auto":
-        return "live" if seen_live else "demo"
-    return "demo" if mode == "on" else "live"
 
 
 # --- the sync side: workers, commands --------------------------------------------------------------------------------
@@ -150,7 +123,7 @@ def try_write(client: redis.Redis) -> None:
 
 def realm() -> Realm:
     """The realm in force."""
-    return realm_of(settings.SPOT_DEMO, seen_live())
+    return parts.realm().run(connection())
 
 
 def seen_live() -> bool:
@@ -303,8 +276,14 @@ def trouble(dataset: Dataset) -> Trouble | None:
 
 def load(dataset: Dataset, where: Realm | None = None, *, charts: bool = True) -> Snapshot | None:
     """The newest snapshot of a dataset, in the realm in force or in another, with or without its charts."""
-    key = f"spot:{where or realm()}:table:{dataset.name}"
-    return _decoded(dataset, connection().hmget(key, [*FIELDS, *CHARTS] if charts else FIELDS))
+    return loading(dataset, where or realm(), charts=charts).run(connection())
+
+
+def loading(dataset: Dataset, where: Realm, *, charts: bool = True) -> Part[Snapshot | None]:
+    """The same as a part of a round trip."""
+    fields = [*FIELDS, *CHARTS] if charts else FIELDS
+    command = ("HMGET", f"spot:{where}:table:{dataset.name}", *fields)
+    return Part([command], lambda answers: _decoded(dataset, answers[0]))
 
 
 def _decoded(dataset: Dataset, fields: Any) -> Snapshot | None:
@@ -322,19 +301,7 @@ def _decoded(dataset: Dataset, fields: Any) -> Snapshot | None:
 def facts(datasets: Sequence[Dataset], where: Realm | None = None) -> dict[str, tuple[Facts | None, Trouble | None]]:
     """By name: the facts of the snapshot, and why the last fetch failed; None where there is no snapshot, or no
     trouble. Epoch and version are not read."""
-    client, where = connection(), where or realm()
-    with client.pipeline(transaction=False) as pipe:
-        for dataset in datasets:
-            pipe.hget(f"spot:{where}:table:{dataset.name}", "meta")
-            pipe.get(f"spot:{where}:trouble:{dataset.name}")
-        answers = pipe.execute()
-    return {
-        dataset.name: (
-            None if meta is None else record_of(Facts, orjson.loads(meta)),
-            None if failed is None else record_of(Trouble, orjson.loads(failed)),
-        )
-        for dataset, meta, failed in zip(datasets, answers[::2], answers[1::2], strict=True)
-    }
+    return parts.facts(datasets, where or realm()).run(connection())
 
 
 def heads(datasets: Sequence[Dataset]) -> dict[str, Facts]:
@@ -355,8 +322,13 @@ def heads(datasets: Sequence[Dataset]) -> dict[str, Facts]:
 def ages(datasets: Sequence[Dataset]) -> dict[str, tuple[int | None, int | None]]:
     """By name: when each dataset was fetched, and when its next try is due after trouble; None where there is
     neither. A next try that was set before the clock was set back is due."""
+    return ages_of(facts(datasets))
+
+
+def ages_of(known: Mapping[str, tuple[Facts | None, Trouble | None]]) -> dict[str, tuple[int | None, int | None]]:
+    """The ages, by what is known of the datasets."""
     now, times = now_ms(), {}
-    for name, (stored, failed) in facts(datasets).items():
+    for name, (stored, failed) in known.items():
         next_try = failed.next_try if failed and not ahead(failed.at, now) else None
         times[name] = (stored.fetched_at if stored else None, next_try)
     return times
@@ -388,7 +360,7 @@ def acquire(key: str, seconds: float) -> str | None:
 
 def resting(name: str) -> bool:
     """Whether the time of the last `first_in` of that name is not over."""
-    return bool(connection().exists(f"spot:{name}"))
+    return parts.exists(name).run(connection())
 
 
 def mark_worker() -> None:
@@ -403,61 +375,36 @@ def worker_seen_ms() -> int | None:
 
 def wanted() -> list[Dataset]:
     """The datasets that clients looked at lately, most recently wanted first."""
-    keys = [f"spot:wanted:{kind}" for kind in KINDS]
-    with connection().pipeline(transaction=False) as pipe:
-        for key in keys:
-            _forget_demand(pipe, key)
-        for key in keys:
-            pipe.zrevrange(key, 0, _WANTED - 1, withscores=True)
-        answers = pipe.execute()[-len(keys) :]
-    names = sorted(chain.from_iterable(answers), key=lambda name_and_time: -name_and_time[1])
-    return [Dataset.parse(name.decode()) for name, _ in names]
+    return parts.wanted().run(connection())
 
 
 def last_looked(datasets: Sequence[Dataset]) -> dict[str, int]:
     """By name: when a client last looked at each of these datasets, epoch ms; those that nobody did lately are left
     out."""
-    with connection().pipeline(transaction=False) as pipe:
-        for dataset in datasets:
-            pipe.zscore(f"spot:wanted:{dataset.kind}", dataset.name)
-        times = pipe.execute()
-    return {dataset.name: int(at) for dataset, at in zip(datasets, times, strict=True) if at is not None}
+    return parts.last_looked(datasets).run(connection())
 
 
 def viewers() -> dict[str, int]:
     """How many clients look at each dataset, by name, in all web processes together."""
-    counts: Counter[str] = Counter()
-    for report in traffic():
-        counts.update(report["viewers"])
-    return dict(counts)
+    return parts.viewers_of(traffic())
 
 
 def traffic() -> list[dict[str, Any]]:
     """What each web process says of those whom it serves (`spot.hub.traffic`)."""
-    client, now = connection(), now_ms()
-    reports = []
-    for process, text in client.hgetall("spot:viewers").items():
-        report = orjson.loads(text)
-        if abs(now - report["at"]) > _VIEWERS_MS:
-            client.hdel("spot:viewers", process)
-        else:
-            reports.append(report)
+    reports, ended = parts.traffic().run(connection())
+    forget_processes(ended)
     return reports
+
+
+def forget_processes(ended: Sequence[str]) -> None:
+    """Remove what web processes that have ended said of those whom they served."""
+    if ended:
+        connection().hdel("spot:viewers", *ended)
 
 
 def wanted_coins(currency: str, limit: int) -> list[str]:
     """The coins asked for by id in a currency, most recently wanted first."""
-    client, key = connection(), f"spot:wanted:quotes:{currency}"
-    _forget_demand(client, key)
-    return [name.decode() for name in client.zrevrange(key, 0, limit - 1)]  # type: ignore[union-attr]
-
-
-def _forget_demand(client: redis.Redis, key: str) -> None:
-    """Remove entries without a recent viewer, and entries from before the clock was set back; hubs renew theirs every
-    few seconds."""
-    now = now_ms()
-    client.zremrangebyscore(key, "-inf", now - LINGER_MS)
-    client.zremrangebyscore(key, now + SLACK_MS, "+inf")
+    return parts.wanted_coins(currency, limit).run(connection())
 
 
 def want(datasets: Iterable[Dataset], coins: dict[str, list[str]] | None = None) -> None:
@@ -478,7 +425,7 @@ def note_demand(pipe: Any, seen: Mapping[str, int], coins: Mapping[str, Mapping[
     for key, times in lists.items():
         if times:
             pipe.zadd(key, times, gt=True)
-            pipe.zremrangebyrank(key, 0, -_WANTED - 1)
+            pipe.zremrangebyrank(key, 0, -MOST_WANTED - 1)
 
 
 def snapshot_of(dataset: Dataset, fields: Sequence[Any], known: Charts | None = None) -> Snapshot | None:

@@ -7,7 +7,8 @@ from redis.exceptions import LockError, RedisError
 from redis.lock import Lock
 
 from providers.datasets import Dataset
-from spot.snapshots import acquire, connection
+from providers.pipelines import Part
+from spot.snapshots import acquire, connection, parts
 
 log = structlog.get_logger(__name__)
 
@@ -18,14 +19,21 @@ def claim(dataset: Dataset, seconds: float) -> str | None:
     return acquire(_key(dataset), seconds)
 
 
+def claiming(dataset: Dataset, seconds: float, longest: float) -> Part[str | bool]:
+    """The same as a part of a round trip, as `parts.acquiring` says it; `longest`: for so long the claim of a task that
+    has started lasts."""
+    return parts.acquiring(_key(dataset), seconds, longest)
+
+
+def renewing(dataset: Dataset, token: str, seconds: float) -> Part[bool]:
+    """Let the claim last `seconds` from now, as a part of a round trip; False if it is no longer that token's."""
+    command = ("EVAL", Lock.LUA_EXTEND_SCRIPT, 1, _key(dataset), token, int(seconds * 1000), "1")
+    return Part([command], lambda answers: bool(answers[0]))
+
+
 def renew(dataset: Dataset, token: str, seconds: float) -> bool:
-    """Let the claim last `seconds` from now; False if it is no longer that token's."""
-    lock = Lock(connection(), _key(dataset), timeout=seconds, thread_local=False)
-    lock.local.token = token.encode()
-    try:
-        return lock.extend(seconds, replace_ttl=True)
-    except LockError:
-        return False
+    """The same at once."""
+    return renewing(dataset, token, seconds).run(connection())
 
 
 def release(dataset: Dataset, token: str) -> None:

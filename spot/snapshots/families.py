@@ -45,6 +45,7 @@ FAMILIES = (
     Family("listings-renewed", "announcements have just been renewed"),
     Family("worker", "the last sign of life of the workers"),
     Family("beats", "which beats ran lately"),
+    Family("workers", "which workers ran lately"),
     Family("write-check", "a value without meaning"),
     Family("alerts", "rules have just been evaluated"),
     Family("alerts-*", "their datasets have just been wanted, old alerts pruned"),

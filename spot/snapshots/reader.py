@@ -21,9 +21,9 @@ from spot.snapshots import (
     Trouble,
     note_demand,
     now_ms,
-    realm_of,
     snapshot_of,
 )
+from spot.snapshots.parts import realm_of
 
 #: Reads a snapshot with its charts, without their text if the reader has it. KEYS: snapshot. ARGV: the version of the
 #: reader's charts.

@@ -63,8 +63,8 @@ _STUCK_TASKS = _swap("providers.fetching", "TOTAL_SECONDS = 22.0", "TOTAL_SECOND
     "CELERY_TASK_TIME_LIMIT = 600",
 )
 _TICKS = (
-    'if snapshots.first_in("tick", 0.8):',
-    "if True:",
+    'if token is False or (token is True and not snapshots.first_in("tick", _ONE_TICK_SECONDS)):',
+    "if False:",
     "return max(0.0, fresh - now, (next_try or 0) - now) / 1000",
     "return 0.0",
 )
@@ -72,8 +72,8 @@ _LASTING_CLAIM = _swap(
     "spot.ingest.tasks",
     "_CLAIM_SECONDS = settings.CELERY_TASK_TIME_LIMIT + _TICK_SECONDS + 2",
     "_CLAIM_SECONDS = 3600.0",
-    "claims.renew(dataset, token, min(expires + _BEYOND_SECONDS, _CLAIM_SECONDS))",
-    "pass",
+    "min(expires + _BEYOND_SECONDS, _CLAIM_SECONDS)",
+    "_CLAIM_SECONDS",
 )
 DEFENCES = (
     Defence("F1", "a hub goes on reading after an error of the store", _READING_ENDS, "40 lost"),
@@ -307,9 +307,9 @@ DEFENCES = (
             'env.whole("SPOT_CHARTS", default=0',
         )
         | _swap(
-            "providers.minute",
-            "return bool(self.lua_acquire_moving_window(",
-            "return True or bool(self.lua_acquire_moving_window(",
+            "providers.budget",
+            '.with_name(f"{name}.lua").read_text()',
+            """.with_name(f"{name}.lua").read_text().replace("return {'minute', wait}", "wait = 0")""",
         ),
     ),
     Defence(

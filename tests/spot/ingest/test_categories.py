@@ -15,10 +15,12 @@ import providers
 from providers import fetching, pacing
 from providers.datasets import CATEGORIES, MEMBERS, Dataset, Fetched
 from providers.errors import Unavailable
+from providers.pipelines import Part
 from providers.stream import Tick
 from spot import snapshots
 from spot.ingest import categories, tasks
 from spot.ingest.ticks import Board, Polled, Source
+from spot.snapshots import parts
 from tests.providers.conftest import KEY, Clock, Reply, Upstream, coin, page_of
 from tests.providers.test_adapters import candles, chart
 from tests.spot.rows import USD, fetched, market
@@ -192,12 +194,12 @@ def site(redis: Redis, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterat
         return True
 
     monkeypatch.setattr(providers, "all", lambda: only)
-    for module, name in ((fetching, "fetch"), (pacing, "intervals")):
+    for module, name in ((fetching, "fetch"), (fetching, "known"), (pacing, "known"), (pacing, "intervals")):
         monkeypatch.setattr(module, name, functools.partial(getattr(module, name), now_ms=clock))
     monkeypatch.setattr(tasks, "now_ms", clock)
     monkeypatch.setattr(snapshots, "first_in", first_in)
-    monkeypatch.setattr(snapshots, "wanted", lambda: made.wanted)
-    monkeypatch.setattr(snapshots, "wanted_coins", lambda *_: ["coin-900"])
+    monkeypatch.setattr(parts, "wanted", lambda: Part([], lambda _answers: made.wanted))
+    monkeypatch.setattr(parts, "wanted_coins", lambda *_: Part([], lambda _answers: ["coin-900"]))
     monkeypatch.setattr(tasks.fetch, "apply_async", made.queued)
     yield made
     server.stop()

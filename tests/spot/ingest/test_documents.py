@@ -8,7 +8,7 @@ from django.db import OperationalError
 from providers import fetching, pacing
 from providers.datasets import Dataset, Fetched
 from providers.errors import OutOfBudget, ProviderError, Unavailable
-from spot import snapshots
+from spot import signs, snapshots
 from spot.clients import records
 from spot.clients.models import Protocol
 from spot.clients.protocols import Used, used
@@ -24,7 +24,7 @@ class Site:
 
     def __init__(self, monkeypatch, lasts: float = 60.0) -> None:
         self.at, self.lasts, self.fetched, self.rates = 0.0, lasts, [], []
-        for module in (snapshots, documents, tasks):
+        for module in (signs, documents, tasks):
             monkeypatch.setattr(module, "now_ms", self.now_ms)
         monkeypatch.setattr(fetching, "fetch", self.fetch)
         monkeypatch.setattr(pacing, "left_over", lambda *_args, **_how: 2.0)

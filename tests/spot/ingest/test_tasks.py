@@ -7,6 +7,7 @@ import pytest
 from providers import fetching, pacing
 from providers.datasets import MEMBERS, Dataset, Fetched
 from providers.errors import INSIDE, NotFound, OutOfBudget, RateLimited, Unauthorized, Unavailable, Unreachable
+from providers.pipelines import Part
 from spot import snapshots
 from spot.ingest import tasks
 from spot.snapshots import Trouble, claims, nudges
@@ -58,6 +59,8 @@ def upstream(monkeypatch, settings):
     made = Upstream()
     monkeypatch.setattr(fetching, "fetch", made.fetch)
     monkeypatch.setattr(pacing, "intervals", made.intervals)
+    for module in (fetching, pacing):  # neither is asked anything by these
+        monkeypatch.setattr(module, "known", lambda *_what, **_how: Part([], lambda _answers: None))
     return made
 
 
@@ -176,7 +179,7 @@ def test_the_moment_of_a_fetch_goes_along_with_it(upstream, monkeypatch) -> None
     have_lists()
     started = []
     monkeypatch.setattr(tasks.fetch, "apply_async", lambda args, **more: started.append((args[0], more)))
-    monkeypatch.setattr(tasks, "paces", lambda datasets, **_: {one.name: 2.0 for one in datasets})
+    monkeypatch.setattr(pacing, "intervals", lambda datasets, **_: {one.name: 2.0 for one in datasets})
     snapshots.save(fetched(USD, market(2), age_ms=1_500), 2)
     tasks.start_due([USD])
     [(name, more)] = started
@@ -242,7 +245,7 @@ def test_a_fetch_under_way_has_its_claim_for_as_long_as_it_may_take(upstream, qu
     tasks.start_due([USD])
     redis.expire(f"spot:claim:{USD.name}", 1)
     left: list[int] = []
-    monkeypatch.setattr(tasks, "refresh", lambda dataset: left.append(redis.ttl(f"spot:claim:{dataset.name}")))
+    monkeypatch.setattr(tasks, "refresh", lambda dataset, *_: left.append(redis.ttl(f"spot:claim:{dataset.name}")))
     tasks.fetch(*queue[0][0])
     assert left[0] > tasks.settings.CELERY_TASK_TIME_LIMIT
 
