@@ -38,10 +38,10 @@ _BODY_REFUSED = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\nconnect
 
 
 class SpotChannel(HTTPChannel):
-    """One HTTP connection that mends raw request lines, and bounds the time that a request's head and its answer may
-    take."""
+    """One HTTP connection that mends raw request lines, and bounds the time that a request's head, its body and its
+    answer may take."""
 
-    head_deadline: Any = None
+    deadline: Any = None
     answer_deadline: Any = None
     #: Set when the peer has taken everything, or is gone; None while it takes what it is sent.
     taken: asyncio.Event | None = None
@@ -51,7 +51,7 @@ class SpotChannel(HTTPChannel):
     def connectionMade(self) -> None:  # noqa: N802  Twisted's name
         super().connectionMade()
         self.channels.add(self)
-        self._expect_head()
+        self._expect_within(listening.HEAD_SECONDS)
 
     def checkPersistence(self, request: Any, version: bytes) -> bool:  # noqa: N802
         """Whether another request may follow: none once the process ends."""
@@ -61,8 +61,8 @@ class SpotChannel(HTTPChannel):
         return bool(super().checkPersistence(request, version))
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
-        if self.head_deadline is None:
-            self._expect_head()
+        if self.deadline is None:
+            self._expect_within(listening.HEAD_SECONDS)
         super().lineReceived(repair(line))  # a header never looks like a request line
 
     def allHeadersReceived(self) -> None:  # noqa: N802
@@ -72,7 +72,12 @@ class SpotChannel(HTTPChannel):
             transport.write(_BODY_REFUSED)
             self.loseConnection()
             return
+        self._expect_within(listening.BODY_SECONDS)
         super().allHeadersReceived()
+
+    def allContentReceived(self) -> None:  # noqa: N802
+        self._expect_nothing()
+        super().allContentReceived()
 
     def _has_useless_body(self) -> bool:
         """Whether a GET has a body, or one is too large: Twisted would read it whole before anybody is asked."""
@@ -109,13 +114,13 @@ class SpotChannel(HTTPChannel):
             self.answer_deadline.cancel()
         self.answer_deadline = None
 
-    def _expect_head(self) -> None:
-        self.head_deadline = reactor.callLater(listening.HEAD_SECONDS, self.forceAbortClient)
+    def _expect_within(self, seconds: float) -> None:
+        self.deadline = reactor.callLater(seconds, self.forceAbortClient)
 
     def _expect_nothing(self) -> None:
-        if self.head_deadline is not None and self.head_deadline.active():
-            self.head_deadline.cancel()
-        self.head_deadline = None
+        if self.deadline is not None and self.deadline.active():
+            self.deadline.cancel()
+        self.deadline = None
 
 
 class SpotWebSocketProtocol(WebSocketProtocol):

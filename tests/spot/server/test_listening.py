@@ -124,6 +124,11 @@ def test_a_request_whose_head_does_not_arrive_is_ended(probe: Probe) -> None:
     assert answer == b"" or answer.startswith(b"HTTP/1.1 408 ")
 
 
+def test_a_request_whose_body_does_not_arrive_is_ended(probe: Probe) -> None:
+    answer = probe.ask(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf of it")
+    assert answer == b"" or answer.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 408 "))
+
+
 def test_a_connection_that_says_nothing_is_ended(probe: Probe) -> None:
     answer = probe.ask()
     assert answer == b"" or answer.startswith(b"HTTP/1.1 408 ")
