@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument(
         "--without-defence", action="store_true", help="run each row on a build that lacks its defence; it must fall"
     )
+    parser.add_argument("--record", action="store_true", help="write what was seen into docs/faults.md")
     options = parser.parse_args()
     importlib.import_module("tests.environment")  # before any settings are read
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spot_project.settings")
@@ -69,12 +70,18 @@ def main() -> int:
 def _run(rows: list["Row"], changes: "Changes", options: argparse.Namespace) -> list["Result"]:
     """Run rows on one site."""
     from tests.chaos.bench import Bench
+    from tests.chaos.record import write
     from tests.chaos.run import run_all
 
+    results = []
     bench = Bench(options.clients, changes, SPOT_SERVER=options.server)
     try:
         bench.open()
-        return run_all(bench, rows)
+        for result in run_all(bench, rows):
+            results.append(result)
+            if options.record and not changes:
+                write([result])
+        return results
     finally:
         bench.close()
         if options.keep:

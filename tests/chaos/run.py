@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tests.chaos.bench import CALLS_PER_MINUTE, Bench
@@ -48,7 +48,7 @@ def run(bench: Bench, row: Row) -> Result:
     assert crowd is not None
     broken = [] if settled(bench, 90) else ["the site had not recovered from the row before"]
     # What the web process says of itself is up to so many seconds old.
-    delay = 11 if row.visitors else 2
+    delay = 11 if row.visitors else 0
     bench.wait(delay)
     bench.notes.clear()
     bench.skipped = ""
@@ -101,12 +101,11 @@ def line(result: Result) -> str:
     return "\n".join([first, *(f"        {words}" for words in result.broken)])
 
 
-def run_all(bench: Bench, rows: Iterable[Row]) -> list[Result]:
+def run_all(bench: Bench, rows: Iterable[Row]) -> Iterator[Result]:
     """Run rows and print each as it comes."""
-    results = []
     sys.stdout.write(HEAD + "\n")
     for row in rows:
-        results.append(run(bench, row))
-        sys.stdout.write(line(results[-1]) + "\n")
+        result = run(bench, row)
+        sys.stdout.write(line(result) + "\n")
         sys.stdout.flush()
-    return results
+        yield result
