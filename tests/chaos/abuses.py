@@ -27,8 +27,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from spot.codes import CLOSES
 from tests.chaos.bench import Bench, descriptors
-from tests.chaos.crowd import PATH, is_cut, silent
-from tests.fastpath.client import BINARY, CONTINUATION, PING, PONG, TEXT, Client, Closed, deflated, framed
+from tests.chaos.crowd import PATH
+from tests.fastpath.client import BINARY, CONTINUATION, PING, TEXT, Client, Closed, deflated, framed
 from tests.operating import Operator
 
 _RANDOM = random.Random(14)
@@ -36,25 +36,36 @@ _SESSION = requests.Session()
 _SESSION.trust_env = False  # straight to loopback, whatever proxies the machine has
 
 
-def _address(number: int) -> str:
+def address(number: int) -> str:
     """The loopback address of an abuser: any number of them, all but 127.0.0.1."""
     return f"127.1.{number // 250}.{number % 250 + 1}"
 
 
 def _dial(bench: Bench, number: int, target: str, **options: Any) -> Any:
     """A socket of an abuser, as of `websockets`; `target` is a feed with its query string."""
-    options = {"max_size": None, "proxy": None, "open_timeout": 30, "local_addr": (_address(number), 0)} | options
+    options = {"max_size": None, "proxy": None, "open_timeout": 30, "local_addr": (address(number), 0)} | options
     return connect(f"ws://127.0.0.1:{bench.site.port}{PATH}{target}", **options)
 
 
 @contextmanager
-def _unshaken(bench: Bench) -> Iterator[None]:
+def unshaken(bench: Bench) -> Iterator[None]:
     """What is done inside ends no process and leaves no traceback in the log of web."""
     before, logged = bench.pids("web"), len(bench.site.log("web"))
     yield
     bench.require(bench.healthy(5), "/healthz did not answer")
     bench.require(bench.pids("web") == before, "the web process ended")
     bench.require("Traceback" not in bench.site.log("web")[logged:], "a traceback in web's log")
+
+
+@contextmanager
+def many_descriptors() -> Iterator[int]:
+    """Have as many descriptors as this process may have: their number."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        yield hard
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def _together(count: int, work: Callable[[int], Awaitable[Any]], at_once: int = 50) -> list[Any]:
@@ -66,41 +77,6 @@ async def _together(count: int, work: Callable[[int], Awaitable[Any]], at_once: 
             return await work(number)
 
     return list(await asyncio.gather(*(one(number) for number in range(count))))
-
-
-# --- readers and handshakes that stop ---------------------------------------------------------------------------------
-
-
-def never_reading(count: int, bench: Bench) -> None:
-    """Half of them send unsolicited pongs, as a sign of life."""
-    before = bench.rss_mb("web")
-    peers = [silent(bench.site.port, "market?envelope=1&per_page=500") for _ in range(count)]
-
-    def all_cut() -> bool:
-        for peer in peers[::2]:
-            with suppress(OSError):
-                peer.send(framed(PONG, b"alive"), socket.MSG_DONTWAIT)
-        return all(is_cut(peer) for peer in peers)
-
-    cut = bench.wait(60, all_cut)
-    bench.require(cut, f"{sum(not is_cut(peer) for peer in peers)} of {count} were not cut in 60 s")
-    grown = bench.rss_mb("web") - before
-    bench.require(grown < count * 1.0 + 20, f"web grew by {grown:.0f} MB")
-    for peer in peers:
-        peer.close()
-    bench.heal()
-
-
-def half_a_head(bench: Bench) -> None:
-    """Handshakes that say nothing, or do not come to an end."""
-    peers = [silent(bench.site.port) for _ in range(200)]
-    for peer in peers[::2]:
-        peer.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
-    bench.require(bench.healthy(), "/healthz did not answer beside 200 slow handshakes")
-    bench.require(bench.wait(20, lambda: all(is_cut(peer) for peer in peers)), "idle connections were not cut in 20 s")
-    for peer in peers:
-        peer.close()
-    bench.heal()
 
 
 # --- messages that mean nothing ---------------------------------------------------------------------------------------
@@ -141,7 +117,7 @@ def malformed(count: int, bench: Bench) -> None:
         except InvalidStatus as refused:
             return "" if refused.response.status_code < 500 else f"a handshake got {refused.response.status_code}"
 
-    with _unshaken(bench):
+    with unshaken(bench):
         wrong = Counter(asyncio.run(_together(count // each, converse)))
         del wrong[""]
         bench.require(not wrong, ", ".join(f"{number} x {words}" for words, number in wrong.items()))
@@ -186,7 +162,7 @@ def noise(sessions: int, bench: Bench) -> None:
         with suppress(OSError, Closed, TimeoutError):
             await one_session(bench.site.port, _RANDOM, greeted=number % 3 > 0)
 
-    with _unshaken(bench):
+    with unshaken(bench):
         asyncio.run(_together(sessions, session, at_once=20))
     bench.heal()
 
@@ -229,7 +205,7 @@ def heavy(bench: Bench) -> None:
 
     before = bench.rss_mb("web") + bench.rss_mb("worker")
     bench.forget_peaks()
-    with _unshaken(bench):
+    with unshaken(bench):
         asyncio.run(story())
     grown = bench.peak_mb() - before
     bench.require(grown < 20, f"web and worker took {grown:.0f} MB more at their peak")
@@ -273,7 +249,7 @@ def distinct(count: int, bench: Bench) -> None:
     async def story() -> None:
         await asyncio.gather(*(ask(number) for number in range(100)))
 
-    with _unshaken(bench):
+    with unshaken(bench):
         asyncio.run(story())
         calls = [call for call in bench.site.sandbox.requests() if call["at"] / 1e3 > time.time() - 40]
         polled = {call["params"]["vs_currency"] for call in calls if call["path"] == "/coins/markets"}
@@ -312,7 +288,7 @@ def churn(seconds: float, bench: Bench) -> None:
     async def story() -> None:
         await asyncio.gather(*(visitor(number) for number in range(100)))
 
-    with _unshaken(bench):
+    with unshaken(bench):
         began = time.time()
         asyncio.run(story())
         calls, passed = len(bench.calls(began)), time.time() - began
@@ -331,7 +307,7 @@ INJECTED = (
 def paths(bench: Bench) -> None:
     """Ids of coins that are paths: the upstream sees none, and each is refused."""
     began = time.time()
-    with _unshaken(bench):
+    with unshaken(bench):
         for text in INJECTED:
             for feed, name in (("historical-ohlcv", "coin_id"), ("ticker-tape", "coin_ids")):
                 answer = _SESSION.get(bench.site.twin(feed), params={name: text}, timeout=30)
@@ -352,14 +328,12 @@ def paths(bench: Bench) -> None:
 
 def stampede(count: int, bench: Bench) -> None:
     """So many connections in five seconds, which then go in the same moment, half of them with a reset."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     async def come(number: int) -> asyncio.StreamWriter | None:
         await asyncio.sleep(5 * number / count)
         try:
             reader, writer = await asyncio.open_connection(
-                "127.0.0.1", bench.site.port, local_addr=(_address(number % 8), 0), limit=1 << 20
+                "127.0.0.1", bench.site.port, local_addr=(address(number % 8), 0), limit=1 << 20
             )
             lines = [f"GET {PATH}top-gainers?per_page=1 HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket"]
             lines += ["Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"]
@@ -381,12 +355,9 @@ def stampede(count: int, bench: Bench) -> None:
             writer.transport.abort()
         return took
 
-    try:
-        with _unshaken(bench):
-            took = asyncio.run(story())
-            bench.require(took < 30, f"it took {took:.0f} s to let them in")
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with unshaken(bench), many_descriptors():
+        took = asyncio.run(story())
+        bench.require(took < 30, f"it took {took:.0f} s to let them in")
     bench.heal()
 
 
@@ -415,7 +386,7 @@ def handshakes(rounds: int, bench: Bench) -> None:
     asyncio.run(story())
     bench.wait(3)
     before = descriptors(pid)
-    with _unshaken(bench):
+    with unshaken(bench):
         let_in = Counter[int]()
         for _ in range(rounds):
             bench.wait(10, lambda: descriptors(pid) <= before + 1)
@@ -434,7 +405,7 @@ def guesses(count: int, bench: Bench) -> None:
     bench.wait(10, lambda: _SESSION.get(url, headers={"X-API-Key": key}, timeout=30).status_code == 200)
     letters = "abcdefghijkmnpqrstuvwxyz23456789"
     wrong = ["spot_" + "".join(_RANDOM.choices(letters, k=len(key) - 5)) for _ in range(count)]
-    with _unshaken(bench):
+    with unshaken(bench):
         began = time.monotonic()
         answers = Counter(_SESSION.get(url, headers={"X-API-Key": text}, timeout=30).status_code for text in wrong)
         judged = 20 + 10 * (time.monotonic() - began) / 60 + 1

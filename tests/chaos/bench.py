@@ -16,18 +16,35 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-from spot.processes import reaper
+from spot.management.commands.up import manage
+from spot.processes import reaper, redis_server
+from spot.processes.supervisor import Program
 from tests.chaos.crowd import Crowd
 from tests.chaos.defences import Changes
 from tests.chaos.history import Published
 from tests.chaos.relay import Relay
-from tests.live import LiveSite, get
+from tests.live import LiveSite, get, wait_until
 
 #: What the clients' views are made of: coins that the market lacks come from the quotes.
 TABLES = ("spot:live:table:markets:usd", "spot:live:table:quotes:usd")
 #: The limit of the provider, which only abuse comes near.
 CALLS_PER_MINUTE = 600
 FEW_COINS: Changes = {"providers.sandbox.market": (("list(load() if", "list(load()[:300] if"),)}
+#: Celery takes the time of day from C, which a clock that is put wrong does not reach.
+CLOCKS: Changes = {
+    "celery.app.base": (
+        (
+            "datetime.now(datetime_timezone.utc)",
+            "datetime.fromtimestamp(__import__('time').time(), datetime_timezone.utc)",
+        ),
+    ),
+    "celery.worker.request": (
+        (
+            "datetime.now(timezone.utc if self.expires.tzinfo else None)",
+            "datetime.fromtimestamp(__import__('time').time(), timezone.utc if self.expires.tzinfo else None)",
+        ),
+    ),
+}
 INSIDE = Path(__file__).parent / "inside"
 
 
@@ -60,7 +77,7 @@ class Bench:
             "CHAOS_NAMES": str(self._names),
             "CHAOS_CHANGES": str(self._changes_file),
         } | environment
-        self._changes = FEW_COINS | (changes or {})
+        self._changes = FEW_COINS | CLOCKS | (changes or {})
         self.change({})
         self.published: list[Published] = []
         self.healed = 0.0
@@ -74,6 +91,21 @@ class Bench:
     def open(self, *parts: str) -> None:
         """Start the site, or those parts of it beside Redis, then the clients."""
         self.site.open(*(parts or ("sandbox", "worker", "beat", "stream", "web")))
+        self._look_on()
+
+    def open_as_one(self) -> None:
+        """Start the site by one command, in half of the time: its parts are forks of `manage.py up`, so that no row can
+        stop one of them by its name."""
+        site = self.site
+        site.start("redis")
+        site.start("sandbox")
+        site._listener.close()  # the command opens the port itself
+        wait_until(lambda: not redis_server.trouble(site.redis), what="Redis")
+        site.processes["up"] = site._spawn(Program("up", manage("up")))
+        wait_until(site.is_ready, what="readiness")
+        self._look_on()
+
+    def _look_on(self) -> None:
         self._watcher.start()
         self.crowd = Crowd(self.front.port, self._size)
 
@@ -85,7 +117,7 @@ class Bench:
             self.crowd.close()
         self._ended.set()
         for name in list(self.site.processes):
-            self.signal(name, signal.SIGCONT)
+            self.signal(name, signal.SIGKILL)  # nothing is judged any more
         self.site.close()
         for relay in (self.front, self.redis, self.upstream):
             relay.close()
@@ -135,9 +167,13 @@ class Bench:
             reaper.send(self.site.processes[name].pid, number)
 
     def pids(self, name: str) -> list[int]:
-        """The processes of a part: it leads a group of its own."""
-        process = self.site.processes.get(name)
-        return [] if process is None else [pid for pid in _pids() if _group(pid) == process.pid]
+        """The processes of a part: it leads a group of its own, as a program or as a fork of `manage.py up`."""
+        if (process := self.site.processes.get(name)) is not None:
+            return [pid for pid in _pids() if _group(pid) == process.pid]
+        if (up := self.site.processes.get("up")) is None:
+            return []
+        leaders = {pid for pid in _children(up.pid) if _name(pid) == f"spot {name}"}
+        return [pid for pid in _pids() if _group(pid) in leaders]
 
     def rss_mb(self, name: str) -> float:
         """The memory of a part's processes, in MB."""
@@ -212,6 +248,18 @@ def _group(pid: int) -> int:
         return os.getpgid(pid)
     except ProcessLookupError:
         return 0
+
+
+def _children(pid: int) -> list[int]:
+    with suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def _name(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+    return ""
 
 
 def rss_kb(pid: int) -> int:

@@ -136,8 +136,10 @@ class Crowd:
         self._tasks = [asyncio.run_coroutine_threadsafe(client.run(port), self._loop) for client in self.clients]
 
     def fresh(self, since: float = 0.0) -> int:
-        """How many clients have data that are not stale, and were fetched after a time (epoch seconds)."""
-        return sum(client.is_fresh and client.last_fetched >= since for client in self.clients)
+        """How many clients have data that are not stale, and were fetched after a time (epoch seconds), by a clock that
+        is right."""
+        latest = time.time() + 2
+        return sum(client.is_fresh and since <= client.last_fetched <= latest for client in self.clients)
 
     def served(self, since: float) -> int:
         """How many clients have data that were fetched after a time, marked or not."""
@@ -194,10 +196,11 @@ class Crowd:
             self._loop.close()
 
 
-def silent(port: int, feed: str = "", buffer: int = 4096) -> socket.socket:
+def silent(port: int, feed: str = "", buffer: int = 4096, source: str = "127.0.0.1") -> socket.socket:
     """A connection that never reads; with a feed, after it has asked for that feed's frames."""
     peer = socket.socket()
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    peer.bind((source, 0))
     peer.connect(("127.0.0.1", port))
     if feed:
         lines = [f"GET {PATH}{feed} HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade"]

@@ -68,6 +68,13 @@ _TICKS = (
     "return max(0.0, fresh - now, (next_try or 0) - now) / 1000",
     "return 0.0",
 )
+_NO_CLAIM = _swap(
+    "spot.snapshots.claims",
+    "return acquire(_key(dataset), seconds)",
+    'return acquire(_key(dataset), seconds) or "anybody"',
+    "except LockError:\n        return False",
+    "except LockError:\n        return True",
+)
 _LASTING_CLAIM = _swap(
     "spot.ingest.tasks",
     "_CLAIM_SECONDS = settings.CELERY_TASK_TIME_LIMIT + _TICK_SECONDS + 2",
@@ -102,6 +109,7 @@ DEFENCES = (
             'return {"connection_class": ASYNC[self.kind], **self.options}',
             'return {"connection_class": ASYNC[self.kind], **self.options, "socket_timeout": 0.015}',
         ),
+        "40 clients got no new data",
     ),
     Defence("F4c", "a hub goes on reading after an error of the store", _READING_ENDS, "40 lost"),
     Defence("F5", "hubs tell every five seconds what is looked at", _DEMAND_ONCE, "40 lost"),
@@ -133,6 +141,7 @@ DEFENCES = (
         "F10",
         "a provider is left alone for seconds at first, and for a minute where nobody can replace it",
         _LEFT_ALONE,
+        "40 lost",
     ),
     Defence(
         "F11",
@@ -150,11 +159,13 @@ DEFENCES = (
         "a call has a deadline besides the time between two bytes, and so have its fetch and its task",
         _STUCK_TASKS
         | _swap("providers.client", "TOTAL_SECONDS = 3.05, 10.0, 20.0", "TOTAL_SECONDS = 3.05, 10.0, 600.0"),
+        "40 lost, no call given up",
     ),
     Defence(
         "F11c",
         "a provider is left alone for seconds at first, and for a minute where nobody can replace it",
         _LEFT_ALONE,
+        "40 lost",
     ),
     Defence(
         "F12",
@@ -164,15 +175,20 @@ DEFENCES = (
     ),
     Defence(
         "F13",
-        "numbers that cannot be are blanked",
+        "numbers that cannot be are blanked, and rows without a possible price dropped",
         _swap(
             "providers.clean",
             "if number is not None and number < 0 and not signed:",
             "if False:",
             "    return number is None or number < 0",
             "    return False",
+        )
+        | _swap(
+            "providers.plausible",
+            "return all(_positive(row[name]) for name in traits.positive if row.get(name) is not None)",
+            "return True",
         ),
-        "held: prices are compared with those before, too",
+        "12 prices below zero",
     ),
     Defence(
         "F14",
@@ -194,24 +210,32 @@ DEFENCES = (
             "CONNECT_SECONDS, READ_SECONDS,",
             "import socket\nsocket.getaddrinfo = functools.cache(socket.getaddrinfo)\nCONNECT_SECONDS, READ_SECONDS,",
         ),
+        "40 lost",
     ),
-    Defence("F16", "the claim of a killed worker expires", _LASTING_CLAIM),
+    Defence("F16", "the claim of a killed worker expires", _LASTING_CLAIM, "40 lost"),
     Defence(
         "F17",
-        "ticks expire, one runs at a time, and each fetches only what is due",
+        "ticks expire, one runs at a time, each fetches only what is due, and nothing is fetched twice at once",
         _swap(
             "spot_project.settings",
             '"tick": {"task": "spot.ingest.tasks.tick", "schedule": 1.0, "options": {"expires": 1.0}}',
             '"tick": {"task": "spot.ingest.tasks.tick", "schedule": 1.0}',
         )
-        | _swap("spot.ingest.tasks", *_TICKS),
+        | _swap("spot.ingest.tasks", *_TICKS)
+        | _NO_CLAIM,
     ),
-    Defence("F18", "one tick runs at a time, and each fetches only what is due", _swap("spot.ingest.tasks", *_TICKS)),
-    Defence("F19", "data that have grown old are marked", _NO_MARK),
+    Defence(
+        "F18",
+        "one tick runs at a time, each fetches only what is due, and nothing is fetched twice at once",
+        _swap("spot.ingest.tasks", *_TICKS) | _NO_CLAIM,
+        "40 lost: the worker does not keep up",
+    ),
+    Defence("F19", "data that have grown old are marked", _NO_MARK, "40 unmarked, nobody told"),
     Defence(
         "F20",
         "a time in the future is taken for a clock that was set back",
         _swap("providers.clean", "    return noted_ms > now_ms + SLACK_MS", "    return False"),
+        "40 lost",
     ),
     Defence(
         "F20b",
@@ -231,6 +255,7 @@ DEFENCES = (
         "F21",
         "a web process that ends says so to its clients",
         _swap("spot.server.uvicorn", "        listening.begin_draining()", "        __import__('os')._exit(0)"),
+        "40 closed with 1006",
     ),
     Defence(
         "F23",
@@ -240,6 +265,7 @@ DEFENCES = (
             'LEVELS = ("DEBUG"',
             'def _fail(*_):\n    raise\n\nlogging.Handler.handleError = _fail\nLEVELS = ("DEBUG"',
         ),
+        "the worker ended, 40 lost",
     ),
     Defence("F24", "a writer waits for others", _swap("spot_project.settings", '"timeout": 20,', '"timeout": 0,')),
     Defence(
@@ -276,6 +302,7 @@ DEFENCES = (
             'transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)',
             "pass",
         ),
+        "not told that they were cut",
     ),
     Defence(
         "A2",
@@ -285,16 +312,19 @@ DEFENCES = (
             "except (orjson.JSONDecodeError, UnicodeEncodeError) as",
             "except UnicodeEncodeError as",
         ),
+        "98 closed with 1011",
     ),
     Defence(
         "A4",
         "a request has 10 s for its head",
         _swap("spot.server.listening", "HEAD_SECONDS = 10 ", "HEAD_SECONDS = 3600 "),
+        "334 not cut in 60 s",
     ),
     Defence(
         "A5",
         "the size of a message is bounded while it is read and unpacked",
         _swap("spot.server.listening", "INBOUND_BYTES = 65_536 ", "INBOUND_BYTES = 1_073_741_824 "),
+        "1,110 MB more for a while",
     ),
     Defence(
         "A6",
@@ -320,6 +350,7 @@ DEFENCES = (
             "lambda: settings.SPOT_CONNECTIONS, lambda plan: plan.connections,",
             "lambda: settings.SPOT_CONNECTIONS, lambda plan: 0,",
         ),
+        "all 50 let in",
     ),
     Defence(
         "A11",
@@ -329,6 +360,7 @@ DEFENCES = (
             "mistakes = Allowance(lambda _plan: 10,",
             "mistakes = Allowance(lambda _plan: 10_000,",
         ),
+        "1,000 of 1,000 guesses judged",
     ),
 )
 #: Rows that no defence of the product lets hold, and what does.

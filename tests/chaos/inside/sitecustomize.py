@@ -1,7 +1,8 @@
 """Python imports this at its start when the folder is in PYTHONPATH, as in every process of a chaos site.
 
 CHAOS_CLOCK names a file with an offset in nanoseconds, eight bytes, which may change while the process runs: the time
-of day is off by that much. The monotonic clock, and the datetimes that C makes, stay as they are.
+of day is off by that much. The monotonic clock, and the datetimes that C makes, stay as they are (see CLOCKS in
+`tests.chaos.bench`).
 
 CHAOS_NAMES names a file of JSON: hosts, and the address of each, or null for one that cannot be found now.
 
