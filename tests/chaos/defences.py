@@ -223,6 +223,7 @@ DEFENCES = (
         )
         | _swap("spot.ingest.tasks", *_TICKS)
         | _NO_CLAIM,
+        "40 lost: the worker does not keep up",
     ),
     Defence(
         "F18",
@@ -241,15 +242,7 @@ DEFENCES = (
         "F20b",
         "beat takes an entry that ran in the future for due",
         _swap("spot_project.beat", "if entry.last_run_at > now + _SLACK:", "if False:"),
-    ),
-    Defence(
-        "F20c",
-        "a version is one more than the last where the time is not",
-        _swap(
-            "spot.snapshots",
-            '.with_name("store.lua").read_text()',
-            '.with_name("store.lua").read_text().replace("redis.call(\'incr\', KEYS[2])", "0")',
-        ),
+        "40 lost, nothing polled",
     ),
     Defence(
         "F21",
@@ -293,7 +286,7 @@ DEFENCES = (
         "nothing is written to a socket that has not taken what was written before",
         _swap("spot.hub.outbox", "while socket.ready:", "while not socket.close_sent:"),
     ),
-    Defence("F29", "the claim of a killed worker expires", _LASTING_CLAIM),
+    Defence("F29", "the claim of a killed worker expires", _LASTING_CLAIM, "40 lost"),
     Defence(
         "A1",
         "a peer that is cut is reset, and takes nothing of the kernel's any more",
@@ -341,6 +334,7 @@ DEFENCES = (
             '.with_name(f"{name}.lua").read_text()',
             """.with_name(f"{name}.lua").read_text().replace("return {'minute', wait}", "wait = 0")""",
         ),
+        "94 s without new data",
     ),
     Defence(
         "A7",
@@ -366,6 +360,7 @@ DEFENCES = (
 #: Rows that no defence of the product lets hold, and what does.
 WITHOUT = {
     "F19b": "the prices of the clients' views come by polls",
+    "F20c": "the next poll is late by no more than the step",
     "F22": "the supervisor starts the process again, and the clients come back",
     "F28": "the clients come back",
     "F28b": "TCP sends again",
