@@ -96,6 +96,7 @@ TASK_SECONDS = Metric("spot_task_seconds", "histogram", "their duration", ("task
 QUEUE_DELAY = Metric("spot_queue_delay_seconds", "histogram", "time a task waited past its due time", buckets=LONG)
 QUEUE = Metric("spot_queue_length", "gauge", "tasks that wait in the queue")
 WORKER_SILENCE = Metric("spot_worker_silence_seconds", "gauge", "time since a worker ran the tick of each second")
+SILENT = Metric("spot_silent_processes", "gauge", "workers and beats that hang: no sign of life for 30 s", ("part",))
 STORE = Metric("spot_store_up", "gauge", "1 while Redis answers; without it only this row and the process's own exist")
 STORE_USED = Metric("spot_store_used_bytes", "gauge", "memory that Redis uses")
 STORE_LIMIT = Metric("spot_store_limit_bytes", "gauge", "memory that it may use; none without a limit")
@@ -106,7 +107,7 @@ METRICS = (
     PROTOCOL_CALLS, AGE, AGE_LIMIT, DATASETS, SIMULATED, FETCHES, *UPSTREAM, BREAKER, KEYS, MINUTE_LIMIT, MINUTE_USED,
     MONTH_LIMIT, MONTH_USED, MONTH_LEFT, MONTH_FORECAST, STREAM, STREAM_SILENCE, STREAM_CHANNELS, STREAM_TICKS,
     STREAM_DROPPED, STREAM_RECONNECTS, PROCESSES, CPU, MEMORY, FILES, LOOP_TASKS, LAG, LAG_WORST, TASKS, TASK_SECONDS,
-    QUEUE_DELAY, QUEUE, WORKER_SILENCE, STORE, STORE_USED, STORE_LIMIT, BUILD,
+    QUEUE_DELAY, QUEUE, WORKER_SILENCE, SILENT, STORE, STORE_USED, STORE_LIMIT, BUILD,
 )  # fmt: skip
 
 #: The values of each label.
@@ -119,6 +120,7 @@ LABELS = {
     "lane": "`broadcast`: one frame to many sockets; `outbox`: to each on its own",
     "outcome": "`ok`, or the error of the provider: `rate_limited`, `unauthorized`, `unreachable`, `unavailable`, "
     "`bad_payload`, `not_found`, `out_of_budget`",
+    "part": "`worker` or `beat`",
     "plan": "a client plan by its name; `anonymous` without a key",
     "process": "a number, the lowest free one of the role when the process started",
     "protocol": "another vendor's protocol, by the vendor",

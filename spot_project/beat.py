@@ -6,9 +6,8 @@ an hour. The sign tells of more beats than SPOT_BEATS: they change nothing, but 
 
 from __future__ import annotations
 
-import os
-import socket
 import time
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -31,7 +30,7 @@ class Scheduler(PersistentScheduler):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._name, self._since = f"{socket.gethostname()} process {os.getpid()}", signs.now_ms()
+        self._name, self._since = signs.name_of(), signs.now_ms()
         self._client: redis.Redis = settings.REDIS.client()
         self._marked = float("-inf")
         self._others: list[str] = []
@@ -49,17 +48,23 @@ class Scheduler(PersistentScheduler):
                 entry.last_run_at = now
                 self._heap = None  # it is ordered by the former clock
         wait = float(super().tick(*args, **options))
-        if time.monotonic() - self._marked > signs.BEAT_SECONDS:
+        if time.monotonic() - self._marked > signs.SIGN_SECONDS:
             self._marked = time.monotonic()
             self._mark()
         return wait
+
+    def close(self) -> None:
+        """End: this beat is not missed."""
+        with suppress(redis.RedisError, OSError):
+            signs.withdraw(self._client, "beat", self._name)
+        super().close()
 
     def _mark(self) -> None:
         """Leave the sign, and log once that more beats run than are meant to. Without Redis there is none, and no task
         to send."""
         try:
-            signs.mark_beat(self._client, self._name, self._since)
-            others = [name for name in signs.beats(self._client) if name != self._name]
+            signs.give(self._client, "beat", self._name, self._since)
+            others = [name for name in signs.running(self._client, "beat") if name != self._name]
         except (redis.RedisError, OSError):
             return
         others = others if len(others) >= settings.SPOT_BEATS else []

@@ -11,16 +11,18 @@ from celery import Celery
 from celery.signals import (
     beat_init,
     celeryd_init,
+    heartbeat_sent,
     setup_logging,
     task_postrun,
     worker_process_init,
     worker_process_shutdown,
+    worker_shutdown,
 )
 from kombu.transport import TRANSPORT_ALIASES
 
 from providers import tracing
 from spot.ingest import measuring  # noqa: F401 - importing connects it to the signals of tasks
-from spot.processes import telemetry
+from spot.processes import sign_of_life, telemetry
 from spot.tidying import Tidying
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spot_project.settings")
@@ -46,6 +48,17 @@ def _begin_worker(**_: object) -> None:
 @beat_init.connect
 def _begin_beat(**_: object) -> None:
     telemetry.begin("beat")
+
+
+@heartbeat_sent.connect
+def _live(**_: object) -> None:
+    """The worker's own loop runs; it calls this every two seconds."""
+    sign_of_life.give()
+
+
+@worker_shutdown.connect
+def _leave(**_: object) -> None:
+    sign_of_life.withdraw()
 
 
 @worker_process_init.connect

@@ -153,7 +153,7 @@ def test_sockets_reach_no_database_and_no_store() -> None:
 
 
 def test_only_the_store_knows_a_key_of_the_store() -> None:
-    others = "(alerts|budget|breaker|celery|client|doubts|identity|ledger|metrics|stream):|signin|(worker|beats)?$"
+    others = "(alerts|budget|breaker|celery|client|doubts|identity|ledger|metrics|stream):|signin|(workers?|beats)?$"
     key = re.compile(rf"^spot:(?!{others})")
     offenders = {
         name_of(path): found

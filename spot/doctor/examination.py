@@ -56,6 +56,7 @@ CHECKS = (
     _check("webhooks", "Webhooks can be sent.", records.webhooks, "tables"),
     _check("worker", "A worker runs tasks that beat sends.", work.workers, "redis"),
     _check("beats", "As many beats run as are meant to.", work.beats, "redis"),
+    _check("hung", "No worker and no beat hangs.", work.hung, "redis"),
     _check("stream", "Streams are looked after, if there are any.", work.streams, "redis", "tables"),
     _check("clock", "The clock agrees with that of Redis.", work.clock_of_redis, "redis"),
     _check("providers", "Providers can be reached, and agree on the time.", work.providers_and_time, "tables"),

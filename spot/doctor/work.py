@@ -51,7 +51,7 @@ def workers(site: Site) -> Iterator[Finding]:
 
 def beats(site: Site) -> Iterator[Finding]:
     """Whether as many beats run as are meant to. More change nothing, but hide that one of them is not looked after."""
-    names, meant = signs.beats(site.redis), settings.SPOT_BEATS
+    names, meant = signs.running(site.redis, "beat"), settings.SPOT_BEATS
     they = f"{len(names)} beats send tasks" if len(names) != 1 else "1 beat sends tasks"
     if len(names) > meant:
         sentence = f"{they}: {', '.join(names)}. Nothing is fetched twice, but SPOT_BEATS is {meant}."
@@ -59,6 +59,18 @@ def beats(site: Site) -> Iterator[Finding]:
     elif names and len(names) < meant:
         sentence = f"{they}: {', '.join(names)}. SPOT_BEATS is {meant}: nothing stands in for the next that dies."
         yield Finding("beats", "warning", sentence, "Start the missing one: manage.py up beat.")
+
+
+def hung(site: Site) -> Iterator[Finding]:
+    """Whether a worker or a beat hangs while others go on, which does its work."""
+    for part in signs.PARTS:
+        for name, silence in signs.silent(site.redis, part).items():
+            sentence = f"A {part} gives no sign of life: {name}, for {silence // 1000} s. It hangs, or was killed."
+            remedy = (
+                f"See whether the process runs, and end it (kill -9) if it does: its supervisor starts another {part}. "
+                f"One that was killed on another machine is forgotten ten minutes after its last sign."
+            )
+            yield Finding("hung", "warning", sentence, remedy)
 
 
 def streams(site: Site) -> Iterator[Finding]:

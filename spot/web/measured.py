@@ -26,7 +26,7 @@ from providers.counters import Report, Totals
 from providers.metrics import MICRO, Metric
 from providers.streams import stream_state
 from providers.streams.stream_state import Phase
-from spot import metrics, snapshots
+from spot import metrics, signs, snapshots
 from spot.snapshots import now_ms
 from spot.web import status
 from spot_project.release import release
@@ -229,6 +229,8 @@ def _put_workers(families: Families, now: int) -> None:
     families.put(metrics.QUEUE, redis.llen(_QUEUE))
     if (seen := snapshots.worker_seen_ms()) is not None:
         families.put(metrics.WORKER_SILENCE, max(0, now - seen) / 1000)
+    for part in signs.PARTS:
+        families.put(metrics.SILENT, len(signs.silent(redis, part)), part)
     memory = redis.info("memory")
     families.put(metrics.STORE_USED, memory["used_memory"])
     if limit := memory.get("maxmemory", 0):

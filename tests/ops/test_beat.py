@@ -28,10 +28,10 @@ def test_a_beat_leaves_a_sign_and_logs_that_there_is_another(redis: Redis, tmp_p
     app = Celery("toy", set_as_current=False, broker="memory://")
     scheduler = Scheduler(app, schedule_filename=str(tmp_path / "beat"))
     scheduler.tick()
-    (ours,) = signs.beats(redis)
+    (ours,) = signs.running(redis, "beat")
     assert f"process {os.getpid()}" in ours
     assert "another beat" not in caplog.text
-    signs.mark_beat(redis, "elsewhere process 7", snapshots.now_ms() - 1)
+    signs.give(redis, "beat", "elsewhere process 7", snapshots.now_ms() - 1)
     scheduler._mark()
     scheduler._mark()
     assert caplog.text.count("another beat") == 1
@@ -44,10 +44,10 @@ def test_a_second_beat_that_is_meant_to_run_is_not_logged(redis: Redis, tmp_path
     scheduler = Scheduler(
         Celery("toy", set_as_current=False, broker="memory://"), schedule_filename=str(tmp_path / "beat")
     )
-    signs.mark_beat(redis, "elsewhere process 7", snapshots.now_ms() - 60_000)
+    signs.give(redis, "beat", "elsewhere process 7", snapshots.now_ms() - 60_000)
     scheduler._mark()
     assert "another beat" not in caplog.text
-    signs.mark_beat(redis, "elsewhere process 8", snapshots.now_ms() - 60_000)
+    signs.give(redis, "beat", "elsewhere process 8", snapshots.now_ms() - 60_000)
     scheduler._mark()
     assert "another beat" in caplog.text
     scheduler.close()

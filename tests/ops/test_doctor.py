@@ -199,28 +199,49 @@ def test_neither_worker_nor_beat(redis: Redis) -> None:
 
 def test_a_second_beat(redis: Redis) -> None:
     now = signs.now_ms()
-    signs.mark_beat(redis, "this process 1", now - 60_000)
+    signs.give(redis, "beat", "this process 1", now - 60_000)
     assert not report("beats")
-    signs.mark_beat(redis, "other process 2", now - 3000)
-    signs.mark_beat(redis, "this process 1", now - 60_000)
+    signs.give(redis, "beat", "other process 2", now - 3000)
+    signs.give(redis, "beat", "this process 1", now - 60_000)
     the("beats", "warning", "2 beats send tasks: other process 2, this process 1", "all but 1")
 
 
 def test_two_beats_that_are_meant_to_run(redis: Redis, settings) -> None:
     settings.SPOT_BEATS = 2
     now = signs.now_ms()
-    signs.mark_beat(redis, "this process 1", now - 60_000)
+    signs.give(redis, "beat", "this process 1", now - 60_000)
     the("beats", "warning", "1 beat sends tasks: this process 1. SPOT_BEATS is 2", "manage.py up beat")
-    signs.mark_beat(redis, "other process 2", now - 60_000)
+    signs.give(redis, "beat", "other process 2", now - 60_000)
     assert not report("beats")
 
 
 def test_no_second_beat_where_one_was_replaced(redis: Redis) -> None:
     now = signs.now_ms()
     redis.hset("spot:beats", "process 1", f"{now - 60_000} {now - 5000}")
-    signs.mark_beat(redis, "process 2", now - 3000)
-    assert signs.beats(redis) == ["process 2"]
+    signs.give(redis, "beat", "process 2", now - 3000)
+    assert signs.running(redis, "beat") == ["process 2"]
     assert not report("beats")
+
+
+def test_one_that_hangs_while_another_goes_on(redis: Redis) -> None:
+    snapshots.mark_worker()
+    now = signs.now_ms()
+    for part in signs.PARTS:
+        signs.give(redis, part, "elsewhere process 1", now - 60_000)
+    assert not report("hung")
+    redis.hset("spot:workers", "elsewhere process 2", f"{now - 90_000} {now - 31_000}")
+    redis.hset("spot:workers", signs.name_of(2**22), f"{now - 90_000} {now - 31_000}")  # no such process
+    redis.hset("spot:beats", signs.name_of(), f"{now - 90_000} {now - 31_000}")
+    assert {finding.sentence.partition(", for 3")[0] for finding in report("hung")} == {
+        "A worker gives no sign of life: elsewhere process 2",
+        f"A beat gives no sign of life: {signs.name_of()}",
+    }
+    for number in range(100):
+        redis.hset("spot:workers", f"elsewhere process {number + 10}", f"{now - 90_000} {now - number * 1000}")
+    signs.give(redis, "worker", "elsewhere process 1", now - 60_000)
+    assert redis.hlen("spot:workers") == 64
+    signs.withdraw(redis, "worker", "elsewhere process 1")
+    assert "elsewhere process 1" not in signs.running(redis, "worker")
 
 
 def test_no_stream_process_where_a_stream_can_be_used(redis: Redis, settings) -> None:

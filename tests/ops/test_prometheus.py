@@ -47,6 +47,10 @@ ALERTS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"spot_store_used_bytes": "89x600", "spot_store_limit_bytes": "100x600"},
     ),
     "SpotNoWorker": ({"spot_worker_silence_seconds": "31+60x600"}, {"spot_worker_silence_seconds": "29x600"}),
+    "SpotProcessHangs": (
+        {'spot_silent_processes{part="worker"}': "1x600"},
+        {'spot_silent_processes{part="worker"}': "0x600", 'spot_silent_processes{part="beat"}': "1 0x600"},
+    ),
     "SpotDataStale": (
         {'spot_datasets{kind="markets",state="stale"}': "1x600"},
         {'spot_datasets{kind="markets",state="idle"}': "1x600", 'spot_datasets{kind="markets",state="stale"}': "0x600"},

@@ -27,7 +27,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from providers.streams import stream_state
-from spot import snapshots
+from spot import signs, snapshots
 from spot.management.commands.prepare import described
 from spot.processes import forking, redis_server
 from spot.processes.pulse import Pulse
@@ -80,9 +80,13 @@ class Command(BaseCommand):
             tasks, streams = Pulse(snapshots.worker_seen_ms), Pulse(streams_seen_ms)
             watched = {"worker": tasks, "beat": tasks, "stream": streams}
             pulses = {part: watched[part] for part in parts if part in watched}
+            own: dict[str, Pulse] = {
+                part: Pulse(partial(sign_ms, supervisor, part)) for part in signs.PARTS if part in parts
+            }
 
             def each_turn() -> None:
                 watch(supervisor, pulses)
+                watch(supervisor, own, named=True)
                 if web is not None:
                     web.note()
 
@@ -342,14 +346,21 @@ def streams_seen_ms() -> int | None:
     return stream_state.seen_ms(snapshots.connection())
 
 
-def watch(supervisor: Supervisor, pulses: dict[str, Pulse]) -> None:
-    """Restart parts that run and have had no beat for too long."""
+def sign_ms(supervisor: Supervisor, part: signs.Part) -> int | None:
+    """When this supervisor's own process of a part last said that it runs: another worker or beat does not count."""
+    name = signs.name_of(supervisor.pid(part))
+    return next((sign.seen for sign in signs.given_by(snapshots.connection(), part) if sign.name == name), None)
+
+
+def watch(supervisor: Supervisor, pulses: dict[str, Pulse], *, named: bool = False) -> None:
+    """Restart parts that run and have had no beat for too long; `named`: each is a process's own, which is named."""
     silent = [
         part
         for part, pulse in pulses.items()
         if min(pulse.silent_seconds(), supervisor.age(part)) > pulse.patience_seconds
     ]
     for part in silent:
-        supervisor.restart(part, f"has been silent for {pulses[part].patience_seconds:g} s")
+        process = f" ({signs.name_of(supervisor.pid(part))})" if named else ""
+        supervisor.restart(part, f"has been silent for {pulses[part].patience_seconds:g} s{process}")
     for pulse in {pulses[part] for part in silent}:
         pulse.be_patient()
