@@ -223,7 +223,7 @@ DEFENCES = (
         )
         | _swap("spot.ingest.tasks", *_TICKS)
         | _NO_CLAIM,
-        "40 lost: the worker does not keep up",
+        "40 lost at load 23, where it falls with them as well",
     ),
     Defence(
         "F18",
@@ -286,7 +286,12 @@ DEFENCES = (
         "nothing is written to a socket that has not taken what was written before",
         _swap("spot.hub.outbox", "while socket.ready:", "while not socket.close_sent:"),
     ),
-    Defence("F29", "the claim of a killed worker expires", _LASTING_CLAIM, "40 lost"),
+    Defence(
+        "F29",
+        "the claim of a killed worker expires",
+        _LASTING_CLAIM,
+        "40 lost at load 34, where it falls with it as well",
+    ),
     Defence(
         "A1",
         "a peer that is cut is reset, and takes nothing of the kernel's any more",
@@ -334,7 +339,7 @@ DEFENCES = (
             '.with_name(f"{name}.lua").read_text()',
             """.with_name(f"{name}.lua").read_text().replace("return {'minute', wait}", "wait = 0")""",
         ),
-        "94 s without new data",
+        "94 s without new data, at load 23",
     ),
     Defence(
         "A7",
