@@ -78,8 +78,9 @@ _PAUSES = {"interval_start": 1, "interval_step": 0, "interval_max": 1}
 class Connection(KombuConnection):
     """A connection that is tried again each second."""
 
-    def _ensure_connection(self, *args: Any, **options: Any) -> Any:
-        return super()._ensure_connection(*args, **{**options, **_PAUSES})
+    def _ensure_connection(self, errback: Any = None, max_retries: Any = None, *_pauses: Any, **options: Any) -> Any:
+        # kombu gives its own pauses by place where it sends a message again, and by name elsewhere.
+        return super()._ensure_connection(errback, max_retries, **{**options, **_PAUSES})
 
 
 class Amqp(amqp.AMQP):
