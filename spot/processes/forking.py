@@ -5,7 +5,7 @@ time. Descriptors that it is not to have become /dev/null, under their numbers, 
 do no harm with them. Threads do not survive a fork, and locks that they hold stay locked in the child: the threads of a
 process that forks do their work inside `undisturbed`.
 
-Where the code has changed since it was imported, another process forks instead: `spot.processes.nursery`.
+Where the code has changed since it was imported, another process forks instead: `spot.processes.fork_server`.
 """
 
 from __future__ import annotations

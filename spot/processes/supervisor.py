@@ -22,8 +22,8 @@ from types import FrameType, ModuleType, TracebackType
 from typing import Any, Self
 
 from spot.processes import forking, reaper
+from spot.processes.fork_server import ForkServer
 from spot.processes.forking import Forked
-from spot.processes.nursery import Nursery
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -31,7 +31,7 @@ SETTLED_SECONDS = 30.0  # a program that ran this long is not in a crash loop
 STOP_SECONDS = 3.3  # of 5 s in all; the rest is for programs that the others need
 STOP_LAST_SECONDS = 1.2
 TURN_SECONDS = 1.0
-NURSERY_SECONDS = 60.0  # it imports what the parts do
+FORK_SERVER_SECONDS = 60.0  # it imports what the parts do
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ class Supervisor:
     ending: bool = False
     when_asked: Callable[[], None] = lambda: None
     _asked: bool = False
-    #: The program of a `Nursery`, and descriptors that it inherits.
-    nursery: tuple[Sequence[str], Sequence[int]] | None = None
+    #: The program of a `ForkServer`, and descriptors that it inherits.
+    fork_server: tuple[Sequence[str], Sequence[int]] | None = None
     #: Makes programs by fork: this process, and after a reload, which is asked for when their code has changed, one
     #: that has the new; None where none can.
-    _parent: ModuleType | Nursery | None = forking if forking.is_possible() else None
+    _parent: ModuleType | ForkServer | None = forking if forking.is_possible() else None
     _leaving: list[_Run] = field(default_factory=list)  # replaced, and finishing what they have
     _runs: dict[str, _Run] = field(default_factory=dict)
 
@@ -106,8 +106,8 @@ class Supervisor:
         others = [run for run in self._runs.values() if not run.program.last]
         self._stop([*others, *self._leaving], STOP_SECONDS)
         self._stop([run for run in self._runs.values() if run.program.last], STOP_LAST_SECONDS)
-        if isinstance(self._parent, Nursery):
-            self._end_nursery(self._parent)
+        if isinstance(self._parent, ForkServer):
+            self._end_fork_server(self._parent)
         assert self._reaper.stdin is not None
         self._reaper.stdin.close()
         self._reaper.wait()
@@ -216,26 +216,26 @@ class Supervisor:
 
     def _renew_parent(self) -> None:
         """Have another process fork from now on, which has the code as it is now; none where that cannot start."""
-        if isinstance(self._parent, Nursery):
-            self._end_nursery(self._parent)
+        if isinstance(self._parent, ForkServer):
+            self._end_fork_server(self._parent)
         self._parent = None
-        if self.nursery is None or not forking.is_possible():
+        if self.fork_server is None or not forking.is_possible():
             return
-        made = Nursery(*self.nursery)
+        made = ForkServer(*self.fork_server)
         self._notify_reaper("+", made.process.pid)
-        deadline = time.monotonic() + NURSERY_SECONDS
+        deadline = time.monotonic() + FORK_SERVER_SECONDS
         while not self.ending and made.process.poll() is None and time.monotonic() < deadline:
             if made.is_ready():
                 self._parent = made
                 return
             self._keep_all_alive()
             self._turn(0.05)
-        self._end_nursery(made)
+        self._end_fork_server(made)
 
-    def _end_nursery(self, nursery: Nursery) -> None:
-        nursery.close()
-        self._clean_up(nursery.process.pid)
-        nursery.process.wait()
+    def _end_fork_server(self, server: ForkServer) -> None:
+        server.close()
+        self._clean_up(server.process.pid)
+        server.process.wait()
 
     def _successor(self, name: str) -> _Run:
         program = self._runs[name].program
@@ -266,9 +266,9 @@ class Supervisor:
         try:
             made: Forked = self._parent.fork(program.inside, f"spot {program.name}", program.fds)
         except OSError:
-            if not isinstance(self._parent, Nursery):
+            if not isinstance(self._parent, ForkServer):
                 raise
-            self._end_nursery(self._parent)
+            self._end_fork_server(self._parent)
             self._parent = None
             return None
         return made

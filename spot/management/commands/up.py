@@ -70,7 +70,7 @@ class Command(BaseCommand):
                 settings.SANDBOX_BASE_URL = sandbox
             import_parts(parts)
             forking.prepare()
-            supervisor.nursery = nursery(parts, listener, sandbox)
+            supervisor.fork_server = fork_server(parts, listener, sandbox)
             for part in parts:
                 if part != "web" and (part_program := program(part, listener, sandbox)) is not None:
                     supervisor.start(part_program)
@@ -291,12 +291,12 @@ def program(part: str, listener: socket.socket | None, sandbox: str | None, numb
     return Program(part, [*environment, *manage(*words)], fds=fds, inside=inside)
 
 
-def nursery(
+def fork_server(
     parts: Sequence[str], listener: socket.socket | None, sandbox: str | None
 ) -> tuple[Sequence[str], Sequence[int]]:
     """The program that forks parts after a reload, and what it inherits."""
     fds = [] if listener is None else [listener.fileno()]
-    return [*_environment(sandbox), *manage("nursery", *parts)], fds
+    return [*_environment(sandbox), *manage("fork_server", *parts)], fds
 
 
 def _environment(sandbox: str | None) -> list[str]:

@@ -68,10 +68,11 @@ with Supervisor(lambda text: None) as supervisor:
     supervisor.run(turn)
 said["ways"] = os.read(here, 4096).decode().split()[:2]
 
-from spot.processes.nursery import Nursery
+from spot.processes.fork_server import ForkServer
 
-argv = [sys.executable, "-c", "import sys; from spot.processes import nursery; nursery.serve(int(sys.argv[-1]))"]
-made = Nursery(argv, [])
+code = "import sys; from spot.processes import fork_server; fork_server.serve(int(sys.argv[-1]))"
+argv = [sys.executable, "-c", code]
+made = ForkServer(argv, [])
 while not made.is_ready(): time.sleep(0.01)
 child = made.fork(partial(exec, "pass"), "x")
 said["nursed exits"] = [child.wait(), made.fork(partial(exec, "import sys; sys.exit(3)"), "x").wait()]
@@ -93,7 +94,7 @@ except OSError:
 made.close()
 
 with Supervisor(lambda text: None) as supervisor:
-    supervisor.nursery = argv, []
+    supervisor.fork_server = argv, []
     one = Program("one", [sys.executable, "-c", f"import os; os.write({there}, b'exec')"], (there,),
                   inside=partial(exec, f"import os; os.write({there}, b'fork')"))
     supervisor.when_asked = lambda: supervisor.start(one)
@@ -139,18 +140,18 @@ def test_programs_are_forks_until_their_code_may_have_changed(driven) -> None:
     assert said["ways"] == ["fork", "exec"]
 
 
-def test_a_nursery_forks_children_of_the_supervisor(driven) -> None:
+def test_a_fork_server_forks_children_of_the_supervisor(driven) -> None:
     said, _ = driven
     assert said["nursed exits"] == [0, 3, -15]
     assert said["given"] == ["given", ""]
     assert said["nursed"] == [True, "spot nursed", True]
 
 
-def test_a_nursery_that_has_ended_says_so(driven) -> None:
+def test_a_fork_server_that_has_ended_says_so(driven) -> None:
     assert driven[0]["gone"]
 
 
-def test_after_a_reload_programs_are_forks_of_a_nursery_and_nothing_is_left(driven) -> None:
+def test_after_a_reload_programs_are_forks_of_a_fork_server_and_nothing_is_left(driven) -> None:
     said, _ = driven
     assert said["reloaded"] == "fork"
     assert said["left"] == []

@@ -1,6 +1,6 @@
 """A forking parent beside the supervisor: after a reload it has the new code, which the processes that it forks share.
 
-It is a program (`manage.py nursery`) that imports what the parts import, and then forks when it is told to. What it
+It is a program (`manage.py fork_server`) that imports what the parts import, and then forks when it is told to. What it
 forks are children of the supervisor, not its own: the middle one of three generations ends at once, and the supervisor
 adopts its child, as Linux lets a process do for its descendants (PR_SET_CHILD_SUBREAPER).
 """
@@ -32,7 +32,7 @@ _MOST_BYTES = 65_536
 _ABOVE = 256
 
 
-class Nursery:
+class ForkServer:
     """The supervisor's side. `argv` is the program, which is told its end of the channel by `--fd`."""
 
     def __init__(self, argv: Sequence[str], fds: Sequence[int]) -> None:

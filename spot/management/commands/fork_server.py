@@ -1,4 +1,4 @@
-"""`manage.py nursery`: the process that forks the parts after a reload, for `manage.py up` alone."""
+"""`manage.py fork_server`: the process that forks the parts after a reload, for `manage.py up` alone."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from spot.management.commands.up import PARTS, import_parts
-from spot.processes import nursery
+from spot.processes import fork_server
 
 
 class Command(BaseCommand):
@@ -18,4 +18,4 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         import_parts(options["parts"])
-        nursery.serve(options["fd"])
+        fork_server.serve(options["fd"])
