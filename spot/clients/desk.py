@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from redis.exceptions import RedisError
 
-from spot.clients import crowds, limits, tickets
+from spot.clients import addresses, limits, tickets
 from spot.clients.book import CHANGED, GROUP, book
 from spot.clients.leases import Leases, Progress
 from spot.clients.protocols import uses
@@ -67,7 +67,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.redis = settings.REDIS.async_blocking_client(8, 2)
-        self._leases, self._progress, self._crowds = Leases(), Progress(), crowds.Crowds()
+        self._leases, self._progress, self._addresses = Leases(), Progress(), addresses.Addresses()
         #: Whether limits hold in this process only.
         self._alone = False
         self._due, self._soon = asyncio.Event(), asyncio.Event()
@@ -202,7 +202,7 @@ class Desk:
                 self._alone = False
             except (RedisError, OSError, TimeoutError) as error:
                 roster.elsewhere = {}
-                crowds.forget()
+                addresses.forget()
                 if not self._alone:
                     log.warning("limits hold in this process only", error=type(error).__name__)
                 self._alone = True
@@ -212,13 +212,13 @@ class Desk:
 
     async def _share(self) -> None:
         """Tell the other processes what this one has, and hear what they have."""
-        own = self._crowds.report(ending=roster.is_ending)
-        report = {"open": roster.open(), "spent": limits.requests.recent(), "crowds": own}
+        own = self._addresses.report(ending=roster.is_ending)
+        report = {"open": roster.open(), "spent": limits.requests.recent(), "addresses": own}
         others = await self._leases.exchange(self.redis, report)
         for key, cost in self._progress.since(_part(others, "spent")).items():
             limits.requests.take_elsewhere(f"key:{key}", cost)
         self._end(roster.compare(self._leases.process, _part(others, "open")))
-        self._end(self._crowds.learn(self._leases.process, own, _part(others, "crowds")))
+        self._end(self._addresses.learn(self._leases.process, own, _part(others, "addresses")))
         await self._flush()
 
     async def _flush(self) -> None:

@@ -17,7 +17,7 @@ from spot.clients.roster import roster
 from spot.codes import Refused
 
 #: Of each limit other processes are told of so many clients, each of which uses this part of it or more
-#: (`spot.clients.crowds`).
+#: (`spot.clients.addresses`).
 SHARED, _PART = 256, 1 / 64
 #: The longest name of a client that they are told: an IPv6 network.
 _LONGEST_NAME = 45
@@ -53,7 +53,7 @@ class Admission:
         #: How many each client has in other processes, as they said last.
         self.elsewhere: Mapping[str, int] = Counter()
         #: The clients with many here, and how few they have been since the last report.
-        self._crowds: dict[str, int] = {}
+        self._many: dict[str, int] = {}
 
     def enter(self, client: Client) -> None:
         """Count a client in. Raises `Refused`; only a client that has entered may leave."""
@@ -67,7 +67,7 @@ class Admission:
         self._count += 1
         self._by_client[client.id] = here + 1
         if here + 1 >= each * _PART and each and (self._by_key is None or client.key is None):
-            self._crowds.setdefault(client.id, 0)
+            self._many.setdefault(client.id, 0)
 
     def leave(self, client: Client) -> None:
         """Count a client out."""
@@ -75,15 +75,15 @@ class Admission:
         here = self._by_client[client.id] = self._by_client[client.id] - 1
         if not here:
             del self._by_client[client.id]
-        if client.id in self._crowds:
-            self._crowds[client.id] = min(here, self._crowds[client.id])
+        if client.id in self._many:
+            self._many[client.id] = min(here, self._many[client.id])
             if not here or here < self._each(client.plan) * _PART:
-                del self._crowds[client.id]
+                del self._many[client.id]
 
-    def crowds(self) -> dict[str, int]:
+    def largest(self) -> dict[str, int]:
         """How many each client has here, of those with many: for the other processes, once for each report."""
-        fewest, self._crowds = self._crowds, {client: self._by_client[client] for client in self._crowds}
-        return _most(fewest if self._lasting else self._crowds)
+        fewest, self._many = self._many, {client: self._by_client[client] for client in self._many}
+        return _most(fewest if self._lasting else self._many)
 
     def _others(self, client: Client) -> int:
         """How many the client has in other processes."""
@@ -205,7 +205,7 @@ class Allowance:
         self._burst = burst
         self._clock = clock
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
-        self._keyed, self._crowds = _Totals(), _Totals()
+        self._keyed, self._keyless = _Totals(), _Totals()
         #: What each other client has spent in the period that began at `_since`.
         self._little: Counter[str] = Counter()
         self._since = 0.0
@@ -229,7 +229,7 @@ class Allowance:
     def recent(self, *, keyed: bool = True) -> dict[str, float]:
         """For the other processes: what has been spent with each key that has been in use in the last period, or by
         each client without one that has spent much."""
-        totals = self._keyed if keyed else self._crowds
+        totals = self._keyed if keyed else self._keyless
         return totals.recent(self._clock() - self._period)
 
     def take_elsewhere(self, client: str, cost: float) -> None:
@@ -257,7 +257,7 @@ class Allowance:
     def forget(self) -> None:
         """Give every client its whole allowance again."""
         self._buckets.clear()
-        self._keyed, self._crowds = _Totals(), _Totals()
+        self._keyed, self._keyless = _Totals(), _Totals()
         self._little.clear()
 
     def _note(self, client: Client, cost: float) -> None:
@@ -265,15 +265,15 @@ class Allowance:
         now = self._clock()
         if client.key is not None:
             self._keyed.add(client.key, cost, now)
-        elif client.id in self._crowds:
-            self._crowds.add(client.id, cost, now)
+        elif client.id in self._keyless:
+            self._keyless.add(client.id, cost, now)
         else:
             if now - self._since > self._period or len(self._little) > self._MOST:
                 self._little.clear()
                 self._since = now
             self._little[client.id] += cost  # type: ignore[assignment]
-            if self._little[client.id] >= self._number(client.plan) * _PART and len(self._crowds) < SHARED:
-                self._crowds.add(client.id, self._little.pop(client.id), now)
+            if self._little[client.id] >= self._number(client.plan) * _PART and len(self._keyless) < SHARED:
+                self._keyless.add(client.id, self._little.pop(client.id), now)
 
     def _bucket(self, client: Client) -> Bucket | None:
         """The client's bucket; None where its plan has no limit."""

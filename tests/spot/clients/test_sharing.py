@@ -9,9 +9,9 @@ import pytest
 from django.conf import settings
 from redis import Redis
 
-from spot.clients import crowds
+from spot.clients import addresses
 from spot.clients import roster as rosters
-from spot.clients.crowds import Crowds
+from spot.clients.addresses import Addresses
 from spot.clients.leases import EXPIRE_MS, Leases, Progress
 from spot.clients.limits import SHARED, Admission, Allowance
 from spot.clients.meter import Meter, Tally
@@ -145,7 +145,7 @@ def test_only_those_with_much_are_told_of_and_the_most_first() -> None:
     for number in range(400):
         for _ in range(5 if number == 7 else 10 + number % 3):
             admission.enter(anonymous(f"192.0.2.{number}"))
-    told = admission.crowds()
+    told = admission.largest()
     assert len(told) == SHARED
     assert set(told.values()) == {11, 12}  # those with 10 had no room, and five are less than a 64th
     assert "192.0.2.7" not in told
@@ -161,15 +161,15 @@ def test_requests_that_are_over_at_once_concern_no_other_process() -> None:
     for _ in range(5):
         answering.enter(client)
     answering.enter(other)
-    assert answering.crowds() == {}  # they have just come
+    assert answering.largest() == {}  # they have just come
     answering.leave(client)
     answering.enter(client)
     answering.leave(other)
-    assert answering.crowds() == {"192.0.2.1": 4}
+    assert answering.largest() == {"192.0.2.1": 4}
     for _ in range(5):
         answering.leave(client)
-    assert answering.crowds() == {}
-    assert not answering._crowds
+    assert answering.largest() == {}
+    assert not answering._many
 
 
 def test_small_spenders_are_not_told_of_until_they_have_spent_much() -> None:
@@ -223,13 +223,13 @@ def test_what_was_paid_for_elsewhere_is_free_here_and_taken_once() -> None:
 def test_of_an_address_with_too_many_the_newest_of_the_later_process_give_way(monkeypatch: Any, settings: Any) -> None:
     settings.SPOT_CONNECTIONS_PER_ADDRESS = 3
     roster = Roster()
-    monkeypatch.setattr(crowds, "roster", roster)
+    monkeypatch.setattr(addresses, "roster", roster)
     opened = [Connection(anonymous(address)) for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.1")]
     for connection in opened:
         roster.enter(connection)
     own, theirs = {"connections": {"192.0.2.1": 3, "192.0.2.2": 1}}, {"connections": {"192.0.2.1": 2}}
-    assert Crowds().learn("a", own, {"b": theirs}) == []
-    surplus = Crowds().learn("b", own, {"a": theirs, "old": {}})
+    assert Addresses().learn("a", own, {"b": theirs}) == []
+    surplus = Addresses().learn("b", own, {"a": theirs, "old": {}})
     assert [connection for connection, _ in surplus] == [opened[3], opened[1]]
     assert {refused.code for _, refused in surplus} == {"too_many_connections"}
-    crowds.forget()
+    addresses.forget()

@@ -25,7 +25,7 @@ _PLACES: dict[str, Admission] = {"connections": limits.admission, "requests": li
 _TOKENS: dict[str, Allowance] = {"spent": limits.requests, "mistakes": limits.mistakes}
 
 
-class Crowds:
+class Addresses:
     """The reports of this process and of the others."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Crowds:
     def report(self, *, ending: bool) -> dict[str, Any]:
         """What the other processes need to know of this one; of one that is ending, no places: its clients are about to
         come to them."""
-        places = {name: {} if ending else admission.crowds() for name, admission in _PLACES.items()}
+        places = {name: {} if ending else admission.largest() for name, admission in _PLACES.items()}
         tokens = {name: allowance.recent(keyed=False) for name, allowance in _TOKENS.items()}
         return {**places, **tokens, "paid": payments.recent()}
 
