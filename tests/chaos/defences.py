@@ -223,7 +223,7 @@ DEFENCES = (
         )
         | _swap("spot.ingest.tasks", *_TICKS)
         | _NO_CLAIM,
-        "40 lost at load 23, where it falls with them as well",
+        "39 polls in 6 s",
     ),
     Defence(
         "F18",
@@ -260,7 +260,12 @@ DEFENCES = (
         ),
         "the worker ended, 40 lost",
     ),
-    Defence("F24", "a writer waits for others", _swap("spot_project.settings", '"timeout": 20,', '"timeout": 0,')),
+    Defence(
+        "F24",
+        "a writer waits for others",
+        _swap("spot_project.settings", '"timeout": 20,', '"timeout": 0,'),
+        "signing in answered 500",
+    ),
     Defence(
         "F25",
         "accepting a client writes nothing into the database",
@@ -271,6 +276,7 @@ DEFENCES = (
             "            __import__('sqlite3').connect(file, timeout=20).execute('BEGIN IMMEDIATE')\n"
             "            self._apply_plan()\n            if",
         ),
+        "no client was served at all, before the fault too",
     ),
     Defence(
         "F26",
@@ -280,11 +286,13 @@ DEFENCES = (
             "before = self.realm\n        pipe",
             "before = self.realm\n        await self._redis.connection.disconnect()\n        pipe",
         ),
+        "held",
     ),
     Defence(
         "F27",
         "nothing is written to a socket that has not taken what was written before",
         _swap("spot.hub.outbox", "while socket.ready:", "while not socket.close_sent:"),
+        "held",
     ),
     Defence(
         "F29",
