@@ -298,7 +298,7 @@ DEFENCES = (
         "F29",
         "the claim of a killed worker expires",
         _LASTING_CLAIM,
-        "40 lost at load 34, where it falls with it as well",
+        "held",
     ),
     Defence(
         "A1",
