@@ -33,7 +33,7 @@ from spot import signs, snapshots
 from spot.feeds import namesakes
 from spot.ingest import categories, documents, streamed
 from spot.ingest.ageing import aged
-from spot.ingest.ground import Ground, coins_of, most_coins, surveying
+from spot.ingest.context import Context, coins_of, context_of, most_coins
 from spot.metrics import FETCHES, increment
 from spot.query.table import Derived, Table
 from spot.snapshots import Trouble, claims, demo, now_ms, parts, room
@@ -210,13 +210,13 @@ def _bounded(wanted: Sequence[Dataset]) -> list[Dataset]:
 def fetch(name: str, token: str, interval: float) -> None:
     """Fetch one dataset, renewed every `interval` seconds now, and store it, or remember why that failed."""
     dataset = Dataset.parse(name)
-    renewed, ground = together(
-        snapshots.connection(), claims.renewing(dataset, token, _CLAIM_SECONDS), surveying(dataset)
+    renewed, context = together(
+        snapshots.connection(), claims.renewing(dataset, token, _CLAIM_SECONDS), context_of(dataset)
     )
     if not renewed:
         return  # delivered twice, or so late that another task has the claim
     try:
-        refresh(dataset, ground, interval)
+        refresh(dataset, context, interval)
     except ProviderError as error:
         increment(FETCHES, dataset.kind, error.code)
         _remember(dataset, error, interval)
@@ -234,7 +234,7 @@ def fetch(name: str, token: str, interval: float) -> None:
         claims.release(dataset, token)
 
 
-def refresh(dataset: Dataset, ground: Ground | None = None, interval: float | None = None) -> int:
+def refresh(dataset: Dataset, context: Context | None = None, interval: float | None = None) -> int:
     """Fetch one dataset now and store it; returns its version. Raises `ProviderError`, `NotFound` for an unknown coin
     or currency.
 
@@ -242,12 +242,12 @@ def refresh(dataset: Dataset, ground: Ground | None = None, interval: float | No
     of the source before, that of the plan (`interval`). New prices are compared with those in place, and coins get
     their category.
     """
-    ground = ground or surveying(dataset).run(snapshots.connection())
-    before, ids = ground.before, _checked(dataset, ground)
+    context = context or context_of(dataset).run(snapshots.connection())
+    before, ids = context.before, _checked(dataset, context)
     if dataset.traits.on_demand:
         fetched = documents.fetch(dataset, [one for one in _wanted() if not one.traits.on_demand])
     else:
-        fetched = _fetch(dataset, ids, ground)
+        fetched = _fetch(dataset, ids, context)
     if ids:
         fetched = replace(fetched, meta={**fetched.meta, "asked": ids})  # those without a row have no price
     if (pace := fetched.lasts) is None:
@@ -255,32 +255,32 @@ def refresh(dataset: Dataset, ground: Ground | None = None, interval: float | No
             interval = paces([*_wanted(), dataset], simulated=fetched.simulated)[dataset.name]
         pace = interval
     with tracing.span("publish", dataset=dataset.name, source=fetched.source):
-        return snapshots.save(_completed(fetched, pace, ground) if dataset.traits.coins else fetched, pace)
+        return snapshots.save(_completed(fetched, pace, context) if dataset.traits.coins else fetched, pace)
 
 
-def _completed(fetched: Fetched, pace: float, ground: Ground) -> Fetched:
+def _completed(fetched: Fetched, pace: float, context: Context) -> Fetched:
     """The coins with their category and with the age of their own price."""
-    labelled = categories.labelled(fetched, ground.members if fetched.simulated == (ground.realm == "demo") else None)
+    labelled = categories.labelled(fetched, context.members if fetched.simulated == (context.realm == "demo") else None)
     limit = snapshots.max_age_ms(pace, fetched.settle_ms)
     return replace(labelled, rows=list(aged(labelled.rows, fetched.fetched_at, limit)))
 
 
-def _checked(dataset: Dataset, ground: Ground) -> list[str]:
+def _checked(dataset: Dataset, context: Context) -> list[str]:
     """Check the dataset's currency and coins against the lists; returns the coins to ask for by id."""
     if dataset.currency:
-        _require(CURRENCIES, dataset.currency, ground)
+        _require(CURRENCIES, dataset.currency, context)
     if dataset.coin:
-        _require(COINS, dataset.coin, ground)
+        _require(COINS, dataset.coin, context)
     if not dataset.traits.by_id:
         return []
-    wanted, listed = ground.coins, _ids(COINS, ground)
+    wanted, listed = context.coins, _ids(COINS, context)
     if not any(coin in listed for coin in wanted):
         raise _unknown_coin(wanted[0]) if wanted else _not_found("No coin is asked for.")
     return [coin for coin in wanted if coin in listed]
 
 
-def _require(listing: Dataset, name: str, ground: Ground) -> None:
-    if name not in _ids(listing, ground):
+def _require(listing: Dataset, name: str, context: Context) -> None:
+    if name not in _ids(listing, context):
         raise _unknown_coin(name) if listing == COINS else _not_found(f"No source has the currency {name!r}.")
 
 
@@ -298,9 +298,9 @@ def _not_found(sentence: str) -> NotFound:
     return NotFound(sentence, public=sentence)
 
 
-def _ids(listing: Dataset, ground: Ground) -> frozenset[str]:
+def _ids(listing: Dataset, context: Context) -> frozenset[str]:
     """The ids on a list; a list that was never fetched is fetched first, by one task."""
-    if (listed := ground.lists[listing]) is not None:
+    if (listed := context.lists[listing]) is not None:
         return listed
     if (token := claims.claim(listing, _CLAIM_SECONDS)) is None:
         message = f"The list of {listing.name} is just being fetched."
@@ -313,21 +313,21 @@ def _ids(listing: Dataset, ground: Ground) -> frozenset[str]:
     return frozenset(row["id"] for row in snapshot.rows) if snapshot else frozenset()
 
 
-def _fetch(dataset: Dataset, ids: list[str], ground: Ground) -> Fetched:
+def _fetch(dataset: Dataset, ids: list[str], context: Context) -> Fetched:
     """Fetch from the real providers, or from the simulated one, by SPOT_DEMO.
 
     `auto` shows the demo only while this store has never held real data and the providers cannot be reached or refuse
     the key; it goes on asking them.
     """
-    mode, before = settings.SPOT_DEMO, ground.before if dataset.traits.coins else None
+    mode, before = settings.SPOT_DEMO, context.before if dataset.traits.coins else None
     if mode == "on":
         return fetching.fetch(dataset, ids, simulated=True, before=before)
-    if mode == "off" or ground.realm == "live":
-        return fetching.fetch(dataset, ids, before=before, prospects=ground.prospects)
-    if ground.is_out_of_reach:
+    if mode == "off" or context.realm == "live":
+        return fetching.fetch(dataset, ids, before=before, prospects=context.prospects)
+    if context.is_out_of_reach:
         return fetching.fetch(dataset, ids, simulated=True, before=before)
     try:
-        return fetching.fetch(dataset, ids, tries=1, before=before, prospects=ground.prospects)
+        return fetching.fetch(dataset, ids, tries=1, before=before, prospects=context.prospects)
     except (Unreachable, Unauthorized, OutOfBudget) as error:
         if isinstance(error, OutOfBudget) and error.reason != Unauthorized.code:
             raise

@@ -21,7 +21,7 @@ _lists: dict[tuple[Dataset, Realm], tuple[Hashable, frozenset[str]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class Context:
     """What a fetch has to know of the store before it begins: the realm in force, the snapshot in place, by dataset
     the ids on the lists that it is checked against (None: never fetched), the coins to ask for by id, the facts of the
     categories, whether the providers were just out of reach; and what it has to know of the real providers."""
@@ -35,8 +35,8 @@ class Ground:
     prospects: fetching.Prospects | None
 
 
-def surveying(dataset: Dataset) -> Part[Ground]:
-    """The ground of a fetch, as a part of a round trip."""
+def context_of(dataset: Dataset) -> Part[Context]:
+    """The context of a fetch, as a part of a round trip."""
     traits = dataset.traits
     lists = [*([CURRENCIES] if dataset.currency else []), *([COINS] if dataset.coin or traits.by_id else [])]
 
@@ -50,12 +50,12 @@ def surveying(dataset: Dataset) -> Part[Ground]:
         prospects = fetching.known(dataset)
     coins = parts.wanted_coins(dataset.currency, most_coins()) if traits.by_id else Part([], list)
 
-    def ground(results: list[Any]) -> Ground:
+    def context(results: list[Any]) -> Context:
         (realm, (before, members, *versions)), asked, out_of_reach, known = results
         ids = {listing: _listed(listing, realm, version) for listing, version in zip(lists, versions, strict=True)}
-        return Ground(realm, before, ids, asked, members, out_of_reach, known)
+        return Context(realm, before, ids, asked, members, out_of_reach, known)
 
-    return joined([parts.in_force(stored), coins, parts.exists("probe"), prospects], ground)
+    return joined([parts.in_force(stored), coins, parts.exists("probe"), prospects], context)
 
 
 def coins_of(by_id: Sequence[Dataset], where: Realm) -> Part[dict[Dataset, frozenset[str]]]:
