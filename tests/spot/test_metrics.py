@@ -83,7 +83,7 @@ def test_the_dashboard_shows_every_metric_but_those_that_only_describe() -> None
         "spot_demo", "spot_fetches_total", "spot_upstream_calls_total", "spot_upstream_credits_total",
         "spot_upstream_bytes_total", "spot_upstream_keys", "spot_budget_month_left", "spot_stream",
         "spot_stream_channels", "spot_stream_dropped_total", "spot_stream_reconnects_total", "spot_processes",
-        "spot_task_seconds", "spot_queue_length", "spot_store_limit_bytes", "spot_build_info",
+        "spot_silent_processes", "spot_task_seconds", "spot_queue_length", "spot_store_limit_bytes", "spot_build_info",
     }  # fmt: skip
 
 

@@ -94,6 +94,7 @@ def test_a_live_change_to_a_symbol_is_refused_and_the_tape_goes_on() -> None:
     run(story())
 
 
+@pytest.mark.django_db
 @pytest.mark.usefixtures("redis")
 def test_the_functions_say_so_too(settings) -> None:
     settings.SPOT_DEMO = "off"
