@@ -168,6 +168,9 @@ def test_a_key_is_seen_nowhere(site: LiveSite, upstreams: dict[str, Any]) -> Non
     )
     assert "••••4f18" in said
 
+    # Calls under way still bring the key that was in force before.
+    calls = upstreams["coingecko"].requests
+    wait_until(lambda: calls and TYPED in calls[-1].headers.values(), what="a call with the key of the admin")
     for name, standin in upstreams.items():  # every refusal says back the key that it was sent
         sent = TYPED if name == "coingecko" else GIVEN
         standin.faults.add("", "status", status=401, message=f"no, {sent} is not good: '{sent}'")
