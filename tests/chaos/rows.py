@@ -230,6 +230,12 @@ def _worker_away(bench: Bench) -> None:
 
 
 def _everything(bench: Bench) -> None:
+    """Redis has saved what a worker was about to do."""
+    bench.site.sandbox.fault(MARKETS, "slow", seconds=4.0)
+    began = time.time()
+    bench.wait(10, lambda: len(bench.calls(began)) > 0)
+    with bench.store() as store:
+        store.save()
     for part in list(bench.site.processes):
         bench.signal(part, signal.SIGKILL)
     for part in list(bench.site.processes):
@@ -444,7 +450,7 @@ ROWS = (
     Row("F27", "clients behind a line of 32 KB/s for 30 s", partial(slow_line, 32_768, 30)),
     Row("F28", "a third of the connections reset", partial(_cut, 0.33), closes=CUT),
     Row("F28b", "a tenth of the packets lost for 15 s", partial(lossy_line, 0.1, 15), recovery=30, closes=CUT),
-    Row("F29", "everything killed, started again", _everything, recovery=30, closes=CUT),
+    Row("F29", "everything killed in a fetch, started again", _everything, recovery=45, closes=CUT),
     Row(
         "A1",
         "10,000 sockets that never read",
