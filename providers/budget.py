@@ -333,12 +333,9 @@ class Budget:
             standings.append(Standing(access, resting, refused, per_minute, used, saved, left, (end - now) / 1000))
         return standings
 
-    def left(self, access: Access) -> int | None:
-        """The whole credits that the account has left until the month's end; None without a limit."""
-        return self.leaving(access).run(self._redis)
-
     def leaving(self, access: Access) -> Part[int | None]:
-        """The same as a part of a round trip."""
+        """The whole credits that the account has left until the month's end, None without a limit, as a part of a round
+        trip."""
         if not access.per_month:
             return Part([], lambda _answers: None)
         standing = self.standing([access])

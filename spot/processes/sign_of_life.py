@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from functools import cache
 
 import redis
-from django.conf import settings
 
-from spot import signs
+from spot import signs, snapshots
 
 _began = signs.now_ms()
 _given = [float("-inf")]
@@ -21,16 +19,10 @@ def give() -> None:
         return
     _given[0] = time.monotonic()
     with suppress(redis.RedisError, OSError):
-        signs.give(_client(), "worker", signs.name_of(), _began)
+        signs.give(snapshots.connection(), "worker", signs.name_of(), _began)
 
 
 def withdraw() -> None:
     """Say that it ends."""
     with suppress(redis.RedisError, OSError):
-        signs.withdraw(_client(), "worker", signs.name_of())
-
-
-@cache
-def _client() -> redis.Redis:
-    client: redis.Redis = settings.REDIS.client()
-    return client
+        signs.withdraw(snapshots.connection(), "worker", signs.name_of())
