@@ -13,7 +13,6 @@ import weakref
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import nullcontext
 from contextvars import Context
-from functools import partial
 from typing import Any
 
 import structlog
@@ -71,12 +70,21 @@ class Hub:
             hub._start()
         return hub
 
+    @property
+    def listening(self) -> bool:
+        """Whether news of snapshots reach this process."""
+        return self._listens.is_set()
+
+    async def until_listening(self) -> None:
+        """Wait until news of snapshots reach this process, which they do not while Redis is out of reach."""
+        await self._listens.wait()
+
     def __init__(self) -> None:
         self.reader = Reader()
         self.ring = Ring.where_possible() if settings.SPOT_IO_URING else None
         self.topics: dict[str, Topic] = {}
         self.groups: dict[tuple[object, Dialect], Group] = {}
-        self.listening = False
+        self._listens = asyncio.Event()
         self.read_at_ms = 0
         self._seq = 0
         #: Its name in the epochs of the numbers that it gives.
@@ -472,7 +480,13 @@ class Hub:
     # --- nudges and the clock ----------------------------------------------------------------------------------------
 
     async def _listen_forever(self) -> None:
-        await nudges.listen(self._hear, partial(setattr, self, "listening"))
+        await nudges.listen(self._hear, self._on_subscribed)
+
+    def _on_subscribed(self, subscribed: bool) -> None:
+        if subscribed:
+            self._listens.set()
+        else:
+            self._listens.clear()
 
     def _hear(self, message: Mapping[str, Any]) -> None:
         """Handle a message of the channel layer, by its type."""

@@ -247,11 +247,11 @@ class SpotWebSocketProtocol(WebSocketProtocol):
 class SpotServer(Server):
     """daphne's server on a socket that is already listening, which says 1012 to its sockets when it ends."""
 
-    def __init__(self, application: Callable[..., Any], listener: socket.socket, ready: Callable[[], None]) -> None:
+    def __init__(self, application: Callable[..., Any], listener: socket.socket, steps: listening.Steps) -> None:
         super().__init__(
             application,
-            endpoints=["adopted in `adopt`"],
-            ready_callable=self.adopt,
+            endpoints=["adopted in `_adopt`"],
+            ready_callable=lambda: reactor.callLater(0, self._begin),  # as soon as the loop runs
             ping_interval=listening.PING_SECONDS,
             ping_timeout=listening.PING_SECONDS,
             websocket_max_message_size=listening.INBOUND_BYTES,
@@ -262,15 +262,21 @@ class SpotServer(Server):
         self.endpoints: list[str] = []  # daphne can only make sockets of its own
         self.connections: dict[Any, dict[str, Any]] = {}
         self.listener = listener
-        self._ready = ready
+        self._steps = steps
+        self._beginning: asyncio.Task[None] | None = None
+        self.port: Any = None
 
-    def adopt(self) -> None:
+    def _begin(self) -> None:
+        self._beginning = asyncio.get_running_loop().create_task(self._adopt())
+
+    async def _adopt(self) -> None:
+        await self._steps.prepare()
         self.http_factory.protocol = SpotChannel
         self.ws_factory.protocol = SpotWebSocketProtocol
         self.ws_factory.setProtocolOptions(failByDrop=False)  # say 1009 and the like instead of vanishing
         self.listener.setblocking(False)
         self.port = reactor.adoptStreamPort(self.listener.fileno(), self.listener.family, self.http_factory)
-        self._ready()
+        self._steps.ready()
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         """Send, and wait until the peer has taken it where more may follow."""
@@ -298,7 +304,10 @@ class SpotServer(Server):
     def kill_all_applications(self) -> Any:
         """Accept no more, let the sockets go one after the other, then end whatever is left."""
         listening.begin_draining()
-        self.port.stopListening()
+        if self._beginning is not None:
+            self._beginning.cancel()
+        if self.port is not None:
+            self.port.stopListening()
         self.listener.close()
         handover = listening.HANDOVER_SECONDS if listening.leaving.is_set() and self.connections else 0
         return deferLater(reactor, handover, self._drain)
@@ -359,6 +368,6 @@ def _is_stream(request: Any) -> bool:
     return bool(request.responseHeaders.getRawHeaders(b"content-type", [b""])[0].startswith(b"text/event-stream"))
 
 
-def run(application: Callable[..., Any], listener: socket.socket, ready: Callable[[], None]) -> None:
+def run(application: Callable[..., Any], listener: socket.socket, steps: listening.Steps) -> None:
     """Serve until SIGTERM or SIGINT."""
-    SpotServer(application, listener, ready).run()
+    SpotServer(application, listener, steps).run()

@@ -14,7 +14,8 @@ import resource
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from importlib import import_module
 from types import FrameType
 from typing import Any
@@ -189,12 +190,23 @@ def calm_garbage_collector() -> None:
     gc.set_threshold(100_000, 50, 1000)
 
 
-def serve(server: str, application: Any, listener: socket.socket, ready: Callable[[], None] = lambda: None) -> None:
-    """Answer on the listening socket with one of SERVERS until SIGTERM, SIGINT or LEAVE; `ready` is called once
-    connections are accepted."""
+async def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Steps of a server's start: `prepare` is awaited before the first connection is accepted, `ready` called after."""
+
+    prepare: Callable[[], Awaitable[None]] = _nothing
+    ready: Callable[[], None] = lambda: None
+
+
+def serve(server: str, application: Any, listener: socket.socket, steps: Steps = Steps()) -> None:
+    """Answer on the listening socket with one of SERVERS until SIGTERM, SIGINT or LEAVE."""
     if server not in SERVERS:
         raise CannotServe(f"SPOT_SERVER={server} is unknown. Use {' or '.join(SERVERS)}.")
     signal.signal(LEAVE, _on_leave)
     calm_garbage_collector()
     # Imported only now: the one installs Twisted's reactor, the other brings uvloop.
-    import_module(f"spot.server.{server}").run(application, listener, ready)
+    import_module(f"spot.server.{server}").run(application, listener, steps)

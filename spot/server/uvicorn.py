@@ -217,13 +217,14 @@ class SpotHttpProtocol(HttpToolsProtocol):
 class SpotServer(Server):
     """Tells the readiness page that the process is ending, and lets its sockets go one after the other."""
 
-    def __init__(self, config: Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: Config, steps: listening.Steps) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._steps = steps
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._steps.prepare()
         await super().startup(sockets)
-        self._ready()
+        self._steps.ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         listening.begin_draining()
@@ -296,11 +297,11 @@ def config(application: Callable[..., Any]) -> Config:
     )
 
 
-def run(application: Callable[..., Any], listener: socket.socket, ready: Callable[[], None]) -> None:
+def run(application: Callable[..., Any], listener: socket.socket, steps: listening.Steps) -> None:
     """Serve until SIGTERM or SIGINT; WebSockets are closed with 1012 and answers in flight get a moment."""
     FrameProtocol.send_seconds = ChunkSocket.send_seconds = settings.SPOT_SEND_SECONDS
     errors = logging.getLogger("uvicorn.error")
     errors.setLevel(logging.WARNING)  # at INFO every socket's URL would be logged with its query string
     errors.addFilter(without_traceback)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it is done
-        SpotServer(config(application), ready).run(sockets=[listener])
+        SpotServer(config(application), steps).run(sockets=[listener])

@@ -25,12 +25,14 @@ from spot.server import listening
 FLOOD = "x" * 4_000_000
 #: The floods that the server has taken from the application.
 HANDED: list[str] = []
+PREPARED = asyncio.Event()
 
 
 def facts(scope: dict[str, Any]) -> str:
     names = ("path", "scheme", "client")
     known = {name: scope.get(name) for name in names}
-    ours = {"draining": listening.draining.is_set(), "pid": os.getpid(), "handed": len(HANDED)}
+    ours: dict[str, object] = {"draining": listening.draining.is_set(), "pid": os.getpid(), "handed": len(HANDED)}
+    ours["prepared"] = PREPARED.is_set()
     return json.dumps({**known, "query": scope["query_string"].decode(), **ours})
 
 
@@ -97,6 +99,12 @@ async def socket(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await send({**message, "type": "websocket.send"})
 
 
+async def prepare() -> None:
+    """What an application does before it serves, which takes a moment."""
+    await asyncio.sleep(0.3)
+    PREPARED.set()
+
+
 if __name__ == "__main__":
     parser = ArgumentParser()
     parser.add_argument("server")
@@ -115,6 +123,5 @@ if __name__ == "__main__":
     else:
         listener = sockets.socket(fileno=options.fd)
     wrapped: Any = ProxyHeadersMiddleware(application, "127.0.0.1") if options.proxy else application
-    listening.serve(
-        options.server, wrapped, listener, lambda: options.ready and os.write(options.ready, READY) and None
-    )
+    steps = listening.Steps(prepare, ready=lambda: options.ready and os.write(options.ready, READY) and None)
+    listening.serve(options.server, wrapped, listener, steps)

@@ -41,6 +41,7 @@ def test_a_restart_tells_sockets_why_and_they_find_the_site_again(live_site: Liv
             while True:
                 client.recv(timeout=30)
         assert client.close_code == 1012
+    assert get(f"{live_site.url}/readyz")[1]["checks"]["hub"] == "ok"  # from its first answer on
     with connect(live_site.socket("top-gainers"), open_timeout=30) as again:
         assert json.loads(again.recv(timeout=30))
     wait_until(live_site.is_ready)

@@ -1,5 +1,7 @@
 """`manage.py serve`: the web process, for HTTP and WebSockets, with uvicorn or daphne."""
 
+import asyncio
+import contextlib
 import os
 import socket
 from argparse import ArgumentParser
@@ -8,9 +10,13 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from spot.hub.hub import Hub
 from spot.processes import telemetry
 from spot.processes.supervisor import READY
 from spot.server import listening
+
+#: So long a process waits for news from Redis before it serves; without Redis it tells those who ask that it has none.
+PREPARE_SECONDS = 3.0
 
 
 class Command(BaseCommand):
@@ -31,6 +37,11 @@ class Command(BaseCommand):
         listening.number = options["number"]
         telemetry.begin("web", listening.number)
 
+        async def prepare() -> None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PREPARE_SECONDS):
+                    await Hub.current().until_listening()
+
         def ready() -> None:
             if ready_fd is not None:
                 os.write(ready_fd, READY)
@@ -39,6 +50,6 @@ class Command(BaseCommand):
         try:
             listener = listening.listen(settings.SPOT_BIND, settings.PORT) if fd is None else socket.socket(fileno=fd)
             application = listening.asgi_application(settings.ASGI_APPLICATION, settings.SPOT_TRUSTED_PROXIES)
-            listening.serve(settings.SPOT_SERVER, application, listener, ready)
+            listening.serve(settings.SPOT_SERVER, application, listener, listening.Steps(prepare, ready))
         except listening.CannotServe as error:
             raise CommandError(str(error)) from error

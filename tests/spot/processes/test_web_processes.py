@@ -87,6 +87,7 @@ class Asking(threading.Thread):
         super().__init__(daemon=True)
         self.site, self.keeps = site, keeps
         self.pids: list[int] = []
+        self.unprepared = 0
         self.troubles: list[str] = []
         self.enough = threading.Event()
 
@@ -95,7 +96,9 @@ class Asking(threading.Thread):
         while not self.enough.wait(0.005):
             try:
                 client.request("GET", "/m", headers={} if self.keeps else {"Connection": "close"})
-                self.pids.append(json.loads(client.getresponse().read())["pid"])
+                answer = json.loads(client.getresponse().read())
+                self.pids.append(answer["pid"])
+                self.unprepared += not answer["prepared"]
             except (OSError, http.client.HTTPException) as error:
                 self.troubles.append(repr(error))
                 client.close()
@@ -166,6 +169,7 @@ def test_a_reload_refuses_no_connection_and_loses_no_answer(site: Site) -> None:
             one.enough.set()
             one.join()
         assert [one.troubles for one in asking] == [[], [], []]
+        assert not any(one.unprepared for one in asking)
         assert all(set(one.pids[-10:]) <= after and set(one.pids) & before for one in asking)
     assert set(slow) <= before | after
     assert slow

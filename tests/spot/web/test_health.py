@@ -25,8 +25,7 @@ def ready() -> tuple[int, dict[str, str]]:
     async def ask() -> tuple[int, dict[str, str]]:
         hub = Hub.current()
         async with asyncio.timeout(20):
-            while not hub.listening:  # noqa: ASYNC110  a flag of the product's, not an event
-                await asyncio.sleep(0.01)
+            await hub.until_listening()
         response = await asking.ask("/readyz")
         await hub.aclose()
         return response.status_code, json.loads(response.content)["checks"]
