@@ -21,7 +21,7 @@ from providers.datasets import Dataset, Fetched, Row
 from providers.errors import BadPayload, NotFound, ProviderError
 from providers.metrics import ATTEMPTS, BYTES, CALLS, CREDITS, SECONDS, counts
 from providers.pacing import pinned
-from providers.pipelines import Part, together, write
+from providers.pipelines import Commands, together, write
 from providers.plausible import Before, Doubt, Doubts, judge
 
 log = structlog.get_logger("providers.fetch")
@@ -89,7 +89,7 @@ class Attempt:
         self._budget = Budget(redis, now_ms)
         self._counts = _Counts()
         self._reservations: list[tuple[Reservation, int]] = []  # and the credits expected
-        self._settling: list[Part[None]] = []
+        self._settling: list[Commands[None]] = []
         self._success: tuple[float, dict[str, int]] | None = None  # when it began, and its counts of rows
 
     @property
@@ -121,7 +121,7 @@ class Attempt:
             if self._success is None:
                 together(self._redis, *self._settlements())
 
-    def finish(self, more: Part[Ended]) -> Ended:
+    def finish(self, more: Commands[Ended]) -> Ended:
         """Write what a success leaves behind, and log it; the result of the caller's part of that round trip."""
         assert self._success is not None, "only after `run`"
         started, rows = self._success
@@ -256,7 +256,7 @@ class Attempt:
             self._settling.append(self._budget.settling(reservation, cost))
             left -= cost
 
-    def _settlements(self) -> list[Part[None]]:
+    def _settlements(self) -> list[Commands[None]]:
         """What is to be settled, once."""
         settling, self._settling = self._settling, []
         return settling
@@ -286,7 +286,7 @@ class Attempt:
         self,
         error: ProviderError | None,
         started: float,
-        more: Part[Ended],
+        more: Commands[Ended],
         rows: Mapping[str, int],
         rest_s: int = 0,
     ) -> Ended:

@@ -24,7 +24,7 @@ from redis import Redis
 
 from providers.budget import wall_ms
 from providers.errors import BadPayload, ProviderError, Unavailable, Unreachable
-from providers.pipelines import Part
+from providers.pipelines import Commands
 
 #: Failures in a row that open the breaker.
 PATIENCE = 3
@@ -95,10 +95,10 @@ class Breaker:
         """Count a success; whether the breaker is closed now (False: still on trial)."""
         return self.success(name).run(self._redis)
 
-    def success(self, name: str) -> Part[bool]:
+    def success(self, name: str) -> Commands[bool]:
         """The same as a part of a round trip."""
         arguments = ("succeeded", self._now_ms(), TRIALS, _ms(GAP_SECONDS))
-        return Part([("EVAL", _lua(), 1, _key(name), *arguments)], lambda answers: bool(answers[0][0]))
+        return Commands([("EVAL", _lua(), 1, _key(name), *arguments)], lambda answers: bool(answers[0][0]))
 
     def released(self, name: str, *, asked: bool = True) -> None:
         """End a trial without a result. If the provider was not called (`asked`), the next caller may try at once."""
@@ -116,7 +116,7 @@ class Breaker:
         """The states of several breakers, in one round trip."""
         return self.known(names).run(self._redis)
 
-    def known(self, names: Iterable[str]) -> Part[dict[str, BreakerState]]:
+    def known(self, names: Iterable[str]) -> Commands[dict[str, BreakerState]]:
         """The same as a part of a round trip."""
         names = list(names)
 
@@ -124,7 +124,7 @@ class Breaker:
             now = self._now_ms()
             return {name: _state(fields, now) for name, fields in zip(names, answers, strict=True)}
 
-        return Part([("HGETALL", _key(name)) for name in names], states)
+        return Commands([("HGETALL", _key(name)) for name in names], states)
 
     def _run(self, name: str, operation: str, *arguments: object) -> list[Any]:
         return list(self._script(keys=[_key(name)], args=[operation, self._now_ms(), *arguments]))  # type: ignore[list-item]

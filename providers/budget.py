@@ -30,7 +30,7 @@ from providers.access import Access
 from providers.clean import SLACK_MS
 from providers.errors import NotFound, OutOfBudget, ProviderError, RateLimited, Unauthorized
 from providers.minute import WINDOW_SECONDS
-from providers.pipelines import Part, write
+from providers.pipelines import Commands, write
 
 #: How long one caller may take to probe whether a provider has recovered.
 PROBE_MS = 30_000
@@ -184,7 +184,7 @@ class Budget:
             raise refused(access, _text(reason), wait_ms / 1000)
         return reservation
 
-    def settling(self, reservation: Reservation, credits: float) -> Part[None]:
+    def settling(self, reservation: Reservation, credits: float) -> Commands[None]:
         """Replace a reservation by the credits that were billed: the month gets the rest back, or pays the excess."""
         if reservation.month_key and (spare := reservation.millicredits - _milli(credits)):
             return write(("DECRBY", reservation.month_key, spare))
@@ -220,7 +220,7 @@ class Budget:
         """The provider answered: end its rest and its probe."""
         self.success(access).run(self._redis)
 
-    def success(self, access: Access) -> Part[None]:
+    def success(self, access: Access) -> Commands[None]:
         """The same as a part of a round trip."""
         if access.provider.simulated:
             return write()
@@ -280,7 +280,7 @@ class Budget:
         """Keep the outcome of the last fetch, for the admin."""
         self.noting(access, outcome).run(self._redis)
 
-    def noting(self, access: Access, outcome: dict[str, Any]) -> Part[None]:
+    def noting(self, access: Access, outcome: dict[str, Any]) -> Commands[None]:
         """The same as a part of a round trip."""
         return write(("SET", _key(access, "last"), json.dumps(outcome), "EX", 40 * 86_400))
 
@@ -307,14 +307,14 @@ class Budget:
         """The allowance left to each of these accounts, in one round trip."""
         return self.standing(accesses).run(self._redis)
 
-    def standing(self, accesses: Iterable[Access]) -> Part[list[Standing]]:
+    def standing(self, accesses: Iterable[Access]) -> Commands[list[Standing]]:
         """The same as a part of a round trip."""
         every, start = list(accesses), month_of(self._now_ms())[0]
         keys = [
             key for access in every for key in (_rest_key(access), _key(access, f"credits:{start}"), *_facts(access))
         ]
         commands = [("MGET", *keys)] if keys else []
-        return Part(commands, lambda answers: self._standings(every, answers[0] if answers else []))
+        return Commands(commands, lambda answers: self._standings(every, answers[0] if answers else []))
 
     def _standings(self, every: list[Access], values: Sequence[Any]) -> list[Standing]:
         now = self._now_ms()
@@ -333,13 +333,13 @@ class Budget:
             standings.append(Standing(access, resting, refused, per_minute, used, saved, left, (end - now) / 1000))
         return standings
 
-    def leaving(self, access: Access) -> Part[int | None]:
+    def leaving(self, access: Access) -> Commands[int | None]:
         """The whole credits that the account has left until the month's end, None without a limit, as a part of a round
         trip."""
         if not access.per_month:
-            return Part([], lambda _answers: None)
+            return Commands([], lambda _answers: None)
         standing = self.standing([access])
-        return Part(standing.commands, lambda answers: floor(standing.meaning(answers)[0].left))
+        return Commands(standing.commands, lambda answers: floor(standing.meaning(answers)[0].left))
 
     def in_turn(self, accesses: Iterable[Access]) -> list[Access]:
         """These accounts in the order in which they should be asked."""

@@ -33,7 +33,7 @@ from providers.errors import (
     Unreachable,
     for_visitors,
 )
-from providers.pipelines import Part, joined
+from providers.pipelines import Commands, joined
 from providers.plausible import Before, Doubt, Doubts
 
 #: All calls of one fetch together, to any provider; below the time limit of the task around it.
@@ -94,15 +94,15 @@ class Prospects:
 
 def known(
     dataset: Dataset, simulated: bool = False, *, redis: Redis | None = None, now_ms: Callable[[], int] = wall_ms
-) -> Part[Prospects]:
+) -> Commands[Prospects]:
     """What a fetch has to know, for the caller to join with other reads."""
     client, kind, chain = redis or connection(), dataset.kind, chains.for_dataset(dataset, simulated)
     budget, breaker = Budget(client, now_ms), Breaker(client, now_ms)
     entries = [access.for_kind(provider, kind) for provider, _ in chain]
     doubted = dataset.traits.coins and not simulated
-    parts: list[Part[Any]] = [budget.standing([] if simulated else accounts) for accounts in entries]
+    parts: list[Commands[Any]] = [budget.standing([] if simulated else accounts) for accounts in entries]
     parts.append(breaker.known([] if simulated else [provider.name for provider, _ in chain]))
-    parts.append(Doubts.known(dataset) if doubted else Part([], lambda _answers: {}))
+    parts.append(Doubts.known(dataset) if doubted else Commands([], lambda _answers: {}))
 
     def prospects(results: list[Any]) -> Prospects:
         *standings, states, doubts = results
@@ -214,9 +214,9 @@ class _Round:
         self._count(turn.provider, error if attempt.sent else None, permit)
         return None, False
 
-    def _success(self, provider: Provider) -> Part[bool]:
+    def _success(self, provider: Provider) -> Commands[bool]:
         """The end of a success: whether the provider's breaker lets it be used."""
-        return Part([], lambda _answers: True) if provider.simulated else self._breaker.success(provider.name)
+        return Commands([], lambda _answers: True) if provider.simulated else self._breaker.success(provider.name)
 
     def _count(self, provider: Provider, error: ProviderError | None, permit: Permit) -> None:
         """Record the failure with the breaker. Calls that were never sent, and optional kinds of data, end a trial

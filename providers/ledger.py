@@ -18,14 +18,14 @@ import providers
 from providers import access
 from providers.access import Access
 from providers.models import DailyUsage
-from providers.pipelines import Part, write
+from providers.pipelines import Commands, write
 
 _FIELDS = ("calls", "failures", "millicredits")
 #: Days for which the counters stay in Redis, should the database be unreachable.
 _KEEP_DAYS = 40
 
 
-def counting(access: Access, calls: int, millicredits: int, failures: int, now_ms: int) -> Part[None]:
+def counting(access: Access, calls: int, millicredits: int, failures: int, now_ms: int) -> Commands[None]:
     """Count usage, as a part of a round trip."""
     if access.provider.simulated:
         return write()

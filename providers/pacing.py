@@ -21,7 +21,7 @@ from providers.breaker import Breaker, BreakerState
 from providers.budget import Budget, Standing, connection, wall_ms
 from providers.datasets import KINDS, Dataset, Kind
 from providers.errors import ProviderError
-from providers.pipelines import Part, joined
+from providers.pipelines import Commands, joined
 
 #: The part of an allowance that polls may plan to use; the rest is for on-demand calls.
 SHARE = 0.8
@@ -92,7 +92,7 @@ def known(
     *,
     redis: Redis | None = None,
     now_ms: Callable[[], int] = wall_ms,
-) -> Part[Sources]:
+) -> Commands[Sources]:
     """What a plan for datasets of these kinds has to know, for the caller to join with other reads."""
     client = redis or connection()
     able = {kind: chains.of(kind, simulated) for kind in kinds}

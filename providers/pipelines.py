@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Part(Generic[Result]):
+class Commands(Generic[Result]):
     """Commands, as redis-py's `execute_command` takes them, and what their answers mean together."""
 
     commands: Sequence[tuple[Any, ...]]
@@ -28,7 +28,7 @@ class Part(Generic[Result]):
         return result
 
 
-def together(redis: Redis, *parts: Part[Any]) -> list[Any]:
+def together(redis: Redis, *parts: Commands[Any]) -> list[Any]:
     """The results of all parts, whose commands run in their order, in one round trip. Raises the first error; the
     commands after it have run."""
     commands = [command for part in parts for command in part.commands]
@@ -40,13 +40,13 @@ def together(redis: Redis, *parts: Part[Any]) -> list[Any]:
         return _results(parts, pipe.execute())
 
 
-def joined(parts: Sequence[Part[Any]], meaning: Callable[[list[Any]], Result]) -> Part[Result]:
+def joined(parts: Sequence[Commands[Any]], meaning: Callable[[list[Any]], Result]) -> Commands[Result]:
     """One part of several, and what their results mean together."""
     commands = [command for part in parts for command in part.commands]
-    return Part(commands, lambda answers: meaning(_results(parts, answers)))
+    return Commands(commands, lambda answers: meaning(_results(parts, answers)))
 
 
-def _results(parts: Sequence[Part[Any]], answers: Sequence[Any]) -> list[Any]:
+def _results(parts: Sequence[Commands[Any]], answers: Sequence[Any]) -> list[Any]:
     results, at = [], 0
     for part in parts:
         results.append(part.meaning(answers[at : at + len(part.commands)]))
@@ -54,6 +54,6 @@ def _results(parts: Sequence[Part[Any]], answers: Sequence[Any]) -> list[Any]:
     return results
 
 
-def write(*commands: tuple[Any, ...]) -> Part[None]:
+def write(*commands: tuple[Any, ...]) -> Commands[None]:
     """Commands whose answers mean nothing."""
-    return Part(commands, lambda _answers: None)
+    return Commands(commands, lambda _answers: None)

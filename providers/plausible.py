@@ -18,7 +18,7 @@ from redis import Redis
 
 from providers.datasets import Dataset, Row, Traits
 from providers.errors import BadPayload
-from providers.pipelines import Part
+from providers.pipelines import Commands
 from providers.stored import record_of
 
 #: The factor by which a price may move between two accepted values, up or down.
@@ -159,14 +159,14 @@ class Doubts:
         return self.known(dataset).run(self._redis)
 
     @staticmethod
-    def known(dataset: Dataset) -> Part[dict[str, Doubt]]:
+    def known(dataset: Dataset) -> Commands[dict[str, Doubt]]:
         """The same as a part of a round trip."""
 
         def doubts(answers: Sequence[Any]) -> dict[str, Doubt]:
             raw = answers[0]
             return {} if raw is None else {coin: record_of(Doubt, facts) for coin, facts in json.loads(raw).items()}
 
-        return Part([("GET", _key(dataset))], doubts)
+        return Commands([("GET", _key(dataset))], doubts)
 
     def keep(self, dataset: Dataset, doubts: Mapping[str, Doubt]) -> None:
         """Replace them."""

@@ -11,10 +11,10 @@ from django.conf import settings
 from providers import fetching
 from providers.datasets import COINS, CURRENCIES, MEMBERS, Dataset
 from providers.facts import Facts
-from providers.pipelines import Part, joined
+from providers.pipelines import Commands, joined
 from spot import snapshots
-from spot.snapshots import Snapshot, parts
-from spot.snapshots.parts import Realm, Trouble
+from spot.snapshots import Snapshot, commands
+from spot.snapshots.commands import Realm, Trouble
 
 #: The ids on each list that this process has read, by realm, with the version of the list.
 _lists: dict[tuple[Dataset, Realm], tuple[Hashable, frozenset[str]]] = {}
@@ -35,41 +35,41 @@ class Context:
     prospects: fetching.Prospects | None
 
 
-def context_of(dataset: Dataset) -> Part[Context]:
+def context_of(dataset: Dataset) -> Commands[Context]:
     """The context of a fetch, as a part of a round trip."""
     traits = dataset.traits
     lists = [*([CURRENCIES] if dataset.currency else []), *([COINS] if dataset.coin or traits.by_id else [])]
 
-    def stored(where: Realm) -> Part[Any]:
-        versions = [parts.version(listing, where) for listing in lists]
-        members = parts.facts(MEMBERS if traits.coins else [], where)
+    def stored(where: Realm) -> Commands[Any]:
+        versions = [commands.version(listing, where) for listing in lists]
+        members = commands.facts(MEMBERS if traits.coins else [], where)
         return joined([snapshots.loading(dataset, where, charts=False), members, *versions], list)
 
-    prospects: Part[Any] = Part([], lambda _answers: None)
+    prospects: Commands[Any] = Commands([], lambda _answers: None)
     if settings.SPOT_DEMO != "on" and not traits.on_demand:
         prospects = fetching.known(dataset)
-    coins = parts.wanted_coins(dataset.currency, most_coins()) if traits.by_id else Part([], list)
+    coins = commands.wanted_coins(dataset.currency, most_coins()) if traits.by_id else Commands([], list)
 
     def context(results: list[Any]) -> Context:
         (realm, (before, members, *versions)), asked, out_of_reach, known = results
         ids = {listing: _listed(listing, realm, version) for listing, version in zip(lists, versions, strict=True)}
         return Context(realm, before, ids, asked, members, out_of_reach, known)
 
-    return joined([parts.in_force(stored), coins, parts.exists("probe"), prospects], context)
+    return joined([commands.in_force(stored), coins, commands.exists("probe"), prospects], context)
 
 
-def coins_of(by_id: Sequence[Dataset], where: Realm) -> Part[dict[Dataset, frozenset[str]]]:
+def coins_of(by_id: Sequence[Dataset], where: Realm) -> Commands[dict[Dataset, frozenset[str]]]:
     """Of each of these datasets, the coins that clients ask for and that are on the list."""
     if not by_id:
-        return Part([], lambda _answers: {})
-    asked: list[Part[Any]] = [parts.wanted_coins(dataset.currency, most_coins()) for dataset in by_id]
+        return Commands([], lambda _answers: {})
+    asked: list[Commands[Any]] = [commands.wanted_coins(dataset.currency, most_coins()) for dataset in by_id]
 
     def coins(results: list[Any]) -> dict[Dataset, frozenset[str]]:
         *wanted, version = results
         listed = _listed(COINS, where, version) or frozenset()
         return {dataset: listed.intersection(names) for dataset, names in zip(by_id, wanted, strict=True)}
 
-    return joined([*asked, parts.version(COINS, where)], coins)
+    return joined([*asked, commands.version(COINS, where)], coins)
 
 
 def most_coins() -> int:

@@ -21,13 +21,12 @@ from celery.signals import (
     task_revoked,
     worker_process_shutdown,
 )
-from django.conf import settings
-from redis import Redis
 from redis.exceptions import RedisError
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from providers import tracing
 from providers.counters import Reporter, process_facts, tell
+from spot import snapshots
 from spot.metrics import QUEUE_DELAY, TASK_SECONDS, TASKS, increment, observe
 
 log = structlog.get_logger(__name__)
@@ -89,7 +88,7 @@ def _expire(sender: Any = None, expired: bool = False, **_: object) -> None:
 def _tell() -> None:
     _told[0] = time.monotonic()
     try:
-        tell(_redis(), _reporter(), process_facts(), _now_ms())
+        tell(snapshots.connection(), _reporter(), process_facts(), _now_ms())
     except (RedisError, OSError) as error:
         log.debug("counts not told", error=type(error).__name__)
 
@@ -100,12 +99,6 @@ def _name(task: Any) -> str:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-@cache
-def _redis() -> Redis:
-    client: Redis = settings.REDIS.client()
-    return client
 
 
 @cache

@@ -36,8 +36,8 @@ from spot.ingest.ageing import aged
 from spot.ingest.context import Context, coins_of, context_of, most_coins
 from spot.metrics import FETCHES, increment
 from spot.query.table import Derived, Table
-from spot.snapshots import Trouble, claims, demo, now_ms, parts, room
-from spot.snapshots.parts import Demand
+from spot.snapshots import Trouble, claims, commands, demo, now_ms, room
+from spot.snapshots.commands import Demand
 
 log = structlog.get_logger(__name__)
 
@@ -68,9 +68,9 @@ def tick() -> None:
     _, token, demand, made_room = together(
         client,
         write(signs.worker_mark()),
-        parts.first_in("tick", _ONE_TICK_SECONDS),
-        parts.demand(),
-        parts.exists("room"),
+        commands.first_in("tick", _ONE_TICK_SECONDS),
+        commands.demand(),
+        commands.exists("room"),
     )
     if token is False or (token is True and not snapshots.first_in("tick", _ONE_TICK_SECONDS)):
         return
@@ -105,7 +105,7 @@ def start_due(wanted: Sequence[Dataset], demand: Demand | None = None) -> None:
     A missing list that a dataset is checked against is fetched first; the dataset follows once the list is stored, or
     with the next tick. `demand`: that of all clients, if the caller knows it.
     """
-    demand = demand or parts.demand().run(snapshots.connection())
+    demand = demand or commands.demand().run(snapshots.connection())
     simulated = demand.realm == "demo"
     wanted = _bounded(wanted)
     streamed.look_after([dataset for dataset in wanted if dataset.traits.streamed])
@@ -115,8 +115,8 @@ def start_due(wanted: Sequence[Dataset], demand: Demand | None = None) -> None:
     kinds = {dataset.kind for dataset in polled}.union(*(dataset.traits.checked_against for dataset in polled))
     known, looked, coins, sources = together(
         snapshots.connection(),
-        parts.facts([*wanted, CURRENCIES, COINS], demand.realm),
-        parts.last_looked(on_demand),
+        commands.facts([*wanted, CURRENCIES, COINS], demand.realm),
+        commands.last_looked(on_demand),
         coins_of([dataset for dataset in polled if dataset.traits.by_id], demand.realm),
         pacing.known(kinds, simulated),
     )

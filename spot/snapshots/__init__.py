@@ -49,13 +49,13 @@ from redis.lock import Lock
 from providers.clean import SLACK_MS, ahead
 from providers.datasets import BUNDLED, Dataset, Fetched, Row
 from providers.facts import Facts
-from providers.pipelines import Part
+from providers.pipelines import Commands
 from providers.stored import record_of
 from spot import signs
 from spot.query.columns import Charts, Columns
-from spot.snapshots import parts
+from spot.snapshots import commands
+from spot.snapshots.commands import MOST_WANTED, Realm, Trouble
 from spot.snapshots.nudges import nudge
-from spot.snapshots.parts import MOST_WANTED, Realm, Trouble
 
 log = structlog.get_logger(__name__)
 _DAY = 86_400
@@ -123,7 +123,7 @@ def try_write(client: redis.Redis) -> None:
 
 def realm() -> Realm:
     """The realm in force."""
-    return parts.realm().run(connection())
+    return commands.realm().run(connection())
 
 
 def seen_live() -> bool:
@@ -279,11 +279,11 @@ def load(dataset: Dataset, where: Realm | None = None, *, charts: bool = True) -
     return loading(dataset, where or realm(), charts=charts).run(connection())
 
 
-def loading(dataset: Dataset, where: Realm, *, charts: bool = True) -> Part[Snapshot | None]:
+def loading(dataset: Dataset, where: Realm, *, charts: bool = True) -> Commands[Snapshot | None]:
     """The same as a part of a round trip."""
     fields = [*FIELDS, *CHARTS] if charts else FIELDS
     command = ("HMGET", f"spot:{where}:table:{dataset.name}", *fields)
-    return Part([command], lambda answers: _decoded(dataset, answers[0]))
+    return Commands([command], lambda answers: _decoded(dataset, answers[0]))
 
 
 def _decoded(dataset: Dataset, fields: Any) -> Snapshot | None:
@@ -301,7 +301,7 @@ def _decoded(dataset: Dataset, fields: Any) -> Snapshot | None:
 def facts(datasets: Sequence[Dataset], where: Realm | None = None) -> dict[str, tuple[Facts | None, Trouble | None]]:
     """By name: the facts of the snapshot, and why the last fetch failed; None where there is no snapshot, or no
     trouble. Epoch and version are not read."""
-    return parts.facts(datasets, where or realm()).run(connection())
+    return commands.facts(datasets, where or realm()).run(connection())
 
 
 def heads(datasets: Sequence[Dataset]) -> dict[str, Facts]:
@@ -360,7 +360,7 @@ def acquire(key: str, seconds: float) -> str | None:
 
 def resting(name: str) -> bool:
     """Whether the time of the last `first_in` of that name is not over."""
-    return parts.exists(name).run(connection())
+    return commands.exists(name).run(connection())
 
 
 def mark_worker() -> None:
@@ -375,23 +375,23 @@ def worker_seen_ms() -> int | None:
 
 def wanted() -> list[Dataset]:
     """The datasets that clients looked at lately, most recently wanted first."""
-    return parts.wanted().run(connection())
+    return commands.wanted().run(connection())
 
 
 def last_looked(datasets: Sequence[Dataset]) -> dict[str, int]:
     """By name: when a client last looked at each of these datasets, epoch ms; those that nobody did lately are left
     out."""
-    return parts.last_looked(datasets).run(connection())
+    return commands.last_looked(datasets).run(connection())
 
 
 def viewers() -> dict[str, int]:
     """How many clients look at each dataset, by name, in all web processes together."""
-    return parts.viewers_of(traffic())
+    return commands.viewers_of(traffic())
 
 
 def traffic() -> list[dict[str, Any]]:
     """What each web process says of those whom it serves (`spot.hub.traffic`)."""
-    reports, ended = parts.traffic().run(connection())
+    reports, ended = commands.traffic().run(connection())
     forget_processes(ended)
     return reports
 
@@ -404,7 +404,7 @@ def forget_processes(ended: Sequence[str]) -> None:
 
 def wanted_coins(currency: str, limit: int) -> list[str]:
     """The coins asked for by id in a currency, most recently wanted first."""
-    return parts.wanted_coins(currency, limit).run(connection())
+    return commands.wanted_coins(currency, limit).run(connection())
 
 
 def want(datasets: Iterable[Dataset], coins: dict[str, list[str]] | None = None) -> None:

@@ -7,8 +7,8 @@ from redis.exceptions import LockError, RedisError
 from redis.lock import Lock
 
 from providers.datasets import Dataset
-from providers.pipelines import Part
-from spot.snapshots import acquire, connection, parts
+from providers.pipelines import Commands
+from spot.snapshots import acquire, commands, connection
 
 log = structlog.get_logger(__name__)
 
@@ -19,16 +19,16 @@ def claim(dataset: Dataset, seconds: float) -> str | None:
     return acquire(_key(dataset), seconds)
 
 
-def claiming(dataset: Dataset, seconds: float, longest: float) -> Part[str | bool]:
-    """The same as a part of a round trip, as `parts.acquiring` says it; `longest`: for so long the claim of a task that
+def claiming(dataset: Dataset, seconds: float, longest: float) -> Commands[str | bool]:
+    """The same as a part of a round trip (`commands.acquiring`); `longest`: for so long the claim of a task that
     has started lasts."""
-    return parts.acquiring(_key(dataset), seconds, longest)
+    return commands.acquiring(_key(dataset), seconds, longest)
 
 
-def renewing(dataset: Dataset, token: str, seconds: float) -> Part[bool]:
+def renewing(dataset: Dataset, token: str, seconds: float) -> Commands[bool]:
     """Let the claim last `seconds` from now, as a part of a round trip; False if it is no longer that token's."""
     command = ("EVAL", Lock.LUA_EXTEND_SCRIPT, 1, _key(dataset), token, int(seconds * 1000), "1")
-    return Part([command], lambda answers: bool(answers[0]))
+    return Commands([command], lambda answers: bool(answers[0]))
 
 
 def renew(dataset: Dataset, token: str, seconds: float) -> bool:

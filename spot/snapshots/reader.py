@@ -23,7 +23,7 @@ from spot.snapshots import (
     now_ms,
     snapshot_of,
 )
-from spot.snapshots.parts import realm_of
+from spot.snapshots.commands import realm_of
 
 #: Reads a snapshot with its charts, without their text if the reader has it. KEYS: snapshot. ARGV: the version of the
 #: reader's charts.

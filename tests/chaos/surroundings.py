@@ -56,7 +56,7 @@ def silent_market(seconds: float, bench: Bench) -> None:
 SHORT_LIVES: Changes = {
     "providers.datasets": (("    kept: int = _DAY", "    kept: int = 10"),),
     "spot.signs": (("_DAY = 86_400", "_DAY = 10"),),
-    "spot.snapshots.parts": (
+    "spot.snapshots.commands": (
         ("LINGER_MS = 120_000", "LINGER_MS = 10_000"),
         ("_VIEWERS_MS = 30_000", "_VIEWERS_MS = 10_000"),
     ),

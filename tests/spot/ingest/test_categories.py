@@ -15,12 +15,12 @@ import providers
 from providers import fetching, pacing
 from providers.datasets import CATEGORIES, MEMBERS, Dataset, Fetched
 from providers.errors import Unavailable
-from providers.pipelines import Part
+from providers.pipelines import Commands
 from providers.stream import Tick
 from spot import snapshots
 from spot.ingest import categories, tasks
 from spot.ingest.ticks import Board, Polled, Source
-from spot.snapshots import parts
+from spot.snapshots import commands
 from tests.providers.conftest import KEY, Clock, Reply, Upstream, coin, page_of
 from tests.providers.test_adapters import candles, chart
 from tests.spot.rows import USD, fetched, market
@@ -198,8 +198,8 @@ def site(redis: Redis, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterat
         monkeypatch.setattr(module, name, functools.partial(getattr(module, name), now_ms=clock))
     monkeypatch.setattr(tasks, "now_ms", clock)
     monkeypatch.setattr(snapshots, "first_in", first_in)
-    monkeypatch.setattr(parts, "wanted", lambda: Part([], lambda _answers: made.wanted))
-    monkeypatch.setattr(parts, "wanted_coins", lambda *_: Part([], lambda _answers: ["coin-900"]))
+    monkeypatch.setattr(commands, "wanted", lambda: Commands([], lambda _answers: made.wanted))
+    monkeypatch.setattr(commands, "wanted_coins", lambda *_: Commands([], lambda _answers: ["coin-900"]))
     monkeypatch.setattr(tasks.fetch, "apply_async", made.queued)
     yield made
     server.stop()

@@ -7,7 +7,7 @@ import pytest
 from providers import fetching, pacing
 from providers.datasets import MEMBERS, Dataset, Fetched
 from providers.errors import INSIDE, NotFound, OutOfBudget, RateLimited, Unauthorized, Unavailable, Unreachable
-from providers.pipelines import Part
+from providers.pipelines import Commands
 from spot import snapshots
 from spot.ingest import tasks
 from spot.snapshots import Trouble, claims, nudges
@@ -60,7 +60,7 @@ def upstream(monkeypatch, settings):
     monkeypatch.setattr(fetching, "fetch", made.fetch)
     monkeypatch.setattr(pacing, "intervals", made.intervals)
     for module in (fetching, pacing):  # neither is asked anything by these
-        monkeypatch.setattr(module, "known", lambda *_what, **_how: Part([], lambda _answers: None))
+        monkeypatch.setattr(module, "known", lambda *_what, **_how: Commands([], lambda _answers: None))
     return made
 
 

@@ -13,8 +13,8 @@ from redis.lock import Lock
 from providers.datasets import Dataset
 from providers.facts import Facts
 from spot import signs, snapshots
-from spot.snapshots import Trouble, claims, nudges, parts
-from spot.snapshots.parts import realm_of
+from spot.snapshots import Trouble, claims, commands, nudges
+from spot.snapshots.commands import realm_of
 from spot.snapshots.reader import Reader
 from tests.spot.rows import USD, candles, fetched, market
 
@@ -295,7 +295,7 @@ def test_what_is_wanted_is_remembered_for_a_while(monkeypatch) -> None:
     assert set(snapshots.wanted_coins("usd", 10)) == {"rare", "rarer"}
     assert len(snapshots.wanted_coins("usd", 1)) == 1
     assert snapshots.wanted_coins("eur", 10) == []
-    later = snapshots.now_ms() + parts.LINGER_MS + 1
+    later = snapshots.now_ms() + commands.LINGER_MS + 1
     monkeypatch.setattr(signs, "now_ms", lambda: later)
     assert snapshots.wanted() == []
     assert snapshots.wanted_coins("usd", 10) == []

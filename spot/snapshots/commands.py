@@ -17,7 +17,7 @@ from django.conf import settings
 from providers.clean import SLACK_MS
 from providers.datasets import KINDS, Dataset
 from providers.facts import Facts
-from providers.pipelines import Part, joined
+from providers.pipelines import Commands, joined
 from providers.stored import record_of
 from spot import signs
 
@@ -56,38 +56,38 @@ def realm_of(mode: str, seen_live: bool) -> Realm:
     return "demo" if mode == "on" else "live"
 
 
-def realm() -> Part[Realm]:
+def realm() -> Commands[Realm]:
     """The realm in force."""
     mode = settings.SPOT_DEMO
     if mode != "auto":
-        return Part([], lambda _answers: realm_of(mode, seen_live=False))
-    return Part([("EXISTS", "spot:seen-live")], lambda answers: realm_of(mode, bool(answers[0])))
+        return Commands([], lambda _answers: realm_of(mode, seen_live=False))
+    return Commands([("EXISTS", "spot:seen-live")], lambda answers: realm_of(mode, bool(answers[0])))
 
 
-def in_force(made: Callable[[Realm], Part[Result]]) -> Part[tuple[Realm, Result]]:
+def in_force(made: Callable[[Realm], Commands[Result]]) -> Commands[tuple[Realm, Result]]:
     """The realm in force, and that part's result there, which `made` makes for a realm."""
     if settings.SPOT_DEMO != "auto":
         where = realm_of(settings.SPOT_DEMO, seen_live=False)
         return joined([made(where)], lambda results: (where, results[0]))
     both = {"live": 1, "demo": 2}
-    parts: list[Part[Any]] = [realm(), made("live"), made("demo")]
+    parts: list[Commands[Any]] = [realm(), made("live"), made("demo")]
     return joined(parts, lambda results: (results[0], results[both[results[0]]]))
 
 
 # --- locks ------------------------------------------------------------------------------------------------------------
 
 
-def exists(name: str) -> Part[bool]:
+def exists(name: str) -> Commands[bool]:
     """Whether the time of the last `snapshots.first_in` of that name is not over."""
-    return Part([("EXISTS", f"spot:{name}")], lambda answers: bool(answers[0]))
+    return Commands([("EXISTS", f"spot:{name}")], lambda answers: bool(answers[0]))
 
 
-def first_in(name: str, seconds: float) -> Part[str | bool]:
+def first_in(name: str, seconds: float) -> Commands[str | bool]:
     """True or a token for one caller per `seconds`, as `acquiring` says it."""
     return acquiring(f"spot:{name}", seconds)
 
 
-def acquiring(key: str, seconds: float, longest: float | None = None) -> Part[str | bool]:
+def acquiring(key: str, seconds: float, longest: float | None = None) -> Commands[str | bool]:
     """Acquire a lock that expires after `seconds`: its token, or False when another caller has it. True: it is to be
     acquired by `snapshots.acquire`, since it has longer to live than any lasts (`longest`, else `seconds`) and dates
     from before the clock was set back."""
@@ -98,7 +98,7 @@ def acquiring(key: str, seconds: float, longest: float | None = None) -> Part[st
     def meaning(answers: Sequence[Any]) -> str | bool:
         return token if answers[0] else answers[1] > most_ms
 
-    return Part(commands, meaning)
+    return Commands(commands, meaning)
 
 
 # --- demand -----------------------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ class Demand:
     realm: Realm
 
 
-def demand() -> Part[Demand]:
+def demand() -> Commands[Demand]:
     """The demand of all clients."""
 
     def meaning(results: list[Any]) -> Demand:
@@ -125,7 +125,7 @@ def demand() -> Part[Demand]:
     return joined([wanted(), traffic(), realm()], meaning)
 
 
-def wanted() -> Part[list[Dataset]]:
+def wanted() -> Commands[list[Dataset]]:
     """The datasets that clients looked at lately, most recently wanted first."""
     keys = [f"spot:wanted:{kind}" for kind in KINDS]
     commands = [*chain.from_iterable(map(_forgetting, keys))]
@@ -135,7 +135,7 @@ def wanted() -> Part[list[Dataset]]:
         pairs = [pair for answer in answers[-len(keys) :] for pair in _pairs(answer)]
         return [Dataset.parse(name.decode()) for name, _ in sorted(pairs, key=lambda pair: -pair[1])]
 
-    return Part(commands, meaning)
+    return Commands(commands, meaning)
 
 
 def _pairs(answer: Sequence[Any]) -> list[tuple[bytes, float]]:
@@ -145,11 +145,11 @@ def _pairs(answer: Sequence[Any]) -> list[tuple[bytes, float]]:
     return [(name, float(score)) for name, score in zip(answer[::2], answer[1::2], strict=True)]
 
 
-def wanted_coins(currency: str, limit: int) -> Part[list[str]]:
+def wanted_coins(currency: str, limit: int) -> Commands[list[str]]:
     """The coins asked for by id in a currency, most recently wanted first."""
     key = f"spot:wanted:quotes:{currency}"
     commands = [*_forgetting(key), ("ZREVRANGE", key, 0, limit - 1)]
-    return Part(commands, lambda answers: [name.decode() for name in answers[-1]])
+    return Commands(commands, lambda answers: [name.decode() for name in answers[-1]])
 
 
 def _forgetting(key: str) -> list[tuple[Any, ...]]:
@@ -162,7 +162,7 @@ def _forgetting(key: str) -> list[tuple[Any, ...]]:
     ]
 
 
-def last_looked(datasets: Sequence[Dataset]) -> Part[dict[str, int]]:
+def last_looked(datasets: Sequence[Dataset]) -> Commands[dict[str, int]]:
     """By name: when a client last looked at each of these datasets, epoch ms; those that nobody did lately are left
     out."""
 
@@ -170,10 +170,10 @@ def last_looked(datasets: Sequence[Dataset]) -> Part[dict[str, int]]:
         times = zip(datasets, answers, strict=True)
         return {dataset.name: int(float(at)) for dataset, at in times if at is not None}
 
-    return Part([("ZSCORE", f"spot:wanted:{dataset.kind}", dataset.name) for dataset in datasets], meaning)
+    return Commands([("ZSCORE", f"spot:wanted:{dataset.kind}", dataset.name) for dataset in datasets], meaning)
 
 
-def traffic() -> Part[tuple[list[dict[str, Any]], list[str]]]:
+def traffic() -> Commands[tuple[list[dict[str, Any]], list[str]]]:
     """What each web process says of those whom it serves (`spot.hub.traffic`), and the processes that have ended."""
 
     def meaning(answers: Sequence[Any]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -186,7 +186,7 @@ def traffic() -> Part[tuple[list[dict[str, Any]], list[str]]]:
                 reports.append(report)
         return reports, ended
 
-    return Part([("HGETALL", "spot:viewers")], meaning)
+    return Commands([("HGETALL", "spot:viewers")], meaning)
 
 
 def viewers_of(reports: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -200,7 +200,7 @@ def viewers_of(reports: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 # --- snapshots --------------------------------------------------------------------------------------------------------
 
 
-def facts(datasets: Sequence[Dataset], where: Realm) -> Part[dict[str, tuple[Facts | None, Trouble | None]]]:
+def facts(datasets: Sequence[Dataset], where: Realm) -> Commands[dict[str, tuple[Facts | None, Trouble | None]]]:
     """By name: the facts of the snapshot, and why the last fetch failed; None where there is no snapshot, or no
     trouble. Epoch and version are not read."""
     commands: list[tuple[Any, ...]] = []
@@ -219,10 +219,10 @@ def facts(datasets: Sequence[Dataset], where: Realm) -> Part[dict[str, tuple[Fac
             for dataset, meta, failed in zip(datasets, answers[::2], answers[1::2], strict=True)
         }
 
-    return Part(commands, meaning)
+    return Commands(commands, meaning)
 
 
-def version(dataset: Dataset, where: Realm) -> Part[tuple[bytes, bytes] | None]:
+def version(dataset: Dataset, where: Realm) -> Commands[tuple[bytes, bytes] | None]:
     """Epoch and version of a snapshot, to be compared; None when there is none."""
     command = ("HMGET", f"spot:{where}:table:{dataset.name}", "epoch", "version")
-    return Part([command], lambda answers: None if None in answers[0] else tuple(answers[0]))
+    return Commands([command], lambda answers: None if None in answers[0] else tuple(answers[0]))
