@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from tests.chaos.history import Frame
 
+_LATENESS_SECONDS = 0.1
 PATH = "/tzone_apis/services/spot/ws/"
 COINS = ("bitcoin", "ethereum", "solana", "dogecoin", "cardano", "tron", "ripple")
 
@@ -133,7 +134,16 @@ class Crowd:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._tasks = [asyncio.run_coroutine_threadsafe(client.run(port), self._loop) for client in self.clients]
+        #: The longest time (seconds) by which the clients' own thread was late, since it was last set to 0.
+        self.late = 0.0
+        running = (*(client.run(port) for client in self.clients), self._note_lateness())
+        self._tasks = [asyncio.run_coroutine_threadsafe(one, self._loop) for one in running]
+
+    async def _note_lateness(self) -> None:
+        while True:
+            due = time.monotonic() + _LATENESS_SECONDS
+            await asyncio.sleep(_LATENESS_SECONDS)
+            self.late = max(self.late, time.monotonic() - due)
 
     def fresh(self, since: float = 0.0) -> int:
         """How many clients have data that are not stale, and were fetched after a time (epoch seconds), by a clock that

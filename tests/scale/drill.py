@@ -62,12 +62,14 @@ ROWS = _rows()
 
 @dataclass
 class Result:
-    """What came of a row; `broken` is empty if it held."""
+    """What came of a row; `broken` is empty if it held. `late`: the longest time (seconds) by which the clients' own
+    thread was late, since a machine without time for them says nothing of the stack."""
 
     row: Row
     findings: Findings
     back: float | None
     lost: int
+    late: float
     closes: Counter[int]
     after: Counter[int]
     broken: list[str] = field(default_factory=list)
@@ -81,6 +83,7 @@ def run(stack: Stack, crowd: Crowd, row: Row) -> Result:
         broken.append(f"{everybody - crowd.fresh()} clients had no fresh data before")
     time.sleep(2)
     marks = crowd.mark()
+    crowd.late = 0.0
     service = row.service(stack)
     container = stack.containers(service)[row.number]
     began = time.time()
@@ -114,7 +117,7 @@ def run(stack: Stack, crowd: Crowd, row: Row) -> Result:
     broken += [f"cut with {code}" for code in closes.keys() - row.codes]
     broken += [f"cut with {code} by its return" for code in after if not row.alone]
     broken += [f"{len(errors)} errors, such as {errors[0]}"] if errors else []
-    return Result(row, findings, back, lost, closes, after, broken)
+    return Result(row, findings, back, lost, crowd.late, closes, after, broken)
 
 
 def _upgrade(stack: Stack, service: str, broken: list[str]) -> None:
@@ -127,7 +130,8 @@ def _upgrade(stack: Stack, service: str, broken: list[str]) -> None:
 
 
 HEAD = (
-    f"{'killed':22} {'back':>6} {'cut':>4} {'lost':>4} {'back-':>5} {'torn':>4} {'doub':>4} {'unm':>4} {'old':>5}  held"
+    f"{'killed':22} {'back':>6} {'cut':>4} {'lost':>4} {'back-':>5} {'torn':>4} {'doub':>4} {'unm':>4} {'old':>5} "
+    f"{'late':>5}  held"
 )
 
 
@@ -138,7 +142,8 @@ def line(result: Result) -> str:
     first = (
         f"{result.row.name:22} {'never' if result.back is None else f'{result.back:.1f}s':>6} {cut.total():4} "
         f"{result.lost:4} {found.back:5} {found.torn + found.foreign:4} {found.doubled:4} {found.unmarked:4} "
-        f"{found.stale:5}  {'held' if not result.broken else 'FELL'}; {found.frames} frames{codes and ', ' + codes}"
+        f"{found.stale:5} {result.late:4.1f}s  {'held' if not result.broken else 'FELL'}; {found.frames} frames"
+        f"{codes and ', ' + codes}"
     )
     return "\n".join([first, *(f"        {words}" for words in result.broken)])
 
