@@ -210,10 +210,10 @@ def _bounded(wanted: Sequence[Dataset]) -> list[Dataset]:
 def fetch(name: str, token: str, interval: float) -> None:
     """Fetch one dataset, renewed every `interval` seconds now, and store it, or remember why that failed."""
     dataset = Dataset.parse(name)
-    renewed, context = together(
-        snapshots.connection(), claims.renewing(dataset, token, _CLAIM_SECONDS), context_of(dataset)
+    ours, context = together(
+        snapshots.connection(), claims.taking_over(dataset, token, _CLAIM_SECONDS), context_of(dataset)
     )
-    if not renewed:
+    if ours is None:
         return  # delivered twice, or so late that another task has the claim
     try:
         refresh(dataset, context, interval)
@@ -231,7 +231,7 @@ def fetch(name: str, token: str, interval: float) -> None:
         if dataset in (CURRENCIES, COINS):
             start_due(snapshots.wanted())
     finally:
-        claims.release(dataset, token)
+        claims.release(dataset, ours)
 
 
 def refresh(dataset: Dataset, context: Context | None = None, interval: float | None = None) -> int:

@@ -53,7 +53,7 @@ from providers.pipelines import Commands
 from providers.stored import record_of
 from spot import signs
 from spot.query.columns import Charts, Columns
-from spot.snapshots import commands
+from spot.snapshots import commands, holders
 from spot.snapshots.commands import MOST_WANTED, Realm, Trouble
 from spot.snapshots.nudges import nudge
 
@@ -339,21 +339,21 @@ def first_in(name: str, seconds: float) -> bool:
     return acquire(f"spot:{name}", seconds) is not None
 
 
-def acquire(key: str, seconds: float) -> str | None:
+def acquire(key: str, seconds: float, token: str | None = None) -> str | None:
     """Acquire a lock that expires after `seconds`: its token, or None when another caller has it.
 
-    A lock with longer to live than that dates from before the clock was set back. It is released first; its token makes
-    sure that no lock acquired meanwhile is.
+    A lock with longer to live than that dates from before the clock was set back, and one that was signed by a process
+    that has ended is nobody's. It is released first; its token makes sure that no lock acquired meanwhile is.
     """
     lock = Lock(connection(), key, timeout=seconds, thread_local=False)
-    if not lock.acquire(blocking=False):
-        token: Any = connection().get(key)
+    if not lock.acquire(blocking=False, token=token):
+        held: Any = connection().get(key)
         left_ms: Any = connection().pttl(key)
-        if token is None or left_ms <= seconds * 1000 + SLACK_MS:
+        if held is None or (left_ms <= seconds * 1000 + SLACK_MS and not holders.has_ended(held.decode())):
             return None
         with suppress(LockError):
-            lock.do_release(token)
-        if not lock.acquire(blocking=False):
+            lock.do_release(held)
+        if not lock.acquire(blocking=False, token=token):
             return None
     return str(lock.local.token.decode())
 

@@ -20,6 +20,7 @@ from providers.facts import Facts
 from providers.pipelines import Commands, joined
 from providers.stored import record_of
 from spot import signs
+from spot.snapshots import holders
 
 Realm = Literal["live", "demo"]
 Result = TypeVar("Result")
@@ -90,13 +91,14 @@ def first_in(name: str, seconds: float) -> Commands[str | bool]:
 def acquiring(key: str, seconds: float, longest: float | None = None) -> Commands[str | bool]:
     """Acquire a lock that expires after `seconds`: its token, or False when another caller has it. True: it is to be
     acquired by `snapshots.acquire`, since it has longer to live than any lasts (`longest`, else `seconds`) and dates
-    from before the clock was set back."""
+    from before the clock was set back, or since its holder has ended."""
     token = secrets.token_hex(16)
     most_ms = (seconds if longest is None else longest) * 1000 + SLACK_MS
-    commands = [("SET", key, token, "NX", "PX", int(seconds * 1000)), ("PTTL", key)]
+    commands = [("SET", key, token, "NX", "PX", int(seconds * 1000)), ("PTTL", key), ("GET", key)]
 
     def meaning(answers: Sequence[Any]) -> str | bool:
-        return token if answers[0] else answers[1] > most_ms
+        taken, left_ms, held = answers
+        return token if taken else left_ms > most_ms or (held is not None and holders.has_ended(held.decode()))
 
     return Commands(commands, meaning)
 

@@ -72,8 +72,8 @@ _NO_CLAIM = _swap(
     "spot.snapshots.claims",
     'return f"spot:claim:{dataset.name}"',
     """return f"spot:claim:{dataset.name}:{__import__('random').random()}\"""",
-    "lambda answers: bool(answers[0])",
-    "lambda answers: True",
+    "lambda answers: ours if answers[0] else None",
+    "lambda answers: ours",
 )
 _LASTING_CLAIM = _swap(
     "spot.ingest.tasks",
@@ -81,7 +81,7 @@ _LASTING_CLAIM = _swap(
     "_CLAIM_SECONDS = 3600.0",
     "min(expires + _BEYOND_SECONDS, _CLAIM_SECONDS)",
     "_CLAIM_SECONDS",
-)
+) | _swap("spot.snapshots.holders", "return _began(int(words[2])) != words[3]", "return False")
 DEFENCES = (
     Defence("F1", "a hub goes on reading after an error of the store", _READING_ENDS, "40 lost"),
     Defence("F2", "data that have grown old are marked", _NO_MARK, "40 unmarked, nobody told"),
@@ -212,7 +212,7 @@ DEFENCES = (
         ),
         "40 lost",
     ),
-    Defence("F16", "the claim of a killed worker expires", _LASTING_CLAIM, "40 lost"),
+    Defence("F16", "the claim of a killed worker ends with it, or expires", _LASTING_CLAIM, "40 lost"),
     Defence(
         "F17",
         "ticks expire, one runs at a time, each fetches only what is due, and nothing is fetched twice at once",
@@ -294,7 +294,7 @@ DEFENCES = (
     ),
     Defence(
         "F29",
-        "the claim of a killed worker expires",
+        "the claim of a killed worker ends with it, or expires",
         _LASTING_CLAIM,
         "40 lost",
     ),

@@ -433,7 +433,7 @@ ROWS = (
         recovery=75,
         marked=True,
     ),
-    Row("F16", "worker killed in a fetch", _killed_in_a_fetch, recovery=45),
+    Row("F16", "worker killed in a fetch", _killed_in_a_fetch, recovery=15),
     Row("F17", "worker away for 20 s", _worker_away, recovery=20, marked=True),
     Row("F18", "two beats", _second_beat),
     Row("F19", "beat frozen for 15 s", partial(_frozen, "beat", 15), recovery=20, marked=True),
@@ -450,7 +450,7 @@ ROWS = (
     Row("F27", "clients behind a line of 32 KB/s for 30 s", partial(slow_line, 32_768, 30)),
     Row("F28", "a third of the connections reset", partial(_cut, 0.33), closes=CUT),
     Row("F28b", "a tenth of the packets lost for 15 s", partial(lossy_line, 0.1, 15), recovery=30, closes=CUT),
-    Row("F29", "everything killed in a fetch, started again", _everything, recovery=45, closes=CUT),
+    Row("F29", "everything killed in a fetch, started again", _everything, recovery=15, closes=CUT),
     Row(
         "A1",
         "10,000 sockets that never read",

@@ -95,7 +95,7 @@ def test_budgets_breakers_locks_and_counters_work(site: Site) -> None:
     token = claims.claim(USD, 30)
     assert token
     assert claims.claim(USD, 30) is None
-    assert claims.renew(USD, token, 30)
+    assert claims.taking_over(USD, token, 30).run(snapshots.connection())
     claims.release(USD, token)
     assert claims.claim(USD, 30)
 

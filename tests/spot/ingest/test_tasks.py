@@ -258,7 +258,7 @@ def test_a_task_whose_claim_ended_leaves_the_work_to_the_new_holder(upstream, qu
     token = claims.claim(USD, 60)
     tasks.fetch(*args)
     assert not upstream.calls
-    assert claims.renew(USD, token, 60)
+    assert claims.taking_over(USD, token, 60).run(snapshots.connection())
 
 
 def test_more_currencies_and_charts_than_allowed_are_not_fetched_whoever_wants_them(upstream, queue, settings) -> None:

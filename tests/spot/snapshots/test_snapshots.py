@@ -1,7 +1,11 @@
 """The store: versions, realms, demand, claims, trouble; one nudge a snapshot, and none that is needed."""
 
 import asyncio
+import os
+import subprocess
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import orjson
 import pytest
@@ -13,7 +17,7 @@ from redis.lock import Lock
 from providers.datasets import Dataset
 from providers.facts import Facts
 from spot import signs, snapshots
-from spot.snapshots import Trouble, claims, commands, nudges
+from spot.snapshots import Trouble, claims, commands, holders, nudges
 from spot.snapshots.commands import realm_of
 from spot.snapshots.reader import Reader
 from tests.spot.rows import USD, candles, fetched, market
@@ -307,9 +311,9 @@ def test_one_claim_at_a_time_and_only_its_holder_ends_it() -> None:
     assert claims.claim(USD, 10) is None
     assert claims.claim(EUR, 10) is not None
     claims.release(USD, "another")
-    assert claims.renew(USD, token, 10)
+    assert claims.taking_over(USD, token, 10).run(snapshots.connection())
     claims.release(USD, token)
-    assert not claims.renew(USD, token, 10)
+    assert not claims.taking_over(USD, token, 10).run(snapshots.connection())
     assert claims.claim(USD, 10) is not None
 
 
@@ -321,7 +325,46 @@ def test_a_claim_ends_by_itself(redis) -> None:
     again = claims.claim(USD, 10)
     assert again is not None
     claims.release(USD, token)
-    assert claims.renew(USD, again, 10)
+    assert claims.taking_over(USD, again, 10).run(snapshots.connection())
+
+
+@pytest.fixture
+def worker(monkeypatch) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process, for which this one speaks in the test."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        monkeypatch.setattr(os, "getpid", lambda: process.pid)
+        yield process
+        process.kill()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the kernel tells of no processes in /proc")
+def test_the_claim_of_a_process_that_was_killed_is_nobodys(worker) -> None:
+    queued = claims.claiming(USD, 60, 60).run(snapshots.connection())
+    token = claims.taking_over(USD, queued, 60).run(snapshots.connection())
+    assert token.startswith(queued)
+    assert claims.claim(USD, 60) is None
+    assert claims.claiming(USD, 60, 60).run(snapshots.connection()) is False
+    worker.kill()
+    os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)  # its parent has not asked how it ended
+    assert claims.claiming(USD, 60, 60).run(snapshots.connection()) is True
+    assert claims.claim(USD, 60) not in (None, token)
+    claims.release(USD, token)
+    assert claims.claiming(USD, 60, 60).run(snapshots.connection()) is False
+
+
+def test_the_claim_of_a_process_elsewhere_lasts(worker, monkeypatch) -> None:
+    monkeypatch.setattr(holders, "_here", lambda: "another machine")
+    assert claims.claim(USD, 60)
+    worker.kill()
+    monkeypatch.undo()
+    assert claims.claim(USD, 60) is None
+
+
+def test_a_queued_task_has_its_claim_whichever_process_queued_it(worker) -> None:
+    assert claims.claiming(USD, 60, 60).run(snapshots.connection())
+    worker.kill()
+    worker.wait()
+    assert claims.claim(USD, 60) is None
 
 
 def test_a_claim_that_passes_on_while_it_is_released_stays_with_the_new_holder(monkeypatch, redis) -> None:
@@ -438,7 +481,7 @@ def test_a_stale_claim_goes_to_one_of_two_that_find_it(monkeypatch, redis) -> No
     tokens.append(claims.claim(USD, 30))
     assert tokens[0] is not None
     assert tokens[1] is None
-    assert claims.renew(USD, tokens[0], 10)
+    assert claims.taking_over(USD, tokens[0], 10).run(snapshots.connection())
 
 
 def test_demand_of_a_clock_that_was_set_back_is_forgotten(redis) -> None:
