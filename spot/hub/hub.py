@@ -70,21 +70,12 @@ class Hub:
             hub._start()
         return hub
 
-    @property
-    def listening(self) -> bool:
-        """Whether news of snapshots reach this process."""
-        return self._listens.is_set()
-
-    async def until_listening(self) -> None:
-        """Wait until news of snapshots reach this process, which they do not while Redis is out of reach."""
-        await self._listens.wait()
-
     def __init__(self) -> None:
         self.reader = Reader()
         self.ring = Ring.where_possible() if settings.SPOT_IO_URING else None
         self.topics: dict[str, Topic] = {}
         self.groups: dict[tuple[object, Dialect], Group] = {}
-        self._listens = asyncio.Event()
+        self.nudges = nudges.Subscription(self._hear)
         self.read_at_ms = 0
         self._seq = 0
         #: Its name in the epochs of the numbers that it gives.
@@ -109,7 +100,7 @@ class Hub:
         for dataset in (CURRENCIES, COINS):
             self._topic(dataset)
         beside = self.report.tell_forever, self.report.sample_forever, Tidying(self._clock).forever
-        for loop in (self._read_forever, self._listen_forever, self._watch_forever, *beside):
+        for loop in (self._read_forever, self.nudges.listen, self._watch_forever, *beside):
             self._tasks.append(asyncio.create_task(loop(), name=f"hub {loop.__name__}", context=Context()))
 
     async def aclose(self) -> None:
@@ -478,15 +469,6 @@ class Hub:
         await self.demand.tell()
 
     # --- nudges and the clock ----------------------------------------------------------------------------------------
-
-    async def _listen_forever(self) -> None:
-        await nudges.listen(self._hear, self._on_subscribed)
-
-    def _on_subscribed(self, subscribed: bool) -> None:
-        if subscribed:
-            self._listens.set()
-        else:
-            self._listens.clear()
 
     def _hear(self, message: Mapping[str, Any]) -> None:
         """Handle a message of the channel layer, by its type."""

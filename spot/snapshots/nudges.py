@@ -64,22 +64,38 @@ def _message(name: str, stored: str | None) -> dict[str, Any]:
     return {**message, "trace": context} if (context := tracing.context()) else message
 
 
-async def listen(hear: Callable[[Mapping[str, Any]], None], subscribed: Callable[[bool], None]) -> None:
-    """Hand every message of the group to `hear`, and tell `subscribed` whether they come; until cancelled."""
-    layer = get_channel_layer()
-    while True:
-        try:
-            channel = await layer.new_channel()
-            await layer.group_add(GROUP, channel)
-            subscribed(True)
-            while True:
-                hear(await layer.receive(channel))
-        except Exception as error:  # noqa: BLE001 - an outermost loop: begin anew, with no old subscription left
-            subscribed(False)
-            log.warning("nudges out of reach", error=type(error).__name__)
-            await asyncio.sleep(1)
-            with contextlib.suppress(RedisError, OSError, TimeoutError):
-                await layer.flush()
+class Subscription:
+    """A hub's subscription to nudges, whose messages go to `hear`."""
+
+    def __init__(self, hear: Callable[[Mapping[str, Any]], None]) -> None:
+        self._hear = hear
+        self._begun = asyncio.Event()
+
+    @property
+    def begun(self) -> bool:
+        """Whether messages come."""
+        return self._begun.is_set()
+
+    async def until_begun(self) -> None:
+        """Wait until messages come, which they do not while Redis is out of reach."""
+        await self._begun.wait()
+
+    async def listen(self) -> None:
+        """Listen until cancelled."""
+        layer = get_channel_layer()
+        while True:
+            try:
+                channel = await layer.new_channel()
+                await layer.group_add(GROUP, channel)
+                self._begun.set()
+                while True:
+                    self._hear(await layer.receive(channel))
+            except Exception as error:  # noqa: BLE001 - an outermost loop: begin anew, with no old subscription left
+                self._begun.clear()
+                log.warning("nudges out of reach", error=type(error).__name__)
+                await asyncio.sleep(1)
+                with contextlib.suppress(RedisError, OSError, TimeoutError):
+                    await layer.flush()
 
 
 async def _send(group: str, message: Mapping[str, Any]) -> None:

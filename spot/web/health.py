@@ -137,7 +137,7 @@ def _read_database() -> None:
 
 
 async def _hub() -> str:
-    return "ok" if Hub.current().listening else "not subscribed to news of snapshots"
+    return "ok" if Hub.current().nudges.begun else "not subscribed to news of snapshots"
 
 
 async def _data() -> str:

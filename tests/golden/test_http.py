@@ -89,7 +89,7 @@ def written(method: str, target: str, headers: dict[str, str], response: Respons
 async def prepared() -> None:
     """A hub that has read the lists and a market."""
     await player.prepare("market")
-    await Hub.current().until_listening()
+    await Hub.current().nudges.until_begun()
 
 
 @pytest.fixture

@@ -181,7 +181,7 @@ def test_a_client_stays_and_hears_of_a_new_primary(site: Site) -> None:
             assert after["epoch"] == before["epoch"]
             await asyncio.to_thread(eventually, lambda: snapshots.connection().ping())
             async with asyncio.timeout(20):
-                await Hub.current().until_listening()
+                await Hub.current().nudges.until_begun()
             await asyncio.to_thread(killed.start)
 
     run(story())

@@ -40,7 +40,7 @@ class Command(BaseCommand):
         async def prepare() -> None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PREPARE_SECONDS):
-                    await Hub.current().until_listening()
+                    await Hub.current().nudges.until_begun()
 
         def ready() -> None:
             if ready_fd is not None:

@@ -25,7 +25,7 @@ def ready() -> tuple[int, dict[str, str]]:
     async def ask() -> tuple[int, dict[str, str]]:
         hub = Hub.current()
         async with asyncio.timeout(20):
-            await hub.until_listening()
+            await hub.nudges.until_begun()
         response = await asking.ask("/readyz")
         await hub.aclose()
         return response.status_code, json.loads(response.content)["checks"]
