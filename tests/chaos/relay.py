@@ -8,6 +8,7 @@ import random
 import socket
 import threading
 import time
+import weakref
 from dataclasses import dataclass
 
 _CHUNK = 65_536
@@ -34,6 +35,7 @@ class Relay:
         self.target, self._window = target, window
         self._behaviour = Behaviour()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: weakref.WeakSet[asyncio.Task[None] | None] = weakref.WeakSet()
         #: Connections of an earlier age are lost.
         self._age = 0
         self._loop = asyncio.new_event_loop()
@@ -67,10 +69,11 @@ class Relay:
         async def end() -> None:
             self._server.close()
             self._reset(1.0)
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            # What asyncio has just accepted must come to an end, or its socket stays open.
+            while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+                for task in tasks & set(self._serving):
+                    task.cancel()
+                await asyncio.wait(tasks)
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -83,6 +86,7 @@ class Relay:
                 writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._serving.add(asyncio.current_task())
         with contextlib.suppress(asyncio.CancelledError):  # by `close`
             await self._relay(reader, writer)
 
