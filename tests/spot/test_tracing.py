@@ -42,9 +42,10 @@ def named(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
     return {span.name: span for span in exporter.get_finished_spans()}
 
 
-def tick_and_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+def tick_and_fetch(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     """What beat and a worker do, one after the other: of the task's message only the headers matter."""
     headers: dict[str, Any] = {}
+    sandbox.clock.advance(5_000)  # so that prices move, and there is something to send
     monkeypatch.setattr(
         PersistentScheduler, "apply_async", lambda *_, **__: measuring._note_due(headers=headers), raising=False
     )
@@ -56,10 +57,10 @@ def tick_and_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
     measuring._end("id", task, "SUCCESS")
 
 
-@pytest.mark.usefixtures("redis", "sandbox")
+@pytest.mark.usefixtures("redis")
 @pytest.mark.django_db(transaction=True)
 def test_a_trace_goes_from_the_tick_to_the_frames(
-    exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+    exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
 ) -> None:
     async def story() -> None:
         for dataset in (CURRENCIES, COINS, USD):
@@ -67,7 +68,7 @@ def test_a_trace_goes_from_the_tick_to_the_frames(
         async with Socket("market", "page_size=3") as socket:
             await socket.frame()
             tracing.begin("trial", "1.2.3", exporter=exporter)
-            await asyncio.to_thread(tick_and_fetch, monkeypatch)
+            await asyncio.to_thread(tick_and_fetch, monkeypatch, sandbox)
             await socket.frame()
             await eventually(lambda: "hub update" in named(exporter))
 
