@@ -9,7 +9,10 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Watch
 from tests.live import LiveSite
 
-ASKED = "window.asked = 0; Notification.requestPermission = async () => { window.asked += 1; return 'denied'; };"
+#: A browser that has not been asked yet (one without a screen says that it was, and that the answer was no).
+ASKED = """window.asked = 0;
+Object.defineProperty(Notification, "permission", { value: "default" });
+Notification.requestPermission = async () => { window.asked += 1; return "denied"; };"""
 
 
 def test_an_alert_is_set_fires_and_stays_in_this_browser(page: Page, live_site: LiveSite, watch: Watch) -> None:

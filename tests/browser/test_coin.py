@@ -229,7 +229,7 @@ def test_a_finger_that_moves_down_scrolls_the_page_and_one_that_moves_sideways_t
     start = bitcoin.evaluate("scrollY")
     swipe(bitcoin, 120, 0)
     expect(chart).not_to_have_attribute("aria-label", view)
-    assert abs(bitcoin.evaluate("scrollY") - start) < 30
+    assert abs(bitcoin.evaluate("scrollY") - start) < 60
 
 
 def test_range_kind_and_scale_stand_in_the_address_and_ranges_are_walked_back(
