@@ -148,7 +148,7 @@ def blog() -> Iterator[Blog]:
 
 @pytest.fixture(scope="session")
 def live_site(blog: Blog) -> Iterator[LiveSite]:
-    """The site that tests from outside share: the sandbox's market, polled every second. Leave it as you found it."""
+    """The site that tests from outside share: the sandbox's market, polled every 2 s. Leave it as you found it."""
     with _sites() as make:
         yield make(SPOT_ALLOWED_ORIGINS=blog.origin, SPOT_POLL_SECONDS="2")
 

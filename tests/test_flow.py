@@ -263,6 +263,7 @@ def test_the_http_twin_says_the_same_as_the_socket(site: LiveSite) -> None:
         assert [row["timestamp"] for row in read(client)] == [row["timestamp"] for row in rows]
 
 
+@pytest.mark.timeout(240)  # a site starts, and its data grow old
 def test_the_demo_gives_way_to_real_data_for_good(make_site: Callable[..., LiveSite]) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
