@@ -1,7 +1,8 @@
 """The web process: a listening socket of our own, and the server that answers on it.
 
-The socket is ours so that two options which no server offers hold for every connection: a peer that takes no bytes
-for 30 s is dropped by the kernel, and no peer can make the kernel hold more than a quarter of a megabyte for it.
+The socket is ours so that options which no server offers hold for every connection: a peer that takes no bytes for 30 s
+is dropped by the kernel, no peer can make the kernel hold more than a quarter of a megabyte for it, and of that no more
+than 64 KB before it can be sent.
 """
 
 import contextlib
@@ -25,6 +26,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from spot_project import hosts
 
 SEND_BUFFER_BYTES = 262_144
+#: The kernel takes no more of what it cannot send yet, so that a slow line gets the newest page next.
+UNSENT_BYTES = 65_536
 UNACKNOWLEDGED_MS = 30_000
 BACKLOG = 4096
 INBOUND_BYTES = 65_536  # the largest WebSocket message that is read
@@ -126,6 +129,8 @@ def bound(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # Linux, macOS
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
     try:

@@ -256,6 +256,9 @@ def test_accepted_connections_inherit_what_bounds_a_reader_that_stops() -> None:
         with accepted:
             assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * listening.SEND_BUFFER_BYTES
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+                unsent = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+                assert unsent == listening.UNSENT_BYTES
             if hasattr(socket, "TCP_USER_TIMEOUT"):
                 timeout = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
                 assert timeout == listening.UNACKNOWLEDGED_MS
