@@ -53,12 +53,17 @@ class Client:
         #: When the last message came, the longest silence since `Crowd.listen`, the age of the newest data on arrival.
         self.heard_at = self.silence = self.lag = 0.0
 
-    async def run(self, port: int) -> None:
+    async def run(self, port: int, *, compressed: bool = True) -> None:
         """Follow the view for as long as nobody cancels it, and come back within a second when cut."""
+        compression = "deflate" if compressed else None
         while True:
             try:
                 async with connect(
-                    f"ws://127.0.0.1:{port}{PATH}{self.view}", max_size=None, open_timeout=30, proxy=None
+                    f"ws://127.0.0.1:{port}{PATH}{self.view}",
+                    max_size=None,
+                    open_timeout=30,
+                    proxy=None,
+                    compression=compression,
                 ) as connection:
                     await self._follow(connection)
             except (OSError, WebSocketException, TimeoutError, EOFError):
@@ -129,14 +134,14 @@ def _possible(row: Any) -> bool:
 class Crowd:
     """So many clients in a thread of their own, with the views of their numbers or all with one view."""
 
-    def __init__(self, port: int, count: int, view: str = "") -> None:
+    def __init__(self, port: int, count: int, view: str = "", *, compressed: bool = True) -> None:
         self.clients = [Client(number, view) for number in range(count)]
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         #: The longest time (seconds) by which the clients' own thread was late, since it was last set to 0.
         self.late = 0.0
-        running = (*(client.run(port) for client in self.clients), self._note_lateness())
+        running = (*(client.run(port, compressed=compressed) for client in self.clients), self._note_lateness())
         self._tasks = [asyncio.run_coroutine_threadsafe(one, self._loop) for one in running]
 
     async def _note_lateness(self) -> None:

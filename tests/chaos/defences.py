@@ -290,7 +290,7 @@ DEFENCES = (
             "set_write_buffer_limits(high=0)",
             "set_write_buffer_limits(high=1 << 30)",
         ),
-        "held",
+        "8 cut",
     ),
     Defence(
         "F29",

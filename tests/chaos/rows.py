@@ -448,7 +448,7 @@ ROWS = (
     Row("F24", "eight processes write into SQLite for 15 s", partial(writers, 8, 15)),
     Row("F25", "SQLite locked for 10 s", _locked),
     Row("F26", "web out of file descriptors", _no_descriptors),
-    Row("F27", "clients behind a line of 32 KB/s for 30 s", partial(slow_line, 32_768, 30)),
+    Row("F27", "clients behind a line of 32 KB/s for 60 s", partial(slow_line, 32_768, 60)),
     Row("F28", "a third of the connections reset", partial(_cut, 0.33), closes=CUT),
     Row("F28b", "a tenth of the packets lost for 15 s", partial(lossy_line, 0.1, 15), recovery=30, closes=CUT),
     Row("F29", "everything killed in a fetch, started again", _everything, recovery=15, closes=CUT),

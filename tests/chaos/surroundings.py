@@ -184,16 +184,16 @@ def _iptables(*arguments: str) -> str:
     return subprocess.run(["iptables", "-w", *arguments], capture_output=True, text=True, check=True).stdout
 
 
-#: A page of which one a second is more than the line takes, and the seconds that its data may be old on arrival: the
-#: kernel takes a quarter of a megabyte for a connection.
-_WIDE, _BEHIND = "market?envelope=1&per_page=250&sparkline=false", 20.0
+#: A page of which one every two seconds is more than the line takes, and the seconds that its data may be old on
+#: arrival: two pages and what the kernel and the relay take, half a megabyte.
+_WIDE, _BEHIND = "market?envelope=1&page_size=50&sparkline=true", 20.0
 
 
 def slow_line(rate: int, seconds: float, bench: Bench) -> None:
     """Clients whose line takes less than is published get the newest page, and not each page later and later."""
-    line = Relay(bench.site.port, window=16_384)
+    line = Relay(bench.site.port, window=65_536)
     line.behave(Behaviour(rate=rate))
-    crowd = Crowd(line.port, 8, _WIDE)
+    crowd = Crowd(line.port, 8, _WIDE, compressed=False)
     bench.wait(seconds)
     frames = sum(len(life) for client in crowd.clients for life in client.lives)
     behind, cuts = max(client.lag for client in crowd.clients), crowd.cuts()
