@@ -270,7 +270,11 @@ class SpotServer(Server):
         self._beginning = asyncio.get_running_loop().create_task(self._adopt())
 
     async def _adopt(self) -> None:
-        await self._steps.prepare()
+        try:
+            await self._steps.prepare()
+        except Exception:
+            reactor.stop()
+            raise
         self.http_factory.protocol = SpotChannel
         self.ws_factory.protocol = SpotWebSocketProtocol
         self.ws_factory.setProtocolOptions(failByDrop=False)  # say 1009 and the like instead of vanishing
