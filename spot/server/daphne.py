@@ -268,13 +268,16 @@ class SpotServer(Server):
 
     def _begin(self) -> None:
         self._beginning = asyncio.get_running_loop().create_task(self._adopt())
+        self._beginning.add_done_callback(self._on_begun)
+
+    @staticmethod
+    def _on_begun(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            reactor.stop()
+            task.result()  # raises it, for the log
 
     async def _adopt(self) -> None:
-        try:
-            await self._steps.prepare()
-        except Exception:
-            reactor.stop()
-            raise
+        await self._steps.prepare()
         self.http_factory.protocol = SpotChannel
         self.ws_factory.protocol = SpotWebSocketProtocol
         self.ws_factory.setProtocolOptions(failByDrop=False)  # say 1009 and the like instead of vanishing
