@@ -26,6 +26,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from spot.codes import CLOSES
+from spot.hub import demand
 from tests.chaos.bench import Bench, descriptors
 from tests.chaos.crowd import PATH
 from tests.fastpath.client import BINARY, CONTINUATION, PING, TEXT, Client, Closed, deflated, framed
@@ -256,6 +257,7 @@ def distinct(count: int, bench: Bench) -> None:
         bench.require(len(polled) <= 9, f"{len(polled)} currencies are polled, where 8 and the pinned one are allowed")
         charts = {(call["path"], *call["params"].values()) for call in calls if call["path"].count("/") == 3}
         bench.require(len(charts) <= 112, f"{len(charts)} charts are polled, where 100 and 12 pinned ones are allowed")
+    bench.wait(demand.LINGER_MS / 1000 + 10)  # so long the hub keeps a table that nobody looks at any more
     bench.heal()
 
 

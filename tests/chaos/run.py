@@ -54,6 +54,7 @@ def run(bench: Bench, row: Row) -> Result:
     bench.skipped = ""
     before, began = taken(bench, whole=row.visitors), time.time()
     marks = crowd.mark()
+    crowd.late = 0.0
     memory = bench.rss_mb("web") + bench.rss_mb("worker")
     try:
         row.act(bench)
@@ -77,6 +78,7 @@ def run(bench: Bench, row: Row) -> Result:
     broken += dict.fromkeys(bench.notes)
     broken += [] if recovery is not None and recovery <= row.recovery else [f"not fresh within {row.recovery:g} s"]
     broken += findings.words
+    broken += [f"the clients' own thread was {crowd.late:.1f} s late"] if findings.words and crowd.late > 1 else []
     broken += [f"closed with {code}" for code in closes.keys() - row.closes]
     broken += [f"{len(errors)} errors, such as {errors[0]}"] if errors else []
     broken += ["nobody was told that the data are old"] if row.marked and not findings.stale else []
