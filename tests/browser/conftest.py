@@ -24,7 +24,7 @@ expect.set_options(timeout=PATIENCE)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the tests that need a browser, and puts them last: once one has run, Playwright keeps an event loop going
     in this thread, in which Django's synchronous side refuses to work. Just before them come the other files that use
-    the live site, which takes a third of a core from its first test on."""
+    the live site, which takes a part of a core from its first test on."""
     for item in items:
         if _needs_browser(item):
             item.add_marker(pytest.mark.browser)

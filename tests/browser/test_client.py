@@ -25,16 +25,11 @@ HIDE = """hidden => {
     Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
     document.dispatchEvent(new Event("visibilitychange"));
 }"""
-#: Counts how often the table is drawn within half a second, in which one poll may come, and how many of its numbers lit
-#: up with the first drawing.
+#: Counts how often the table is drawn, and how many of its numbers lit up with the first drawing.
 COUNT_DRAWINGS = """() => {
     window.drawings = window.flashes = 0;
     const rows = document.querySelector("spot-market tbody");
-    const drawn = () => {
-        window.began ??= performance.now();
-        window.drawings += Number(performance.now() - window.began < 500);
-        window.first ??= window.flashes;
-    };
+    const drawn = () => { window.drawings += 1; window.first ??= window.flashes; };
     new MutationObserver(drawn).observe(rows, { subtree: true, characterData: true, childList: true });
     const animate = Element.prototype.animate;
     Element.prototype.animate = function (...given) {

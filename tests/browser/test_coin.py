@@ -207,9 +207,10 @@ def swipe(page: Page, across: int, down: int) -> None:
 
 #: Whether the page has stood where it is for some drawings.
 AT_REST = """() => {
-  window.stood = scrollY === window.stoodAt ? (window.stood ?? 0) + 1 : 0;
+  if (scrollY !== window.stoodAt) { window.stood = 0; window.since = performance.now(); }
+  window.stood += 1;
   window.stoodAt = scrollY;
-  return window.stood >= 20;
+  return window.stood > 20 && performance.now() - window.since > 500;
 }"""
 
 
@@ -229,7 +230,7 @@ def test_a_finger_that_moves_down_scrolls_the_page_and_one_that_moves_sideways_t
     start = bitcoin.evaluate("scrollY")
     swipe(bitcoin, 120, 0)
     expect(chart).not_to_have_attribute("aria-label", view)
-    assert abs(bitcoin.evaluate("scrollY") - start) < 60
+    assert abs(bitcoin.evaluate("scrollY") - start) < 30
 
 
 def test_range_kind_and_scale_stand_in_the_address_and_ranges_are_walked_back(
