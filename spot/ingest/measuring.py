@@ -46,7 +46,7 @@ def _note_due(headers: dict[str, Any] | None = None, **_: object) -> None:
         eta = headers.get("eta")
         if context := tracing.context():
             headers[_TRACE] = context
-        headers[_DUE] = _now_ms() if eta is None else round(datetime.fromisoformat(eta).timestamp() * 1000)
+        headers[_DUE] = snapshots.now_ms() if eta is None else round(datetime.fromisoformat(eta).timestamp() * 1000)
 
 
 @task_prerun.connect
@@ -56,7 +56,7 @@ def _begin(task_id: str, task: Any, **_: object) -> None:
     _spans[task_id] = tracing.root(f"task {_name(task)}", task.request.get(_TRACE) or "")
     _spans[task_id].__enter__()
     if (due := task.request.get(_DUE)) is not None:
-        observe(QUEUE_DELAY, max(0, _now_ms() - due) / 1000)
+        observe(QUEUE_DELAY, max(0, snapshots.now_ms() - due) / 1000)
 
 
 @task_postrun.connect
@@ -88,17 +88,13 @@ def _expire(sender: Any = None, expired: bool = False, **_: object) -> None:
 def _tell() -> None:
     _told[0] = time.monotonic()
     try:
-        tell(snapshots.connection(), _reporter(), process_facts(), _now_ms())
+        tell(snapshots.connection(), _reporter(), process_facts(), snapshots.now_ms())
     except (RedisError, OSError) as error:
         log.debug("counts not told", error=type(error).__name__)
 
 
 def _name(task: Any) -> str:
     return str(task.name).rpartition(".")[2]
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 @cache
